@@ -1,0 +1,160 @@
+// Package metrics holds every Prometheus collector of powerjob-shim.
+//
+//	m := metrics.New(registry, openapi.Names())
+//	m.Dedup.WithLabelValues(call, string(decision)).Inc()
+//
+// All collectors are on the Registerer that is passed in; there are none at
+// package level. Go runtime and process collectors are the program's own
+// business, not registered here.
+//
+// No label is unbounded. "call" takes only a name of the catalogue, or
+// [Other], whatever a caller writes: the vectors themselves see to it. "route"
+// and "upstream" are names from the configuration, "code" comes from [Code].
+//
+// Series whose labels are known beforehand exist from the start at 0:
+// increase() takes a series' first sample as its base, so a counter that
+// appeared together with the first dropped duplicate would hide that one.
+//
+// Everything here is safe for concurrent use.
+package metrics
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Namespace is the first part of every name.
+const Namespace = "powerjob_shim"
+
+// Other is the value of the label "call" for everything that is no call of the
+// catalogue.
+const Other = "other"
+
+// The label values that exist from the start. They are the words of package
+// rules, which this package does not import; a test holds the two together.
+var (
+	decisions     = []string{"forwarded", "replayed", "coalesced", "observed", "bypassed", "unknown"}
+	reasons       = []string{"body_too_large", "body_timeout", "body_budget", "body_cut", "too_many_in_flight", "store_error"}
+	headerActions = []string{"added", "kept", "recased", "denied"}
+	loginKinds    = []string{"constructor", "refresh", "bridged"}
+	loginResults  = []string{"ok", "refused"}
+	operations    = []string{"claim", "complete", "leave", "login"}
+)
+
+// buckets are the upper bounds of both histograms, in seconds. They reach from
+// a replay out of memory (below a millisecond) to the default upstream timeout
+// (30 s). 2 s is one of them because the PowerJob client gives up after 2 s:
+// what took longer is what clients call again for.
+var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30}
+
+// Metrics has the collectors. Make one with [New]. What each counts, and the
+// values of its labels, is in docs/metrics.md.
+type Metrics struct {
+	Requests        *prometheus.CounterVec   // route, call, code: answers to callers
+	RequestDuration *prometheus.HistogramVec // route, call: until the answer is written, in seconds
+
+	UpstreamRequests *prometheus.CounterVec   // upstream, call, code: requests sent to servers
+	UpstreamDuration *prometheus.HistogramVec // upstream: until the server's header, in seconds
+
+	Dedup               *prometheus.CounterVec // call, decision: calls under a dedup rule
+	DedupBypassed       *prometheus.CounterVec // reason: calls under a dedup rule that it could not be applied to
+	EvictedBeforeExpiry prometheus.Counter     // recorded answers that the bounds pushed out inside their window
+
+	Header      *prometheus.CounterVec // action: what a header rule with a value did to an upstream's answer
+	Logins      *prometheus.CounterVec // kind, result
+	Resends     *prometheus.CounterVec // call: re-sends recognised, each one an answer whose header was lost
+	StoreErrors *prometheus.CounterVec // operation: failures of the dedup store, none of which fails a call
+
+	ReloadSuccessful prometheus.Gauge // 1: the last attempt to load the configuration succeeded; 0: it failed
+	ReloadTime       prometheus.Gauge // Unix time of the last success, in seconds
+
+	buildInfo *prometheus.GaugeVec
+	store     atomic.Pointer[func() StoreStats]
+}
+
+// StoreStats is what the dedup store holds at one moment.
+type StoreStats struct {
+	Entries  int   // recorded answers
+	Bytes    int64 // memory they are charged with
+	InFlight int   // calls that an upstream has not answered yet
+}
+
+// New makes the collectors and registers them with reg; with a nil reg they
+// count all the same but nobody collects them. It panics if reg already has
+// one of them. calls are the names of the catalogue; [Other] joins them.
+func New(reg prometheus.Registerer, calls []string) *Metrics {
+	calls = append(calls[:len(calls):len(calls)], Other)
+	b := builder{reg: reg, call: constraint(calls)}
+	m := &Metrics{
+		Requests: b.counter("requests_total",
+			"Requests answered, by route, PowerJob call and status code.", "route", "call", "code"),
+		RequestDuration: b.histogram("request_duration_seconds",
+			"Time from a request's header to the end of its answer.", "route", "call"),
+		UpstreamRequests: b.counter("upstream_requests_total",
+			"Requests sent to upstream servers, by status code; error: no answer came.", "upstream", "call", "code"),
+		UpstreamDuration: b.histogram("upstream_duration_seconds",
+			"Time until an upstream server answered with its header.", "upstream"),
+		Dedup: b.counter("dedup_total",
+			"Calls under a dedup rule, by what was done: replayed and coalesced ones did not reach the server.", "call", "decision"),
+		DedupBypassed: b.counter("dedup_bypassed_total",
+			"Calls under a dedup rule that were forwarded without deduplication, by reason.", "reason"),
+		EvictedBeforeExpiry: b.plain("dedup_evicted_before_expiry_total",
+			"Recorded answers that the store's bounds pushed out before their window was over."),
+		Header: b.counter("header_total",
+			"What the header rule did with X-POWERJOB-AUTH-PASSED on upstream answers.", "action"),
+		Logins: b.counter("logins_total",
+			"Logins of PowerJob clients, by kind and result.", "kind", "result"),
+		Resends: b.counter("resends_total",
+			"Re-sends of clients that did not see the header: not 0 means that it is lost on the way.", "call"),
+		StoreErrors: b.counter("store_errors_total",
+			"Failures of the dedup store, by operation.", "operation"),
+		ReloadSuccessful: b.gauge("config_last_reload_successful",
+			"Whether the last attempt to load the configuration succeeded.").WithLabelValues(),
+		ReloadTime: b.gauge("config_last_reload_success_timestamp_seconds",
+			"Unix time of the last configuration load that succeeded.").WithLabelValues(),
+		buildInfo: b.gauge("build_info",
+			"Always 1; the labels tell which build is running.", "version", "revision", "goversion"),
+	}
+	b.register(newStoreCollector(m))
+
+	for _, call := range calls {
+		m.Resends.WithLabelValues(call)
+		for _, d := range decisions {
+			m.Dedup.WithLabelValues(call, d)
+		}
+	}
+	create(m.DedupBypassed, reasons)
+	create(m.Header, headerActions)
+	create(m.StoreErrors, operations)
+	for _, kind := range loginKinds {
+		for _, result := range loginResults {
+			m.Logins.WithLabelValues(kind, result)
+		}
+	}
+	return m
+}
+
+// ObserveStore makes the gauges dedup_entries, dedup_bytes and dedup_in_flight
+// report what stats says, asked once per scrape. Until it is called, and with
+// a nil stats, they report 0. A second call replaces the first. stats is called
+// from several goroutines and must not block.
+func (m *Metrics) ObserveStore(stats func() StoreStats) {
+	if stats == nil {
+		m.store.Store(nil)
+		return
+	}
+	m.store.Store(&stats)
+}
+
+// SetBuildInfo sets build_info's labels; a later call replaces them.
+func (m *Metrics) SetBuildInfo(version, revision, goversion string) {
+	m.buildInfo.Reset()
+	m.buildInfo.WithLabelValues(version, revision, goversion).Set(1)
+}
+
+func create(v *prometheus.CounterVec, values []string) {
+	for _, value := range values {
+		v.WithLabelValues(value)
+	}
+}
