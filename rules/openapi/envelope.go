@@ -1,0 +1,65 @@
+package openapi
+
+// Succeeded reports whether an answer's envelope says success:true. An answer
+// that is not a JSON object in the first place did not succeed.
+func Succeeded(answer []byte) bool {
+	v, ok := field(answer, "success")
+	return ok && string(v) == "true"
+}
+
+// Created returns the things whose ids a successful answer's data tells: a
+// number, an object with an id, or an array of such.
+// It is empty where the call creates nothing or the data names no id.
+func (c *Call) Created(answer []byte) []Subject {
+	if c.Creates == NoSubject {
+		return nil
+	}
+	data, ok := field(answer, "data")
+	if !ok || data == nil {
+		return nil
+	}
+	var made []Subject
+	add := func(v []byte) bool {
+		if raw, ok := field(v, "id"); ok {
+			v = raw
+		}
+		if id, ok := integer(v); ok && len(made) < maxSubjects {
+			made = append(made, Subject{c.Creates, id})
+		}
+		return true
+	}
+	if !elements(data, add) {
+		add(data)
+	}
+	return made
+}
+
+// Issued is what a successful authApp answer gives to the client.
+type Issued struct {
+	AppID string // the digits of data.appId, or its text where it is a string
+	Token string
+}
+
+// IssuedBy reads an authApp answer. ok is false for a refusal, and for an
+// answer without an app id or a token.
+func IssuedBy(answer []byte) (Issued, bool) {
+	if !Succeeded(answer) {
+		return Issued{}, false
+	}
+	data, ok := field(answer, "data")
+	if !ok {
+		return Issued{}, false
+	}
+	app, ok1 := field(data, "appId")
+	token, ok2 := field(data, "token")
+	if !ok1 || !ok2 || len(app) == 0 || len(token) < 3 || token[0] != '"' {
+		return Issued{}, false
+	}
+	if _, ok := integer(app); !ok {
+		return Issued{}, false
+	}
+	if app[0] == '"' {
+		app = app[1 : len(app)-1]
+	}
+	return Issued{AppID: string(app), Token: string(token[1 : len(token)-1])}, true
+}

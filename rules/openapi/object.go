@@ -1,0 +1,150 @@
+package openapi
+
+import "bytes"
+
+// field returns the raw value of a top-level field of a JSON object, the last
+// one where the name repeats, as Jackson takes it. encoding/json is not used
+// because it would match "ID" for "id", where the server does not.
+//
+// ok is false where object is no JSON object that this plain reader follows to
+// its end; then the caller must take every field as unknown. Values are only
+// skipped, not checked: a server that is stricter refuses the call by itself.
+func field(object []byte, name string) (value []byte, ok bool) {
+	s := scanner{rest: object}
+	if !s.take('{') {
+		return nil, false
+	}
+	if s.take('}') {
+		return nil, s.atEnd()
+	}
+	for {
+		key, ok := s.str()
+		if !ok || bytes.IndexByte(key, '\\') >= 0 || !s.take(':') {
+			return nil, false
+		}
+		v, ok := s.value()
+		if !ok {
+			return nil, false
+		}
+		if string(key[1:len(key)-1]) == name {
+			value = v
+		}
+		if s.take('}') {
+			return value, s.atEnd()
+		}
+		if !s.take(',') {
+			return nil, false
+		}
+	}
+}
+
+// elements calls each for every element of a JSON array and reports whether
+// the whole input was one.
+func elements(array []byte, each func([]byte) bool) bool {
+	s := scanner{rest: array}
+	if !s.take('[') {
+		return false
+	}
+	if s.take(']') {
+		return s.atEnd()
+	}
+	for {
+		v, ok := s.value()
+		if !ok || !each(v) {
+			return false
+		}
+		if s.take(']') {
+			return s.atEnd()
+		}
+		if !s.take(',') {
+			return false
+		}
+	}
+}
+
+// scanner walks over JSON text without building anything from it.
+type scanner struct{ rest []byte }
+
+func (s *scanner) space() {
+	i := 0
+	for i < len(s.rest) && (s.rest[i] == ' ' || s.rest[i] == '\n' || s.rest[i] == '\r' || s.rest[i] == '\t') {
+		i++
+	}
+	s.rest = s.rest[i:]
+}
+
+func (s *scanner) take(c byte) bool {
+	s.space()
+	if len(s.rest) == 0 || s.rest[0] != c {
+		return false
+	}
+	s.rest = s.rest[1:]
+	return true
+}
+
+func (s *scanner) atEnd() bool {
+	s.space()
+	return len(s.rest) == 0
+}
+
+// str takes a string with its quotes, escapes left as they are.
+func (s *scanner) str() ([]byte, bool) {
+	s.space()
+	if len(s.rest) == 0 || s.rest[0] != '"' {
+		return nil, false
+	}
+	for i := 1; i < len(s.rest); i++ {
+		switch s.rest[i] {
+		case '\\':
+			i++
+		case '"':
+			v := s.rest[:i+1]
+			s.rest = s.rest[i+1:]
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+// value takes any value. Brackets are counted, not paired by kind: text that
+// is not JSON may pass here, and then no server takes it either.
+func (s *scanner) value() ([]byte, bool) {
+	s.space()
+	whole := s.rest
+	depth := 0
+	for {
+		s.space()
+		if len(s.rest) == 0 {
+			return nil, false
+		}
+		switch c := s.rest[0]; c {
+		case '"':
+			if _, ok := s.str(); !ok {
+				return nil, false
+			}
+		case '{', '[':
+			depth++
+			s.rest = s.rest[1:]
+		case '}', ']':
+			depth--
+			s.rest = s.rest[1:]
+		case ',', ':':
+			if depth == 0 {
+				return nil, false
+			}
+			s.rest = s.rest[1:]
+		default:
+			n := bytes.IndexAny(s.rest, ",:{}[]\" \n\r\t")
+			if n < 0 {
+				n = len(s.rest)
+			}
+			s.rest = s.rest[n:]
+		}
+		if depth < 0 {
+			return nil, false
+		}
+		if depth == 0 {
+			return whole[:len(whole)-len(s.rest)], true
+		}
+	}
+}

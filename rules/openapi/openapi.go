@@ -1,0 +1,146 @@
+// Package openapi knows PowerJob's OpenAPI: which calls there are, what each
+// does, where a request names the app and the job, workflow or instance it is
+// about, how an answer is wrapped, and how a Spring server reads a path.
+//
+// It only reads: every function is pure, safe for concurrent use, and bounded
+// by the size of its input. Input is never trusted: what does not parse has no
+// subject, and the caller forwards it.
+//
+// Facts are from PowerJob's sources, tags v4.3.9 to v5.1.1
+// (tech.powerjob.common.OpenAPIConstant, tech.powerjob.server.web.controller.OpenAPIController).
+package openapi
+
+// Header names of the 5.x client. The client looks AuthHeader up by its exact
+// case (a HashMap), so it must be written in this case.
+const (
+	AuthHeader  = "X-POWERJOB-AUTH-PASSED"
+	TokenHeader = "X-POWERJOB-ACCESS-TOKEN"
+	AppIDHeader = "X-POWERJOB-APP-ID"
+)
+
+// Prefix stands before the name of every call.
+const Prefix = "/openApi/"
+
+// Kind tells what a call does to the server.
+type Kind uint8
+
+// The kinds of calls.
+const (
+	Login  Kind = iota // asks for a token or checks a password
+	Read               // changes nothing
+	Change             // executes something: twice sent is twice done
+)
+
+// String returns "login", "read" or "change".
+func (k Kind) String() string {
+	return [...]string{"login", "read", "change"}[k]
+}
+
+// SubjectKind is the type of thing that an id names.
+type SubjectKind uint8
+
+// The types of things that PowerJob gives ids to.
+const (
+	NoSubject SubjectKind = iota
+	Job
+	Instance
+	Workflow
+	WorkflowInstance
+	WorkflowNode
+)
+
+// Body is how a call carries its parameters.
+type Body uint8
+
+// The encodings of requests.
+const (
+	Form      Body = iota // application/x-www-form-urlencoded, or the query
+	JSON                  // one JSON object
+	JSONArray             // a JSON array of objects
+)
+
+// Call is one entry of the catalogue. Entries are shared and never change.
+type Call struct {
+	Name string // "saveJob", also the last segment of its path
+	Kind Kind
+	Body Body
+
+	// Subject is what the request's IDField names: the thing that is changed.
+	Subject SubjectKind
+	IDField string
+	// Creates is what the answer's data names: the id of a new thing.
+	Creates SubjectKind
+}
+
+var calls = []*Call{
+	{Name: "authApp", Kind: Login, Body: JSON},
+	{Name: "assert", Kind: Login},
+
+	{Name: "saveJob", Kind: Change, Body: JSON, Subject: Job, IDField: "id", Creates: Job},
+	{Name: "copyJob", Kind: Change, Subject: Job, IDField: "jobId", Creates: Job},
+	{Name: "exportJob", Kind: Read},
+	{Name: "fetchJob", Kind: Read},
+	{Name: "fetchAllJob", Kind: Read},
+	{Name: "queryJob", Kind: Read, Body: JSON},
+	{Name: "disableJob", Kind: Change, Subject: Job, IDField: "jobId"},
+	{Name: "enableJob", Kind: Change, Subject: Job, IDField: "jobId"},
+	{Name: "deleteJob", Kind: Change, Subject: Job, IDField: "jobId"},
+	{Name: "runJob", Kind: Change, Subject: Job, IDField: "jobId", Creates: Instance},
+
+	{Name: "stopInstance", Kind: Change, Subject: Instance, IDField: "instanceId"},
+	{Name: "cancelInstance", Kind: Change, Subject: Instance, IDField: "instanceId"},
+	{Name: "retryInstance", Kind: Change, Subject: Instance, IDField: "instanceId"},
+	{Name: "fetchInstanceStatus", Kind: Read},
+	{Name: "fetchInstanceInfo", Kind: Read},
+	{Name: "queryInstance", Kind: Read, Body: JSON},
+
+	{Name: "saveWorkflow", Kind: Change, Body: JSON, Subject: Workflow, IDField: "id", Creates: Workflow},
+	{Name: "copyWorkflow", Kind: Change, Subject: Workflow, IDField: "workflowId", Creates: Workflow},
+	{Name: "fetchWorkflow", Kind: Read},
+	{Name: "disableWorkflow", Kind: Change, Subject: Workflow, IDField: "workflowId"},
+	{Name: "enableWorkflow", Kind: Change, Subject: Workflow, IDField: "workflowId"},
+	{Name: "deleteWorkflow", Kind: Change, Subject: Workflow, IDField: "workflowId"},
+	{Name: "runWorkflow", Kind: Change, Subject: Workflow, IDField: "workflowId", Creates: WorkflowInstance},
+	{Name: "addWorkflowNode", Kind: Change, Body: JSONArray, Subject: WorkflowNode, IDField: "id", Creates: WorkflowNode},
+
+	{Name: "stopWfInstance", Kind: Change, Subject: WorkflowInstance, IDField: "wfInstanceId"},
+	{Name: "retryWfInstance", Kind: Change, Subject: WorkflowInstance, IDField: "wfInstanceId"},
+	{Name: "markWorkflowNodeAsSuccess", Kind: Change, Subject: WorkflowInstance, IDField: "wfInstanceId"},
+	{Name: "fetchWfInstanceInfo", Kind: Read},
+}
+
+var byName = func() map[string]*Call {
+	m := make(map[string]*Call, len(calls))
+	for _, c := range calls {
+		m[c.Name] = c
+	}
+	return m
+}()
+
+// Calls returns the whole catalogue in the order of PowerJob's documentation.
+// The slice is the caller's own, its entries are shared.
+func Calls() []*Call { return append([]*Call(nil), calls...) }
+
+// Names returns the name of every call of the catalogue.
+func Names() []string {
+	names := make([]string, len(calls))
+	for i, c := range calls {
+		names[i] = c.Name
+	}
+	return names
+}
+
+// Lookup finds a call by its name, in exact case as a Spring server routes it.
+func Lookup(name string) (*Call, bool) {
+	c, ok := byName[name]
+	return c, ok
+}
+
+// ByPath finds the call that a path names, as RoutePath returns it.
+// It returns nil where the path is not a known call's.
+func ByPath(path string) *Call {
+	if len(path) <= len(Prefix) || path[:len(Prefix)] != Prefix {
+		return nil
+	}
+	return byName[path[len(Prefix):]]
+}

@@ -1,0 +1,173 @@
+// Package rules holds what the shim decides by: which header a path's answers
+// get, and which calls are deduplicated how. Rules are compiled once into a
+// Set; a Set never changes and is safe for concurrent use. Nothing here does
+// any I/O.
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// Match is the kind of repetition that a dedup rule drops.
+type Match uint8
+
+const (
+	// MatchResend drops a call only on evidence that the client repeats itself.
+	MatchResend Match = iota
+	// MatchBody drops, besides, a call that equals one inside the window.
+	MatchBody
+)
+
+// String returns the word that stands for m in a configuration.
+func (m Match) String() string {
+	if m == MatchBody {
+		return "body"
+	}
+	return "resend"
+}
+
+// Rule says what happens to requests whose method, host and path it names.
+type Rule struct {
+	Name    string
+	Methods []string // empty: every method
+	Hosts   []string // empty: every host; without port, case-insensitive
+	Paths   []string // a path that ends in * is a prefix, else exact; as RoutePath returns them
+	Header  *Header  // nil: none
+	Dedup   *Dedup   // nil: none
+}
+
+// Header is a response header that is written in the exact case of Name.
+type Header struct {
+	Name  string
+	Value string // added where the upstream sent none; empty: only the case is restored
+}
+
+// Dedup says how repeated calls are found.
+type Dedup struct {
+	Match   Match
+	Window  time.Duration // from the answer; must be positive
+	Observe bool          // decide and count, but forward everything
+}
+
+// Matched is what a request's rules come to.
+type Matched struct {
+	Headers []Header // of every rule that matches, in order
+	Dedup   *Dedup   // of the first rule that matches and has one; nil: none
+	Rule    string   // the name of the rule that Dedup is from
+}
+
+// Set is a compiled list of rules.
+type Set struct{ rules []compiled }
+
+type compiled struct {
+	Rule
+	exact    map[string]bool
+	prefixes []string
+	headers  []Header
+}
+
+// Compile checks rules and prepares them for matching. All problems are
+// reported, joined. An empty list compiles to a set that matches nothing.
+func Compile(list []Rule) (*Set, error) {
+	var (
+		set  Set
+		errs []error
+		seen = map[string]bool{}
+	)
+	for i, r := range list {
+		if err := r.check(); err != nil {
+			errs = append(errs, fmt.Errorf("rule %d (%s): %w", i, r.Name, err))
+			continue
+		}
+		if seen[r.Name] {
+			errs = append(errs, fmt.Errorf("rule %d: name %q is taken by an earlier rule", i, r.Name))
+			continue
+		}
+		seen[r.Name] = true
+		c := compiled{Rule: r, exact: map[string]bool{}}
+		for _, p := range r.Paths {
+			if prefix, ok := strings.CutSuffix(p, "*"); ok {
+				c.prefixes = append(c.prefixes, prefix)
+			} else {
+				c.exact[strings.TrimSuffix(p, "/")] = true
+			}
+		}
+		if r.Header != nil {
+			c.headers = []Header{*r.Header}
+		}
+		set.rules = append(set.rules, c)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return &set, nil
+}
+
+func (r Rule) check() error {
+	switch {
+	case r.Name == "":
+		return errors.New("a rule needs a name")
+	case len(r.Paths) == 0:
+		return errors.New("a rule needs paths")
+	case r.Header == nil && r.Dedup == nil:
+		return errors.New("a rule needs a header or a dedup block, else it does nothing")
+	case r.Header != nil && !httpguts.ValidHeaderFieldName(r.Header.Name):
+		return fmt.Errorf("%q is no header name", r.Header.Name)
+	case r.Header != nil && !httpguts.ValidHeaderFieldValue(r.Header.Value):
+		return fmt.Errorf("%q is no header value", r.Header.Value)
+	case r.Dedup != nil && r.Dedup.Window <= 0:
+		return errors.New("a dedup window must be longer than 0")
+	}
+	for _, p := range r.Paths {
+		if !strings.HasPrefix(p, "/") || strings.Contains(strings.TrimSuffix(p, "*"), "*") {
+			return fmt.Errorf("path %q must start with / and may have one * at its end", p)
+		}
+	}
+	return nil
+}
+
+// For returns what applies to a request. host may carry a port; path is as
+// openapi.RoutePath returns it. The result's slice is shared: read it only.
+func (s *Set) For(method, host, path string) Matched {
+	var m Matched
+	for i := range s.rules {
+		r := &s.rules[i]
+		if !r.matches(method, host, path) {
+			continue
+		}
+		switch {
+		case len(m.Headers) == 0:
+			m.Headers = r.headers
+		case len(r.headers) > 0:
+			m.Headers = slices.Concat(m.Headers, r.headers)
+		}
+		if m.Dedup == nil && r.Dedup != nil {
+			m.Dedup, m.Rule = r.Dedup, r.Name
+		}
+	}
+	return m
+}
+
+func (r *compiled) matches(method, host, path string) bool {
+	if !r.exact[path] && !slices.ContainsFunc(r.prefixes, func(p string) bool { return strings.HasPrefix(path, p) }) {
+		return false
+	}
+	if len(r.Methods) > 0 && !slices.Contains(r.Methods, method) {
+		return false
+	}
+	if len(r.Hosts) == 0 {
+		return true
+	}
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
+	return slices.ContainsFunc(r.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
+}
