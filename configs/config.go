@@ -1,0 +1,150 @@
+// Package configs loads powerjob-shim's configuration.
+//
+// The simple way:
+//
+//	cfg, err := configs.Load(configs.Source{File: "config.yaml", Environ: os.Environ(), Flags: flags})
+//
+// Four layers are merged, the later one winning: the embedded default.yaml, the
+// file, the environment (POWERJOB_SHIM_…), the flags that were set. Mappings are
+// merged key by key, lists are replaced as a whole. An error from Load is every
+// problem at once ([Problem], joined), each with its place.
+//
+// For a running process there are [Watch], which tells that the file's content
+// changed, and [RestartNeeded], which names the changed keys that a reload
+// cannot apply. The types here are those of the file; what the proxy runs on is
+// built from them by its callers.
+package configs
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is a complete configuration: decoded, defaulted and validated. It is
+// not changed after Load and may be read by any number of goroutines.
+type Config struct {
+	// Listen has the addresses that clients connect to; at least one.
+	Listen []Listener `yaml:"listen"`
+	// Admin is the listener for metrics, health and status.
+	Admin Admin `yaml:"admin"`
+	// Upstreams are the groups of servers by name; at least one.
+	Upstreams map[string]Upstream `yaml:"upstreams"`
+	// Routes choose a group by host and path. Empty: all goes to the only group.
+	Routes []Route `yaml:"routes"`
+	// Rules say what happens to which calls; at least one. Given in a file,
+	// they replace the default rules.
+	Rules []Rule `yaml:"rules"`
+	// Dedup bounds the record of calls.
+	Dedup Dedup `yaml:"dedup"`
+	// Auth is the gate in front of /openApi/.
+	Auth Auth `yaml:"auth"`
+	// TrustedProxies are the peers whose X-Forwarded-For is believed. Empty: none.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	Log            Log            `yaml:"log"`
+	Shutdown       Shutdown       `yaml:"shutdown"`
+
+	digest [32]byte // of the file's content, see Digest
+}
+
+// Listener is one address that clients connect to.
+type Listener struct {
+	// Address is "host:port"; an empty host means all addresses, port 0 any free port.
+	Address string `yaml:"address"`
+	// TLS makes it an https listener. Nil: plain HTTP.
+	TLS *TLS `yaml:"tls"`
+	// Redirect answers plain HTTP with a redirect to https. Nil: no redirect.
+	Redirect *Redirect `yaml:"redirect"`
+}
+
+// Values of TLS.Mode.
+const (
+	TLSACME       = "acme"
+	TLSFiles      = "files"
+	TLSSelfSigned = "self-signed"
+)
+
+// TLS says where a listener's certificates come from.
+type TLS struct {
+	// Mode is acme, files or self-signed.
+	Mode string `yaml:"mode"`
+
+	// Domains are the names to obtain certificates for (acme).
+	Domains []string `yaml:"domains"`
+	// Email is the ACME account's contact; may be empty (acme).
+	Email string `yaml:"email"`
+	// CA is the ACME directory's URL. Empty: Let's Encrypt (acme).
+	CA string `yaml:"ca"`
+	// CARoot is a PEM file with the root that the ACME server's own certificate
+	// is checked against. Empty: the system's roots (acme).
+	CARoot string `yaml:"ca_root"`
+	// Challenges are http-01, tls-alpn-01 or both. Default: both (acme).
+	Challenges []string `yaml:"challenges"`
+
+	// Files are certificate and key pairs, chosen by SNI (files).
+	Files []KeyPair `yaml:"files"`
+
+	// Names are those in the made certificate. Empty: localhost and the host's name (self-signed).
+	Names []string `yaml:"names"`
+
+	// Storage is the directory that certificates are kept in (acme, self-signed).
+	// Default: /var/lib/powerjob-shim.
+	Storage string `yaml:"storage"`
+	// ClientCA is a PEM file; clients must then show a certificate signed by it. Empty: they need none.
+	ClientCA string `yaml:"client_ca"`
+	// MinVersion is "1.2" (default) or "1.3".
+	MinVersion string `yaml:"min_version"`
+}
+
+// KeyPair names a PEM certificate chain and its key.
+type KeyPair struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Redirect sends plain HTTP requests to https. ACME challenges are answered in place.
+type Redirect struct {
+	// Port is that of the https URL. Default: 443.
+	Port int `yaml:"port"`
+	// OpenAPI redirects calls under /openApi/ as well. The client does not
+	// repeat a POST after a redirect, so that by default they are served.
+	OpenAPI bool `yaml:"openapi"`
+}
+
+// Admin is the listener for /metrics, /healthz, /readyz and /status.
+type Admin struct {
+	// Address is "host:port". Default: 127.0.0.1:9700.
+	Address string `yaml:"address"`
+	// PProf serves /debug/pprof/ there too.
+	PProf bool `yaml:"pprof"`
+}
+
+// Route sends what matches to an upstream group. The most specific route wins,
+// whatever the order.
+type Route struct {
+	// Name stands in logs and metrics; unique.
+	Name string `yaml:"name"`
+	// Hosts are exact names or "*.example.com". Empty: every host.
+	Hosts []string `yaml:"hosts"`
+	// Paths are exact, or prefixes when they end in *. Default: /*.
+	Paths []string `yaml:"paths"`
+	// Upstream is a group's name. Default: the only group.
+	Upstream string `yaml:"upstream"`
+}
+
+// Log says what is logged to standard error.
+type Log struct {
+	// Level is debug, info, warn or error. Default: info.
+	Level string `yaml:"level"`
+	// Format is json or console. Default: json.
+	Format string `yaml:"format"`
+	// Access writes one line per request. Default: true.
+	Access bool `yaml:"access"`
+}
+
+// Shutdown times the end after SIGTERM or SIGINT.
+type Shutdown struct {
+	// Grace is how long requests in flight may go on. Default: 20s; 0 cuts them at once.
+	Grace time.Duration `yaml:"grace"`
+	// Delay is how long new requests are still served after /readyz fails. Default: 0.
+	Delay time.Duration `yaml:"delay"`
+}

@@ -1,0 +1,99 @@
+package configs
+
+import "time"
+
+// Upstream is a group of PowerJob servers that share one database.
+type Upstream struct {
+	// Servers are "http://host:port" or "https://host:port"; at least one.
+	Servers []string `yaml:"servers"`
+	// Timeout runs until the answer's header; for calls under a dedup rule, over
+	// the whole answer. Default: 30s.
+	Timeout time.Duration `yaml:"timeout"`
+	// IdleTimeout closes unused connections to the servers. It must be shorter
+	// than the servers' own (Tomcat: 20s or 60s), or a call may meet a
+	// connection that is just being closed. Default: 15s.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// OpenAPIPrefix is where the OpenAPI stands on a server with a context path. Default: /openApi.
+	OpenAPIPrefix string `yaml:"openapi_prefix"`
+	// MaxConnections bounds connections per server. 0: no bound.
+	MaxConnections int `yaml:"max_connections"`
+	// MaxRequests bounds requests in flight; 503 beyond. 0: no bound.
+	MaxRequests int `yaml:"max_requests"`
+	// TLS is for https servers. Nil: the system's roots and no client certificate.
+	TLS *UpstreamTLS `yaml:"tls"`
+	// Health says how broken servers are found. Nil: not at all; a dial error still goes on to the next server.
+	Health *Health `yaml:"health"`
+	// LoginBridge answers authApp for servers that have none. Nil: off.
+	LoginBridge *LoginBridge `yaml:"login_bridge"`
+}
+
+// UpstreamTLS checks https servers, and shows them a certificate.
+type UpstreamTLS struct {
+	// CAFile is a PEM file of roots. Empty: the system's.
+	CAFile string `yaml:"ca_file"`
+	// ServerName is checked instead of the URL's host. Empty: the URL's host.
+	ServerName string `yaml:"server_name"`
+	// CertFile and KeyFile are the client certificate; both or neither.
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// Health has the two ways of finding broken servers; each may be nil (off).
+type Health struct {
+	Active  *ActiveHealth  `yaml:"active"`
+	Passive *PassiveHealth `yaml:"passive"`
+}
+
+// Values of ActiveHealth.Check.
+const (
+	CheckAssert = "assert" // POST /openApi/assert, which every PowerJob server answers harmlessly
+	CheckTCP    = "tcp"    // a connection
+)
+
+// ActiveHealth asks each server from time to time.
+type ActiveHealth struct {
+	// Check is assert (default) or tcp.
+	Check string `yaml:"check"`
+	// Interval lies between two checks of a server. Default: 5s.
+	Interval time.Duration `yaml:"interval"`
+	// Timeout of one check, at most Interval. Default: 2s.
+	Timeout time.Duration `yaml:"timeout"`
+	// Unhealthy is how many failures in a row take a server out. Default: 3.
+	Unhealthy int `yaml:"unhealthy"`
+	// Healthy is how many successes in a row bring it back. Default: 2.
+	Healthy int `yaml:"healthy"`
+}
+
+// PassiveHealth takes servers out by what happens to ordinary requests; never the last one.
+type PassiveHealth struct {
+	// Failures in a row (dial errors, 5xx) that eject a server. Default: 5.
+	Failures int `yaml:"failures"`
+	// Eject is how long, the first time; it doubles from one to the next. Default: 10s.
+	Eject time.Duration `yaml:"eject"`
+	// MaxEject bounds that. Default: 5m.
+	MaxEject time.Duration `yaml:"max_eject"`
+}
+
+// LoginBridge answers /openApi/authApp for servers before 5.1.0.
+type LoginBridge struct {
+	// Apps may log in; at least one.
+	Apps []BridgeApp `yaml:"apps"`
+	// SecretFile or SecretEnv has the key that tokens are signed with, at least
+	// 32 bytes (RFC 7518, 3.2). Neither: a random one for the life of the process.
+	SecretFile string `yaml:"secret_file"`
+	SecretEnv  string `yaml:"secret_env"`
+	// Secret is what they hold; it cannot be written in the file. Empty: neither was given.
+	Secret Secret `yaml:"-"`
+	// TokenTTL is a token's life. Default: 168h, as on a real server.
+	TokenTTL time.Duration `yaml:"token_ttl"`
+}
+
+// BridgeApp is an app's name and password, as registered in PowerJob. Exactly
+// one of Password, PasswordFile and PasswordEnv is given; after Load, Password
+// has the value whichever it was.
+type BridgeApp struct {
+	Name         string `yaml:"name"`
+	Password     Secret `yaml:"password"`
+	PasswordFile string `yaml:"password_file"`
+	PasswordEnv  string `yaml:"password_env"`
+}
