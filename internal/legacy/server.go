@@ -1,0 +1,268 @@
+package legacy
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	authHeader  = "X-POWERJOB-AUTH-PASSED"
+	tokenHeader = "X-POWERJOB-ACCESS-TOKEN" //nolint:gosec // a header's name
+	appIDHeader = "X-POWERJOB-APP-ID"
+	contentType = "application/json;charset=utf-8"
+	maxBody     = 64 << 20
+)
+
+// Options set up a Server. The zero value is a 5.1.0 server with its check off
+// and the app "app1" (id 1, password "pw").
+type Options struct {
+	Mode   Mode
+	Apps   []App                    // nil: app1
+	Prefix string                   // the server's context path ("/x"); "": none
+	Delay  time.Duration            // before every OpenAPI answer, after its execution
+	Fault  func(Request) Fault      // asked once for every OpenAPI request, from its own goroutine; nil: no faults
+	Other  http.Handler             // serves what is not under the OpenAPI; nil: a small page at /, else 404
+	Now    func() time.Time         // nil: time.Now
+	Sleep  func(time.Duration) bool // false: the server is closing; nil: real time
+}
+
+// Request is one OpenAPI request as it came in.
+type Request struct {
+	Seq    int // 1, 2, ... in the order in which their bodies were complete
+	Time   time.Time
+	Method string
+	URI    string      // the request target as it came
+	Call   string      // "saveJob"; "" where the path is not routed
+	Header http.Header // all of them; the token is replaced by its fingerprint
+	Token  string      // the token's fingerprint; "" without
+	Login  int         // number of the login that gave the token; 0: none or unknown
+	AppID  string      // X-POWERJOB-APP-ID
+	Remote string      // the caller's address and port
+	Body   []byte      // as it came, up to where it broke off
+	Hash   string      // first 12 hex digits of the body's SHA-256
+	Broken bool        // the body ended early; such a request is not executed
+}
+
+// Server is the stand-in behind HTTP. Its methods are safe for concurrent use.
+type Server struct {
+	*Core
+	opts   Options
+	closed chan struct{}
+	once   sync.Once
+	http   *http.Server
+
+	mu       sync.Mutex // protects requests
+	requests []Request
+}
+
+// New returns a server that is not listening yet.
+func New(o Options) *Server {
+	s := &Server{Core: NewCore(CoreOptions{Mode: o.Mode, Apps: o.Apps, Now: o.Now}), opts: o, closed: make(chan struct{})}
+	if s.opts.Sleep == nil {
+		s.opts.Sleep = s.sleep
+	}
+	return s
+}
+
+// Start listens on a free port of 127.0.0.1 and returns the URL, with the
+// context path if there is one.
+func (s *Server) Start() (string, error) {
+	return s.StartAt("127.0.0.1:0")
+}
+
+// StartAt listens on an address. It may be called once.
+func (s *Server) StartAt(address string) (string, error) {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return "", fmt.Errorf("starting the stand-in server: %w", err)
+	}
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	go s.http.Serve(l) //nolint:errcheck // ends with ErrServerClosed by Close
+	return "http://" + l.Addr().String() + s.opts.Prefix, nil
+}
+
+// Close ends the listener and all connections at once. More than once is fine.
+func (s *Server) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	if s.http == nil {
+		return nil
+	}
+	return s.http.Close()
+}
+
+func (s *Server) sleep(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.closed:
+		return false
+	}
+}
+
+// Requests returns every OpenAPI request so far, in order.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Request(nil), s.requests...)
+}
+
+// Executed counts the executions of a call, of all calls for "".
+func (s *Server) Executed(call string) int {
+	n := 0
+	for _, e := range s.Executions() {
+		if call == "" || e.Call == call {
+			n++
+		}
+	}
+	return n
+}
+
+// Received counts the requests to a call, of all OpenAPI requests for "".
+func (s *Server) Received(call string) int {
+	n := 0
+	for _, r := range s.Requests() {
+		if call == "" || r.Call == call {
+			n++
+		}
+	}
+	return n
+}
+
+// ServeHTTP answers as Spring and the OpenAPI's controller do.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	call, status := callOf(r, s.opts.Prefix)
+	if status < 0 {
+		s.serveOther(w, r)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	request := s.record(r, call, body, err != nil)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	var f Fault
+	if s.opts.Fault != nil {
+		f = s.opts.Fault(request)
+	}
+	if !s.opts.Sleep(f.DelayBefore) {
+		panic(http.ErrAbortHandler)
+	}
+	var a Answer
+	switch {
+	case f.SkipExecution:
+		a = Answer{Status: http.StatusOK, Body: []byte(`{}`)}
+	case status != 0:
+		a = Answer{Status: status, Auth: s.header(), Body: notRouted(status, r.URL.Path)}
+	case r.Method != http.MethodPost:
+		a = Answer{Status: http.StatusOK, Auth: s.header(), Body: failure(call,
+			fmt.Errorf("HttpRequestMethodNotSupportedException: Request method '%s' not supported", r.Method))}
+	default:
+		a = s.Serve(input(r, call, body))
+	}
+	if !s.opts.Sleep(f.DelayAfter + s.opts.Delay) {
+		panic(http.ErrAbortHandler)
+	}
+	if f.Cut != CutNothing {
+		if cut(w, f, a) != nil {
+			panic(http.ErrAbortHandler)
+		}
+		return
+	}
+	write(w, f, a)
+}
+
+// write sends an answer chunked, as Tomcat does.
+func write(w http.ResponseWriter, f Fault, a Answer) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	if a.Auth != "" {
+		h[authHeader] = []string{a.Auth}
+	}
+	for name, values := range f.Header {
+		h[name] = values
+	}
+	if f.Status != 0 {
+		a.Status, a.Body = f.Status, notRouted(f.Status, "")
+	}
+	w.WriteHeader(a.Status)
+	if http.NewResponseController(w).Flush() == nil { // without it a short answer gets a Content-Length
+		_, _ = w.Write(a.Body) // a caller that is gone misses it, as with a real server
+	}
+}
+
+// notRouted is Spring's error page.
+func notRouted(status int, path string) []byte {
+	return encode(struct {
+		Status int    `json:"status"`
+		Error  string `json:"error"`
+		Path   string `json:"path"`
+	}{status, http.StatusText(status), path})
+}
+
+func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case s.opts.Other != nil:
+		s.opts.Other.ServeHTTP(w, r)
+	case r.URL.Path == s.opts.Prefix+"/":
+		w.Header().Set("Content-Type", "text/html;charset=UTF-8")
+		_, _ = io.WriteString(w, "<!DOCTYPE html><title>PowerJob</title><p>A stand-in for a PowerJob server.")
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (s *Server) record(r *http.Request, call string, body []byte, broken bool) Request {
+	sum := sha256.Sum256(body)
+	token := r.Header.Get(tokenHeader)
+	q := Request{
+		Time: s.now(), Method: r.Method, URI: r.RequestURI, Call: call, Header: r.Header.Clone(), Token: Fingerprint(token),
+		Login: s.LoginOf(token), AppID: r.Header.Get(appIDHeader), Remote: r.RemoteAddr,
+		Body: body, Hash: hex.EncodeToString(sum[:6]), Broken: broken,
+	}
+	if token != "" {
+		q.Header.Set(tokenHeader, q.Token)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q.Seq = len(s.requests) + 1
+	s.requests = append(s.requests, q)
+	return q
+}
+
+// input reads the parameters as Spring does: the query first, then the body,
+// which counts as a form or as JSON by its content type.
+func input(r *http.Request, call string, body []byte) Input {
+	in := Input{Call: call, Token: r.Header.Get(tokenHeader), AppID: r.Header.Get(appIDHeader), Params: map[string]string{}}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json") {
+		in.JSON = body
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	form := r.Clone(context.Background())
+	if err := form.ParseMultipartForm(maxBody); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return in
+	}
+	for name, values := range form.PostForm {
+		in.Params[name] = values[0]
+	}
+	for name, values := range form.URL.Query() {
+		in.Params[name] = values[0]
+	}
+	return in
+}

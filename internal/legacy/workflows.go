@@ -1,0 +1,221 @@
+package legacy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// ownWorkflow is WorkflowService.permissionCheck.
+func (c *Core) ownWorkflow(id, app int64) (Workflow, error) {
+	w, ok := c.state.Workflows[id]
+	if !ok {
+		return Workflow{}, fmt.Errorf("IllegalArgumentException: can't find workflow by id: %d", id)
+	}
+	if w.AppID != app {
+		return Workflow{}, fmt.Errorf("PowerJobException: Permission Denied!can't operate other app's workflow!")
+	}
+	return w, nil
+}
+
+func (c *Core) namedWorkflow(p params) (Workflow, error) {
+	id, app, err := p.pair("workflowId", "appId")
+	if err != nil {
+		return Workflow{}, err
+	}
+	return c.ownWorkflow(id, app)
+}
+
+func (c *Core) saveWorkflow(p params) (outcome, error) {
+	if p.list != nil {
+		return outcome{}, errUnreadable
+	}
+	id, err := p.id("id")
+	if err != nil {
+		return outcome{}, err
+	}
+	app, err := p.need("appId")
+	if err != nil {
+		return outcome{}, err
+	}
+	w := Workflow{AppID: app, Name: p.text("wfName"), Spec: p.spec(), Status: Enabled}
+	if p.text("enable") == "false" {
+		w.Status = Disabled
+	}
+	out := outcome{app: app}
+	if id == nil {
+		w.ID = c.state.nextWorkflow()
+		out.made = w.ID
+	} else {
+		if _, err := c.ownWorkflow(*id, app); err != nil {
+			return outcome{}, err
+		}
+		w.ID = *id
+		out.subject = w.ID
+	}
+	c.state.Workflows[w.ID] = w
+	out.data = w.ID
+	return out, nil
+}
+
+func (c *Core) copyWorkflow(p params) (outcome, error) {
+	w, err := c.namedWorkflow(p)
+	if err != nil {
+		return outcome{}, err
+	}
+	if w.Status == Deleted {
+		return outcome{}, errors.New("IllegalStateException: can't copy the workflow which has been deleted!")
+	}
+	from := w.ID
+	w.ID, w.Name = c.state.nextWorkflow(), w.Name+"_COPY"
+	c.state.Workflows[w.ID] = w
+	return outcome{data: w.ID, app: w.AppID, subject: from, made: w.ID}, nil
+}
+
+func setWorkflow(status int) func(*Core, params) (outcome, error) {
+	return func(c *Core, p params) (outcome, error) {
+		w, err := c.namedWorkflow(p)
+		if err != nil {
+			return outcome{}, err
+		}
+		w.Status = status
+		c.state.Workflows[w.ID] = w
+		return outcome{app: w.AppID, subject: w.ID}, nil
+	}
+}
+
+func (c *Core) runWorkflow(p params) (outcome, error) {
+	w, err := c.namedWorkflow(p)
+	if err != nil {
+		return outcome{}, err
+	}
+	delay, err := p.id("delay")
+	if err != nil {
+		return outcome{}, err
+	}
+	i := WorkflowInstance{ID: c.state.nextRun(), WorkflowID: w.ID, AppID: w.AppID, Params: p.text("initParams"), Status: RunningWorkflow, Runs: 1}
+	if delay != nil && *delay > 0 {
+		i.Delay, i.Status = *delay, WaitingWorkflow
+	}
+	c.state.WorkflowInstances[i.ID] = i
+	return outcome{data: i.ID, app: w.AppID, subject: w.ID, made: i.ID}, nil
+}
+
+// addWorkflowNode saves nodes and answers with them. It is all or nothing.
+func (c *Core) addWorkflowNode(p params) (outcome, error) {
+	if p.list == nil {
+		return outcome{}, errUnreadable
+	}
+	if len(p.list) == 0 {
+		return outcome{}, errors.New("IllegalArgumentException: requestList must be not empty!")
+	}
+	next := c.state.nextNode()
+	var out outcome
+	var nodes []Node
+	for _, e := range p.list {
+		id, err := e.id("id")
+		if err != nil {
+			return outcome{}, err
+		}
+		app, err := e.need("appId")
+		if err != nil {
+			return outcome{}, err
+		}
+		n := Node{AppID: app, Name: e.text("nodeName"), Spec: e.spec()}
+		for name, to := range map[string]*int64{"jobId": &n.JobID, "workflowId": &n.WorkflowID} {
+			v, err := e.id(name)
+			if err != nil {
+				return outcome{}, err
+			}
+			if v != nil {
+				*to = *v
+			}
+		}
+		if id == nil {
+			n.ID = next
+			next++
+			out.made = n.ID
+		} else {
+			if old, ok := c.state.Nodes[*id]; !ok || old.AppID != app {
+				return outcome{}, fmt.Errorf("IllegalArgumentException: can't find workflow node by id: %d", *id)
+			}
+			n.ID = *id
+			out.subject = n.ID
+		}
+		out.app = app
+		nodes = append(nodes, n)
+	}
+	list := []nodeView{}
+	for _, n := range nodes {
+		c.state.Nodes[n.ID] = n
+		list = append(list, nodeView{n.ID, n.AppID, n.WorkflowID, n.JobID, n.Name})
+	}
+	out.data = list
+	return out, nil
+}
+
+func (c *Core) ownRun(p params) (WorkflowInstance, error) {
+	id, app, err := p.pair("wfInstanceId", "appId")
+	if err != nil {
+		return WorkflowInstance{}, err
+	}
+	i, ok := c.state.WorkflowInstances[id]
+	if !ok {
+		return WorkflowInstance{}, fmt.Errorf("IllegalArgumentException: can't find workflow instance by wfInstanceId: %d", id)
+	}
+	if i.AppID != app {
+		return WorkflowInstance{}, errors.New("PowerJobException: Permission Denied!")
+	}
+	return i, nil
+}
+
+func (c *Core) stopWorkflowInstance(p params) (outcome, error) {
+	i, err := c.ownRun(p)
+	if err != nil {
+		return outcome{}, err
+	}
+	if i.Status > RunningWorkflow {
+		return outcome{}, errors.New("PowerJobException: workflow instance already stopped")
+	}
+	i.Status = Stopped
+	return c.ran(i), nil
+}
+
+func (c *Core) retryWorkflowInstance(p params) (outcome, error) {
+	i, err := c.ownRun(p)
+	if err != nil {
+		return outcome{}, err
+	}
+	if i.Status <= RunningWorkflow {
+		return outcome{}, errors.New("PowerJobException: workflow instance is running")
+	}
+	i.Status = RunningWorkflow
+	i.Runs++
+	return c.ran(i), nil
+}
+
+// markNode marks any known node of the workflow, once: the stand-in runs no
+// nodes, so all of them count as failed until they are marked.
+func (c *Core) markNode(p params) (outcome, error) {
+	i, err := c.ownRun(p)
+	if err != nil {
+		return outcome{}, err
+	}
+	node, err := p.need("nodeId")
+	if err != nil {
+		return outcome{}, err
+	}
+	if n, ok := c.state.Nodes[node]; !ok || n.WorkflowID != i.WorkflowID {
+		return outcome{}, errors.New("PowerJobException: can't find the node in current workflow instance!")
+	}
+	if slices.Contains(i.Marked, node) {
+		return outcome{}, errors.New("PowerJobException: you can only mark the node which is failed and not allow to skip!")
+	}
+	i.Marked = append(slices.Clone(i.Marked), node)
+	return c.ran(i), nil
+}
+
+func (c *Core) ran(i WorkflowInstance) outcome {
+	c.state.WorkflowInstances[i.ID] = i
+	return outcome{app: i.AppID, subject: i.ID}
+}
