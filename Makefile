@@ -1,0 +1,60 @@
+# make help lists the targets. Nothing but Go is needed for demo, run, test,
+# bench and build; tests that want Java, Maven, Chromium, HAProxy or nginx skip
+# with one line where these are missing.
+
+GO       ?= go
+UPSTREAM ?=
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+IMAGE    ?= powerjob-shim:$(VERSION)
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## show the defect and the cure; needs no server
+	$(GO) run ./cmd/powerjob-shim demo
+
+.PHONY: run
+run: ## run in front of your server: make run UPSTREAM=http://127.0.0.1:7701
+	@test -n "$(UPSTREAM)" || { echo "say where your server is: make run UPSTREAM=http://host:port"; exit 2; }
+	$(GO) run ./cmd/powerjob-shim run --upstream $(UPSTREAM)
+
+.PHONY: test
+test: ## all tests, with the race detector
+	$(GO) test -race -timeout 25m ./...
+
+.PHONY: e2e
+e2e: ## only the tests with the real client and server; all their parts must be there
+	CI=true $(GO) test -race -count=1 -timeout 25m -v ./test/e2e/...
+
+.PHONY: bench
+bench: ## what a request costs: time, bytes and allocations
+	$(GO) test -run '^$$' -bench . -benchmem ./proxy/ ./rules/...
+
+.PHONY: build
+build: ## bin/powerjob-shim, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/powerjob-shim ./cmd/powerjob-shim
+
+.PHONY: image
+image: ## the container image
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMAGE) .
+
+# The linters live in a module of their own, so that the product's go.sum stays
+# small. They are built once; building takes minutes.
+bin/golangci-lint bin/govulncheck: test/tools/go.mod test/tools/go.sum
+	cd test/tools && GOBIN=$(CURDIR)/bin nice -n 10 $(GO) install tool
+	@touch bin/golangci-lint bin/govulncheck
+
+.PHONY: lint
+lint: bin/golangci-lint ## go vet and golangci-lint
+	$(GO) vet ./...
+	bin/golangci-lint run ./...
+
+.PHONY: vuln
+vuln: bin/govulncheck ## known vulnerabilities in what the code calls
+	bin/govulncheck ./...
