@@ -1,0 +1,89 @@
+package proxy
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+
+	"powerjob-shim/metrics"
+)
+
+// The headers that the shim itself writes.
+const (
+	requestIDHeader = "X-Request-Id"
+	shimHeader      = "X-Powerjob-Shim"
+)
+
+// answerWriter is the last writer before the caller: it finishes an answer's
+// header at the moment it is written, when no one can canonicalise it any
+// more, and counts. http.ResponseController reaches what is beneath.
+type answerWriter struct {
+	http.ResponseWriter
+	ex      *exchange
+	metrics *metrics.Metrics
+	status  int   // 0: no header written yet
+	n       int64 // bytes of body
+}
+
+// Unwrap lets http.ResponseController hijack, flush and set deadlines.
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *answerWriter) WriteHeader(status int) {
+	if status >= 200 && w.status == 0 {
+		w.status = status
+		w.finish()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *answerWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.n += int64(n)
+	return n, err
+}
+
+// FlushError writes the header if it is still to be written, and flushes.
+func (w *answerWriter) FlushError() error {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack takes the connection over for a tunnel, which the log shows as 101.
+func (w *answerWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.status = http.StatusSwitchingProtocols
+	}
+	return conn, rw, err
+}
+
+// finish completes the header of a final answer.
+func (w *answerWriter) finish() {
+	h, ex := w.Header(), w.ex
+	if _, ok := h[requestIDHeader]; !ok {
+		h[requestIDHeader] = []string{ex.id}
+	}
+	if ex.decided != "" {
+		h[shimHeader] = []string{string(ex.decided)}
+	}
+	if ex.lastOnConn {
+		h["Connection"] = []string{"close"}
+	}
+	if !ex.fromUpstream {
+		return
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // else net/http would guess one
+	}
+	for _, rule := range ex.match.Headers {
+		if action := applyHeader(h, rule); action != "" {
+			w.metrics.Header.WithLabelValues(string(action)).Inc()
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package proxy
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// The forwarding headers. The addresses in them are believed only when they
+// come from a trusted proxy.
+const (
+	forwardedFor   = "X-Forwarded-For"
+	forwardedHost  = "X-Forwarded-Host"
+	forwardedProto = "X-Forwarded-Proto"
+	forwarded      = "Forwarded" // RFC 7239
+)
+
+// findClient fills in who calls: the peer of the connection or, where that is
+// a trusted proxy, the last address of X-Forwarded-For that is none.
+func (ex *exchange) findClient(r *http.Request) {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return
+	}
+	ex.client, ex.clientTrusted = peer.Addr().Unmap(), true
+	trusted := ex.snap.TrustedProxies
+	if len(trusted) == 0 || !within(trusted, ex.client) {
+		return
+	}
+	ex.peerTrusted, ex.clientTrusted = true, false
+	for _, line := range slices.Backward(r.Header[forwardedFor]) {
+		for _, hop := range slices.Backward(strings.Split(line, ",")) {
+			addr, ok := parseHop(hop)
+			if !ok {
+				return
+			}
+			ex.client = addr
+			if !within(trusted, addr) {
+				ex.clientTrusted = true
+				return
+			}
+		}
+	}
+}
+
+func within(prefixes []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// parseHop reads one element of X-Forwarded-For: an address, which some
+// proxies write with a port.
+func parseHop(hop string) (netip.Addr, bool) {
+	hop = strings.TrimSpace(hop)
+	if addr, err := netip.ParseAddr(strings.Trim(hop, "[]")); err == nil {
+		return addr.Unmap(), true
+	}
+	if ap, err := netip.ParseAddrPort(hop); err == nil {
+		return ap.Addr().Unmap(), true
+	}
+	return netip.Addr{}, false
+}
+
+// setForwarded writes the forwarding headers of a request that goes upstream.
+// A trusted proxy's are kept and continued, anyone else's are replaced.
+// ReverseProxy has removed them all from out before.
+func (ex *exchange) setForwarded(out, in *http.Request) {
+	h := out.Header
+	peer, _, err := net.SplitHostPort(in.RemoteAddr)
+	if err != nil {
+		peer = in.RemoteAddr
+	}
+	h[forwardedHost], h[forwardedProto] = []string{in.Host}, []string{"http"}
+	if in.TLS != nil {
+		h[forwardedProto] = []string{"https"}
+	}
+	if ex.peerTrusted {
+		for _, name := range [...]string{forwarded, forwardedHost, forwardedProto} {
+			if values, ok := in.Header[name]; ok {
+				h[name] = values
+			}
+		}
+		if prior := in.Header[forwardedFor]; len(prior) > 0 {
+			peer = strings.Join(prior, ", ") + ", " + peer
+		}
+	}
+	h[forwardedFor] = []string{peer}
+}

@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"powerjob-shim/rules"
+	"powerjob-shim/rules/openapi"
+)
+
+// outcome is how far a forwarded request got.
+type outcome uint8
+
+const (
+	// outcomeNotSent: no connection was had, not one byte left. It is safe to
+	// send the request to another server.
+	outcomeNotSent outcome = iota
+	// outcomeUnknown: it may have been sent, and no whole answer came back.
+	// The server may have executed it.
+	outcomeUnknown
+	// outcomeAnswered: the upstream's status and header arrived. If its body
+	// is cut off afterwards, forward panics with http.ErrAbortHandler, having
+	// set outcomeUnknown.
+	outcomeAnswered
+)
+
+// exchange is one request's way through the chain: what was found out about
+// it, and what became of it. It travels in the request's context. It has no
+// lock: the chain is one goroutine, and a middleware that leaves it (a leader
+// that goes on after its caller has hung up) keeps the exchange to itself.
+type exchange struct {
+	snap     *snapshot // the configuration for the whole of this request
+	id       string    // X-Request-Id
+	received time.Time // when its header had been read
+
+	// client is the caller's address after trusted_proxies. clientTrusted
+	// tells whether it is a real client's, as far as the configuration tells;
+	// it is false where a trusted proxy did not name whom it speaks for.
+	client        netip.Addr
+	clientTrusted bool
+	peerTrusted   bool // the connection comes from a trusted proxy
+
+	route   string
+	group   *upstreamGroup
+	path    string        // as a server routes it, context path cut off: "/openApi/saveJob"
+	call    *openapi.Call // nil when it is not an OpenAPI call
+	match   rules.Matched
+	decided rules.Decision // "" when no dedup rule matched
+	reason  string
+
+	outcome  outcome
+	server   *server       // the last one tried; nil: none
+	upstream time.Duration // until the server's header, or the failure
+	failure  error         // why forwarding failed; nil: it did not
+
+	// fromUpstream: the answer being written is an upstream's, or a replay of
+	// one. Header rules apply to these only, never to the shim's own errors.
+	fromUpstream bool
+	// denied: the upstream refused the call, its auth header says false.
+	denied bool
+	// hungUp: the caller went away, or its body broke off, before there was an
+	// answer. The log and the metrics say 499.
+	hungUp bool
+	// lastOnConn: the connection is closed after the answer.
+	lastOnConn bool
+
+	in     countedBody
+	answer answerWriter
+}
+
+type exchangeKey struct{}
+
+// exchangeOf returns the exchange that r belongs to. It panics on a request
+// that did not come through the chain.
+func exchangeOf(r *http.Request) *exchange {
+	return r.Context().Value(exchangeKey{}).(*exchange)
+}
+
+// withExchange returns r carrying ex.
+func withExchange(r *http.Request, ex *exchange) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), exchangeKey{}, ex))
+}
+
+// callName is the label for logs and metrics.
+func (ex *exchange) callName() string {
+	if ex.call == nil {
+		return "other"
+	}
+	return ex.call.Name
+}
+
+// countedBody counts what is read of a request's body and keeps how it ended.
+type countedBody struct {
+	io.ReadCloser
+	n   int64
+	err error // the first error of Read but io.EOF
+
+	// from and to pass trailers on: net/http fills from when the body has
+	// been read. Only those that were announced are in to.
+	from, to http.Header
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n += int64(n)
+	switch {
+	case err == io.EOF:
+		for name := range b.to {
+			b.to[name] = b.from[name]
+		}
+	case err != nil && b.err == nil:
+		b.err = err
+	}
+	return n, err
+}

@@ -1,0 +1,53 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+)
+
+// envelope is how PowerJob wraps every answer (tech.powerjob.common.response.ResultDTO).
+type envelope struct {
+	Success bool   `json:"success"`
+	Data    any    `json:"data"`
+	Message string `json:"message"`
+}
+
+// fail answers with an error of the shim's own, in the envelope that PowerJob's
+// clients read. No header rule applies to it. message says what is wrong and
+// what to do; it must not tell a caller more of the inside than host:port.
+func (ex *exchange) fail(w http.ResponseWriter, status int, message string) {
+	ex.fromUpstream = false
+	body, _ := json.Marshal(envelope{Message: "powerjob-shim: " + message}) // strings always marshal
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a caller that is gone needs no answer
+}
+
+// dialProblem names in a few words why no connection was had.
+func dialProblem(err error) string {
+	var (
+		dns  *net.DNSError
+		cert *tls.CertificateVerificationError
+		nerr net.Error
+	)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.As(err, &dns):
+		return "its name cannot be resolved"
+	case errors.As(err, &cert):
+		return "its certificate is not trusted"
+	case errors.As(err, &nerr) && nerr.Timeout():
+		return "connecting timed out"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "no way to its address"
+	}
+	return "connecting failed"
+}

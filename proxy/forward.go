@@ -1,0 +1,203 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/http/httputil"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"powerjob-shim/metrics"
+	"powerjob-shim/rules/openapi"
+)
+
+var authHeaderKey = textproto.CanonicalMIMEHeaderKey(openapi.AuthHeader)
+
+// forward sends a request to a server of its group and streams the answer to w.
+// On a failure it sets the exchange's outcome and writes the error itself. An
+// answer that breaks off after its header panics with http.ErrAbortHandler, as
+// ReverseProxy does: the caller must not take it for a whole one.
+func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
+	ex := exchangeOf(r)
+	ex.outcome, ex.server, ex.failure, ex.fromUpstream, ex.denied = outcomeNotSent, nil, nil, false, false
+	defer func() {
+		if ex.server != nil {
+			ex.server.inFlight.Add(-1)
+		}
+		broken := recover()
+		if broken == nil {
+			return
+		}
+		ex.outcome = outcomeUnknown
+		if broken == http.ErrAbortHandler {
+			// The header may still be in a buffer. A connection that is cut
+			// before its status line makes OkHttp silently send again.
+			_ = http.NewResponseController(w).Flush()
+		}
+		panic(broken)
+	}()
+	p.reverse.ServeHTTP(w, r)
+}
+
+func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
+	errorLog, _ := zap.NewStdLogAt(p.log, zap.DebugLevel) // fails for unknown levels only
+	return &httputil.ReverseProxy{
+		Rewrite:       rewrite,
+		Transport:     sender{p.metrics},
+		BufferPool:    newBuffers(),
+		FlushInterval: -1, // nothing waits in a buffer here
+		ErrorLog:      errorLog,
+		ErrorHandler:  p.forwardFailed,
+		ModifyResponse: func(res *http.Response) error {
+			exchangeOf(res.Request).fromUpstream = true
+			return nil
+		},
+	}
+}
+
+// rewrite makes the request that goes upstream: what came, but for the
+// hop-by-hop headers, which ReverseProxy has removed, and what is named here.
+func rewrite(pr *httputil.ProxyRequest) {
+	in, out, ex := pr.In, pr.Out, exchangeOf(pr.In)
+	setTarget(out.URL, in)
+	ex.setForwarded(out, in)
+	h := out.Header
+	h[requestIDHeader] = []string{ex.id}
+	delete(h, authHeaderKey) // it is an answer's
+	if ex.call != nil && ex.call.Kind == openapi.Change {
+		// With either, net/http's Transport takes a request without a body for
+		// repeatable, and sends it again by itself on a stale connection.
+		delete(h, "Idempotency-Key")
+		delete(h, "X-Idempotency-Key")
+	}
+	if in.GetBody != nil { // the body is here already
+		delete(h, "Expect")
+		if body, err := in.GetBody(); err == nil {
+			out.Body = body // unwrapped, it goes out in one write with the header
+		}
+	}
+	if out.Trailer != nil {
+		delete(out.Trailer, authHeaderKey)
+		ex.in.from, ex.in.to = in.Trailer, out.Trailer
+	}
+}
+
+// setTarget makes u, of which the sender fills in scheme and host, write the
+// request target exactly as it came. net/url would re-encode some characters,
+// and ReverseProxy has re-encoded a query with ";".
+func setTarget(u *url.URL, in *http.Request) {
+	target := requestURI(in)
+	if !strings.HasPrefix(target, "//") {
+		*u = url.URL{Opaque: target}
+		return
+	}
+	// An opaque part with two slashes would be written in absolute-form. The
+	// parsed path is the same bytes but for what net/url must re-encode; then
+	// absolute-form it is.
+	*u = url.URL{Path: in.URL.Path, RawPath: in.URL.RawPath, RawQuery: in.URL.RawQuery, ForceQuery: in.URL.ForceQuery}
+	if u.RequestURI() != target {
+		*u = url.URL{Opaque: "//" + in.Host + target}
+	}
+}
+
+// sender is the Transport of the ReverseProxy: it chooses a server of the
+// exchange's group, and another one while nothing has been sent.
+type sender struct{ metrics *metrics.Metrics }
+
+// RoundTrip implements http.RoundTripper. It keeps the exchange's outcome.
+func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
+	ex := exchangeOf(out)
+	// The Transport asks for a second connection by itself only after one on
+	// which it wrote nothing, or for a request that may be repeated.
+	trace := &httptrace.ClientTrace{
+		GetConn: func(string) { ex.outcome = outcomeNotSent },
+		GotConn: func(httptrace.GotConnInfo) { ex.outcome = outcomeUnknown },
+	}
+	out = out.WithContext(httptrace.WithClientTrace(out.Context(), trace))
+	if out.Body != nil {
+		out.Body = io.NopCloser(out.Body) // an attempt that could not connect must not close it
+	}
+	var (
+		res *http.Response
+		err error
+	)
+	for _, srv := range ex.group.candidates() {
+		if ex.server != nil {
+			ex.server.inFlight.Add(-1)
+		}
+		ex.server = srv
+		srv.inFlight.Add(1)
+		out.URL.Scheme, out.URL.Host = srv.url.Scheme, srv.name
+		sent := time.Now()
+		res, err = ex.group.transport.RoundTrip(out) //nolint:bodyclose // ReverseProxy closes it
+		ex.upstream = time.Since(sent)
+		s.count(ex, res)
+		if err == nil {
+			srv.answered()
+			ex.outcome = outcomeAnswered
+			ex.denied = isFalse(authValue(res.Header[authHeaderKey]))
+			keepNamed(res.Header, ex.match.Headers)
+			return res, nil
+		}
+		if ex.outcome != outcomeNotSent || out.Context().Err() != nil {
+			break
+		}
+		srv.failed(time.Now())
+	}
+	return nil, err
+}
+
+func (s sender) count(ex *exchange, res *http.Response) {
+	status := 0
+	if res != nil {
+		status = res.StatusCode
+		s.metrics.UpstreamDuration.WithLabelValues(ex.group.name).Observe(ex.upstream.Seconds())
+	}
+	s.metrics.UpstreamRequests.WithLabelValues(ex.group.name, ex.callName(), metrics.Code(status)).Inc()
+}
+
+// forwardFailed is ReverseProxy's ErrorHandler: no answer, or none that can be
+// passed on. It says to the caller what happened, what may have been executed,
+// and what to do.
+func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, err error) {
+	ex := exchangeOf(r)
+	ex.failure = err
+	if ex.outcome == outcomeAnswered { // an answer that cannot be passed on
+		ex.outcome = outcomeUnknown
+	}
+	at, advice := "", "it may have been executed: look before you call again"
+	if ex.server != nil {
+		at = " at " + ex.server.name
+	}
+	var timeout net.Error
+	switch {
+	case ex.in.err != nil:
+		// The caller's side broke, not the server's. Should it still listen, it
+		// sees an error and not the empty 200 of a handler that wrote nothing.
+		ex.hungUp = errors.Is(ex.in.err, io.ErrUnexpectedEOF) || r.Context().Err() != nil
+		ex.fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
+	case context.Cause(r.Context()) == errStopping && ex.outcome == outcomeNotSent:
+		ex.fail(w, http.StatusServiceUnavailable, "stopping; nothing was sent to the server, call again")
+	case context.Cause(r.Context()) == errStopping:
+		ex.fail(w, http.StatusGatewayTimeout, "stopping before the server"+at+" answered; "+advice)
+	case errors.Is(r.Context().Err(), context.Canceled):
+		ex.hungUp = true
+		ex.fail(w, http.StatusBadGateway, "the caller closed the connection before the server"+at+" answered; "+advice)
+	case ex.outcome == outcomeNotSent:
+		ex.fail(w, http.StatusBadGateway, "cannot reach the PowerJob server"+at+": "+dialProblem(err)+
+			". Nothing was sent. Check that it runs, and the address under upstreams."+ex.group.name+".servers")
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		ex.fail(w, http.StatusGatewayTimeout, "the PowerJob server"+at+" did not answer within "+
+			ex.group.settings.Timeout.String()+"; "+advice)
+	default:
+		ex.fail(w, http.StatusBadGateway, "the PowerJob server"+at+" broke the connection before it answered; "+advice)
+	}
+}

@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+
+	"powerjob-shim/rules"
+	"powerjob-shim/rules/openapi"
+)
+
+// headerAction is what a header rule did to an answer, and the metric's label.
+type headerAction string
+
+const (
+	headerAdded   headerAction = "added"   // the upstream sent none: the rule's value was written
+	headerKept    headerAction = "kept"    // the upstream's own value was written, in the rule's case
+	headerRecased headerAction = "recased" // the same, by a rule without a value
+	headerDenied  headerAction = "denied"  // the upstream's own value is false: it stands
+)
+
+// applyHeader carries out one header rule on the header of an upstream's
+// answer, just before it is written.
+//
+// A key of exactly the rule's case in the map reaches the wire as it is:
+// net/http canonicalises in Set, Add and when it reads, not when it writes. So
+// the values move from the canonical key to that one. It has to happen here,
+// because ReverseProxy copies an upstream's header with Add, after
+// ModifyResponse.
+//
+// How the upstream itself wrote the name is not known: net/http canonicalised
+// it when reading. kept therefore does not say that the case was right.
+//
+// It returns "" where there was nothing to do.
+func applyHeader(h http.Header, rule rules.Header) headerAction {
+	var values []string
+	found := false
+	for name := range h { // whatever its case: an earlier rule may have been here
+		if strings.EqualFold(name, rule.Name) {
+			values, found = h[name], true
+			delete(h, name)
+		}
+	}
+	switch {
+	case !found && rule.Value == "":
+		return ""
+	case !found:
+		h[rule.Name] = []string{rule.Value}
+		return headerAdded
+	case strings.EqualFold(rule.Name, openapi.AuthHeader):
+		// Once on the wire: OkHttp takes the last of several, others the first.
+		value := authValue(values)
+		h[rule.Name] = []string{value}
+		if isFalse(value) {
+			return headerDenied
+		}
+	default:
+		h[rule.Name] = values
+	}
+	if rule.Value == "" {
+		return headerRecased
+	}
+	return headerKept
+}
+
+// authValue chooses among the values of an upstream's auth header: a false
+// wins, else the first. A refusal that is taken for success would make the
+// client believe that a call was executed; a success that is taken for a
+// refusal costs one login and one repetition.
+func authValue(values []string) string {
+	for _, v := range values {
+		if isFalse(v) {
+			return v
+		}
+	}
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+func isFalse(v string) bool { return strings.EqualFold(strings.TrimSpace(v), "false") }
+
+// keepNamed takes the names of header rules out of a Connection header, so
+// that ReverseProxy does not strip as hop-by-hop what the rules are about: an
+// upstream's false, once stripped, would be replaced by true.
+func keepNamed(h http.Header, headers []rules.Header) {
+	connection, ok := h["Connection"]
+	if !ok || len(headers) == 0 {
+		return
+	}
+	var kept []string
+	for _, line := range connection {
+		for token := range strings.SplitSeq(line, ",") {
+			token = textproto.TrimString(token)
+			named := strings.EqualFold(token, openapi.AuthHeader)
+			for _, rule := range headers {
+				named = named || strings.EqualFold(token, rule.Name)
+			}
+			if !named && token != "" {
+				kept = append(kept, token)
+			}
+		}
+	}
+	h["Connection"] = kept
+}

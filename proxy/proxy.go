@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httputil"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"powerjob-shim/metrics"
+)
+
+// errStopping is the cause of contexts that end because the shim ends.
+var errStopping = errors.New("powerjob-shim is stopping")
+
+// Proxy forwards requests. It is an http.Handler, safe for concurrent use.
+// Make one with New.
+type Proxy struct {
+	log     *zap.Logger
+	metrics *metrics.Metrics
+	version string
+	started time.Time
+
+	snap    atomic.Pointer[snapshot]
+	swap    sync.Mutex // one Swap at a time
+	handler http.Handler
+	reverse *httputil.ReverseProxy
+
+	dedupState dedupState
+	reach      reachability
+
+	draining atomic.Bool  // /readyz fails
+	active   atomic.Int64 // requests being served, hijacked ones included
+
+	// life ends, with errStopping as its cause, when requests still in flight
+	// must be answered at once. A call that is detached from its caller has to
+	// watch it.
+	life context.Context
+	end  context.CancelCauseFunc
+}
+
+// New makes a Proxy. It opens nothing. All problems of the settings are
+// reported, joined.
+func New(o Options, s Settings) (*Proxy, error) {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.New(nil, nil)
+	}
+	p := &Proxy{log: o.Logger, metrics: o.Metrics, version: o.Version, started: time.Now()}
+	p.life, p.end = context.WithCancelCause(context.Background())
+	p.reverse = p.newReverseProxy()
+	p.handler = p.chain()
+	if err := p.Swap(s); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
+
+// Swap replaces the settings. Requests in flight end with those they began
+// with; upstream groups that did not change keep their connections. On an
+// error nothing changes.
+func (p *Proxy) Swap(s Settings) error {
+	p.swap.Lock()
+	defer p.swap.Unlock()
+	old := p.snap.Load()
+	next, err := compile(s, old)
+	if err != nil {
+		return fmt.Errorf("compiling the settings: %w", err)
+	}
+	p.snap.Store(next)
+	if old != nil {
+		old.retire(next)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package proxy
+
+import (
+	"net/netip"
+	"net/url"
+	"time"
+
+	"go.uber.org/zap"
+
+	"powerjob-shim/metrics"
+	"powerjob-shim/rules"
+)
+
+// Options are what a Proxy is given once, for its whole life.
+type Options struct {
+	Logger  *zap.Logger      // nil: nothing is logged
+	Metrics *metrics.Metrics // nil: counted, but not collected by anyone
+
+	// Version is told by /status.
+	Version string
+}
+
+// Settings are what a reload may change. The Proxy keeps what it is given:
+// callers must not change it afterwards.
+type Settings struct {
+	Upstreams map[string]Upstream // by name; at least one
+
+	// Routes choose an upstream by host and path, the most specific one
+	// whatever its place in the list. Empty: everything goes to the only
+	// upstream.
+	Routes []Route
+
+	Rules          *rules.Set     // nil: no rule matches
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For tells the client's address
+	Dedup          DedupSettings
+
+	AccessLog bool // one line per request
+	Shutdown  Shutdown
+
+	// Hash identifies the configuration for people: /status and the log.
+	Hash string
+}
+
+// Upstream is a group of servers that hold the same data.
+type Upstream struct {
+	// Servers are base addresses: http or https, a host and a port, no path.
+	Servers []*url.URL
+
+	// Timeout is how long a server may take until the header of its answer
+	// (for calls under a dedup rule: until its end). 0: no limit.
+	Timeout time.Duration
+
+	// IdleTimeout closes unused connections. It must be shorter than the
+	// server's own: a server that closes a connection just as a call is
+	// written leaves an unknown outcome. 0: 15 s (Tomcat closes after 60 s).
+	IdleTimeout time.Duration
+
+	// OpenAPIPrefix is where the calls are on servers under a context path:
+	// "/x/openApi". Empty: "/openApi".
+	OpenAPIPrefix string
+}
+
+// Route sends requests to an upstream. Name is the metric's and the log's label.
+type Route struct {
+	Name     string
+	Hosts    []string // "a.example", "*.example"; without port. Empty: every host
+	Paths    []string // as a server routes them; ending in * a prefix, else exact. Empty: every path
+	Upstream string
+}
+
+// Shutdown says how the Proxy ends.
+type Shutdown struct {
+	Delay time.Duration // /readyz fails, everything else goes on as before
+	Grace time.Duration // then requests in flight may end
+}

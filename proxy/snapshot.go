@@ -1,0 +1,101 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"powerjob-shim/rules"
+)
+
+// snapshot is the compiled configuration. It never changes; a request takes it
+// once. Groups are shared between snapshots while their settings are equal.
+type snapshot struct {
+	Settings
+	groups map[string]*upstreamGroup
+	routes []compiledRoute
+}
+
+// compile checks s and prepares it. Groups of old (nil: none) that s has
+// unchanged are taken over with their connections.
+func compile(s Settings, old *snapshot) (*snapshot, error) {
+	if s.Rules == nil {
+		s.Rules = &rules.Set{}
+	}
+	next := &snapshot{Settings: s, groups: make(map[string]*upstreamGroup, len(s.Upstreams))}
+	var errs []error
+	if len(s.Upstreams) == 0 {
+		errs = append(errs, errors.New("upstreams: at least one is needed"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Upstreams)) {
+		u := s.Upstreams[name]
+		if old != nil {
+			if g := old.groups[name]; g != nil && g.settings.equal(u) {
+				next.groups[name] = g
+				continue
+			}
+		}
+		g, err := newUpstreamGroup(name, u)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("upstreams.%s: %w", name, err))
+			continue
+		}
+		next.groups[name] = g
+	}
+	if len(s.Routes) == 0 {
+		if len(s.Upstreams) > 1 {
+			errs = append(errs, errors.New("routes: several upstreams need routes that choose between them"))
+		}
+		for name, g := range next.groups {
+			next.routes = []compiledRoute{{name: name, group: g, paths: []string{"*"}}}
+		}
+	}
+	for _, r := range s.Routes {
+		g := next.groups[r.Upstream]
+		if g == nil {
+			if _, named := s.Upstreams[r.Upstream]; !named {
+				errs = append(errs, fmt.Errorf("routes.%s: there is no upstream %q", r.Name, r.Upstream))
+			}
+			continue
+		}
+		next.routes = append(next.routes, newCompiledRoute(r, g))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return next, nil
+}
+
+// retire closes the idle connections of the groups that next does not have.
+// Those in use end with their requests, or IdleTimeout later.
+func (s *snapshot) retire(next *snapshot) {
+	for name, g := range s.groups {
+		if next.groups[name] != g {
+			g.transport.CloseIdleConnections()
+		}
+	}
+}
+
+// equal reports whether two groups' settings are the same.
+func (u Upstream) equal(v Upstream) bool {
+	if u.Timeout != v.Timeout || u.IdleTimeout != v.IdleTimeout ||
+		u.OpenAPIPrefix != v.OpenAPIPrefix || len(u.Servers) != len(v.Servers) {
+		return false
+	}
+	for i := range u.Servers {
+		if u.Servers[i].String() != v.Servers[i].String() {
+			return false
+		}
+	}
+	return true
+}
+
+// prefix returns where the calls are, without a slash at the end.
+func (u Upstream) prefix() string {
+	if u.OpenAPIPrefix == "" {
+		return "/openApi"
+	}
+	return strings.TrimSuffix(u.OpenAPIPrefix, "/")
+}

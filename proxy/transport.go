@@ -1,0 +1,64 @@
+package proxy
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// connectTimeout bounds one attempt to connect. PowerJob's client waits 2 s
+	// for a whole call: with two servers, a dead one must not use that up.
+	connectTimeout = time.Second
+
+	// defaultIdleTimeout is shorter than the idle timeouts of Tomcat (60 s) and
+	// of the usual load balancers.
+	defaultIdleTimeout = 15 * time.Second
+
+	// maxIdlePerServer keeps the connections of a peak for reuse; with net/http's
+	// default of 2 every burst would open and close them.
+	maxIdlePerServer = 1024
+
+	// continueTimeout is how long a body is held back for a server's 100
+	// Continue (RFC 9110, 10.1.1: a client must not wait forever).
+	continueTimeout = time.Second
+)
+
+// newTransport returns the connections to a group's servers.
+//
+// It adds nothing to requests (no Accept-Encoding), speaks HTTP/1.1 only, and
+// ignores proxy settings of the environment: the servers are what was named.
+func newTransport(u Upstream) *http.Transport {
+	idle := u.IdleTimeout
+	if idle == 0 {
+		idle = defaultIdleTimeout
+	}
+	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 15 * time.Second}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		DialContext:           dialer.DialContext,
+		TLSHandshakeTimeout:   5 * time.Second,
+		MaxIdleConnsPerHost:   maxIdlePerServer,
+		IdleConnTimeout:       idle,
+		ResponseHeaderTimeout: u.Timeout,
+		ExpectContinueTimeout: continueTimeout,
+		DisableCompression:    true,
+		Protocols:             protocols,
+	}
+}
+
+// buffers lends the buffers that bodies are copied through. The pointers keep
+// Put from allocating.
+type buffers struct{ pool sync.Pool }
+
+func newBuffers() *buffers {
+	return &buffers{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
+}
+
+// Get implements httputil.BufferPool.
+func (b *buffers) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
+
+// Put implements httputil.BufferPool.
+func (b *buffers) Put(buf []byte) { b.pool.Put((*[32 << 10]byte)(buf)) }
