@@ -1,0 +1,200 @@
+// Package dedup is the request-dedup cache: it decides which repeated OpenAPI
+// calls are answered from memory instead of being executed once more.
+//
+// The simple way to use it is a Memory store:
+//
+//	store := dedup.NewMemory(dedup.Limits{})
+//	d := store.Arrive(call)
+//	switch d.Verdict {
+//	case dedup.Lead:   // forward it, then store.Finish(call.ID, outcome)
+//	case dedup.Wait:   // d, err = store.Await(ctx, call.ID)
+//	case dedup.Replay: // write d.Answer
+//	}
+//	store.Delivered(call.ID) // or store.Leave(call.ID) if the caller hung up
+//
+// Underneath is Machine, a deterministic state machine: what it decides depends
+// on its state, the time it is given and the event, on nothing else. It has no
+// clock, goroutine, lock or I/O, so that a simulation can drive it through
+// years of traffic and a reader can follow it in one sitting. A Store makes
+// each of its steps atomic.
+//
+// # How a repetition is known
+//
+// Three rules, tried in this order; each is a file:
+//
+//   - retry.go: the caller of an earlier equal call hung up before it had its
+//     answer, and this call carries the same token: it is that caller again.
+//   - evidence.go: the client has just logged in anew, which it does exactly
+//     when an answer came without the header; so it repeats one of its calls,
+//     and this call equals one whose answer may have been that one.
+//   - plain.go: by the operator's choice (match: body), equal calls inside the
+//     window are one, as long as no other change touched the same thing.
+//
+// # Interleavings
+//
+// What follows are the orders of events that the rules are shaped by, one
+// client object with a shared token field, header lost. T is a constructor's
+// token, R1, R2 are refresh tokens.
+//
+//  1. One thread. call(T) answered: mark. Login: R1 open. call(R1): the mark is
+//     older than R1's login, R1 is open: replayed, both spent.
+//  2. Two threads, calls A and B. A(T), B(T) answered: marks a, b. Login R1,
+//     login R2; the field now holds R2. A(R2): R2 is open, pays for a. B(R2):
+//     R2 is spent, but R1 is open, not later than R2 and of one lineage: pays for b.
+//  3. Two threads, equal calls. A(T) answered: mark a. Login R1. A'(R1), the
+//     second thread's first send, takes mark a: it looks like the re-send.
+//     A(R1), the true re-send, finds nothing and is executed: two calls, two
+//     executions, each with an equal answer. A' logs in: R2. If A(R1) is
+//     answered later than that, A'(R2) has an open login and no mark: an
+//     orphan. It is forwarded, and its answer goes to A's re-send.
+//  4. The caller of A(T) hangs up after 2 s, the upstream answers after 3.
+//     A(T) again: the token is the same, so it is the same caller: it waits
+//     for that answer and gets it, once. A third A(T) is a new call.
+//  5. save A, save B, save A on one job: the second save A is executed, since
+//     B's save raised the job's generation. A's own re-send is known by
+//     evidence, which the generation does not stop: executing it late would
+//     undo B.
+package dedup
+
+import (
+	"net/netip"
+	"time"
+
+	"powerjob-shim/rules/openapi"
+)
+
+// ID names one arrival of a call. It must be unique among all arrivals of all
+// shims that share a store, for as long as a lease or window lasts.
+type ID uint64
+
+// Token is the fingerprint of an access token, never the token itself.
+// The zero value stands for a request without one.
+type Token [16]byte
+
+// Call is one arrival of an OpenAPI call other than a login.
+type Call struct {
+	ID       ID
+	Group    string // the upstream group
+	Key      Key
+	App      string     // the app id header; empty for 4.x clients
+	Token    Token      // zero: none
+	Addr     netip.Addr // the client's address; invalid where it cannot be trusted
+	Subjects openapi.Subjects
+
+	// Window is how long the call's answer and marks are remembered, from the
+	// answer. It must be positive.
+	Window time.Duration
+	// Lease is how long a leader may take before its call counts as unknown. It
+	// must be longer than the upstream's timeout; zero means an hour.
+	Lease time.Duration
+
+	Dedup   bool // false: only leaves a mark (reads, and changes without a rule)
+	Body    bool // match: body, so that a plain match counts
+	Observe bool // decide as ever, but let the call pass
+}
+
+// Answer is a recorded answer. It is shared by all who get it: read it only.
+type Answer struct {
+	Status      int
+	ContentType string
+	Auth        string // the upstream's own auth header; empty where it sent none
+	Body        []byte
+}
+
+// Verdict is what the caller of Arrive or Await has to do.
+type Verdict uint8
+
+// The verdicts.
+const (
+	// Lead: forward the call, then Finish it.
+	Lead Verdict = iota
+	// Wait: an equal call is in flight; Await its outcome.
+	Wait
+	// Replay: write Decision.Answer, do not forward.
+	Replay
+	// Pass: forward the call (observe mode: it would have been dropped). No Finish.
+	Pass
+	// Fail: the call waited for ended without an answer; Decision.Outcome says how.
+	Fail
+	// Refuse: too many calls are in flight to remember this one: forward it
+	// without deduplication. The store knows nothing of it.
+	Refuse
+)
+
+// Reason is why a call was taken for a repetition.
+type Reason string
+
+// The reasons. They stand in logs.
+const (
+	First      Reason = ""            // it was not
+	Resend     Reason = "resend"      // evidence: a login and a mark
+	Overtaken  Reason = "overtaken"   // evidence: another thread's orphan has the answer
+	Retry      Reason = "retry"       // the first caller hung up
+	EqualBody  Reason = "equal_body"  // match: body
+	AfterFalse Reason = "after_false" // a re-send after the upstream refused the token: a first execution
+)
+
+// Decision is a verdict with its reason.
+type Decision struct {
+	Verdict Verdict
+	Reason  Reason
+	Answer  *Answer     // of Replay
+	Outcome OutcomeKind // of Fail
+	Leader  ID          // of Wait
+	// Waited says that the answer was waited for, not found.
+	Waited bool
+}
+
+// OutcomeKind is how a leader's forwarding ended.
+type OutcomeKind uint8
+
+// The outcomes.
+const (
+	Kept     OutcomeKind = iota // a whole answer that may be replayed
+	Answered                    // an answer that is not kept: an error, too large, a read
+	Denied                      // the upstream refused the token (its header said false)
+	NotSent                     // no byte of the call reached an upstream
+	Lost                        // sent, but no whole answer: it may have been executed
+)
+
+// Outcome is a leader's report.
+type Outcome struct {
+	Kind OutcomeKind
+	// Answer is given to those who wait: for Kept, and for Answered where it is
+	// small enough; nil makes them forward for themselves.
+	Answer *Answer
+	// Status is the HTTP status of Answered. Clients repeat no call that was
+	// answered by another status than 200.
+	Status int
+	// Created are the things that a Kept answer says were made.
+	Created []openapi.Subject
+}
+
+// Limits bound what a store holds. Zero fields take the defaults.
+type Limits struct {
+	Entries  int   // remembered calls, marks and tokens; default 100,000
+	Bytes    int64 // of answers, with an overhead per entry; default 64 MiB
+	InFlight int   // calls in flight; default 10,000
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Entries <= 0 {
+		l.Entries = 100_000
+	}
+	if l.Bytes <= 0 {
+		l.Bytes = 64 << 20
+	}
+	if l.InFlight <= 0 {
+		l.InFlight = 10_000
+	}
+	return l
+}
+
+// Stats is what a store holds at the moment.
+type Stats struct {
+	Entries  int
+	Bytes    int64
+	InFlight int
+	// Evicted counts the entries that had to go before their window ended.
+	Evicted uint64
+}

@@ -1,0 +1,155 @@
+package dedup
+
+import (
+	"slices"
+	"time"
+)
+
+// Finish takes in how a leader's forwarding ended. It must come before the
+// answer is written to the caller. A call that is not leading is ignored: its
+// lease ended, and it counts as Lost.
+func (m *Machine) Finish(now time.Time, id ID, out Outcome) {
+	m.sweep(now)
+	if c := m.calls[id]; c != nil && c.phase == leading {
+		m.finish(now, c, out)
+	}
+}
+
+func (m *Machine) finish(now time.Time, c *call, out Outcome) {
+	c.phase, c.outcome, c.answer = answered, out.Kind, out.Answer
+	if c.creates && out.Kind == Kept && len(out.Created) == 0 {
+		c.unknown = true // something was made, and nobody knows what
+	}
+	m.raiseAtEnd(c, out.Created)
+
+	kept := c.dedup && out.Kind == Kept
+	if !kept {
+		c.history.drop(c)
+	}
+	repeatable := kept || out.Kind == Denied || out.Kind == Answered && out.Status == 200
+	if repeatable && !c.left && !c.resend {
+		m.leaveMark(now, c, out.Kind == Denied)
+	}
+	if kept {
+		m.stats.Bytes += int64(len(out.Answer.Body))
+		m.remember(now, c)
+	}
+}
+
+// Leave takes in that a caller hung up before its answer was written in full:
+// while its call was in flight or waiting, or in the middle of writing. What
+// the answer had used up is given back, and the caller's retry will be known.
+func (m *Machine) Leave(now time.Time, id ID) {
+	m.sweep(now)
+	c := m.calls[id]
+	if c == nil || c.left {
+		return
+	}
+	c.left = true
+	c.unmark()
+	switch c.reason {
+	case Resend:
+		c.giveBack()
+	case Retry:
+		c.leader.owe(c.wasLost)
+	case Overtaken:
+		c.leader.orphan = c.spentLogin
+		c.spentLogin.reopen()
+	default: // a first send: it leads, or an equal body's answer is its own
+		c.source().owe(c.asLost())
+	}
+	if c.phase != leading {
+		m.forget(c)
+	}
+}
+
+// Delivered takes in that a caller has its answer in full, or that a call
+// whose verdict was Pass or Fail is over.
+func (m *Machine) Delivered(now time.Time, id ID) {
+	m.sweep(now)
+	if c := m.calls[id]; c != nil && c.phase != leading {
+		m.forget(c)
+	}
+}
+
+// forget closes an arrival. What others may still need of it, its answer or
+// its mark, stays until its window ends.
+func (m *Machine) forget(c *call) {
+	delete(m.calls, c.id)
+	m.stats.InFlight = len(m.calls)
+	if c.phase == waiting {
+		c.phase = dropped
+	}
+	if !c.remembered() {
+		m.clear(c)
+	}
+}
+
+// remembered reports whether c is in the queue of windows.
+func (c *call) remembered() bool { return c.recorded() && c.dedup || c.mark.set }
+
+// clear lets go of all that c holds.
+func (m *Machine) clear(c *call) {
+	for i := range c.watches {
+		m.release(c.watches[i].subject)
+	}
+	c.watches = nil
+	c.unmark()
+	h := c.history
+	h.drop(c)
+	if len(h.leaders)+len(h.unspent)+len(h.spent) == 0 && m.histories[h.key] == h {
+		delete(m.histories, h.key)
+	}
+}
+
+func (h *history) drop(c *call) {
+	if i := slices.Index(h.leaders, c); i >= 0 {
+		h.leaders = slices.Delete(h.leaders, i, i+1)
+	}
+}
+
+// leaveMark notes that c's answer is being written to a first send.
+func (m *Machine) leaveMark(now time.Time, c *call, denied bool) {
+	c.mark = mark{set: true, denied: denied, at: now, lineage: m.lineage(c.token), owner: c}
+	c.history.unspent = append(c.history.unspent, &c.mark)
+	if !c.recorded() || !c.dedup {
+		m.remember(now, c)
+	}
+}
+
+func (c *call) unmark() {
+	if !c.mark.set {
+		return
+	}
+	h := c.history
+	h.unspent = without(h.unspent, &c.mark)
+	h.spent = without(h.spent, &c.mark)
+	c.mark.set = false
+}
+
+func (mk *mark) spend() {
+	h := mk.owner.history
+	h.unspent = without(h.unspent, mk)
+	h.spent = append(h.spent, mk)
+	mk.spent = true
+}
+
+// giveBack undoes spend: a re-send's answer could not be delivered.
+func (c *call) giveBack() {
+	mk := c.spentMark
+	if mk.set && mk.spent {
+		h := mk.owner.history
+		h.spent = without(h.spent, mk)
+		i, _ := slices.BinarySearchFunc(h.unspent, mk, func(a, b *mark) int { return a.at.Compare(b.at) })
+		h.unspent = slices.Insert(h.unspent, i, mk)
+		mk.spent = false
+	}
+	c.spentLogin.reopen()
+}
+
+func without(marks []*mark, mk *mark) []*mark {
+	if i := slices.Index(marks, mk); i >= 0 {
+		return slices.Delete(marks, i, i+1)
+	}
+	return marks
+}

@@ -1,0 +1,154 @@
+package dedup
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Issue is a token that an upstream gave out in answer to an authApp.
+type Issue struct {
+	Group     string
+	App       string // data.appId of the answer
+	Token     Token
+	Addr      netip.Addr // the client's address; invalid where it cannot be trusted
+	Requested time.Time  // when the authApp arrived
+	// Bare says that the authApp carried no token: a constructor's first login,
+	// or a refresh that is followed by one re-send.
+	Bare   bool
+	Window time.Duration // how long the login waits for its re-send
+}
+
+// login is a token and what is known of it.
+type login struct {
+	token     Token
+	app       *app
+	addr      netip.Addr
+	requested time.Time
+	window    time.Duration
+	expires   time.Time
+	openUntil time.Time
+
+	issued  bool  // it was seen being given out, for app
+	refresh bool  // by a login without a token, and it was not presented on an authApp
+	open    bool  // a refresh whose re-send has not come yet
+	lineage Token // the constructor's token that it goes back to, as far as known
+}
+
+// app is an app of a group and the open logins to it, in order of request.
+type app struct {
+	key    appKey
+	logins int
+	open   []*login
+	// mixed says that one token came from two addresses: addresses tell nothing.
+	mixed bool
+}
+
+// Issued takes in that a token was given out.
+func (m *Machine) Issued(now time.Time, in Issue) {
+	m.sweep(now)
+	if in.Token == (Token{}) || m.logins[in.Token] != nil {
+		return
+	}
+	l := m.addLogin(now, in.Token, appKey{in.Group, in.App}, in.Addr, in.Window)
+	l.issued, l.requested = true, in.Requested
+	if in.Bare {
+		l.refresh, l.openUntil = true, now.Add(in.Window)
+		l.reopen()
+	}
+}
+
+// Presented takes in that an authApp carried a token: a constructor's.
+func (m *Machine) Presented(now time.Time, token Token) {
+	m.sweep(now)
+	if l := m.logins[token]; l != nil {
+		l.refresh = false
+		l.lineage = l.token
+		l.pay()
+	}
+}
+
+// see looks up a call's token and keeps it known for as long as it is used. It
+// returns nil for a call without a token.
+func (m *Machine) see(now time.Time, in Call) *login {
+	if in.Token == (Token{}) {
+		return nil
+	}
+	l := m.logins[in.Token]
+	if l == nil {
+		l = m.addLogin(now, in.Token, appKey{in.Group, in.App}, in.Addr, in.Window)
+	}
+	l.touch(now, in.Window)
+	l.app.closeOld(now)
+	if in.Addr.IsValid() && l.addr.IsValid() && in.Addr != l.addr {
+		l.app.mixed = true
+	}
+	return l
+}
+
+func (m *Machine) addLogin(now time.Time, token Token, key appKey, addr netip.Addr, window time.Duration) *login {
+	a := m.apps[key]
+	if a == nil {
+		a = &app{key: key}
+		m.apps[key] = a
+	}
+	a.logins++
+	l := &login{token: token, app: a, addr: addr, window: window, lineage: token}
+	l.touch(now, window)
+	m.logins[token] = l
+	m.expiries.push(l.expires, nil, l)
+	m.grow()
+	return l
+}
+
+func (m *Machine) dropLogin(l *login) {
+	l.pay()
+	delete(m.logins, l.token)
+	if l.app.logins--; l.app.logins == 0 {
+		delete(m.apps, l.app.key)
+	}
+}
+
+// lineage returns the constructor's token that a token goes back to; one that
+// is not known is its own.
+func (m *Machine) lineage(token Token) Token {
+	if l := m.logins[token]; l != nil {
+		return l.lineage
+	}
+	return token
+}
+
+func (l *login) touch(now time.Time, window time.Duration) {
+	if e := now.Add(max(window, l.window)); e.After(l.expires) {
+		l.expires = e
+	}
+}
+
+// pay closes a login: its re-send has come, or none is owed.
+func (l *login) pay() {
+	if l.open {
+		l.open = false
+		l.app.open = slices.DeleteFunc(l.app.open, func(o *login) bool { return o == l })
+	}
+}
+
+// closeOld closes the logins that have waited too long for their re-send: its
+// client has gone.
+func (a *app) closeOld(now time.Time) {
+	a.open = slices.DeleteFunc(a.open, func(l *login) bool {
+		if !l.openUntil.After(now) {
+			l.open = false
+		}
+		return !l.open
+	})
+}
+
+// reopen undoes pay.
+func (l *login) reopen() {
+	if l.open || !l.refresh {
+		return
+	}
+	l.open = true
+	i, _ := slices.BinarySearchFunc(l.app.open, l, func(a, b *login) int { return a.requested.Compare(b.requested) })
+	l.app.open = slices.Insert(l.app.open, i, l)
+}

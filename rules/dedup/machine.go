@@ -1,0 +1,175 @@
+package dedup
+
+import (
+	"time"
+)
+
+// Arrive takes in a call and decides what becomes of it.
+func (m *Machine) Arrive(now time.Time, in Call) Decision {
+	m.sweep(now)
+	if len(m.calls) >= m.limits.InFlight {
+		return Decision{Verdict: Refuse}
+	}
+	r := m.see(now, in)
+	c := m.admit(now, in)
+	h := c.history
+
+	if in.Dedup {
+		if leader, gone, ok := h.retryOf(c); ok {
+			leader.forgive(gone)
+			c.wasLost, c.resend = gone, gone.resend
+			return m.follow(now, c, leader, Retry, in.Observe)
+		}
+	}
+	if mk, pays := m.evidence(c, r); mk != nil {
+		m.spend(c, r, mk, pays)
+		leader := mk.owner.source()
+		switch {
+		case mk.denied:
+			return m.lead(c, AfterFalse)
+		case in.Dedup && leader.recorded() && m.mayHave(c, leader):
+			return m.follow(now, c, leader, Resend, in.Observe)
+		default: // a read, or an answer that is not kept
+			return m.lead(c, Resend)
+		}
+	}
+	if in.Dedup {
+		if leader := m.overtaker(c, r); leader != nil {
+			c.spentLogin, leader.orphan = leader.orphan, nil
+			c.spentLogin.pay()
+			c.resend = true
+			return m.follow(now, c, leader, Overtaken, in.Observe)
+		}
+		if h.orphaned(r) {
+			c.orphan = r
+			return m.lead(c, First)
+		}
+		if in.Body {
+			if leader := m.plainMatch(c); leader != nil {
+				return m.follow(now, c, leader, EqualBody, in.Observe)
+			}
+		}
+	}
+	return m.lead(c, First)
+}
+
+// Resume decides for a call that was told to Wait, once its leader ended.
+// It returns Wait again while the leader is in flight.
+func (m *Machine) Resume(now time.Time, id ID) Decision {
+	m.sweep(now)
+	c := m.calls[id]
+	if c == nil || c.phase != waiting {
+		return Decision{Verdict: Fail, Outcome: Lost}
+	}
+	leader := c.leader
+	if leader.phase == leading {
+		return Decision{Verdict: Wait, Reason: c.reason, Leader: leader.id}
+	}
+	switch leader.outcome {
+	case NotSent, Lost:
+		m.forget(c)
+		return Decision{Verdict: Fail, Reason: c.reason, Outcome: leader.outcome, Waited: true}
+	case Denied:
+	default:
+		if leader.answer != nil && m.mayHave(c, leader) {
+			d := m.deliver(now, c)
+			d.Waited = true
+			return d
+		}
+	}
+	// Nothing to be had from the leader: this call goes on its own way.
+	reason := c.reason
+	c.leader, c.reason = nil, First
+	d := m.start(c)
+	d.Reason = reason
+	return d
+}
+
+// admit makes the call's entry.
+func (m *Machine) admit(now time.Time, in Call) *call {
+	h := m.histories[in.Key]
+	if h == nil {
+		h = &history{key: in.Key}
+		m.histories[in.Key] = h
+	}
+	c := &call{
+		id: in.ID, history: h, group: in.Group, app: in.App, token: in.Token, addr: in.Addr,
+		window: in.Window, dedup: in.Dedup, body: in.Body,
+	}
+	if s := in.Subjects; s.Unknown || s.Creates || len(s.Known) > 0 {
+		c.unknown, c.creates = s.Unknown, s.Creates
+		c.watches = m.watchesOf(in)
+	}
+	lease := in.Lease
+	if lease <= 0 {
+		lease = time.Hour
+	}
+	c.expires = now.Add(lease)
+	m.calls[c.id] = c
+	m.stats.InFlight = len(m.calls)
+	m.leases.push(c.expires, c, nil)
+	return c
+}
+
+func (m *Machine) lead(c *call, reason Reason) Decision {
+	c.resend = c.resend || reason == Resend || reason == AfterFalse
+	d := m.start(c)
+	d.Reason = reason
+	return d
+}
+
+// start makes c a leader: it is about to be sent.
+func (m *Machine) start(c *call) Decision {
+	c.phase = leading
+	if c.dedup {
+		c.history.leaders = append(c.history.leaders, c)
+	}
+	m.raiseAtStart(c)
+	return Decision{Verdict: Lead}
+}
+
+// follow gives c the answer of leader, now or when it is there.
+func (m *Machine) follow(now time.Time, c, leader *call, reason Reason, observe bool) Decision {
+	c.leader, c.reason = leader, reason
+	c.resend = c.resend || reason == Resend
+	if observe {
+		// It passes, and what it would have used up is used up.
+		m.deliver(now, c)
+		return Decision{Verdict: Pass, Reason: reason}
+	}
+	if leader.phase == leading {
+		c.phase = waiting
+		return Decision{Verdict: Wait, Reason: reason, Leader: leader.id}
+	}
+	return m.deliver(now, c)
+}
+
+// deliver hands c the answer of its leader and leaves c's mark.
+func (m *Machine) deliver(now time.Time, c *call) Decision {
+	c.phase = answered
+	leader := c.leader
+	c.outcome = leader.outcome
+	if !c.resend && (leader.answer == nil || leader.answer.Status == 200) {
+		m.leaveMark(now, c, false)
+	}
+	return Decision{Verdict: Replay, Reason: c.reason, Answer: leader.answer}
+}
+
+// source is the call whose answer c had: its own, or its leader's.
+func (c *call) source() *call {
+	if c.leader != nil {
+		return c.leader
+	}
+	return c
+}
+
+// mayHave reports whether c may get leader's answer. Where the upstream checks
+// tokens, an answer belongs to the token that earned it and to those that were
+// issued to the same app.
+func (m *Machine) mayHave(c, leader *call) bool {
+	if leader.answer == nil || leader.answer.Auth == "" || c.token == leader.token {
+		return true
+	}
+	l := m.logins[c.token]
+	return l != nil && l.issued && l.app.key.id == leader.app
+}

@@ -1,0 +1,30 @@
+package dedup
+
+import "slices"
+
+// retryOf finds the newest equal call whose caller hung up before it had its
+// answer and that this caller is: the same token, or without tokens the same
+// trusted address.
+func (h *history) retryOf(c *call) (*call, lost, bool) {
+	for _, leader := range slices.Backward(h.leaders) {
+		for _, l := range leader.lost {
+			if l.token == c.token && (c.token != Token{} || c.addr.IsValid() && l.addr == c.addr) {
+				return leader, l, true
+			}
+		}
+	}
+	return nil, lost{}, false
+}
+
+// owe notes that a caller who was to have c's answer hung up.
+func (c *call) owe(l lost) { c.lost = append(c.lost, l) }
+
+// forgive takes back one owe.
+func (c *call) forgive(l lost) {
+	if i := slices.Index(c.lost, l); i >= 0 {
+		c.lost = slices.Delete(c.lost, i, i+1)
+	}
+}
+
+// asLost is how c is remembered when its caller hangs up.
+func (c *call) asLost() lost { return lost{token: c.token, addr: c.addr, resend: c.resend} }
