@@ -1,0 +1,248 @@
+// Package client repeats, in Go, what PowerJob's Java client does on the wire:
+// which requests it sends, in which order, with which token, and when it sends
+// one again. It is a port of the call sequence of 5.1.0, and of 4.x in V4, for
+// tests, the simulation and the demo. It is not a client to build upon.
+//
+// The simple use is over real sockets:
+//
+//	c, err := client.New(client.Config{Addresses: []string{"127.0.0.1:7700"}, AppName: "app1", Password: "pw"})
+//	r, err := c.Call("saveJob", client.Params{"jobName": "nightly"})
+//
+// The algorithm is written in blocking style over Transport, so that a
+// simulation with virtual time can drive it as well.
+//
+// Facts are from tag v5.1.0: PowerJobClient, AppAuthClusterRequestService,
+// ClusterRequestService, ClusterRequestServiceOkHttp3Impl; and from OkHttp
+// 3.14.9: RetryAndFollowUpInterceptor, Http1ExchangeCodec, Headers.
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+)
+
+const (
+	authHeader  = "X-POWERJOB-AUTH-PASSED"
+	tokenHeader = "X-POWERJOB-ACCESS-TOKEN" //nolint:gosec // a header's name
+	appIDHeader = "X-POWERJOB-APP-ID"
+)
+
+// ErrNoServer is what a call ends with when no address of the list answered.
+var ErrNoServer = errors.New("no server available when send post request")
+
+// Transport carries one HTTP call to one address, as OkHttp's execute does
+// with all that it does silently (see Silently): the time limit of the whole
+// call and its own repetitions are the transport's.
+type Transport interface {
+	// RoundTrip returns an error for what OkHttp throws an IOException for.
+	// It is called from many goroutines at once.
+	RoundTrip(address string, r Request) (Response, error)
+}
+
+// Request is one POST.
+type Request struct {
+	Path        string  // "/openApi/saveJob"
+	ContentType string  // of the body
+	Header      []Field // the client's own fields
+	Body        []byte
+}
+
+// Field is a header field with its name in exact case.
+type Field struct{ Name, Value string }
+
+// Response is a whole answer.
+type Response struct {
+	Status int
+	Proto  string  // "HTTP/1.1"
+	Header []Field // in the order and case in which they came
+	Body   []byte
+}
+
+// Get returns the value that the Java client finds under an exact-case name,
+// "" for none: it copies the fields to a HashMap, under the name as it came
+// first among those that differ in case only, with the value that came last.
+func (r Response) Get(name string) string {
+	first, last := "", ""
+	for _, f := range r.Header {
+		if !strings.EqualFold(f.Name, name) {
+			continue
+		}
+		if first == "" {
+			first = f.Name
+		}
+		last = f.Value
+	}
+	if first != name {
+		return ""
+	}
+	return last
+}
+
+// Config sets up a Client.
+type Config struct {
+	Addresses []string // "host:port", at least one
+	AppName   string
+	Password  string    // in plain text; 5.x sends its MD5, 4.x the text
+	Transport Transport // nil: a SocketTransport of its own
+}
+
+// Client is one PowerJobClient object of 5.1.0. Its methods may be called from
+// many goroutines; then they share the token and the current address as the
+// original's threads do, without any lock around read, call and refresh. Each
+// field is atomic by itself only so that Go's race detector accepts it: every
+// interleaving of the original is possible here.
+type Client struct {
+	config  Config
+	appID   int64
+	auth    atomic.Pointer[grant]
+	current atomic.Pointer[string]
+}
+
+// grant is AppAuthResult.
+type grant struct {
+	AppID int64  `json:"appId"`
+	Token string `json:"token"`
+}
+
+// New is the constructor of PowerJobClient: it logs in for a token, and then
+// asks authApp again as an ordinary request, for the app id.
+func New(config Config) (*Client, error) {
+	if len(config.Addresses) == 0 {
+		return nil, errors.New("no address given")
+	}
+	if config.Transport == nil {
+		config.Transport = &SocketTransport{}
+	}
+	c := &Client{config: config}
+	c.current.Store(&config.Addresses[0])
+	answer, err := c.request(c.loginRequest())
+	if err != nil {
+		return nil, err
+	}
+	var got grant
+	if err := decode(answer, &got); err != nil {
+		return nil, err
+	}
+	c.appID = got.AppID
+	return c, nil
+}
+
+// AppID is the id of the app that the client logged in to.
+func (c *Client) AppID() int64 { return c.appID }
+
+// Call sends one logical call ("saveJob") and returns the server's envelope.
+// The app id is added as each method of the original does. The error is what
+// the original throws; a business error is none.
+func (c *Client) Call(name string, p Params) (Result, error) {
+	r, err := encode5(name, p, c.appID)
+	if err != nil {
+		return Result{}, err
+	}
+	return c.Do(r)
+}
+
+// Do sends an encoded call as Call would.
+func (c *Client) Do(r Request) (Result, error) {
+	answer, err := c.request(r)
+	if err != nil {
+		return Result{}, err
+	}
+	return readResult(answer)
+}
+
+// request is AppAuthClusterRequestService.request.
+func (c *Client) request(r Request) (Response, error) {
+	if c.auth.Load() == nil {
+		if err := c.refresh(); err != nil {
+			return Response{}, err
+		}
+	}
+	answer, err := c.doRequest(r)
+	if err != nil {
+		return Response{}, err
+	}
+	if strings.EqualFold(answer.Get(authHeader), "true") {
+		return answer, nil
+	}
+	if err := c.refresh(); err != nil {
+		return Response{}, err
+	}
+	return c.doRequest(r) // with whichever token the shared field holds by now
+}
+
+func (c *Client) doRequest(r Request) (Response, error) {
+	auth := c.auth.Load()
+	r.Header = []Field{{appIDHeader, strconv.FormatInt(auth.AppID, 10)}, {tokenHeader, auth.Token}}
+	answer, err := c.clusterRequest(r)
+	if err == nil && answer.Status != 200 {
+		err = &StatusError{Status: answer.Status, Body: string(answer.Body)}
+	}
+	return answer, err
+}
+
+// refresh logs in without a token and without an app id.
+func (c *Client) refresh() error {
+	answer, err := c.clusterRequest(c.loginRequest())
+	if err != nil {
+		return err
+	}
+	if answer.Status != 200 {
+		return fmt.Errorf("logging in: %w", &StatusError{Status: answer.Status, Body: string(answer.Body)})
+	}
+	var got grant
+	if err := decode(answer, &got); err != nil {
+		return fmt.Errorf("logging in: %w", err)
+	}
+	c.auth.Store(&got)
+	return nil
+}
+
+func (c *Client) loginRequest() Request {
+	body, err := json.Marshal(struct {
+		AppName           string `json:"appName"`
+		EncryptedPassword string `json:"encryptedPassword"`
+		EncryptType       string `json:"encryptType"`
+	}{c.config.AppName, md5Hex(c.config.Password), "md5"})
+	if err != nil {
+		panic(err) // three strings
+	}
+	return Request{Path: "/openApi/authApp", ContentType: jsonType, Body: body}
+}
+
+// clusterRequest is ClusterRequestService.clusterHaRequest: the address that
+// worked last, then all others in order. The shared field is read anew at each
+// step, as there.
+func (c *Client) clusterRequest(r Request) (Response, error) {
+	answer, err := c.config.Transport.RoundTrip(*c.current.Load(), r)
+	if err == nil {
+		return answer, nil
+	}
+	failures := []error{ErrNoServer, err}
+	for i, address := range c.config.Addresses {
+		if address == *c.current.Load() {
+			continue
+		}
+		answer, err := c.config.Transport.RoundTrip(address, r)
+		if err == nil {
+			c.current.Store(&c.config.Addresses[i])
+			return answer, nil
+		}
+		failures = append(failures, err)
+	}
+	return Response{}, errors.Join(failures...)
+}
+
+// StatusError is an answer with a status other than 200: the client throws
+// (REMOTE_SERVER_INNER_EXCEPTION) and does not repeat.
+type StatusError struct {
+	Status int
+	Body   string
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("REMOTE_SERVER_INNER_EXCEPTION: status %d", e.Status)
+}

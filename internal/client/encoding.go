@@ -1,0 +1,180 @@
+package client
+
+import (
+	"crypto/md5" //nolint:gosec // PowerJob's clients send the MD5 of the password
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf16"
+)
+
+const (
+	jsonType = "application/json; charset=utf-8" // OmsConstant.JSON_MEDIA_TYPE
+	formType = "application/x-www-form-urlencoded"
+)
+
+// Params are a call's parameters: numbers, strings, booleans, nil, and for
+// JSON calls also slices and maps. addWorkflowNode takes its nodes as
+// Params{"nodes": []Params{...}}.
+type Params map[string]any
+
+// Result is the server's envelope.
+type Result struct {
+	Success bool
+	Data    json.RawMessage
+	Message string
+	Code    string
+}
+
+// ID returns data as a number, 0 where it is none.
+func (r Result) ID() int64 {
+	var id int64
+	if json.Unmarshal(r.Data, &id) != nil {
+		return 0
+	}
+	return id
+}
+
+func readResult(r Response) (Result, error) {
+	var v struct {
+		Success bool            `json:"success"`
+		Data    json.RawMessage `json:"data"`
+		Message *string         `json:"message"`
+		Code    *string         `json:"code"`
+	}
+	if err := json.Unmarshal(r.Body, &v); err != nil {
+		return Result{}, fmt.Errorf("reading the answer: %w", err)
+	}
+	result := Result{Success: v.Success, Data: v.Data}
+	if v.Message != nil {
+		result.Message = *v.Message
+	}
+	if v.Code != nil {
+		result.Code = *v.Code
+	}
+	return result, nil
+}
+
+// decode reads the data of an answer that must be a success.
+func decode(r Response, data any) error {
+	result, err := readResult(r)
+	if err != nil {
+		return err
+	}
+	if !result.Success {
+		return fmt.Errorf("AUTH_FAILED_%s", result.Message)
+	}
+	if err := json.Unmarshal(result.Data, data); err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	return nil
+}
+
+// appIDNames tells under which name a JSON call carries the app id. All other
+// calls are forms.
+var appIDNames = map[string]string{
+	"saveJob": "appId", "saveWorkflow": "appId", "addWorkflowNode": "appId",
+	"queryJob": "appIdEq", "queryInstance": "appIdEq",
+}
+
+// encode5 builds a call as 5.1.0's PowerJobClient does.
+func encode5(name string, p Params, appID int64) (Request, error) {
+	return encodeCall(name, p, appID, hashMapOrder)
+}
+
+// encode4 builds it as 4.x does: same content, the form in written order.
+func encode4(name string, p Params, appID int64) (Request, error) {
+	return encodeCall(name, p, appID, writtenOrder)
+}
+
+func encodeCall(name string, p Params, appID int64, order func([]string) []string) (Request, error) {
+	r := Request{Path: "/openApi/" + name}
+	if idName, isJSON := appIDNames[name]; isJSON {
+		var v any = object(name, p, idName, appID)
+		if name == "addWorkflowNode" {
+			list := []Params{}
+			nodes, ok := p["nodes"].([]Params)
+			if !ok {
+				return Request{}, fmt.Errorf("%s needs its nodes as []Params", name)
+			}
+			for _, node := range nodes {
+				list = append(list, object(name, node, idName, appID))
+			}
+			v = list
+		}
+		body, err := json.Marshal(v)
+		if err != nil {
+			return Request{}, fmt.Errorf("encoding %s: %w", name, err)
+		}
+		r.ContentType, r.Body = jsonType, body
+		return r, nil
+	}
+	p = maps.Clone(p)
+	if p == nil {
+		p = Params{}
+	}
+	p["appId"] = appID
+	var pairs []string
+	for _, key := range order(slices.Sorted(maps.Keys(p))) {
+		if p[key] != nil {
+			pairs = append(pairs, formEscape(key)+"="+formEscape(fmt.Sprint(p[key])))
+		}
+	}
+	r.ContentType, r.Body = formType, []byte(strings.Join(pairs, "&"))
+	return r, nil
+}
+
+// object adds the app id and, for what may create, the id: null where the
+// caller names none.
+func object(name string, p Params, idName string, appID int64) Params {
+	o := Params{}
+	if !strings.HasPrefix(name, "query") {
+		o["id"] = nil
+	}
+	maps.Copy(o, p)
+	o[idName] = appID
+	return o
+}
+
+// hashMapOrder is the order in which Java's HashMap (16 buckets) lists a few
+// string keys; formObj.forEach writes the form in it.
+func hashMapOrder(keys []string) []string {
+	bucket := func(s string) int32 {
+		var h int32
+		for _, unit := range utf16.Encode([]rune(s)) {
+			h = 31*h + int32(unit)
+		}
+		return int32(uint32(h)^uint32(h)>>16) & 15
+	}
+	slices.SortStableFunc(keys, func(a, b string) int { return int(bucket(a) - bucket(b)) })
+	return keys
+}
+
+func writtenOrder(keys []string) []string {
+	order := []string{"jobId", "instanceId", "workflowId", "wfInstanceId", "nodeId", "appId", "delay", "instanceParams", "initParams"}
+	slices.SortStableFunc(keys, func(a, b string) int { return slices.Index(order, a) - slices.Index(order, b) })
+	return keys
+}
+
+// formEscape is the encoding of OkHttp's FormBody.Builder.add: a space is %20.
+func formEscape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '*':
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+func md5Hex(s string) string {
+	sum := md5.Sum([]byte(s)) //nolint:gosec // see above
+	return hex.EncodeToString(sum[:])
+}

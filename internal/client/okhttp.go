@@ -1,0 +1,59 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// ErrStaleConnection is returned by one exchange when a pooled connection,
+// which has carried an answer before, ended before the answer's header was
+// complete. OkHttp then silently sends the request again.
+var ErrStaleConnection = errors.New("pooled connection ended before the answer")
+
+// maxFollowUps is RetryAndFollowUpInterceptor.MAX_FOLLOW_UPS.
+const maxFollowUps = 20
+
+// Silently repeats one exchange with one address in the cases in which OkHttp
+// does so by itself: ErrStaleConnection, a 408, a 503 with Retry-After: 0; the
+// latter two not twice in a row. It is for whoever implements a Transport.
+// OkHttp's redirects and its authenticators are left out.
+func Silently(exchange func() (Response, error)) (Response, error) {
+	prior := 0
+	for range maxFollowUps + 1 {
+		answer, err := exchange()
+		for errors.Is(err, ErrStaleConnection) {
+			answer, err = exchange()
+		}
+		if err != nil || !again(answer, prior) {
+			return answer, err
+		}
+		prior = answer.Status
+	}
+	return Response{}, fmt.Errorf("too many follow-up requests: %d", maxFollowUps+1)
+}
+
+func again(r Response, prior int) bool {
+	switch {
+	case r.Status == prior:
+		return false
+	case r.Status == 408:
+		return retryAfter(r, 0) <= 0
+	case r.Status == 503:
+		return retryAfter(r, 1) == 0
+	}
+	return false
+}
+
+// retryAfter reads Retry-After in seconds; what is no number counts as never.
+func retryAfter(r Response, missing int) int {
+	value := r.last("Retry-After")
+	if value == "" {
+		return missing
+	}
+	n, err := strconv.ParseUint(value, 10, 31)
+	if err != nil {
+		return 1
+	}
+	return int(n)
+}
