@@ -67,9 +67,3 @@ func (b builder) gauge(name, help string, labels ...string) *prometheus.GaugeVec
 	b.register(v)
 	return v
 }
-
-func (b builder) plain(name, help string) prometheus.Counter {
-	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: Namespace, Name: name, Help: help})
-	b.register(c)
-	return c
-}

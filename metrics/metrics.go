@@ -39,7 +39,7 @@ var (
 	headerActions = []string{"added", "kept", "recased", "denied"}
 	loginKinds    = []string{"constructor", "refresh", "bridged"}
 	loginResults  = []string{"ok", "refused"}
-	operations    = []string{"claim", "complete", "leave", "login"}
+	operations    = []string{"arrive", "finish", "leave", "delivered", "issued", "presented"}
 )
 
 // buckets are the upper bounds of both histograms, in seconds. They reach from
@@ -57,9 +57,8 @@ type Metrics struct {
 	UpstreamRequests *prometheus.CounterVec   // upstream, call, code: requests sent to servers
 	UpstreamDuration *prometheus.HistogramVec // upstream: until the server's header, in seconds
 
-	Dedup               *prometheus.CounterVec // call, decision: calls under a dedup rule
-	DedupBypassed       *prometheus.CounterVec // reason: calls under a dedup rule that it could not be applied to
-	EvictedBeforeExpiry prometheus.Counter     // recorded answers that the bounds pushed out inside their window
+	Dedup         *prometheus.CounterVec // call, decision: calls under a dedup rule
+	DedupBypassed *prometheus.CounterVec // reason: calls under a dedup rule that it could not be applied to
 
 	Header      *prometheus.CounterVec // action: what a header rule with a value did to an upstream's answer
 	Logins      *prometheus.CounterVec // kind, result
@@ -73,11 +72,13 @@ type Metrics struct {
 	store     atomic.Pointer[func() StoreStats]
 }
 
-// StoreStats is what the dedup store holds at one moment.
+// StoreStats is what the dedup store holds at one moment. It has the fields of
+// dedup.Stats, so that one converts to the other.
 type StoreStats struct {
-	Entries  int   // recorded answers
-	Bytes    int64 // memory they are charged with
-	InFlight int   // calls that an upstream has not answered yet
+	Entries  int    // calls and logins on record
+	Bytes    int64  // memory they are charged with
+	InFlight int    // calls that an upstream has not answered yet
+	Evicted  uint64 // entries that the bounds pushed out inside their window, since the start
 }
 
 // New makes the collectors and registers them with reg; with a nil reg they
@@ -99,8 +100,6 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 			"Calls under a dedup rule, by what was done: replayed and coalesced ones did not reach the server.", "call", "decision"),
 		DedupBypassed: b.counter("dedup_bypassed_total",
 			"Calls under a dedup rule that were forwarded without deduplication, by reason.", "reason"),
-		EvictedBeforeExpiry: b.plain("dedup_evicted_before_expiry_total",
-			"Recorded answers that the store's bounds pushed out before their window was over."),
 		Header: b.counter("header_total",
 			"What the header rule did with X-POWERJOB-AUTH-PASSED on upstream answers.", "action"),
 		Logins: b.counter("logins_total",
@@ -135,9 +134,9 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 	return m
 }
 
-// ObserveStore makes the gauges dedup_entries, dedup_bytes and dedup_in_flight
-// report what stats says, asked once per scrape. Until it is called, and with
-// a nil stats, they report 0. A second call replaces the first. stats is called
+// ObserveStore makes dedup_entries, dedup_bytes, dedup_in_flight and
+// dedup_evicted_before_expiry_total report what stats says, asked once per
+// scrape. Until it is called, and with a nil stats, they report 0. A second call replaces the first. stats is called
 // from several goroutines and must not block.
 func (m *Metrics) ObserveStore(stats func() StoreStats) {
 	if stats == nil {

@@ -161,21 +161,24 @@ func TestTheStoreIsAskedOncePerScrapeAndCanBeReplaced(t *testing.T) {
 	m.ObserveStore(func() StoreStats { return StoreStats{Entries: 9} })
 	m.ObserveStore(func() StoreStats {
 		asked++
-		return StoreStats{Entries: 2, Bytes: 512, InFlight: 1}
+		return StoreStats{Entries: 2, Bytes: 512, InFlight: 1, Evicted: 7}
 	})
 	const want = `
-# HELP powerjob_shim_dedup_bytes Memory that the dedup store's answers are charged with.
+# HELP powerjob_shim_dedup_bytes Memory that the dedup store's record is charged with.
 # TYPE powerjob_shim_dedup_bytes gauge
 powerjob_shim_dedup_bytes 512
-# HELP powerjob_shim_dedup_entries Answers that the dedup store holds.
+# HELP powerjob_shim_dedup_entries Calls and logins that the dedup store has on record.
 # TYPE powerjob_shim_dedup_entries gauge
 powerjob_shim_dedup_entries 2
+# HELP powerjob_shim_dedup_evicted_before_expiry_total Entries that the dedup store's bounds pushed out before their window was over.
+# TYPE powerjob_shim_dedup_evicted_before_expiry_total counter
+powerjob_shim_dedup_evicted_before_expiry_total 7
 # HELP powerjob_shim_dedup_in_flight Calls under a dedup rule that an upstream has not answered yet.
 # TYPE powerjob_shim_dedup_in_flight gauge
 powerjob_shim_dedup_in_flight 1
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want),
-		"powerjob_shim_dedup_bytes", "powerjob_shim_dedup_entries", "powerjob_shim_dedup_in_flight"); err != nil {
+		"powerjob_shim_dedup_bytes", "powerjob_shim_dedup_entries", "powerjob_shim_dedup_in_flight", "powerjob_shim_dedup_evicted_before_expiry_total"); err != nil {
 		t.Error(err)
 	}
 	if asked != 1 {

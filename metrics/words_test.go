@@ -8,8 +8,12 @@ import (
 
 	"powerjob-shim/metrics"
 	"powerjob-shim/rules"
+	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
+
+// A store's own figures convert to the metrics'.
+var _ = metrics.StoreStats(dedup.Stats{})
 
 // The words in answers and log lines come from package rules; the series that
 // exist from the start must be those and no others.
