@@ -42,6 +42,7 @@ type Request struct {
 	Seq    int // 1, 2, ... in the order in which their bodies were complete
 	Time   time.Time
 	Method string
+	Host   string
 	URI    string      // the request target as it came
 	Call   string      // "saveJob"; "" where the path is not routed
 	Header http.Header // all of them; the token is replaced by its fingerprint
@@ -231,7 +232,7 @@ func (s *Server) record(r *http.Request, call string, body []byte, broken bool) 
 	sum := sha256.Sum256(body)
 	token := r.Header.Get(tokenHeader)
 	q := Request{
-		Time: s.now(), Method: r.Method, URI: r.RequestURI, Call: call, Header: r.Header.Clone(), Token: Fingerprint(token),
+		Time: s.now(), Method: r.Method, Host: r.Host, URI: r.RequestURI, Call: call, Header: r.Header.Clone(), Token: Fingerprint(token),
 		Login: s.LoginOf(token), AppID: r.Header.Get(appIDHeader), Remote: r.RemoteAddr,
 		Body: body, Hash: hex.EncodeToString(sum[:6]), Broken: broken,
 	}
