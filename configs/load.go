@@ -1,17 +1,130 @@
 package configs
 
-import "github.com/spf13/pflag"
+import (
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
 
-// Source says where a configuration comes from. The zero value is the embedded
-// default.yaml alone, which lacks an upstream.
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+)
+
+// Source says where a configuration comes from, besides the embedded defaults.
 type Source struct {
 	// File is a YAML file. Empty: the one that POWERJOB_SHIM_CONFIG names, or none.
 	File string
 	// Environ has "NAME=value" pairs, as os.Environ returns them.
 	Environ []string
-	// Flags are a parsed set with those of AddFlags. Nil: no flags.
+	// Flags is a parsed set with those of AddFlags. Nil: no flags.
 	Flags *pflag.FlagSet
 }
 
-// Load reads all layers.
-func Load(src Source) (*Config, error) { return nil, nil }
+// Path returns the file that Load reads, or "" for none.
+func (s Source) Path() string {
+	if s.File != "" {
+		return s.File
+	}
+	return variable(s.Environ, FileVariable)
+}
+
+// variable returns the value of the last pair with that name, or "".
+func variable(environ []string, name string) string {
+	for _, pair := range slices.Backward(environ) {
+		if key, value, _ := strings.Cut(pair, "="); key == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// Load reads, merges, defaults and validates all layers. Besides the file it
+// reads those that hold secrets. Its error joins every *Problem found.
+func Load(src Source) (*Config, error) {
+	r := new(report)
+	var content []byte
+	path := src.Path()
+	if path != "" {
+		var err error
+		if content, err = readFile(path); err != nil {
+			r.fail(place{source: path}, "", "cannot be read: %v", reason(err))
+		}
+	}
+	cfg := load(path, content, src, r)
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	cfg.digest = sha256.Sum256(content)
+	return cfg, nil
+}
+
+// Digest is the SHA-256 of the file's content, for Watch; that of nothing without a file.
+func (c *Config) Digest() [sha256.Size]byte { return c.digest }
+
+// load merges the layers with koanf: the defaults, the file's content, the
+// environment and the flags. Each layer is decoded alone first, so that
+// whatever is wrong in it is found even where a later layer wins.
+func load(path string, content []byte, src Source, r *report) *Config {
+	k := koanf.New(".")
+	at := places{"": {source: path}}
+	merge := func(l *layer) {
+		decode(l, r)
+		at.overlay(l.places)
+		// The provider cannot fail, and koanf.Load fails only if it does.
+		_ = k.Load(confmap.Provider(l.values, ""), nil)
+	}
+	defaults := parseYAML("default.yaml", defaultYAML, r)
+	defaults.places = nil // nothing is at fault there, and what it has was not given
+	merge(defaults)
+	merge(parseYAML(path, content, r))
+	variables, unknown := readEnviron(src.Environ, onlyGroup(k), r)
+	merge(variables)
+	merge(readFlags(src.Flags, onlyGroup(k)))
+
+	merged := layer{values: k.Raw(), places: at}
+	cfg := decode(&merged, new(report)) // its problems have all been found above
+	applyDefaults(cfg, func(path string) bool { _, ok := at[path]; return ok })
+	used := resolveSecrets(cfg, src.Environ, func(path, format string, args ...any) {
+		r.fail(at.of(path), path, format, args...)
+	})
+	for _, name := range unknown {
+		if !slices.Contains(used, name) {
+			unknownVariable(name, onlyGroup(k), r)
+		}
+	}
+	if !r.failed[failure{path, ""}] { // else the file's other keys are unknown
+		validate(cfg, at, r)
+	}
+	return cfg
+}
+
+// onlyGroup is the upstream group that --upstream means.
+func onlyGroup(k *koanf.Koanf) string {
+	if names := k.MapKeys("upstreams"); len(names) == 1 && groupName.MatchString(names[0]) {
+		return names[0]
+	}
+	return "default"
+}
+
+// readFile reads a little more than the largest file that parseYAML accepts, never all of /dev/zero.
+func readFile(path string) (content []byte, err error) {
+	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+}
+
+// reason leaves out the path, which stands before it in the message.
+func reason(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}

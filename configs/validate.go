@@ -1,0 +1,192 @@
+package configs
+
+import (
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// validate reports everything that has the right type and cannot work.
+func validate(cfg *Config, at places, r *report) {
+	v := &validator{cfg, at, r}
+	v.listeners()
+	v.upstreams()
+	v.routes()
+	v.rules()
+	v.dedup()
+	v.auth()
+	v.choice("log.level", cfg.Log.Level, "debug", "info", "warn", "error")
+	v.choice("log.format", cfg.Log.Format, "json", "console")
+	v.notNegative("shutdown.grace", cfg.Shutdown.Grace)
+	v.notNegative("shutdown.delay", cfg.Shutdown.Delay)
+	v.unavailable()
+}
+
+type validator struct {
+	cfg    *Config
+	places places
+	report *report
+}
+
+func (v *validator) bad(path, format string, args ...any) {
+	v.report.add(v.places.of(path), path, format, args...)
+}
+
+func (v *validator) given(path string) bool { _, ok := v.places[path]; return ok }
+
+func (v *validator) choice(path, value string, allowed ...string) {
+	if slices.Contains(allowed, value) {
+		return
+	}
+	last := len(allowed) - 1
+	list := strings.Join(allowed[:last], ", ") + " or " + allowed[last]
+	if value == "" {
+		v.bad(path, "is missing; write %s", list)
+		return
+	}
+	v.bad(path, "%q is not known; write %s", value, list)
+}
+
+func (v *validator) positive(path string, d time.Duration, example string) {
+	if d <= 0 {
+		v.bad(path, "must be more than 0; write for example %s", example)
+	}
+}
+
+func (v *validator) notNegative(path string, d time.Duration) {
+	if d < 0 {
+		v.bad(path, "must not be negative; write 0 or more")
+	}
+}
+
+func (v *validator) atLeast(path string, n, least int) {
+	if n < least {
+		v.bad(path, "%d is too small; write %d or more", n, least)
+	}
+}
+
+// distinct reports what stands twice in a list.
+func (v *validator) distinct(path string, list []string) {
+	for i, item := range list {
+		if first := slices.Index(list, item); first < i {
+			v.bad(index(path, i), "%q stands in the list twice; keep one", item)
+		}
+	}
+}
+
+func (v *validator) listeners() {
+	if len(v.cfg.Listen) == 0 {
+		v.bad("listen", `is empty; write for example [{address: ":7700"}]`)
+	}
+	type bound struct{ path, address string }
+	var all []bound
+	for i, l := range v.cfg.Listen {
+		path := index("listen", i)
+		all = append(all, bound{path + ".address", l.Address})
+		v.address(path+".address", l.Address, ":7700")
+		if l.TLS != nil {
+			v.tls(path+".tls", l.TLS)
+		}
+		if l.Redirect != nil {
+			if l.TLS != nil {
+				v.bad(path+".redirect", "is for a plain listener; take it away, or tls")
+			}
+			if p := l.Redirect.Port; p < 1 || p > 65535 {
+				v.bad(path+".redirect.port", "%d is not a port; write 1 to 65535", p)
+			}
+		}
+	}
+	v.address("admin.address", v.cfg.Admin.Address, "127.0.0.1:9700")
+	all = append(all, bound{"admin.address", v.cfg.Admin.Address})
+	for i, a := range all {
+		for _, b := range all[:i] {
+			if collide(a.address, b.address) {
+				v.bad(a.path, "%q is taken by %s (%q); choose another port", a.address, b.path, b.address)
+				break
+			}
+		}
+	}
+}
+
+// address checks a listening address; the host may be empty.
+func (v *validator) address(path, address, example string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		v.bad(path, "%q is not host:port; write for example %q", address, example)
+		return
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		v.bad(path, "%q has no port from 0 to 65535; write for example %q", address, example)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !isHostName(host) {
+		v.bad(path, "%q has no valid host; write for example %q", address, example)
+	}
+}
+
+// collide tells whether two listeners cannot both be bound: one port, and one host or a wildcard.
+func collide(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || strings.Trim(portA, "0") == "" {
+		return false
+	}
+	any := func(host string) bool { return host == "" || host == "::" || host == "0.0.0.0" }
+	return hostA == hostB || any(hostA) || any(hostB)
+}
+
+func (v *validator) routes() {
+	cfg := v.cfg
+	groups := slices.Sorted(maps.Keys(cfg.Upstreams))
+	if len(cfg.Routes) == 0 && len(groups) > 1 {
+		v.bad("routes", "is needed to choose between %s; write for example [{name: main, paths: [\"/*\"], upstream: %s}]",
+			strings.Join(groups, ", "), groups[0])
+	}
+	names := map[string]string{}
+	targets := map[string]string{}
+	for i, route := range cfg.Routes {
+		path := index("routes", i)
+		v.uniqueName(path, route.Name, names)
+		v.hosts(path+".hosts", route.Hosts)
+		v.paths(path+".paths", route.Paths)
+		switch _, known := cfg.Upstreams[route.Upstream]; {
+		case known:
+		case route.Upstream == "":
+			v.bad(path+".upstream", "is missing; write one of %s", strings.Join(groups, ", "))
+		default:
+			v.bad(path+".upstream", "there is no upstream %q; write one of %s", route.Upstream, strings.Join(groups, ", "))
+		}
+		hosts := route.Hosts
+		if len(hosts) == 0 {
+			hosts = []string{"*"}
+		}
+		for _, host := range hosts {
+			for _, p := range route.Paths {
+				target := strings.ToLower(host) + p
+				if first, taken := targets[target]; taken && first != path {
+					v.bad(path, "matches the same host and path (%s %s) as %s; take one away", host, p, first)
+				}
+				targets[target] = path
+			}
+		}
+	}
+}
+
+// uniqueName checks the name of a route or rule, which becomes a metric's label.
+func (v *validator) uniqueName(path, name string, seen map[string]string) {
+	if name == "" {
+		v.bad(path+".name", "is missing; write a short name, it stands in logs and metrics")
+		return
+	}
+	if first, taken := seen[name]; taken {
+		v.bad(path+".name", "%q is the name of %s already; choose another", name, first)
+		return
+	}
+	if len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		v.bad(path+".name", "must be one word of at most 64 bytes")
+	}
+	seen[name] = path
+}

@@ -1,0 +1,90 @@
+package configs
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+func (v *validator) upstreams() {
+	if len(v.cfg.Upstreams) == 0 {
+		v.bad("upstreams", `no upstream server is given; write --upstream http://HOST:7700, or in a file upstreams: {default: {servers: ["http://HOST:7700"]}}`)
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.cfg.Upstreams)) {
+		path, u := join("upstreams", name), v.cfg.Upstreams[name]
+		if !groupName.MatchString(name) || len(name) > 64 {
+			v.bad(path, "is not a name for a group; write small letters and digits, with single - or _ between them")
+		}
+		if len(u.Servers) == 0 {
+			v.bad(path+".servers", `is empty; write for example ["http://10.0.0.1:7700"]`)
+		}
+		same := make([]string, len(u.Servers))
+		for i, server := range u.Servers {
+			same[i] = v.serverURL(index(path+".servers", i), server)
+		}
+		v.distinct(path+".servers", same)
+		v.positive(path+".timeout", u.Timeout, "30s")
+		v.positive(path+".idle_timeout", u.IdleTimeout, "15s")
+		v.openAPIPrefix(path+".openapi_prefix", u.OpenAPIPrefix)
+		v.atLeast(path+".max_connections", u.MaxConnections, 0)
+		v.atLeast(path+".max_requests", u.MaxRequests, 0)
+		if u.TLS != nil {
+			v.upstreamTLS(path+".tls", u.TLS)
+			if !slices.ContainsFunc(same, func(s string) bool { return strings.HasPrefix(s, "https:") }) {
+				v.bad(path+".tls", "none of the servers begins with https://; write one so, or take tls away")
+			}
+		}
+		if u.Health != nil {
+			v.health(path+".health", u.Health)
+		}
+		if u.LoginBridge != nil {
+			v.loginBridge(path+".login_bridge", u.LoginBridge)
+		}
+	}
+}
+
+func (v *validator) openAPIPrefix(path, prefix string) {
+	if !strings.HasSuffix(prefix, "/openApi") {
+		v.bad(path, "%q must end in /openApi; write for example /x/openApi for the context path /x", prefix)
+		return
+	}
+	v.path(path, prefix)
+}
+
+func (v *validator) health(path string, h *Health) {
+	if h.Active == nil && h.Passive == nil {
+		v.bad(path, "is empty; write active: {} or passive: {} for their defaults, or take it away")
+	}
+	if a := h.Active; a != nil {
+		v.choice(path+".active.check", a.Check, CheckAssert, CheckTCP)
+		v.positive(path+".active.interval", a.Interval, "5s")
+		v.positive(path+".active.timeout", a.Timeout, "2s")
+		if a.Timeout > a.Interval {
+			v.bad(path+".active.timeout", "%s is longer than the interval (%s)", formatDuration(a.Timeout), formatDuration(a.Interval))
+		}
+		v.atLeast(path+".active.unhealthy", a.Unhealthy, 1)
+		v.atLeast(path+".active.healthy", a.Healthy, 1)
+	}
+	if p := h.Passive; p != nil {
+		v.atLeast(path+".passive.failures", p.Failures, 1)
+		v.positive(path+".passive.eject", p.Eject, "10s")
+		if p.MaxEject < p.Eject {
+			v.bad(path+".passive.max_eject", "%s is shorter than eject (%s)", formatDuration(p.MaxEject), formatDuration(p.Eject))
+		}
+	}
+}
+
+func (v *validator) loginBridge(path string, b *LoginBridge) {
+	if len(b.Apps) == 0 {
+		v.bad(path+".apps", "is empty; write for example [{name: my-app, password_file: /run/secrets/my-app}]")
+	}
+	names := make([]string, len(b.Apps))
+	for i, app := range b.Apps {
+		names[i] = app.Name
+		if app.Name == "" {
+			v.bad(index(path+".apps", i)+".name", "is missing; write the app's name as registered in PowerJob")
+		}
+	}
+	v.distinct(path+".apps", names)
+	v.positive(path+".token_ttl", b.TokenTTL, "168h")
+}

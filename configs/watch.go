@@ -1,0 +1,131 @@
+package configs
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// PollInterval is how often Watch reads the file when nothing tells it to.
+const PollInterval = 5 * time.Second
+
+// settle is how long a changed file must stay as it is before it counts: an
+// editor truncates it first and writes then.
+const settle = 50 * time.Millisecond
+
+// Watch calls changed whenever the file's content is another than it was last
+// time; loaded is the Digest of the configuration that runs, so that no change
+// since Load is missed. A file that is missing or unreadable is not a change:
+// failed is called once with the reason until it can be read again. Both are
+// called from Watch's goroutine, one at a time. It returns when ctx ends.
+//
+// The content is read every interval (0: PollInterval): that is the guarantee.
+// File system events are only a hint to read it at once; where they cannot be
+// had, failed is told and the interval goes on alone. Reading the content and
+// not the events means that a rename, a removal with a new file, an editor's
+// save and a ConfigMap's swapped ..data link are all the same. Other files that
+// the configuration names are not watched.
+func Watch(ctx context.Context, file string, loaded [sha256.Size]byte, interval time.Duration, changed func(), failed func(error)) {
+	w := watch{file: file, last: loaded, changed: changed, failed: failed}
+	events, err := fsnotify.NewWatcher()
+	if err != nil {
+		failed(fmt.Errorf("watching %s: no events, reading it now and then: %w", file, err))
+		w.run(ctx, interval, nil, func() {})
+		return
+	}
+	defer func() { _ = events.Close() }() // nothing was written
+	w.run(ctx, interval, merged(ctx, events), func() {
+		// The directory, because a file that is replaced takes its watch along.
+		// Again each time, because the directory may have been replaced too;
+		// failing is no harm, the content is read anyway.
+		_ = events.Add(filepath.Dir(file))
+	})
+}
+
+// merged passes events and their errors on as hints, as many as are waiting in one.
+func merged(ctx context.Context, events *fsnotify.Watcher) <-chan struct{} {
+	hints := make(chan struct{}, 1)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case _, ok := <-events.Events:
+				if !ok {
+					return
+				}
+			case _, ok := <-events.Errors: // such as an overflow: something happened
+				if !ok {
+					return
+				}
+			}
+			select {
+			case hints <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return hints
+}
+
+type watch struct {
+	file    string
+	last    [sha256.Size]byte // content that was told or loaded
+	broken  bool              // failed was called, and the file not read since
+	changed func()
+	failed  func(error)
+}
+
+// run looks at the file at once, every interval and at each hint; rearm makes the hints come.
+func (w *watch) run(ctx context.Context, interval time.Duration, hints <-chan struct{}, rearm func()) {
+	if interval <= 0 {
+		interval = PollInterval
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		rearm()
+		w.look(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-hints:
+		}
+	}
+}
+
+// look tells of content that is not the last, once it has settled.
+func (w *watch) look(ctx context.Context) {
+	sum, err := w.sum()
+	for err == nil && sum != w.last {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(settle):
+		}
+		var again [sha256.Size]byte
+		if again, err = w.sum(); err == nil && again == sum {
+			w.last = sum
+			w.changed()
+			break
+		}
+		sum = again
+	}
+	if err != nil && !w.broken {
+		w.failed(fmt.Errorf("reading %s, the last configuration stays: %w", w.file, reason(err)))
+	}
+	w.broken = err != nil
+}
+
+func (w *watch) sum() ([sha256.Size]byte, error) {
+	content, err := readFile(w.file)
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	return sha256.Sum256(content), nil
+}
