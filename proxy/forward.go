@@ -37,7 +37,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		ex.outcome = outcomeUnknown
-		if broken == http.ErrAbortHandler {
+		if err, ok := broken.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			// The header may still be in a buffer. A connection that is cut
 			// before its status line makes OkHttp silently send again.
 			_ = http.NewResponseController(w).Flush()

@@ -1,0 +1,56 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// lastAnswers is how long requests get, once the grace is over, to be told so:
+// a connection cut before its status line makes OkHttp silently send again.
+const lastAnswers = 2 * time.Second
+
+// drain ends serving in good order, or at once when now ends:
+//
+//  1. /readyz fails, so that no new clients are sent here; for shutdown.delay
+//     everything is served as before, because others learn of it late.
+//  2. No new connections; those in use may end within shutdown.grace.
+//  3. What is still in flight is answered with 503 (nothing was sent) or 504
+//     (the outcome is unknown), and tunnels are closed.
+func (s *Server) drain(now context.Context) {
+	p := s.proxy
+	how := p.snap.Load().Shutdown
+	p.draining.Store(true)
+	p.log.Info("draining", zap.Duration("delay", how.Delay), zap.Duration("grace", how.Grace), zap.Int64("in_flight", p.active.Load()))
+	pause(now, how.Delay)
+
+	ctx, cancel := context.WithTimeout(now, how.Grace)
+	err := s.server.Shutdown(ctx)
+	cancel()
+	if err != nil {
+		p.log.Warn("the grace is over, ending requests in flight", zap.Int64("in_flight", p.active.Load()))
+	}
+	p.end(errStopping)
+	ctx, cancel = context.WithTimeout(now, lastAnswers)
+	defer cancel()
+	for p.active.Load() > 0 && ctx.Err() == nil {
+		pause(ctx, 5*time.Millisecond)
+	}
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// retire closes the idle connections of the current groups.
+func (p *Proxy) retire() { p.snap.Load().retire(&snapshot{}) }

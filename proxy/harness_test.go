@@ -1,0 +1,337 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/textproto"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"powerjob-shim/metrics"
+	"powerjob-shim/rules"
+	"powerjob-shim/rules/openapi"
+)
+
+// patience bounds what should happen at once; it is long because the machine
+// may be busy, and no test that passes waits for it.
+const patience = 20 * time.Second
+
+// shim is a Proxy that serves on real sockets.
+type shim struct {
+	*Proxy
+	addr, admin string
+	logs        *observer.ObservedLogs
+	registry    *prometheus.Registry
+	stop, now   context.CancelFunc
+	done        chan error // what Serve returned
+}
+
+// authRule is the rule that the default configuration has.
+var authRule = rules.Rule{
+	Name: "auth-passed", Paths: []string{"/openApi/*"},
+	Header: &rules.Header{Name: openapi.AuthHeader, Value: "true"},
+}
+
+func compileRules(t testing.TB, list ...rules.Rule) *rules.Set {
+	t.Helper()
+	set, err := rules.Compile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// settingsFor are settings with the header rule in front of servers.
+func settingsFor(t testing.TB, servers ...string) Settings {
+	t.Helper()
+	u := Upstream{Timeout: patience}
+	for _, s := range servers {
+		base, err := url.Parse(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.Servers = append(u.Servers, base)
+	}
+	return Settings{
+		Upstreams: map[string]Upstream{"default": u},
+		Rules:     compileRules(t, authRule),
+		AccessLog: true,
+		Shutdown:  Shutdown{Grace: patience},
+	}
+}
+
+func newShim(t testing.TB, s Settings) *shim {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	registry := prometheus.NewRegistry()
+	p, err := New(Options{Logger: zap.New(core), Metrics: metrics.New(registry, openapi.Names()), Version: "test"}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv, err := p.Listen(Listeners{Addresses: []string{"127.0.0.1:0"}, Admin: "127.0.0.1:0", Gatherer: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, cancelStop := context.WithCancel(context.Background())
+	now, cancelNow := context.WithCancel(context.Background())
+	sh := &shim{
+		Proxy: p, addr: srv.Addrs()[0].String(), admin: srv.AdminAddr().String(),
+		logs: logs, registry: registry, stop: cancelStop, now: cancelNow, done: make(chan error, 1),
+	}
+	go func() { sh.done <- srv.Serve(stop, now) }()
+	t.Cleanup(func() {
+		cancelNow()
+		cancelStop()
+		select {
+		case err := <-sh.done:
+			sh.done <- err
+		case <-time.After(patience):
+			t.Error("the shim did not stop")
+		}
+	})
+	return sh
+}
+
+// upstream is a server that answers with h.
+func upstream(t testing.TB, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// deadServer is the address of nobody.
+func deadServer(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	return "http://" + ln.Addr().String()
+}
+
+// rawServer records requests byte for byte and answers each with the same
+// bytes. It closes a connection when an answer says so.
+type rawServer struct {
+	url string
+	mu  sync.Mutex
+	got []string
+}
+
+func newRawServer(t testing.TB, answer string) *rawServer {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	s := &rawServer{url: "http://" + ln.Addr().String()}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(c, answer)
+		}
+	}()
+	return s
+}
+
+func (s *rawServer) serve(c net.Conn, answer string) {
+	defer func() { _ = c.Close() }()
+	r := bufio.NewReader(c)
+	for {
+		req, err := readRaw(r)
+		if req == "" {
+			return
+		}
+		s.mu.Lock()
+		s.got = append(s.got, req)
+		s.mu.Unlock()
+		if err != nil {
+			return
+		}
+		if _, err := io.WriteString(c, answer); err != nil || strings.Contains(answer, "Connection: close") {
+			return
+		}
+	}
+}
+
+// readRaw reads one message with the body that its header announces.
+func readRaw(r *bufio.Reader) (string, error) {
+	var b strings.Builder
+	length, chunked := 0, false
+	for {
+		line, err := r.ReadString('\n')
+		b.WriteString(line)
+		if err != nil {
+			return b.String(), err
+		}
+		if v, ok := cutPrefixFold(line, "content-length:"); ok {
+			length, _ = strconv.Atoi(strings.TrimSpace(v))
+		}
+		if v, ok := cutPrefixFold(line, "transfer-encoding:"); ok {
+			chunked = strings.TrimSpace(v) == "chunked"
+		}
+		if line == "\r\n" {
+			break
+		}
+	}
+	for chunked {
+		line, err := r.ReadString('\n')
+		b.WriteString(line)
+		if err != nil || line == "\r\n" {
+			return b.String(), err
+		}
+	}
+	_, err := io.CopyN(&b, r, int64(length))
+	return b.String(), err
+}
+
+func cutPrefixFold(s, prefix string) (string, bool) {
+	if len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix) {
+		return s[len(prefix):], true
+	}
+	return "", false
+}
+
+// requests returns what came so far.
+func (s *rawServer) requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.got...)
+}
+
+// raw sends bytes and returns everything that comes back until the connection
+// is closed, or is silent for as long as a busy machine may be.
+func raw(t testing.TB, addr, request string) string {
+	t.Helper()
+	c := dial(t, addr)
+	_, _ = io.WriteString(c, request) // the other side may refuse in the middle
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	var b bytes.Buffer
+	_, _ = b.ReadFrom(c) // a reset ends it too
+	return b.String()
+}
+
+func dial(t testing.TB, addr string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c.(*net.TCPConn)
+}
+
+// request is a request in HTTP/1.1 after which the connection closes.
+func request(method, target, body string, headers ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: shim.test\r\nConnection: close\r\n", method, target)
+	for _, h := range headers {
+		b.WriteString(h + "\r\n")
+	}
+	if body != "" {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
+	}
+	return b.String() + "\r\n" + body
+}
+
+// lines returns the header lines of a raw message that start with name,
+// whatever its case.
+func lines(message, name string) []string {
+	head, _, _ := strings.Cut(message, "\r\n\r\n")
+	var found []string
+	for _, line := range strings.Split(head, "\r\n") {
+		if _, ok := cutPrefixFold(line, name+":"); ok {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// statusOf returns the status code of a raw answer, 0 if there is none.
+func statusOf(answer string) int {
+	fields := strings.Fields(answer)
+	if len(fields) < 2 {
+		return 0
+	}
+	code, _ := strconv.Atoi(fields[1])
+	return code
+}
+
+// parse reads a raw answer.
+func parse(t testing.TB, answer string) (*http.Response, string) {
+	t.Helper()
+	res, err := http.ReadResponse(bufio.NewReader(strings.NewReader(answer)), nil)
+	if err != nil {
+		t.Fatalf("reading the answer %q: %v", answer, err)
+	}
+	body, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if err != nil {
+		t.Fatalf("reading the body of %q: %v", answer, err)
+	}
+	return res, string(body)
+}
+
+// logLine waits for the log line of the n-th request, from 0: it is written
+// after the answer.
+func (s *shim) logLine(t testing.TB, n int) map[string]any {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if all := s.logs.FilterMessage("request").All(); len(all) > n {
+			return all[n].ContextMap()
+		}
+	}
+	t.Fatalf("request %d was not logged", n)
+	return nil
+}
+
+// sum adds up a metric's series whose labels include those given.
+func (s *shim) sum(t testing.TB, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := s.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			has := 0
+			for _, l := range m.GetLabel() {
+				for i := 0; i+1 < len(labels); i += 2 {
+					if l.GetName() == labels[i] && l.GetValue() == labels[i+1] {
+						has++
+					}
+				}
+			}
+			if has == len(labels)/2 {
+				total += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return total
+}
+
+var authLine = textproto.CanonicalMIMEHeaderKey(openapi.AuthHeader)
