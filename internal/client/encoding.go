@@ -140,7 +140,8 @@ func object(name string, p Params, idName string, appID int64) Params {
 }
 
 // hashMapOrder is the order in which Java's HashMap (16 buckets) lists a few
-// string keys; formObj.forEach writes the form in it.
+// string keys; formObj.forEach writes the form in it. Within a bucket it is the
+// order in which they were put.
 func hashMapOrder(keys []string) []string {
 	bucket := func(s string) int32 {
 		var h int32
@@ -149,6 +150,7 @@ func hashMapOrder(keys []string) []string {
 		}
 		return int32(uint32(h)^uint32(h)>>16) & 15
 	}
+	keys = writtenOrder(keys)
 	slices.SortStableFunc(keys, func(a, b string) int { return int(bucket(a) - bucket(b)) })
 	return keys
 }
