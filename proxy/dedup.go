@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"powerjob-shim/metrics"
@@ -42,26 +43,39 @@ type dedupState struct {
 	// bodies bounds the bytes of requests that are being read.
 	bodies budget
 	warned warnings
+	// decisions counts for /status; the map itself never changes.
+	decisions map[rules.Decision]*atomic.Uint64
 }
 
 func (p *Proxy) initDedup(s DedupSettings) {
 	p.dedupState.store = dedup.NewMemory(s.Limits)
 	p.dedupState.bodies.max = maxBodiesAtOnce
+	p.dedupState.decisions = map[rules.Decision]*atomic.Uint64{}
+	for _, d := range rules.Decisions() {
+		p.dedupState.decisions[rules.Decision(d)] = new(atomic.Uint64)
+	}
 	p.metrics.ObserveStore(func() metrics.StoreStats { return metrics.StoreStats(p.dedupState.store.Stats()) })
 }
 
 // dedupStatus is what /status tells under "dedup".
 func (p *Proxy) dedupStatus() any {
 	s := p.dedupState.store.Stats()
+	decisions := map[rules.Decision]uint64{}
+	for d, n := range p.dedupState.decisions {
+		decisions[d] = n.Load()
+	}
 	return struct {
-		Store     string            `json:"store"`
-		Entries   int               `json:"entries"`
-		Bytes     int64             `json:"bytes"`
-		InFlight  int               `json:"in_flight"`
-		Evicted   uint64            `json:"evicted_before_expiry"`
-		Decisions map[string]uint64 `json:"decisions"`
-	}{"memory", s.Entries, s.Bytes, s.InFlight, s.Evicted, p.dedupState.decisions.all()}
+		Store     string                    `json:"store"`
+		Entries   int                       `json:"entries"`
+		Bytes     int64                     `json:"bytes"`
+		InFlight  int                       `json:"in_flight"`
+		Evicted   uint64                    `json:"evicted_before_expiry"`
+		Decisions map[rules.Decision]uint64 `json:"decisions"`
+	}{"memory", s.Entries, s.Bytes, s.InFlight, s.Evicted, decisions}
 }
+
+// dedupNotes are the lines about the store in /readyz's body; none while all is well.
+func (p *Proxy) dedupNotes() []string { return nil }
 
 // dedup answers repeated calls from the store, and tells the store of every
 // call and login that it needs to know a repetition by. Without any dedup rule
@@ -103,6 +117,9 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Ha
 	d := store.Arrive(call)
 	if d.Verdict != dedup.Refuse {
 		defer store.Delivered(call.ID)
+	}
+	if d.Refreshed {
+		p.metrics.Logins.WithLabelValues("refresh", "ok").Inc()
 	}
 	if d.Verdict == dedup.Wait {
 		if d, err = p.await(r.Context(), call.ID); err != nil {
@@ -152,12 +169,10 @@ func (ex *exchange) dedupCall(r *http.Request, body []byte, window time.Duration
 		// Until the upstream's answer is in, and a while for what comes after.
 		Lease:  ex.group.settings.Timeout + time.Minute,
 		Window: window,
+		Addr:   ex.clientAddr(),
 	}
 	if ex.group.settings.Timeout == 0 {
 		call.Lease = 0
-	}
-	if ex.clientTrusted {
-		call.Addr = ex.client
 	}
 	call.Key = dedup.KeyParts{
 		Group: call.Group, Method: r.Method, Path: ex.path, RawQuery: r.URL.RawQuery,
@@ -228,7 +243,7 @@ func (p *Proxy) decide(ex *exchange, d rules.Decision, reason string) {
 		return
 	}
 	ex.decided = d
-	p.dedupState.decisions.add(d)
+	p.dedupState.decisions[d].Add(1)
 	p.metrics.Dedup.WithLabelValues(ex.callName(), string(d)).Inc()
 }
 

@@ -21,7 +21,6 @@ import (
 //  3. the caller gets it; that it hung up meanwhile, the store learns too.
 func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, call dedup.Call, reason string) {
 	ex, store := exchangeOf(r), p.dedupState.store
-	p.decide(ex, rules.Forwarded, reason)
 
 	// A caller who hangs up is noted at once: its retry may be on the way.
 	stay := context.AfterFunc(r.Context(), func() { store.Leave(call.ID) })
@@ -31,6 +30,7 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, 
 
 	rec := recorder{w: w, limit: ex.snap.Dedup.maxAnswer(), header: http.Header{}}
 	rec.overflow = func() {
+		p.decide(ex, rules.Forwarded, reason)
 		store.Finish(call.ID, dedup.Outcome{Kind: answeredKind(ex), Status: rec.status})
 	}
 	finished := false
@@ -54,9 +54,12 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, 
 	}
 	store.Finish(call.ID, out)
 	if out.Kind == dedup.Lost {
-		p.lostAnswer(ex, &rec)
+		p.decide(ex, rules.Unknown, reason)
+		rec.lost(ex)
+	} else {
+		p.decide(ex, rules.Forwarded, reason)
 	}
-	err := rec.write(ex)
+	err := rec.write()
 	if !stay() || err != nil || r.Context().Err() != nil {
 		ex.hungUp = true
 		store.Leave(call.ID)
@@ -78,19 +81,6 @@ func (p *Proxy) detach(caller context.Context, ex *exchange) (context.Context, c
 		cancel(nil)
 		stopTimer()
 	}
-}
-
-// lostAnswer makes the shim's own error of a call that was sent and got no
-// whole answer: 504 for the leader as for those who wait for it.
-func (p *Proxy) lostAnswer(ex *exchange, rec *recorder) {
-	ex.decided = rules.Unknown
-	p.dedupState.decisions.move(rules.Forwarded, rules.Unknown)
-	if rec.status == 0 || ex.fromUpstream { // cut in the middle: nothing of it was passed on
-		rec.reset()
-		ex.fail(rec, http.StatusGatewayTimeout, "the PowerJob server broke its answer off; the call may have been executed: look before you call again")
-		return
-	}
-	rec.status = http.StatusGatewayTimeout
 }
 
 func answeredKind(ex *exchange) dedup.OutcomeKind {
@@ -177,8 +167,6 @@ func (rec *recorder) FlushError() error {
 	return nil
 }
 
-func (rec *recorder) reset() { rec.header, rec.status, rec.body = http.Header{}, 0, nil }
-
 // outcome judges a collected answer.
 func (rec *recorder) outcome(ex *exchange, whole bool) dedup.Outcome {
 	switch {
@@ -200,8 +188,19 @@ func (rec *recorder) outcome(ex *exchange, whole bool) dedup.Outcome {
 	return dedup.Outcome{Kind: kind, Answer: answer, Status: rec.status}
 }
 
+// lost turns what was collected into the shim's own error for a call that was
+// sent and got no whole answer: 504 for the leader as for those who wait.
+func (rec *recorder) lost(ex *exchange) {
+	if rec.status != 0 && !ex.fromUpstream { // forward has said it already
+		rec.status = http.StatusGatewayTimeout
+		return
+	}
+	rec.header, rec.status, rec.body = http.Header{}, 0, nil
+	ex.fail(rec, http.StatusGatewayTimeout, "the PowerJob server broke its answer off; the call may have been executed: look before you call again")
+}
+
 // write passes the collected answer on.
-func (rec *recorder) write(_ *exchange) error {
+func (rec *recorder) write() error {
 	maps.Copy(rec.w.Header(), rec.header)
 	if rec.status == 0 {
 		rec.status = http.StatusOK

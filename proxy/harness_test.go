@@ -335,3 +335,11 @@ func (s *shim) sum(t testing.TB, name string, labels ...string) float64 {
 }
 
 var authLine = textproto.CanonicalMIMEHeaderKey(openapi.AuthHeader)
+
+// newUnstartedUpstream is upstream, for those who set it up before it starts.
+func newUnstartedUpstream(t testing.TB, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	t.Cleanup(s.Close)
+	return s
+}

@@ -55,6 +55,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	}
 	p := &Proxy{log: o.Logger, metrics: o.Metrics, version: o.Version, started: time.Now()}
 	p.life, p.end = context.WithCancelCause(context.Background())
+	p.initDedup(s.Dedup)
 	p.reverse = p.newReverseProxy()
 	p.handler = p.chain()
 	if err := p.Swap(s); err != nil {

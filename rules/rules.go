@@ -64,7 +64,10 @@ type Matched struct {
 }
 
 // Set is a compiled list of rules.
-type Set struct{ rules []compiled }
+type Set struct {
+	rules  []compiled
+	window time.Duration
+}
 
 type compiled struct {
 	Rule
@@ -102,6 +105,9 @@ func Compile(list []Rule) (*Set, error) {
 		if r.Header != nil {
 			c.headers = []Header{*r.Header}
 		}
+		if r.Dedup != nil {
+			set.window = max(set.window, r.Dedup.Window)
+		}
 		set.rules = append(set.rules, c)
 	}
 	if len(errs) > 0 {
@@ -132,6 +138,10 @@ func (r Rule) check() error {
 	}
 	return nil
 }
+
+// Window returns the longest window of all dedup rules: how long evidence must
+// be kept. It is 0 where no rule deduplicates.
+func (s *Set) Window() time.Duration { return s.window }
 
 // For returns what applies to a request. host may carry a port; path is as
 // openapi.RoutePath returns it. The result's slice is shared: read it only.

@@ -143,6 +143,9 @@ type Decision struct {
 	Leader  ID          // of Wait
 	// Waited says that the answer was waited for, not found.
 	Waited bool
+	// Refreshed says that this call is the first to use the token of a login
+	// without a token: that login was a refresh, not a constructor's.
+	Refreshed bool
 }
 
 // OutcomeKind is how a leader's forwarding ended.

@@ -30,6 +30,7 @@ type login struct {
 	openUntil time.Time
 
 	issued  bool  // it was seen being given out, for app
+	used    bool  // by a call
 	refresh bool  // by a login without a token, and it was not presented on an authApp
 	open    bool  // a refresh whose re-send has not come yet
 	lineage Token // the constructor's token that it goes back to, as far as known

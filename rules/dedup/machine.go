@@ -11,6 +11,14 @@ func (m *Machine) Arrive(now time.Time, in Call) Decision {
 		return Decision{Verdict: Refuse}
 	}
 	r := m.see(now, in)
+	d := m.decide(now, in, r)
+	if r != nil && r.refresh && !r.used {
+		r.used, d.Refreshed = true, true
+	}
+	return d
+}
+
+func (m *Machine) decide(now time.Time, in Call, r *login) Decision {
 	c := m.admit(now, in)
 	h := c.history
 

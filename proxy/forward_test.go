@@ -1,0 +1,400 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"powerjob-shim/rules/openapi"
+)
+
+func mustProxy(t testing.TB, s Settings) *Proxy {
+	t.Helper()
+	p, err := New(Options{}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestTheRequestLineGoesUpstreamAsItCame(t *testing.T) {
+	up := newRawServer(t, answerWith())
+	s := newShim(t, settingsFor(t, up.url))
+	for i, c := range []struct{ target, want string }{
+		{"/", ""},
+		{"/a", ""},
+		{"/a?", ""},
+		{"/?a=b", ""},
+		{"/a/../b/./c//d", ""},
+		{"//a/b?c", ""},
+		{"/a;x=y/b;z?q=1;r=2", ""},
+		{"/a?q=%zz&r=%", ""},
+		{"/a?b=c?d=/../&&=&e", ""},
+		{"/%66oo%2Fbar%20", ""},
+		{"/a|b^c{d}\"e<f>`\\g", ""},
+		{"/a?x={y}|z", ""},
+		{"/caf\xc3\xa9", ""},
+		{"/a#b", ""},
+		{"/a%23b!$&'()*+,:@", ""},
+		{"http://other.test/a/b?c=d", "/a/b?c=d"},
+		{"http://other.test?c=d", "/?c=d"},
+		{"http://other.test", "/"},
+		{"//a|b", "http://shim.test//a|b"}, // see setTarget
+	} {
+		want := c.want
+		if want == "" {
+			want = c.target
+		}
+		got := raw(t, s.addr, request("GET", c.target, ""))
+		reqs := up.requests()
+		if len(reqs) != i+1 {
+			t.Fatalf("%s did not arrive; the client got %q", c.target, got)
+		}
+		if line, _, _ := strings.Cut(reqs[i], "\r\n"); line != "GET "+want+" HTTP/1.1" {
+			t.Errorf("%s went upstream as %q", c.target, line)
+		}
+	}
+}
+
+func TestNothingIsAddedToARequestButTheForwardingHeaders(t *testing.T) {
+	up := newRawServer(t, answerWith())
+	s := newShim(t, settingsFor(t, up.url))
+	raw(t, s.addr, request("POST", "/openApi/saveJob", "{}", "Content-Type: application/json; charset=utf-8",
+		"X-POWERJOB-ACCESS-TOKEN: t.t.t", "x-powerjob-auth-passed: true", "X-Request-Id: abc", "X-Odd: \xe4 \t=?\"; ,",
+		"Cookie: a=b; c=d", "X-Two: 1", "X-Two: 2", "Keep-Alive: 5", "Proxy-Connection: x", "Idempotency-Key: k", "X-Idempotency-Key: k"))
+	want := []string{
+		"Content-Length: 2",
+		"Content-Type: application/json; charset=utf-8",
+		"Cookie: a=b; c=d",
+		"Host: shim.test",
+		"X-Forwarded-For: 127.0.0.1",
+		"X-Forwarded-Host: shim.test",
+		"X-Forwarded-Proto: http",
+		"X-Odd: \xe4 \t=?\"; ,",
+		"X-Powerjob-Access-Token: t.t.t",
+		"X-Request-Id: abc",
+		"X-Two: 1",
+		"X-Two: 2",
+	}
+	head, body, _ := strings.Cut(up.requests()[0], "\r\n\r\n")
+	got := strings.Split(head, "\r\n")[1:]
+	slices.Sort(got)
+	if !slices.Equal(got, want) || body != "{}" {
+		t.Errorf("the upstream got\n%q\nand %q, want\n%q", got, body, want)
+	}
+}
+
+func TestNothingIsAddedToAnAnswerButTheRequestID(t *testing.T) {
+	up := newRawServer(t, "HTTP/1.1 200 OK\r\nX-Odd: \xe4 \t=?\"; ,\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nDate: then\r\nServer: Tomcat\r\nContent-Length: 6\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n<html>")
+	s := newShim(t, settingsFor(t, up.url))
+	got := raw(t, s.addr, request("GET", "/", "", "X-Request-Id: abc"))
+	want := []string{"Connection: close", "Content-Length: 6", "Date: then", "Server: Tomcat", "Set-Cookie: a", "Set-Cookie: b", "X-Odd: \xe4 \t=?\"; ,", "X-Request-Id: abc"}
+	head, body, _ := strings.Cut(got, "\r\n\r\n")
+	found := strings.Split(head, "\r\n")[1:]
+	slices.Sort(found)
+	if !slices.Equal(found, want) || body != "<html>" {
+		t.Errorf("the client got\n%q\nand %q, want\n%q", found, body, want)
+	}
+}
+
+func TestForwardingHeadersAreBelievedFromTrustedProxiesOnly(t *testing.T) {
+	came := []string{"X-Forwarded-For: 192.0.2.7, 10.0.0.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: outside.test", "Forwarded: for=192.0.2.7"}
+	for _, c := range []struct {
+		name    string
+		trusted []netip.Prefix
+		want    []string
+		client  string
+	}{
+		{"nobody is trusted", nil,
+			[]string{"X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: shim.test", "X-Forwarded-Proto: http"}, "127.0.0.1"},
+		{"the peer is trusted", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			[]string{"Forwarded: for=192.0.2.7", "X-Forwarded-For: 192.0.2.7, 10.0.0.1, 127.0.0.1", "X-Forwarded-Host: outside.test", "X-Forwarded-Proto: https"}, "10.0.0.1"},
+		{"the whole chain is trusted", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")},
+			[]string{"Forwarded: for=192.0.2.7", "X-Forwarded-For: 192.0.2.7, 10.0.0.1, 127.0.0.1", "X-Forwarded-Host: outside.test", "X-Forwarded-Proto: https"}, "192.0.2.7"},
+	} {
+		up := newRawServer(t, answerWith())
+		settings := settingsFor(t, up.url)
+		settings.TrustedProxies = c.trusted
+		s := newShim(t, settings)
+		raw(t, s.addr, request("GET", "/", "", came...))
+		req := up.requests()[0]
+		var got []string
+		for _, name := range []string{forwarded, forwardedFor, forwardedHost, forwardedProto} {
+			got = append(got, lines(req, name)...)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: the upstream got %q, want %q", c.name, got, c.want)
+		}
+		if client := s.logLine(t, 0)[fieldClient]; client != c.client {
+			t.Errorf("%s: the client is %v, want %s", c.name, client, c.client)
+		}
+	}
+}
+
+func TestTheClientIsFoundBehindTrustedProxies(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	for _, c := range []struct {
+		peer    string
+		chain   []string
+		want    string
+		certain bool
+	}{
+		{"192.0.2.1:5", nil, "192.0.2.1", true},
+		{"192.0.2.1:5", []string{"192.0.2.9"}, "192.0.2.1", true},
+		{"10.0.0.1:5", []string{"192.0.2.9"}, "192.0.2.9", true},
+		{"10.0.0.1:5", []string{"6.6.6.6, 192.0.2.9, 10.0.0.2"}, "192.0.2.9", true},
+		{"10.0.0.1:5", []string{"192.0.2.9", "10.0.0.2"}, "192.0.2.9", true},
+		{"10.0.0.1:5", []string{"192.0.2.9:1234"}, "192.0.2.9", true},
+		{"10.0.0.1:5", []string{"[2001:db8::1]:1234"}, "2001:db8::1", true},
+		{"[fd00::1]:5", []string{"2001:db8::1"}, "2001:db8::1", true},
+		{"[::ffff:10.0.0.1]:5", []string{"192.0.2.9"}, "192.0.2.9", true},
+		{"10.0.0.1:5", nil, "10.0.0.1", false},
+		{"10.0.0.1:5", []string{"unknown"}, "10.0.0.1", false},
+		{"10.0.0.1:5", []string{"10.0.0.3"}, "10.0.0.3", false},
+		{"@", nil, "invalid IP", false},
+	} {
+		ex := &exchange{snap: &snapshot{Settings: Settings{TrustedProxies: trusted}}}
+		ex.findClient(&http.Request{RemoteAddr: c.peer, Header: http.Header{forwardedFor: c.chain}})
+		if ex.client.String() != c.want || ex.clientTrusted != c.certain {
+			t.Errorf("from %s by %q: %v, certain %v; want %s, %v", c.peer, c.chain, ex.client, ex.clientTrusted, c.want, c.certain)
+		}
+	}
+}
+
+func TestAServerThatRefusesTheConnectionIsPassedOver(t *testing.T) {
+	var got atomic.Int64
+	live := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if b, _ := io.ReadAll(r.Body); string(b) == "{}" {
+			got.Add(1)
+		}
+		_, _ = io.WriteString(w, okBody)
+	})
+	s := newShim(t, settingsFor(t, deadServer(t), live, deadServer(t)))
+	for range 50 {
+		if answer := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}")); statusOf(answer) != 200 {
+			t.Fatalf("the client got %q", answer)
+		}
+	}
+	if n := got.Load(); n != 50 {
+		t.Errorf("the server executed %d, want 50", n)
+	}
+	// A server that refused is tried last for a while, so that it costs nothing.
+	if n := s.sum(t, "powerjob_shim_upstream_requests_total", "code", "error"); n > 4 {
+		t.Errorf("dead servers were tried %v times", n)
+	}
+}
+
+func TestNothingIsSentTwiceOnceAServerHasIt(t *testing.T) {
+	var executed atomic.Int64
+	cut := func(w http.ResponseWriter, r *http.Request) {
+		executed.Add(1)
+		c, _, _ := http.NewResponseController(w).Hijack()
+		_ = c.Close()
+	}
+	s := newShim(t, settingsFor(t, upstream(t, cut), upstream(t, cut)))
+	answer := raw(t, s.addr, request("POST", "/openApi/runJob", "jobId=1"))
+	if statusOf(answer) != 502 || !strings.Contains(answer, "may have been executed") {
+		t.Errorf("the client got %q", answer)
+	}
+	if n := executed.Load(); n != 1 {
+		t.Errorf("the servers executed %d, want 1", n)
+	}
+}
+
+// The Transport takes a request without a body but with an idempotency key for
+// repeatable, and sends it again when a pooled connection turns out stale.
+func TestAChangingCallIsNotRepeatedOnAStaleConnection(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	var executed atomic.Int64
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() { // answers one request, takes the next and closes
+				r := bufio.NewReader(c)
+				_, _ = readRaw(r)
+				_, _ = io.WriteString(c, answerWith())
+				if req, _ := readRaw(r); req != "" {
+					executed.Add(1)
+				}
+				_ = c.Close()
+			}()
+		}
+	}()
+	s := newShim(t, settingsFor(t, "http://"+ln.Addr().String()))
+	raw(t, s.addr, request("GET", "/", ""))
+	answer := raw(t, s.addr, request("POST", "/openApi/runJob?jobId=1", "", "Idempotency-Key: a", "X-Idempotency-Key: b"))
+	if statusOf(answer) != 502 {
+		t.Errorf("the client got %q, want 502", answer)
+	}
+	if n := executed.Load(); n != 1 {
+		t.Errorf("the server executed %d, want 1", n)
+	}
+}
+
+func TestIdempotencyKeysOfOtherRequestsPass(t *testing.T) {
+	up := newRawServer(t, answerWith())
+	s := newShim(t, settingsFor(t, up.url))
+	raw(t, s.addr, request("POST", "/job/save", "{}", "Idempotency-Key: k"))
+	if got := lines(up.requests()[0], "idempotency-key"); len(got) != 1 {
+		t.Errorf("the upstream got %q", got)
+	}
+}
+
+func TestAnUnreachableServerIs502AndSaysWhatToDo(t *testing.T) {
+	dead := deadServer(t)
+	s := newShim(t, settingsFor(t, dead))
+	answer := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}"))
+	res, body := parse(t, answer)
+	want := `{"success":false,"data":null,"message":"powerjob-shim: cannot reach the PowerJob server at ` + strings.TrimPrefix(dead, "http://") +
+		`: connection refused. Nothing was sent. Check that it runs, and the address under upstreams.default.servers"}`
+	if res.StatusCode != 502 || res.Header.Get("Content-Type") != "application/json" || body != want {
+		t.Errorf("the client got %d %q\n%s\nwant 502\n%s", res.StatusCode, res.Header, body, want)
+	}
+	if found := lines(answer, openapi.AuthHeader); found != nil {
+		t.Errorf("the error carries %q", found)
+	}
+}
+
+func TestAServerThatIsTooSlowIs504(t *testing.T) {
+	release := make(chan struct{})
+	settings := settingsFor(t, upstream(t, func(http.ResponseWriter, *http.Request) { <-release }))
+	defer close(release)
+	u := settings.Upstreams["default"]
+	u.Timeout = 50 * time.Millisecond
+	settings.Upstreams["default"] = u
+	s := newShim(t, settings)
+	answer := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}"))
+	if statusOf(answer) != 504 || !strings.Contains(answer, "did not answer within 50ms") || lines(answer, openapi.AuthHeader) != nil {
+		t.Errorf("the client got %q", answer)
+	}
+	if statusOf(answer) == 408 || lines(answer, "retry-after") != nil {
+		t.Error("OkHttp would send again")
+	}
+}
+
+func TestAnUpstreamsOwn408And503PassAsTheyCame(t *testing.T) {
+	for _, status := range []string{"408 Request Timeout", "503 Service Unavailable"} {
+		s := newShim(t, settingsFor(t, newRawServer(t, "HTTP/1.1 "+status+"\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").url))
+		answer := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}"))
+		if !strings.HasPrefix(answer, "HTTP/1.1 "+status+"\r\n") || len(lines(answer, "retry-after")) != 1 {
+			t.Errorf("the client got %q, want %s", answer, status)
+		}
+	}
+}
+
+func TestACallerWhoHangsUpIs499(t *testing.T) {
+	arrived, gone := make(chan struct{}), make(chan struct{})
+	s := newShim(t, settingsFor(t, upstream(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(arrived)
+		<-r.Context().Done()
+		close(gone)
+	})))
+	c := dial(t, s.addr)
+	_, _ = io.WriteString(c, request("POST", "/server/acquire", "x"))
+	<-arrived
+	_ = c.Close()
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Error("the upstream's request was not given up")
+	}
+	if status := s.logLine(t, 0)[fieldStatus]; status != int64(statusHungUp) {
+		t.Errorf("the log says %v, want %d", status, statusHungUp)
+	}
+	if n := s.sum(t, "powerjob_shim_requests_total", "code", "499"); n != 1 {
+		t.Errorf("requests_total{code=499} is %v, want 1", n)
+	}
+}
+
+// OkHttp silently sends again when a connection is cut before the status line.
+func TestAnAnswerThatBreaksOffStillHasItsStatusLine(t *testing.T) {
+	for i := range 50 {
+		up := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			if i%2 == 1 {
+				_, _ = io.WriteString(w, "begun")
+			}
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		})
+		s := newShim(t, settingsFor(t, up))
+		answer := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}"))
+		if statusOf(answer) != 200 || len(lines(answer, "content-length")) != 1 {
+			t.Fatalf("the client got %q", answer)
+		}
+	}
+}
+
+func TestManyConcurrentRequestsReuseTheirConnections(t *testing.T) {
+	var opened atomic.Int64
+	release := make(chan struct{})
+	up := newUnstartedUpstream(t, func(w http.ResponseWriter, _ *http.Request) { <-release; _, _ = io.WriteString(w, "ok") })
+	up.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	up.Start()
+	s := newShim(t, settingsFor(t, up.URL))
+	const n = 100
+	round := func() {
+		done := make(chan string, n)
+		for range n {
+			go func() { done <- raw(t, s.addr, request("GET", "/", "")) }()
+		}
+		for range n {
+			if answer := <-done; statusOf(answer) != 200 {
+				t.Errorf("the client got %q", answer)
+			}
+		}
+	}
+	go func() {
+		for s.active.Load() < n {
+			time.Sleep(time.Millisecond)
+		}
+		close(release)
+	}()
+	round()
+	before := opened.Load()
+	round()
+	if after := opened.Load(); after != before {
+		t.Errorf("the second round opened %d connections", after-before)
+	}
+}
+
+func TestServersAreChosenByLoad(t *testing.T) {
+	settings := settingsFor(t, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
+	g, err := newUpstreamGroup("g", settings.Upstreams["default"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.servers[0].inFlight.Store(10)
+	g.servers[1].failed(time.Now())
+	first := map[string]int{}
+	for range 100 {
+		c := g.candidates()
+		if len(c) != 3 || c[2] != g.servers[1] {
+			t.Fatalf("the candidates are %v", c)
+		}
+		first[c[0].name]++
+	}
+	if fmt.Sprint(first) != "map[127.0.0.1:3:100]" {
+		t.Errorf("first tried: %v, want always the idle one", first)
+	}
+}
