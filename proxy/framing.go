@@ -9,7 +9,7 @@ import (
 // Spring Boot takes 8 KiB.
 const maxHeaderBytes = 64 << 10
 
-// framing closes the connection after requests whose end others might see
+// framing refuses what is no request to a server, and closes the connection after requests whose end others might see
 // elsewhere, so that nothing behind them is taken for a request:
 //
 //   - chunked: a Content-Length beside Transfer-Encoding is removed by net/http
@@ -22,9 +22,22 @@ const maxHeaderBytes = 64 << 10
 // refuses before this.
 func (p *Proxy) framing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
-			exchangeOf(r).lastOnConn = true
+		ex := exchangeOf(r)
+		ex.lastOnConn = true
+		switch {
+		case r.ProtoMajor != 1: // net/http hands on "PRI * HTTP/2.0"
+			ex.fail(w, http.StatusHTTPVersionNotSupported, "only HTTP/1.1 is spoken here")
+			return
+		case r.Method == http.MethodConnect:
+			ex.fail(w, http.StatusMethodNotAllowed, "CONNECT is not served here: this is no forward proxy")
+			return
+		case r.RequestURI == "*":
+			ex.fail(w, http.StatusBadRequest, "the target * is for OPTIONS only")
+			return
+		case len(r.TransferEncoding) > 0, r.ProtoMinor == 0:
 			delete(r.Header, "Upgrade") // a tunnel would go on where this must end
+		default:
+			ex.lastOnConn = false
 		}
 		next.ServeHTTP(w, r)
 	})

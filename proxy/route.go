@@ -83,10 +83,6 @@ func bareHost(host string) string {
 func (p *Proxy) route(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ex := exchangeOf(r)
-		if r.Method == http.MethodConnect {
-			ex.fail(w, http.StatusMethodNotAllowed, "CONNECT is not served here: this is no forward proxy")
-			return
-		}
 		raw, _, _ := strings.Cut(requestURI(r), "?")
 		path, err := openapi.RoutePath(raw)
 		if err != nil {
@@ -120,7 +116,7 @@ func (p *Proxy) route(next http.Handler) http.Handler {
 // what is left of an absolute-form one (RFC 9112, 3.2.2) after the authority.
 func requestURI(r *http.Request) string {
 	uri := r.RequestURI
-	if strings.HasPrefix(uri, "/") || uri == "*" {
+	if strings.HasPrefix(uri, "/") {
 		return uri
 	}
 	if _, rest, ok := strings.Cut(uri, "://"); ok {
