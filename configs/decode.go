@@ -68,9 +68,11 @@ func (d *decoder) value(path string, in any, out reflect.Value) {
 		text(d, path, in, "an address range such as 10.0.0.0/8", parsePrefix, target)
 		return
 	case *Secret:
-		var s string
-		d.value(path, in, reflect.ValueOf(&s).Elem())
-		*target = Secret(s)
+		value, ok := in.(string)
+		if !ok {
+			d.fail(path, "must be text; put it in quotes") // without showing it
+		}
+		*target = Secret(value)
 		return
 	case *OneOrMore:
 		if _, one := in.(string); one {
@@ -123,7 +125,7 @@ func (d *decoder) structure(path string, in any, out reflect.Value) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(entries)) {
 		if !slices.Contains(known, key) {
-			d.unknown(path, key, known)
+			d.unknown(path, key, known, entries)
 		}
 	}
 	for _, f := range fields {
@@ -133,7 +135,7 @@ func (d *decoder) structure(path string, in any, out reflect.Value) {
 	}
 }
 
-func (d *decoder) unknown(path, key string, known []string) {
+func (d *decoder) unknown(path, key string, known []string, entries map[string]any) {
 	sub := join(path, key)
 	if path == "" && key == "login_bridge" {
 		d.fail(sub, "belongs to an upstream group; write it as upstreams.default.login_bridge")
@@ -141,7 +143,9 @@ func (d *decoder) unknown(path, key string, known []string) {
 	}
 	if near, ok := nearest(key, known); ok {
 		d.fail(sub, "unknown key; did you mean %s?", near)
-		d.report.mark(d.places.of(sub).source, join(path, near)) // do not also say that it is missing
+		if _, given := entries[near]; !given { // do not also say that it is missing
+			d.report.mark(d.places.of(sub).source, join(path, near))
+		}
 		return
 	}
 	d.fail(sub, "unknown key; the keys here are %s", strings.Join(known, ", "))
@@ -209,7 +213,14 @@ func parsePrefix(text string) (netip.Prefix, error) {
 
 // nearest returns the candidate that a misspelt word most likely stands for.
 func nearest(word string, candidates []string) (string, bool) {
-	best, bestDistance := "", 1+max(1, len(word)/3)
+	limit := 2 // a letter forgotten, or two swapped
+	switch {
+	case len(word) < 4:
+		limit = 1
+	case len(word) > 12:
+		limit = 3
+	}
+	best, bestDistance := "", limit+1
 	for _, c := range candidates {
 		if d := distance(word, c); d < bestDistance {
 			best, bestDistance = c, d

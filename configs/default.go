@@ -71,7 +71,10 @@ func defaultUpstream(path string, u *Upstream, given func(string) bool) {
 		a, path := u.Health.Active, path+".health.active"
 		set(given, path+".check", &a.Check, CheckAssert)
 		set(given, path+".interval", &a.Interval, 5*time.Second)
-		set(given, path+".timeout", &a.Timeout, min(2*time.Second, a.Interval))
+		set(given, path+".timeout", &a.Timeout, 2*time.Second)
+		if a.Interval > 0 && !given(path+".timeout") {
+			a.Timeout = min(a.Timeout, a.Interval)
+		}
 		set(given, path+".unhealthy", &a.Unhealthy, 3)
 		set(given, path+".healthy", &a.Healthy, 2)
 	}

@@ -89,13 +89,20 @@ func (c *converter) fail(path string, line int, format string, args ...any) any 
 	return unusable{}
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+var (
+	yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+	// For what its parser finds, unlike its scanner, the library counts lines from 0.
+	yamlParserError = regexp.MustCompile(`^(did not find expected (<|'-'|','|key|node content)|found (undefined|duplicate|incompatible) )`)
+)
 
 func (c *converter) syntax(err error) {
 	text, line := err.Error(), 0
 	if m := yamlError.FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1]) // "" is no line
 		text = m[2]
+		if yamlParserError.MatchString(text) {
+			line++
+		}
 	}
 	c.fail("", line, "is not valid YAML: %s", text)
 }
@@ -104,7 +111,7 @@ func (c *converter) value(path string, n *yaml.Node) any {
 	c.nodes++
 	if c.nodes > maxNodes {
 		if c.nodes == maxNodes+1 {
-			c.fail(path, n.Line, "the file grows beyond %d values here; use fewer aliases", maxNodes)
+			c.fail("", n.Line, "grows beyond %d values; use fewer aliases", maxNodes)
 		}
 		return unusable{}
 	}

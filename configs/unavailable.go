@@ -18,8 +18,8 @@ func (v *validator) unavailable() {
 	for _, name := range slices.Sorted(maps.Keys(v.cfg.Upstreams)) {
 		path, u := join("upstreams", name), v.cfg.Upstreams[name]
 		v.notBuilt(u.TLS != nil, path+".tls", takeAway)
-		v.notBuilt(u.MaxConnections != 0, path+".max_connections", takeAway)
-		v.notBuilt(u.MaxRequests != 0, path+".max_requests", takeAway)
+		v.notBuilt(u.MaxConnections > 0, path+".max_connections", takeAway)
+		v.notBuilt(u.MaxRequests > 0, path+".max_requests", takeAway)
 		v.notBuilt(u.Health != nil, path+".health", takeAway)
 		v.notBuilt(u.LoginBridge != nil, path+".login_bridge", takeAway)
 	}

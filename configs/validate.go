@@ -134,8 +134,8 @@ func collide(a, b string) bool {
 	if errA != nil || errB != nil || portA != portB || strings.Trim(portA, "0") == "" {
 		return false
 	}
-	any := func(host string) bool { return host == "" || host == "::" || host == "0.0.0.0" }
-	return hostA == hostB || any(hostA) || any(hostB)
+	wildcard := func(host string) bool { return host == "" || host == "::" || host == "0.0.0.0" }
+	return hostA == hostB || wildcard(hostA) || wildcard(hostB)
 }
 
 func (v *validator) routes() {

@@ -36,6 +36,10 @@ func (v *validator) hosts(path string, hosts []string) {
 		if _, err := netip.ParseAddr(address); err == nil || isHostName(strings.TrimPrefix(host, "*.")) {
 			continue
 		}
+		if host == "*" {
+			v.bad(index(path, i), "%q is not needed; take hosts away for every host", host)
+			continue
+		}
 		v.bad(index(path, i), "%q is not a host; write a name, *.name or an address, without a port", host)
 	}
 	v.distinct(path, hosts)

@@ -59,7 +59,7 @@ func (v *validator) health(path string, h *Health) {
 		v.choice(path+".active.check", a.Check, CheckAssert, CheckTCP)
 		v.positive(path+".active.interval", a.Interval, "5s")
 		v.positive(path+".active.timeout", a.Timeout, "2s")
-		if a.Timeout > a.Interval {
+		if a.Interval > 0 && a.Timeout > a.Interval {
 			v.bad(path+".active.timeout", "%s is longer than the interval (%s)", formatDuration(a.Timeout), formatDuration(a.Interval))
 		}
 		v.atLeast(path+".active.unhealthy", a.Unhealthy, 1)
