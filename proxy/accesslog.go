@@ -106,7 +106,7 @@ func (p *Proxy) record(r *http.Request, ex *exchange) {
 		zap.String(fieldMethod, r.Method),
 		zap.String(fieldPath, r.URL.EscapedPath()),
 		zap.Int(fieldStatus, status),
-		zap.Int64(fieldBytesIn, ex.in.n),
+		zap.Int64(fieldBytesIn, ex.in.n.Load()),
 		zap.Int64(fieldBytesOut, ex.answer.n),
 		zap.Float64(fieldDuration, took.Seconds()),
 		zap.Stringer(fieldClient, ex.client),

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"powerjob-shim/rules"
@@ -93,10 +94,12 @@ func (ex *exchange) callName() string {
 }
 
 // countedBody counts what is read of a request's body and keeps how it ended.
+// Safe for concurrent use: the Transport may still be reading it when the
+// upstream has answered already.
 type countedBody struct {
 	io.ReadCloser
-	n   int64
-	err error // the first error of Read but io.EOF
+	n   atomic.Int64
+	err atomic.Pointer[error] // the first error of Read but io.EOF
 
 	// from and to pass trailers on: net/http fills from when the body has
 	// been read. Only those that were announced are in to.
@@ -105,14 +108,22 @@ type countedBody struct {
 
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	b.n += int64(n)
+	b.n.Add(int64(n))
 	switch {
 	case err == io.EOF:
 		for name := range b.to {
 			b.to[name] = b.from[name]
 		}
-	case err != nil && b.err == nil:
-		b.err = err
+	case err != nil:
+		b.err.CompareAndSwap(nil, &err)
 	}
 	return n, err
+}
+
+// broken returns why the body could not be read to its end; nil: nothing yet.
+func (b *countedBody) broken() error {
+	if err := b.err.Load(); err != nil {
+		return *err
+	}
+	return nil
 }

@@ -179,10 +179,10 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, err error)
 	}
 	var timeout net.Error
 	switch {
-	case ex.in.err != nil:
+	case ex.in.broken() != nil:
 		// The caller's side broke, not the server's. Should it still listen, it
 		// sees an error and not the empty 200 of a handler that wrote nothing.
-		ex.hungUp = errors.Is(ex.in.err, io.ErrUnexpectedEOF) || r.Context().Err() != nil
+		ex.hungUp = errors.Is(ex.in.broken(), io.ErrUnexpectedEOF) || r.Context().Err() != nil
 		ex.fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
 	case context.Cause(r.Context()) == errStopping && ex.outcome == outcomeNotSent:
 		ex.fail(w, http.StatusServiceUnavailable, "stopping; nothing was sent to the server, call again")
