@@ -30,6 +30,9 @@ func (s Secret) String() string {
 // GoString is for %#v.
 func (s Secret) GoString() string { return strconv.Quote(s.String()) }
 
+// MarshalText is for JSON and the like.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 var sizeUnits = []struct {
 	name  string
 	bytes int64
