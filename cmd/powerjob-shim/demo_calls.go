@@ -42,12 +42,10 @@ var demoCalls = []struct {
 	}},
 	{"stopWfInstance", func(s *scene, _ int) client.Params { return client.Params{"wfInstanceId": s.runWorkflow()} }},
 	{"retryWfInstance", func(s *scene, _ int) client.Params {
-		id := s.runWorkflow()
-		s.do("stopWfInstance", map[string]string{"wfInstanceId": fmt.Sprint(id), "appId": "1"})
-		return client.Params{"wfInstanceId": id}
+		return client.Params{"wfInstanceId": s.stoppedWorkflow()}
 	}},
 	{"markWorkflowNodeAsSuccess", func(s *scene, _ int) client.Params {
-		return client.Params{"wfInstanceId": s.runWorkflow(), "nodeId": 1}
+		return client.Params{"wfInstanceId": s.stoppedWorkflow(), "nodeId": 1}
 	}},
 }
 
@@ -77,6 +75,12 @@ func (s *scene) run(delay int) int64 {
 
 func (s *scene) runWorkflow() int64 {
 	return s.do("runWorkflow", map[string]string{"workflowId": "1", "appId": "1"})
+}
+
+func (s *scene) stoppedWorkflow() int64 {
+	id := s.runWorkflow()
+	s.do("stopWfInstance", map[string]string{"wfInstanceId": strconv.FormatInt(id, 10), "appId": "1"})
+	return id
 }
 
 func (s *scene) serve(in legacy.Input) int64 {

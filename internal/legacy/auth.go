@@ -26,6 +26,13 @@ type coded struct{ code, text string }
 
 func (e *coded) Error() string { return e.text }
 
+// exception is another Java exception as ExceptionUtils.getMessage words it.
+type exception string
+
+func (e exception) Error() string { return string(e) }
+
+func throw(format string, args ...any) error { return exception(fmt.Sprintf(format, args...)) }
+
 // Fingerprint is a token's short fingerprint, "" for no token. Tokens hold the
 // MD5 of a password, so no record keeps one.
 func Fingerprint(token string) string {

@@ -39,8 +39,8 @@ func TestEveryChangingCallChangesTheState(t *testing.T) {
 		{"deleteWorkflow", client.Params{"workflowId": 2}, 0},
 		{"addWorkflowNode", client.Params{"nodes": []client.Params{{"workflowId": 1, "jobId": 1, "nodeName": "n"}}}, 0},
 		{"runWorkflow", client.Params{"workflowId": 1, "initParams": "i", "delay": 0}, run + 2},
-		{"markWorkflowNodeAsSuccess", client.Params{"wfInstanceId": run + 2, "nodeId": 1}, 0},
 		{"stopWfInstance", client.Params{"wfInstanceId": run + 2}, 0},
+		{"markWorkflowNodeAsSuccess", client.Params{"wfInstanceId": run + 2, "nodeId": 1}, 0},
 		{"retryWfInstance", client.Params{"wfInstanceId": run + 2}, 0},
 	}
 	for _, step := range steps {

@@ -1,10 +1,5 @@
 package legacy
 
-import (
-	"errors"
-	"fmt"
-)
-
 // ownJob is OpenAPIController.checkJobIdValid. A deleted job is still found.
 func (c *Core) ownJob(p params) (Job, error) {
 	id, app, err := p.pair("jobId", "appId")
@@ -17,10 +12,10 @@ func (c *Core) ownJob(p params) (Job, error) {
 func (c *Core) jobOf(id, app int64) (Job, error) {
 	j, ok := c.state.Jobs[id]
 	if !ok {
-		return Job{}, fmt.Errorf("IllegalArgumentException: can't find job by jobId: %d", id)
+		return Job{}, throw("IllegalArgumentException: can't find job by jobId: %d", id)
 	}
 	if j.AppID != app {
-		return Job{}, fmt.Errorf("IllegalArgumentException: this job is not belong to the app whose appId is %d", app)
+		return Job{}, throw("IllegalArgumentException: this job is not belong to the app whose appId is %d", app)
 	}
 	return j, nil
 }
@@ -67,7 +62,7 @@ func (c *Core) copyJob(p params) (outcome, error) {
 	}
 	j, ok := c.state.Jobs[id]
 	if !ok {
-		return outcome{}, fmt.Errorf("IllegalArgumentException: can't find job by jobId: %d", id)
+		return outcome{}, throw("IllegalArgumentException: can't find job by jobId: %d", id)
 	}
 	j.ID, j.Name, j.Status = c.state.nextJob(), j.Name+"_COPY", Disabled
 	c.state.Jobs[j.ID] = j
@@ -110,10 +105,10 @@ func (c *Core) ownInstance(p params) (Instance, error) {
 	}
 	i, ok := c.state.Instances[id]
 	if !ok {
-		return Instance{}, fmt.Errorf("IllegalArgumentException: can't find instance by instanceId: %d", id)
+		return Instance{}, throw("IllegalArgumentException: can't find instance by instanceId: %d", id)
 	}
 	if i.AppID != app {
-		return Instance{}, fmt.Errorf("IllegalArgumentException: instance is not belong to the app whose appId is %d", app)
+		return Instance{}, throw("IllegalArgumentException: instance is not belong to the app whose appId is %d", app)
 	}
 	return i, nil
 }
@@ -124,7 +119,7 @@ func (c *Core) stopInstance(p params) (outcome, error) {
 		return outcome{}, err
 	}
 	if i.Status > Running {
-		return outcome{}, errors.New("IllegalArgumentException: can't stop finished instance!")
+		return outcome{}, throw("IllegalArgumentException: can't stop finished instance!")
 	}
 	i.Status = Stopped
 	return c.changed(i), nil
@@ -136,7 +131,7 @@ func (c *Core) cancelInstance(p params) (outcome, error) {
 		return outcome{}, err
 	}
 	if i.Status != WaitingDispatch {
-		return outcome{}, errors.New("PowerJobException: instance is not waiting for dispatch, it can't be cancelled")
+		return outcome{}, throw("PowerJobException: instance already up and running")
 	}
 	i.Status = Canceled
 	return c.changed(i), nil
@@ -148,7 +143,7 @@ func (c *Core) retryInstance(p params) (outcome, error) {
 		return outcome{}, err
 	}
 	if i.Status <= Running {
-		return outcome{}, errors.New("PowerJobException: Only stopped instance can be retry!")
+		return outcome{}, throw("PowerJobException: Only stopped instance can be retry!")
 	}
 	i.Status = Running
 	i.Runs++

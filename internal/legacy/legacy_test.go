@@ -209,7 +209,7 @@ func TestBadInputIsABusinessErrorAndExecutesNothing(t *testing.T) {
 		{"saveJob", formType, `appId=1`}, {"copyJob", formType, "jobId=x"}, {"copyJob", formType, "jobId=9"}, {"copyJob", formType, ""}, {"copyJob", formType, "%zz"},
 		{"runJob", jsonType, `{"jobId":1,"appId":1}`}, {"runJob", formType, "jobId=1&appId=2"}, {"runJob", formType, "jobId=1&appId=1&delay=soon"},
 		{"stopInstance", formType, "instanceId=1&appId=1"}, {"runWorkflow", formType, "workflowId=1&appId=1"}, {"saveWorkflow", jsonType, `{"id":1,"appId":1}`},
-		{"addWorkflowNode", jsonType, `{}`}, {"addWorkflowNode", jsonType, `[]`}, {"addWorkflowNode", jsonType, `[{"appId":1},{"id":7,"appId":1}]`},
+		{"addWorkflowNode", jsonType, `{}`}, {"addWorkflowNode", jsonType, `[]`}, {"addWorkflowNode", jsonType, `[{"appId":1},{"id":7,"appId":1}]`}, {"addWorkflowNode", jsonType, `[{"appId":1},{"appId":2}]`},
 		{"stopWfInstance", formType, "wfInstanceId=1&appId=1"}, {"markWorkflowNodeAsSuccess", formType, "wfInstanceId=1&appId=1&nodeId=1"},
 		{"fetchJob", formType, "jobId=9&appId=1"}, {"fetchInstanceStatus", formType, "instanceId=1"}, {"fetchWfInstanceInfo", formType, "wfInstanceId=1&appId=1"},
 		{"assert", formType, "appName=nope"}, {"assert", formType, "appName=app1&password=no"},

@@ -3,8 +3,6 @@ package legacy
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,14 +16,14 @@ type params struct {
 	list   []params
 }
 
-var errUnreadable = errors.New("HttpMessageNotReadableException: JSON parse error")
+var errUnreadable = throw("HttpMessageNotReadableException: JSON parse error")
 
 func parse(wantsJSON bool, in Input) (params, error) {
 	if !wantsJSON {
 		return params{form: in.Params}, nil
 	}
 	if in.JSON == nil {
-		return params{}, errors.New("HttpMediaTypeNotSupportedException: Content type not supported")
+		return params{}, throw("HttpMediaTypeNotSupportedException: Content type not supported")
 	}
 	if body := bytes.TrimSpace(in.JSON); len(body) > 0 && body[0] == '[' {
 		var list []map[string]json.RawMessage
@@ -66,7 +64,7 @@ func (p params) id(name string) (*int64, error) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("MethodArgumentTypeMismatchException: Failed to convert value of %s to required type 'java.lang.Long'; "+
+		return nil, throw("MethodArgumentTypeMismatchException: Failed to convert value of %s to required type 'java.lang.Long'; "+
 			"nested exception is java.lang.NumberFormatException: For input string: \"%s\"", name, s)
 	}
 	return &n, nil
@@ -79,7 +77,7 @@ func (p params) need(name string) (int64, error) {
 		return 0, err
 	}
 	if n == nil {
-		return 0, fmt.Errorf("NullPointerException: %s", name)
+		return 0, throw("NullPointerException: %s", name)
 	}
 	return *n, nil
 }

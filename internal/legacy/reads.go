@@ -1,9 +1,6 @@
 package legacy
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "encoding/json"
 
 // The views are a few fields of PowerJob's DTOs, under their names there.
 type (
@@ -99,7 +96,7 @@ func (c *Core) instance(p params) (Instance, error) {
 	}
 	i, ok := c.state.Instances[id]
 	if !ok {
-		return Instance{}, fmt.Errorf("IllegalArgumentException: invalid instanceId: %d", id)
+		return Instance{}, throw("IllegalArgumentException: invalid instanceId: %d", id)
 	}
 	return i, nil
 }

@@ -172,7 +172,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a = Answer{Status: status, Auth: s.header(), Body: notRouted(status, r.URL.Path)}
 	case r.Method != http.MethodPost:
 		a = Answer{Status: http.StatusOK, Auth: s.header(), Body: failure(call,
-			fmt.Errorf("HttpRequestMethodNotSupportedException: Request method '%s' not supported", r.Method))}
+			throw("HttpRequestMethodNotSupportedException: Request method '%s' not supported", r.Method))}
 	default:
 		a = s.Serve(input(r, call, body))
 	}

@@ -1,19 +1,15 @@
 package legacy
 
-import (
-	"errors"
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // ownWorkflow is WorkflowService.permissionCheck.
 func (c *Core) ownWorkflow(id, app int64) (Workflow, error) {
 	w, ok := c.state.Workflows[id]
 	if !ok {
-		return Workflow{}, fmt.Errorf("IllegalArgumentException: can't find workflow by id: %d", id)
+		return Workflow{}, throw("IllegalArgumentException: can't find workflow by id: %d", id)
 	}
 	if w.AppID != app {
-		return Workflow{}, fmt.Errorf("PowerJobException: Permission Denied!can't operate other app's workflow!")
+		return Workflow{}, throw("PowerJobException: Permission Denied! can't operate other app's workflow!")
 	}
 	return w, nil
 }
@@ -64,7 +60,7 @@ func (c *Core) copyWorkflow(p params) (outcome, error) {
 		return outcome{}, err
 	}
 	if w.Status == Deleted {
-		return outcome{}, errors.New("IllegalStateException: can't copy the workflow which has been deleted!")
+		return outcome{}, throw("IllegalStateException: can't copy the workflow which has been deleted!")
 	}
 	from := w.ID
 	w.ID, w.Name = c.state.nextWorkflow(), w.Name+"_COPY"
@@ -107,7 +103,7 @@ func (c *Core) addWorkflowNode(p params) (outcome, error) {
 		return outcome{}, errUnreadable
 	}
 	if len(p.list) == 0 {
-		return outcome{}, errors.New("IllegalArgumentException: requestList must be not empty!")
+		return outcome{}, throw("IllegalArgumentException: requestList must be not empty!")
 	}
 	next := c.state.nextNode()
 	var out outcome
@@ -120,6 +116,9 @@ func (c *Core) addWorkflowNode(p params) (outcome, error) {
 		app, err := e.need("appId")
 		if err != nil {
 			return outcome{}, err
+		}
+		if out.app != 0 && app != out.app {
+			return outcome{}, throw("IllegalArgumentException: node list must are in the same app")
 		}
 		n := Node{AppID: app, Name: e.text("nodeName"), Spec: e.spec()}
 		for name, to := range map[string]*int64{"jobId": &n.JobID, "workflowId": &n.WorkflowID} {
@@ -137,7 +136,7 @@ func (c *Core) addWorkflowNode(p params) (outcome, error) {
 			out.made = n.ID
 		} else {
 			if old, ok := c.state.Nodes[*id]; !ok || old.AppID != app {
-				return outcome{}, fmt.Errorf("IllegalArgumentException: can't find workflow node by id: %d", *id)
+				return outcome{}, throw("IllegalArgumentException: can't find workflow node by id: %d", *id)
 			}
 			n.ID = *id
 			out.subject = n.ID
@@ -161,10 +160,10 @@ func (c *Core) ownRun(p params) (WorkflowInstance, error) {
 	}
 	i, ok := c.state.WorkflowInstances[id]
 	if !ok {
-		return WorkflowInstance{}, fmt.Errorf("IllegalArgumentException: can't find workflow instance by wfInstanceId: %d", id)
+		return WorkflowInstance{}, throw("IllegalArgumentException: can't find workflow instance by wfInstanceId: %d", id)
 	}
 	if i.AppID != app {
-		return WorkflowInstance{}, errors.New("PowerJobException: Permission Denied!")
+		return WorkflowInstance{}, throw("PowerJobException: Permission Denied!")
 	}
 	return i, nil
 }
@@ -175,7 +174,7 @@ func (c *Core) stopWorkflowInstance(p params) (outcome, error) {
 		return outcome{}, err
 	}
 	if i.Status > RunningWorkflow {
-		return outcome{}, errors.New("PowerJobException: workflow instance already stopped")
+		return outcome{}, throw("PowerJobException: workflow instance already stopped")
 	}
 	i.Status = Stopped
 	return c.ran(i), nil
@@ -187,29 +186,32 @@ func (c *Core) retryWorkflowInstance(p params) (outcome, error) {
 		return outcome{}, err
 	}
 	if i.Status <= RunningWorkflow {
-		return outcome{}, errors.New("PowerJobException: workflow instance is running")
+		return outcome{}, throw("PowerJobException: workflow instance is running")
 	}
 	i.Status = RunningWorkflow
 	i.Runs++
 	return c.ran(i), nil
 }
 
-// markNode marks any known node of the workflow, once: the stand-in runs no
-// nodes, so all of them count as failed until they are marked.
+// markNode marks any known node of a workflow that does not run, once: the
+// stand-in runs no nodes, so all of them count as failed until they are marked.
 func (c *Core) markNode(p params) (outcome, error) {
 	i, err := c.ownRun(p)
 	if err != nil {
 		return outcome{}, err
+	}
+	if i.Status <= RunningWorkflow {
+		return outcome{}, throw("PowerJobException: you can't mark the node in a running workflow!")
 	}
 	node, err := p.need("nodeId")
 	if err != nil {
 		return outcome{}, err
 	}
 	if n, ok := c.state.Nodes[node]; !ok || n.WorkflowID != i.WorkflowID {
-		return outcome{}, errors.New("PowerJobException: can't find the node in current workflow instance!")
+		return outcome{}, throw("PowerJobException: can't find the node in current DAG!")
 	}
 	if slices.Contains(i.Marked, node) {
-		return outcome{}, errors.New("PowerJobException: you can only mark the node which is failed and not allow to skip!")
+		return outcome{}, throw("PowerJobException: you can only mark the node which is failed and not allow to skip!")
 	}
 	i.Marked = append(slices.Clone(i.Marked), node)
 	return c.ran(i), nil
