@@ -53,8 +53,11 @@ func shimWith(list ...rules.Rule) startShim {
 			return "", nil, err
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- s.Serve(ctx, ctx) }()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = s.Serve(ctx, ctx) // cut off by stop, which is an error to it
+		}()
 		return s.Addrs()[0].String(), func() { cancel(); <-done }, nil
 	}
 }

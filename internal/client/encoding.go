@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"crypto/md5" //nolint:gosec // PowerJob's clients send the MD5 of the password
 	"encoding/hex"
 	"encoding/json"
@@ -143,15 +144,15 @@ func object(name string, p Params, idName string, appID int64) Params {
 // string keys; formObj.forEach writes the form in it. Within a bucket it is the
 // order in which they were put.
 func hashMapOrder(keys []string) []string {
-	bucket := func(s string) int32 {
-		var h int32
+	bucket := func(s string) uint32 { // String.hashCode, then HashMap.hash
+		var h uint32
 		for _, unit := range utf16.Encode([]rune(s)) {
-			h = 31*h + int32(unit)
+			h = 31*h + uint32(unit)
 		}
-		return int32(uint32(h)^uint32(h)>>16) & 15
+		return (h ^ h>>16) & 15
 	}
 	keys = writtenOrder(keys)
-	slices.SortStableFunc(keys, func(a, b string) int { return int(bucket(a) - bucket(b)) })
+	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(bucket(a), bucket(b)) })
 	return keys
 }
 

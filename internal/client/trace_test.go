@@ -52,7 +52,7 @@ func TestThePortSendsWhatTheRealClientSends(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join("testdata", "trace-5.1.0", name+".txt")
 			if path := os.Getenv("POWERJOB_CLIENT_CLASSPATH"); path != "" {
-				real := trace(t, scenario.mode, scenario.fault, func(addresses []string) string {
+				recorded := trace(t, scenario.mode, scenario.fault, func(addresses []string) string {
 					args := append([]string{"-cp", path, "testdata/Trace.java"}, addresses...)
 					cmd := exec.CommandContext(t.Context(), "java", args...)
 					cmd.Stderr = os.Stderr
@@ -62,7 +62,7 @@ func TestThePortSendsWhatTheRealClientSends(t *testing.T) {
 					}
 					return string(out)
 				})
-				if err := os.WriteFile(file, []byte(real), 0o600); err != nil {
+				if err := os.WriteFile(file, []byte(recorded), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}

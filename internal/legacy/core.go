@@ -168,10 +168,10 @@ func (c *Core) Serve(in Input) Answer {
 	a.Login = out.login
 	a.Body = success(in.Call, out.data)
 	if h.changes {
-		print := Fingerprint(in.Token)
+		token := Fingerprint(in.Token)
 		e := Execution{
 			Seq: len(c.executions) + 1, Time: c.now(), Call: in.Call, AppID: out.app,
-			Subject: out.subject, Result: out.made, Input: p.canonical(), Token: print, Login: c.issued[print],
+			Subject: out.subject, Result: out.made, Input: p.canonical(), Token: token, Login: c.issued[token],
 		}
 		c.executions = append(c.executions, e)
 		a.Execution = &e

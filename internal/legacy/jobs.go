@@ -2,7 +2,7 @@ package legacy
 
 // ownJob is OpenAPIController.checkJobIdValid. A deleted job is still found.
 func (c *Core) ownJob(p params) (Job, error) {
-	id, app, err := p.pair("jobId", "appId")
+	id, app, err := p.owned("jobId")
 	if err != nil {
 		return Job{}, err
 	}
@@ -99,7 +99,7 @@ func (c *Core) runJob(p params) (outcome, error) {
 }
 
 func (c *Core) ownInstance(p params) (Instance, error) {
-	id, app, err := p.pair("instanceId", "appId")
+	id, app, err := p.owned("instanceId")
 	if err != nil {
 		return Instance{}, err
 	}

@@ -82,14 +82,13 @@ func (p params) need(name string) (int64, error) {
 	return *n, nil
 }
 
-// pair returns two numbers that must be there.
-func (p params) pair(a, b string) (int64, int64, error) {
-	x, err := p.need(a)
-	if err != nil {
+// owned returns the id that a call is about and the app id beside it.
+func (p params) owned(name string) (id, app int64, err error) {
+	if id, err = p.need(name); err != nil {
 		return 0, 0, err
 	}
-	y, err := p.need(b)
-	return x, y, err
+	app, err = p.need("appId")
+	return id, app, err
 }
 
 // spec is the JSON object without its ids and nulls, keys sorted.

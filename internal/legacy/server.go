@@ -18,7 +18,7 @@ import (
 
 const (
 	authHeader  = "X-POWERJOB-AUTH-PASSED"
-	tokenHeader = "X-POWERJOB-ACCESS-TOKEN" //nolint:gosec // a header's name
+	tokenHeader = "X-POWERJOB-ACCESS-TOKEN"
 	appIDHeader = "X-POWERJOB-APP-ID"
 	contentType = "application/json;charset=utf-8"
 	maxBody     = 64 << 20

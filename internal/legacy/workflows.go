@@ -15,7 +15,7 @@ func (c *Core) ownWorkflow(id, app int64) (Workflow, error) {
 }
 
 func (c *Core) namedWorkflow(p params) (Workflow, error) {
-	id, app, err := p.pair("workflowId", "appId")
+	id, app, err := p.owned("workflowId")
 	if err != nil {
 		return Workflow{}, err
 	}
@@ -154,7 +154,7 @@ func (c *Core) addWorkflowNode(p params) (outcome, error) {
 }
 
 func (c *Core) ownRun(p params) (WorkflowInstance, error) {
-	id, app, err := p.pair("wfInstanceId", "appId")
+	id, app, err := p.owned("wfInstanceId")
 	if err != nil {
 		return WorkflowInstance{}, err
 	}
