@@ -17,7 +17,7 @@ import (
 // hundredth of them; aliases of aliases reach any number of nodes in a few lines.
 const (
 	maxFileBytes = 1 << 20
-	maxNodes     = 100_000
+	maxNodes     = 10_000
 	maxDepth     = 32
 )
 

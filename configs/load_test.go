@@ -2,6 +2,7 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -305,5 +306,25 @@ func TestRoutesDefaultToAllPathsAndTheOnlyGroup(t *testing.T) {
 	cfg := mustLoad(t, Source{File: writeFile(t, oneServer+"routes: [{name: main}]\n")})
 	if want := []Route{{Name: "main", Paths: []string{"/*"}, Upstream: "default"}}; !reflect.DeepEqual(cfg.Routes, want) {
 		t.Errorf("routes %+v, want %+v", cfg.Routes, want)
+	}
+}
+
+func TestListsThatAreMultipliedAreBounded(t *testing.T) {
+	many := func(n int, format string) string {
+		items := make([]string, n)
+		for i := range items {
+			items[i] = fmt.Sprintf(format, i)
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	}
+	for content, want := range map[string]string{
+		"listen: " + many(101, "{address: \":%d\"}") + "\n": ":2: listen: has 101 listeners; write at most 100",
+		"routes: [{name: a, hosts: " + many(101, "h%d") + ", paths: " + many(100, "/%d") + "}]\n": ":2: routes[0]: makes more than 10000 pairs of host and path; " +
+			"write fewer, a prefix or *.name covers many",
+	} {
+		file := writeFile(t, oneServer+content)
+		if _, err := Load(Source{File: file}); errorText(err) != file+want {
+			t.Errorf("got %v, want %s", err, want)
+		}
 	}
 }

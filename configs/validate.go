@@ -10,6 +10,13 @@ import (
 	"time"
 )
 
+// Each listener is compared with each other one, and a route with every pair of
+// host and path.
+const (
+	maxListeners  = 100
+	maxRoutePairs = 10_000
+)
+
 // validate reports everything that has the right type and cannot work.
 func validate(cfg *Config, at places, r *report) {
 	v := &validator{cfg, at, r}
@@ -71,16 +78,22 @@ func (v *validator) atLeast(path string, n, least int) {
 
 // distinct reports what stands twice in a list.
 func (v *validator) distinct(path string, list []string) {
+	seen := make(map[string]bool, len(list))
 	for i, item := range list {
-		if first := slices.Index(list, item); first < i {
+		if seen[item] {
 			v.bad(index(path, i), "%q stands in the list twice; keep one", item)
 		}
+		seen[item] = true
 	}
 }
 
 func (v *validator) listeners() {
 	if len(v.cfg.Listen) == 0 {
 		v.bad("listen", `is empty; write for example [{address: ":7700"}]`)
+	}
+	if len(v.cfg.Listen) > maxListeners {
+		v.bad("listen", "has %d listeners; write at most %d", len(v.cfg.Listen), maxListeners)
+		return
 	}
 	type bound struct{ path, address string }
 	var all []bound
@@ -146,7 +159,7 @@ func (v *validator) routes() {
 			strings.Join(groups, ", "), groups[0])
 	}
 	names := map[string]string{}
-	targets := map[string]string{}
+	targets, pairs := map[string]string{}, 0
 	for i, route := range cfg.Routes {
 		path := index("routes", i)
 		v.uniqueName(path, route.Name, names)
@@ -163,9 +176,13 @@ func (v *validator) routes() {
 		if len(hosts) == 0 {
 			hosts = []string{"*"}
 		}
+		if pairs += len(hosts) * len(route.Paths); pairs > maxRoutePairs {
+			v.bad(path, "makes more than %d pairs of host and path; write fewer, a prefix or *.name covers many", maxRoutePairs)
+			return
+		}
 		for _, host := range hosts {
 			for _, p := range route.Paths {
-				target := strings.ToLower(host) + p
+				target := strings.ToLower(host) + " " + p
 				if first, taken := targets[target]; taken && first != path {
 					v.bad(path, "matches the same host and path (%s %s) as %s; take one away", host, p, first)
 				}
