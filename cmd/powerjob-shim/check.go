@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"powerjob-shim/configs"
+)
+
+func newCheckCmd(environ []string) *cobra.Command {
+	var (
+		file     string
+		printAll bool
+	)
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Report every problem of a configuration, without starting anything",
+		Long: `Report every problem of a configuration, without starting anything.
+
+It reads what run would read: the file, the environment, and the flags. Every
+problem is one line with its file, line and path; the exit code is then 1.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: cmd.Flags()})
+			if err != nil {
+				return err
+			}
+			if _, err := settingsFrom(cfg); err != nil {
+				return err
+			}
+			if !printAll {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")
+				return err
+			}
+			text, err := cfg.YAML()
+			if err != nil {
+				return fmt.Errorf("printing the configuration: %w", err)
+			}
+			_, err = cmd.OutOrStdout().Write(text)
+			return err
+		},
+	}
+	configFlag(cmd, &file)
+	configs.AddFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&printAll, "print", false, "print the effective configuration, without secrets")
+	return cmd
+}

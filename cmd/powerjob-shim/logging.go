@@ -1,0 +1,34 @@
+package main
+
+import (
+	"io"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"powerjob-shim/configs"
+)
+
+// newLogger writes to w, one line an entry, with every entry kept: sampling
+// would drop request lines. The level may be changed while it is in use.
+func newLogger(cfg configs.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
+	enc := zap.NewProductionEncoderConfig()
+	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	encoder := zapcore.NewJSONEncoder(enc)
+	if cfg.Format == "console" {
+		enc.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		enc.EncodeLevel = zapcore.CapitalLevelEncoder
+		encoder = zapcore.NewConsoleEncoder(enc)
+	}
+	level := zap.NewAtomicLevelAt(logLevel(cfg))
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level
+}
+
+// logLevel is info for a word that configs would have refused.
+func logLevel(cfg configs.Log) zapcore.Level {
+	level, err := zapcore.ParseLevel(cfg.Level)
+	if err != nil {
+		return zapcore.InfoLevel
+	}
+	return level
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"os"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"powerjob-shim/configs"
+	"powerjob-shim/metrics"
+	"powerjob-shim/proxy"
+)
+
+// reloader loads the configuration again while the proxy runs. A bad one
+// changes nothing.
+type reloader struct {
+	src     configs.Source
+	started *configs.Config // what listeners and store were made from
+	proxy   *proxy.Proxy
+	level   zap.AtomicLevel
+	log     *zap.Logger
+	metrics *metrics.Metrics
+
+	mu      sync.Mutex // one reload at a time; guards running
+	running *configs.Config
+}
+
+// watch reloads on a signal and when the file's content changes, until ctx ends.
+func (r *reloader) watch(ctx context.Context, hangUp <-chan os.Signal) {
+	var wg sync.WaitGroup
+	if file := r.src.Path(); file != "" {
+		wg.Go(func() {
+			configs.Watch(ctx, file, r.started.Digest(), 0, func() { r.reload("file changed") },
+				func(err error) { r.failed("watching", err) })
+		})
+	}
+	for {
+		select {
+		case <-hangUp:
+			r.reload("SIGHUP")
+		case <-ctx.Done():
+			wg.Wait()
+			return
+		}
+	}
+}
+
+// reload loads, compiles and swaps. why is for the log.
+func (r *reloader) reload(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	cfg, err := configs.Load(r.src)
+	if err != nil {
+		r.failed(why, err)
+		return
+	}
+	if cfg.Equal(r.running) {
+		r.log.Info("configuration unchanged", zap.String("why", why))
+		r.succeeded()
+		return
+	}
+	settings, err := settingsFrom(cfg)
+	if err == nil {
+		err = r.proxy.Swap(settings)
+	}
+	if err != nil {
+		r.failed(why, err)
+		return
+	}
+	r.level.SetLevel(logLevel(cfg.Log))
+	r.running = cfg
+	r.succeeded()
+	r.log.Info("configuration loaded", zap.String("why", why), zap.String("configuration", cfg.Hash()))
+	if keys := configs.RestartNeeded(r.started, cfg); len(keys) > 0 {
+		r.log.Warn("these keys keep their old value until a restart", zap.Strings("keys", keys))
+	}
+}
+
+func (r *reloader) succeeded() {
+	r.metrics.ReloadSuccessful.Set(1)
+	r.metrics.ReloadTime.SetToCurrentTime()
+}
+
+func (r *reloader) failed(why string, err error) {
+	r.metrics.ReloadSuccessful.Set(0)
+	r.log.Error("configuration not loaded, the old one stays", zap.String("why", why), zap.Strings("problems", problems(err)))
+}
+
+// problems returns each of the errors that err joins.
+func problems(err error) []string {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost join is taken apart
+	if !ok {
+		return []string{err.Error()}
+	}
+	var all []string
+	for _, e := range joined.Unwrap() {
+		all = append(all, e.Error())
+	}
+	return all
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"powerjob-shim/configs"
+	"powerjob-shim/metrics"
+	"powerjob-shim/proxy"
+	"powerjob-shim/rules/openapi"
+)
+
+func newRunCmd(environ []string) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Stand in front of PowerJob servers",
+		Long: `Stand in front of PowerJob servers.
+
+--upstream URL alone is enough; everything else has a default. A changed
+configuration file is loaded within 5 seconds, or at once on SIGHUP. SIGTERM
+and SIGINT let requests in flight end; a second one ends at once.`,
+		Example: "  powerjob-shim run --upstream http://127.0.0.1:7701",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			stop, now, release := untilSignals(cmd.Context())
+			defer release()
+			return serve(stop, now, configs.Source{File: file, Environ: environ, Flags: cmd.Flags()}, cmd.ErrOrStderr())
+		},
+	}
+	configFlag(cmd, &file)
+	configs.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func configFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "config", "", "configuration `file` (default $POWERJOB_SHIM_CONFIG)")
+}
+
+// untilSignals returns a context that ends with the first SIGTERM or SIGINT,
+// and one that ends with the second. release gives the signals back.
+func untilSignals(parent context.Context) (stop, now context.Context, release func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	stop, first := context.WithCancel(parent)
+	now, second := context.WithCancel(parent)
+	done := make(chan struct{})
+	go func() {
+		for _, end := range []context.CancelFunc{first, second} {
+			select {
+			case <-signals:
+				end()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return stop, now, func() {
+		signal.Stop(signals)
+		close(done)
+		first()
+		second()
+	}
+}
+
+// serve runs a shim until stop ends, and returns nil after a drain. Logs go to
+// stderr.
+func serve(stop, now context.Context, src configs.Source, stderr io.Writer) error {
+	hangUp := make(chan os.Signal, 1) // from the start: a SIGHUP must not end the process
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
+
+	cfg, err := configs.Load(src)
+	if err != nil {
+		return err
+	}
+	log, level := newLogger(cfg.Log, stderr)
+	defer func() { _ = log.Sync() }() // a terminal cannot be synced, and says so
+	limitMemory(log)
+
+	build := buildInfo()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := metrics.New(registry, openapi.Names())
+	m.SetBuildInfo(build.version, build.revision, build.goVersion)
+
+	settings, err := settingsFrom(cfg)
+	if err != nil {
+		return err
+	}
+	p, err := proxy.New(proxy.Options{Logger: log, Metrics: m, Version: build.version}, settings)
+	if err != nil {
+		return err
+	}
+	server, err := p.Listen(proxy.Listeners{
+		Addresses: addresses(cfg.Listen), Admin: cfg.Admin.Address, Gatherer: registry, Pprof: cfg.Admin.PProf,
+	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; stop what listens there, or choose another address (--listen, --admin)", err)
+	}
+	if err != nil {
+		return err
+	}
+
+	r := &reloader{src: src, started: cfg, running: cfg, proxy: p, level: level, log: log, metrics: m}
+	r.succeeded()
+	watching, end := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); r.watch(watching, hangUp) }()
+	defer func() { end(); <-done }()
+
+	log.Info("started",
+		zap.String("version", build.version),
+		zap.String("configuration", cfg.Hash()),
+		zap.String("file", src.Path()),
+		zap.Stringers("listen", server.Addrs()),
+		zap.Stringer("admin", server.AdminAddr()),
+		zap.Any("upstreams", upstreamServers(cfg)))
+	if err := server.Serve(stop, now); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// limitMemory makes the container's memory limit the garbage collector's, with
+// a tenth left for what it does not count. GOMEMLIMIT and AUTOMEMLIMIT in the
+// environment have their way.
+func limitMemory(log *zap.Logger) {
+	limit, err := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup), memlimit.WithLogger(slog.New(slog.DiscardHandler)))
+	switch {
+	case err != nil: // no cgroups here: nothing limits us
+		log.Debug("memory limit unknown", zap.Error(err))
+	case limit == math.MaxInt64:
+		log.Info("memory is not limited")
+	default:
+		log.Info("memory limit", zap.Int64("bytes", limit))
+	}
+}
+
+// startInProcess runs a shim with the embedded default configuration in front
+// of one server.
+func startInProcess(upstream string) (address string, stop func(), err error) {
+	cfg, err := configs.Load(configs.Source{Environ: []string{"POWERJOB_SHIM_UPSTREAM=" + upstream}})
+	if err != nil {
+		return "", nil, err
+	}
+	settings, err := settingsFrom(cfg)
+	if err != nil {
+		return "", nil, err
+	}
+	p, err := proxy.New(proxy.Options{}, settings)
+	if err != nil {
+		return "", nil, err
+	}
+	server, err := p.Listen(proxy.Listeners{Addresses: []string{net.JoinHostPort("127.0.0.1", "0")}})
+	if err != nil {
+		return "", nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, context.Background()) }()
+	return server.Addrs()[0].String(), func() { cancel(); <-done }, nil
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// Set by the linker: -X main.version=… -X main.revision=…. Empty: what Go
+// itself put into the binary.
+var version, revision string
+
+type build struct{ version, revision, goVersion string }
+
+// buildInfo tells which build this is; "unknown" where nobody knows.
+func buildInfo() build {
+	b := build{version, revision, runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if b.version == "" {
+			b.version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && b.revision == "" {
+				b.revision = s.Value
+			}
+		}
+	}
+	if b.version == "" {
+		b.version = "unknown"
+	}
+	if b.revision == "" {
+		b.revision = "unknown"
+	}
+	return b
+}
+
+func newVersionCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print which build this is",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			b := buildInfo()
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "powerjob-shim %s (revision %s, %s %s/%s)\n",
+				b.version, b.revision, b.goVersion, runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+
+	"powerjob-shim/configs"
+	"powerjob-shim/proxy"
+	"powerjob-shim/rules"
+	"powerjob-shim/rules/dedup"
+)
+
+// settingsFrom makes what the proxy runs on from a configuration.
+func settingsFrom(cfg *configs.Config) (proxy.Settings, error) {
+	set, err := rulesFrom(cfg.Rules)
+	if err != nil {
+		return proxy.Settings{}, err
+	}
+	s := proxy.Settings{
+		Upstreams:      make(map[string]proxy.Upstream, len(cfg.Upstreams)),
+		Rules:          set,
+		TrustedProxies: cfg.TrustedProxies,
+		Dedup: proxy.DedupSettings{
+			Observe:   cfg.Dedup.Mode == configs.ModeObserve,
+			MaxBody:   int64(cfg.Dedup.MaxBody),
+			MaxAnswer: int64(cfg.Dedup.MaxAnswer),
+			Limits:    dedup.Limits{Entries: cfg.Dedup.MaxEntries, Bytes: int64(cfg.Dedup.MaxBytes)},
+		},
+		AccessLog: cfg.Log.Access,
+		Shutdown:  proxy.Shutdown{Delay: cfg.Shutdown.Delay, Grace: cfg.Shutdown.Grace},
+		Hash:      cfg.Hash(),
+	}
+	for name, u := range cfg.Upstreams {
+		servers, err := parseServers(u.Servers)
+		if err != nil {
+			return proxy.Settings{}, fmt.Errorf("upstreams.%s.servers: %w", name, err)
+		}
+		s.Upstreams[name] = proxy.Upstream{
+			Servers: servers, Timeout: u.Timeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
+		}
+	}
+	for _, r := range cfg.Routes {
+		s.Routes = append(s.Routes, proxy.Route{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Upstream: r.Upstream})
+	}
+	return s, nil
+}
+
+func parseServers(addresses []string) ([]*url.URL, error) {
+	servers := make([]*url.URL, len(addresses))
+	for i, address := range addresses {
+		u, err := url.Parse(address)
+		if err != nil {
+			return nil, err
+		}
+		servers[i] = u
+	}
+	return servers, nil
+}
+
+func rulesFrom(list []configs.Rule) (*rules.Set, error) {
+	compiled := make([]rules.Rule, len(list))
+	for i, r := range list {
+		rule := rules.Rule{Name: r.Name, Methods: r.Method, Hosts: r.Hosts, Paths: r.Paths}
+		if h := r.Header; h != nil {
+			rule.Header = &rules.Header{Name: h.Name, Value: h.Value}
+		}
+		if d := r.Dedup; d != nil {
+			rule.Dedup = &rules.Dedup{Match: rules.MatchResend, Window: d.Window, Observe: d.Mode == configs.ModeObserve}
+			if d.Match == configs.MatchBody {
+				rule.Dedup.Match = rules.MatchBody
+			}
+		}
+		compiled[i] = rule
+	}
+	return rules.Compile(compiled)
+}
+
+func addresses(listeners []configs.Listener) []string {
+	all := make([]string, len(listeners))
+	for i, l := range listeners {
+		all[i] = l.Address
+	}
+	return all
+}
+
+// upstreamServers is for the log.
+func upstreamServers(cfg *configs.Config) map[string][]string {
+	servers := make(map[string][]string, len(cfg.Upstreams))
+	for name, u := range cfg.Upstreams {
+		servers[name] = u.Servers
+	}
+	return servers
+}
