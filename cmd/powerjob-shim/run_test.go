@@ -1,0 +1,279 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"powerjob-shim/internal/legacy"
+)
+
+func echo(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(w, r.Body)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestRunWithAnUpstreamAloneFixesALegacyServer(t *testing.T) {
+	server := legacy.New(legacy.Options{Mode: legacy.Legacy})
+	url, err := server.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	p := start(t, nil, "--upstream", url)
+	c, err := net.Dial("tcp", p.listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_, _ = io.WriteString(c, "GET /openApi/fetchAllJob HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	answer, err := io.ReadAll(c)
+	if err != nil || !strings.Contains(string(answer), "\r\nX-POWERJOB-AUTH-PASSED: true\r\n") {
+		t.Errorf("the client got %q, %v", answer, err)
+	}
+	if line := p.waitFor(t, "request"); line["call"] != "fetchAllJob" {
+		t.Errorf("the log says %v", line)
+	}
+	if _, body := get(t, "http://"+p.admin+"/metrics"); !strings.Contains(body, "powerjob_shim_config_last_reload_successful 1\n") ||
+		!strings.Contains(body, `powerjob_shim_build_info{goversion="`+runtime.Version()+`"`) || !strings.Contains(body, "go_goroutines") {
+		t.Errorf("/metrics says %s", body)
+	}
+	if _, body := get(t, "http://"+p.admin+"/status"); !strings.Contains(body, `"version": "v0.0.0-test"`) {
+		t.Errorf("/status says %s", body)
+	}
+}
+
+func TestRunReturnsOneWithOneClearLineWhenItCannotStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"run"}, "upstreams: no upstream server is given"},
+		{[]string{"run", "--upstream", "http://127.0.0.1:1", "--listen", taken.Addr().String(), "--admin", "127.0.0.1:0"}, "listening on " + taken.Addr().String()},
+		{[]string{"run", "--upstream", "http://127.0.0.1:1", "--listen", "127.0.0.1:0", "--admin", taken.Addr().String()}, "listening on " + taken.Addr().String()},
+		{[]string{"run", "--config", "/nowhere.yaml"}, "/nowhere.yaml: cannot be read"},
+		{[]string{"run", "--no-such-flag"}, "unknown flag: --no-such-flag; see powerjob-shim run --help"},
+		{[]string{"run", "extra"}, `unknown command "extra" for "powerjob-shim run"`},
+		{[]string{"walk"}, `unknown command "walk" for "powerjob-shim"`},
+	} {
+		p := launch(t, nil, c.args...)
+		code := p.exit(t)
+		last := p.stderr()
+		if i := strings.LastIndex(strings.TrimSuffix(last, "\n"), "\n"); i >= 0 && !strings.Contains(c.want, "upstreams") {
+			last = last[i+1:]
+		}
+		if code != 1 || !strings.HasPrefix(last, c.want) {
+			t.Errorf("%v: exit code %d, stderr %q; want 1, %q", c.args, code, p.stderr(), c.want)
+		}
+	}
+}
+
+func TestRunStartsWithoutItsUpstreamAndRecovers(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ln.Close()
+	p := start(t, nil, "--upstream", "http://"+ln.Addr().String())
+	if code, body := get(t, "http://"+p.admin+"/readyz"); code != 503 || !strings.Contains(body, ln.Addr().String()+": connection refused") {
+		t.Errorf("/readyz says %d %q", code, body)
+	}
+	if code, body := get(t, "http://"+p.listen+"/openApi/fetchAllJob"); code != 502 || !strings.Contains(body, `"success":false`) {
+		t.Errorf("the client got %d %q", code, body)
+	}
+	if ln, err = net.Listen("tcp", ln.Addr().String()); err != nil {
+		t.Skipf("the port was taken meanwhile: %v", err)
+	}
+	s := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: patience}
+	go func() { _ = s.Serve(ln) }()
+	t.Cleanup(func() { _ = s.Close() })
+	eventually(t, "/readyz recovers", func() bool { code, _ := get(t, "http://"+p.admin+"/readyz"); return code == 200 }, p.stderr)
+}
+
+func TestSignalsDrainAndASecondOneEndsAtOnce(t *testing.T) {
+	arrived, release := make(chan struct{}, 1), make(chan struct{})
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		arrived <- struct{}{}
+		<-release
+		_, _ = io.WriteString(w, "whole")
+	}))
+	defer up.Close()
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		p := start(t, nil, "--upstream", up.URL)
+		answer := make(chan string, 1)
+		go func() { _, body := get(t, "http://"+p.listen+"/"); answer <- body }()
+		<-arrived
+		if err := p.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		p.waitFor(t, "draining")
+		release <- struct{}{}
+		if got := <-answer; got != "whole" {
+			t.Errorf("%v: the client got %q", sig, got)
+		}
+		if code := p.exit(t); code != 0 {
+			t.Errorf("%v: exit code %d\n%s", sig, code, p.stderr())
+		}
+	}
+	p := start(t, []string{"POWERJOB_SHIM_SHUTDOWN__DELAY=1h"}, "--upstream", up.URL)
+	_ = p.Process.Signal(syscall.SIGTERM)
+	p.waitFor(t, "draining")
+	_ = p.Process.Signal(syscall.SIGTERM)
+	if code := p.exit(t); code != 1 {
+		t.Errorf("after a second signal: exit code %d", code)
+	}
+}
+
+func TestAChangedFileAndASIGHUPReload(t *testing.T) {
+	first, second := echo(t), echo(t)
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	write := func(upstream, more string) {
+		writeFile(t, file, "upstreams: {default: {servers: [\""+upstream+"\"]}}\n"+more)
+	}
+	write(first, "")
+	p := start(t, nil, "--config", file)
+	loaded := func(n int) func() bool {
+		return func() bool { return strings.Count(p.stderr(), `"msg":"configuration loaded"`) == n }
+	}
+	write(second, "")
+	eventually(t, "the file is loaded", loaded(1), p.stderr)
+	if _, body := get(t, "http://"+p.admin+"/status"); !strings.Contains(body, strings.TrimPrefix(second, "http://")) {
+		t.Errorf("/status says %s", body)
+	}
+
+	write(first, "dedupe: {}\nlog: {level: loud}\n")
+	line := p.waitFor(t, "configuration not loaded, the old one stays")
+	problems, _ := line["problems"].([]any)
+	if len(problems) != 2 || !strings.HasPrefix(fmt.Sprint(problems[0]), file+":2: dedupe: ") || !strings.HasPrefix(fmt.Sprint(problems[1]), file+":3: log.level: ") {
+		t.Errorf("the log says %q", problems)
+	}
+	if _, body := get(t, "http://"+p.admin+"/metrics"); !strings.Contains(body, "powerjob_shim_config_last_reload_successful 0\n") {
+		t.Error("the gauge does not say 0")
+	}
+	if code, _ := get(t, "http://"+p.listen+"/"); code != 200 {
+		t.Errorf("the old configuration answers %d", code)
+	}
+
+	write(first, "listen: [{address: \":1\"}]\nadmin: {pprof: true}\n")
+	eventually(t, "the good file is loaded", loaded(2), p.stderr)
+	keys, _ := p.waitFor(t, "these keys keep their old value until a restart")["keys"].([]any)
+	if fmt.Sprint(keys) != "[admin.pprof]" { // --listen wins over the file's
+		t.Errorf("the log names %v", keys)
+	}
+	if err := p.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if line := p.waitFor(t, "configuration unchanged"); line["why"] != "SIGHUP" {
+		t.Errorf("the log says %v", line)
+	}
+	if _, body := get(t, "http://"+p.admin+"/metrics"); !strings.Contains(body, "powerjob_shim_config_last_reload_successful 1\n") {
+		t.Error("the gauge does not say 1")
+	}
+}
+
+func TestFlagsWinOverTheEnvironmentAndThatOverTheFile(t *testing.T) {
+	up := echo(t)
+	file := writeFile(t, filepath.Join(t.TempDir(), "config.yaml"), "log: {level: debug, format: console}\nupstreams: {default: {servers: [\"http://127.0.0.1:1\"]}}\n")
+	p := start(t, []string{"POWERJOB_SHIM_LOG_FORMAT=json", "POWERJOB_SHIM_UPSTREAM=http://127.0.0.1:2"}, "--config", file, "--upstream", up)
+	if code, _ := get(t, "http://"+p.listen+"/"); code != 200 {
+		t.Errorf("the client got %d", code)
+	}
+}
+
+// zeros is a body of n bytes.
+func zeros(n int64) io.Reader { return io.LimitReader(zero{}, n) }
+
+type zero struct{}
+
+func (zero) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestLargeBodiesPassInLittleMemory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("reads /proc")
+	}
+	const size, limit = 200 << 20, 64 << 10 // bytes, KiB
+	got := make(chan int64, 1)
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		got <- n
+		if r.URL.Path == "/download" {
+			w.Header().Set("Content-Length", strconv.Itoa(size))
+			_, _ = io.Copy(w, zeros(size))
+		}
+	}))
+	defer up.Close()
+	p := start(t, nil, "--upstream", up.URL)
+	for _, c := range []struct {
+		path     string
+		length   int64
+		up, down int64
+	}{
+		{"/container/uploadJar", size, size, 0},
+		{"/container/uploadJar", -1, size, 0}, // chunked
+		{"/openApi/saveJob", size, size, 0},   // too large for deduplication
+		{"/download", 0, 0, size},
+	} {
+		req, err := http.NewRequest(http.MethodPost, "http://"+p.listen+c.path, io.NopCloser(zeros(c.up)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if req.ContentLength = c.length; c.up == 0 {
+			req.Body = nil
+		}
+		begin := time.Now()
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		down, err := io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		if n := <-got; err != nil || n != c.up || down != c.down || res.StatusCode != 200 {
+			t.Errorf("%s: status %d, %d bytes up, %d down, %v", c.path, res.StatusCode, n, down, err)
+		}
+		t.Logf("%s: %v, peak resident memory %d KiB", c.path, time.Since(begin).Round(time.Millisecond), peakMemory(t, p.Process.Pid))
+	}
+	if kib := peakMemory(t, p.Process.Pid); kib > limit {
+		t.Errorf("peak resident memory %d KiB, want at most %d", kib, limit)
+	}
+}
+
+// peakMemory is VmHWM of a process, in KiB.
+func peakMemory(t *testing.T, pid int) int {
+	t.Helper()
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if v, ok := strings.CutPrefix(s.Text(), "VmHWM:"); ok {
+			kib, err := strconv.Atoi(strings.Fields(v)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kib
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}
