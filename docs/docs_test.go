@@ -4,6 +4,7 @@ package docs
 import (
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -63,7 +64,7 @@ func TestEveryLinkAndPathLeadsToAFile(t *testing.T) {
 func TestEveryMetricThatIsNamedExistsAndEachOneIsDescribed(t *testing.T) {
 	exist := metricNames(t)
 	word := regexp.MustCompile(metrics.Namespace + `_\w+`)
-	for _, name := range documents(t) {
+	for _, name := range append(documents(t), "configs/prometheus/alerts.yaml", "configs/grafana/dashboard.json") {
 		for _, w := range word.FindAllString(read(t, name), -1) {
 			base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(w, "_bucket"), "_count"), "_sum")
 			if !exist[w] && !exist[base] {
@@ -93,6 +94,18 @@ func TestEveryConfigurationKeyThatIsNamedExists(t *testing.T) {
 	}
 }
 
+func TestTheReadmeShowsWhatTheDemoPrints(t *testing.T) {
+	demo := exec.CommandContext(t.Context(), "go", "run", "./cmd/powerjob-shim", "demo")
+	demo.Dir, demo.Stderr = root, os.Stderr
+	out, err := demo.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := "```text\n" + string(out) + "```"; !strings.Contains(read(t, "README.md"), shown) {
+		t.Errorf("README.md does not show this:\n%s", shown)
+	}
+}
+
 func TestTheConfigurationsInTheReadmeLoad(t *testing.T) {
 	loaded := 0
 	for _, b := range code(read(t, "README.md")) {
@@ -115,7 +128,7 @@ func TestTheConfigurationsInTheReadmeLoad(t *testing.T) {
 
 func read(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, name)) //nolint:gosec // names from this file and the repository
+	text, err := os.ReadFile(filepath.Join(root, name))
 	if err != nil {
 		t.Fatal(err)
 	}
