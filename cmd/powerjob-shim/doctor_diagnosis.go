@@ -1,0 +1,279 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"syscall"
+
+	"powerjob-shim/internal/client"
+	"powerjob-shim/rules/openapi"
+)
+
+// diagnosis is the doctor's report.
+type diagnosis struct {
+	healthy bool
+	facts   []string // what was seen
+	verdict string
+	todo    []string
+}
+
+func (d diagnosis) String() string {
+	var b strings.Builder
+	for _, f := range d.facts {
+		b.WriteString("  " + f + "\n")
+	}
+	if d.facts != nil {
+		b.WriteString("\n")
+	}
+	b.WriteString(d.verdict + "\n")
+	for _, t := range d.todo {
+		b.WriteString("  - " + t + "\n")
+	}
+	return b.String()
+}
+
+// unreachable is the diagnosis of a server that did not answer a request.
+func unreachable(err error) diagnosis {
+	d := diagnosis{facts: []string{err.Error()}, verdict: "UNREACHABLE: there is no answer to examine."}
+	var dns *net.DNSError
+	var record tls.RecordHeaderError
+	var network net.Error
+	switch {
+	case errors.As(err, &dns):
+		d.todo = []string{"The name cannot be resolved here. Check it, or run doctor where the client runs."}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		d.todo = []string{"Nothing listens on this address. Check host and port (PowerJob's default is 7700)."}
+	case errors.As(err, &network) && network.Timeout():
+		d.todo = []string{"The answer took longer than --timeout. The Java client waits 2 s, then calls another address or gives up."}
+	case errors.As(err, &record):
+		d.todo = []string{"This port does not speak TLS. Try http:// instead of https://."}
+	case strings.Contains(err.Error(), "unexpected status line"):
+		d.todo = []string{"This is not an HTTP server, or it speaks TLS (then try https://) or HTTP/2 only (which no PowerJob client can use in plain text)."}
+	default:
+		d.todo = []string{"The connection failed or was cut. If this is a TLS port, try https://."}
+	}
+	return d
+}
+
+// headerState says how the Java client sees the auth header of an answer.
+type headerState uint8
+
+const (
+	headerNone   headerState = iota
+	headerCased              // there, but the client does not find it under its exact name
+	headerDenied             // false
+	headerPassed             // true
+	headerOdd                // anything else
+)
+
+func (s sight) header() headerState {
+	names, _ := s.authNames()
+	switch value := s.Get(openapi.AuthHeader); {
+	case names == nil:
+		return headerNone
+	case value == "":
+		return headerCased
+	case strings.EqualFold(value, "true"):
+		return headerPassed
+	case strings.EqualFold(value, "false"):
+		return headerDenied
+	default:
+		return headerOdd
+	}
+}
+
+// authNames returns the auth header's names as they came, and its values.
+func (s sight) authNames() (names, values []string) {
+	for _, f := range s.Header {
+		if strings.EqualFold(f.Name, openapi.AuthHeader) {
+			names, values = append(names, f.Name), append(values, f.Value)
+		}
+	}
+	return names, values
+}
+
+// fact is the report's line about one probe.
+func (s sight) fact(call string) string {
+	line := fmt.Sprintf("%-12s %d", call, s.Status)
+	names, values := s.authNames()
+	if names == nil {
+		return line + ", no " + openapi.AuthHeader
+	}
+	for i, name := range names {
+		line += fmt.Sprintf(", %s: %s", name, values[i])
+	}
+	return line
+}
+
+// value returns a field's first value, whatever its name's case.
+func (s sight) value(name string) string {
+	i := slices.IndexFunc(s.Header, func(f client.Field) bool { return strings.EqualFold(f.Name, name) })
+	if i < 0 {
+		return ""
+	}
+	return s.Header[i].Value
+}
+
+// refusedByCheck tells that the server's check is on: it refused a call that
+// came without a token (OpenApiSecurityServiceImpl).
+func (s sight) refusedByCheck() bool {
+	return s.envelope && !s.success && (s.code == "-1002" || s.code == "-300" || s.code == "-401")
+}
+
+// diagnose judges what was seen. h2 tells that the server takes HTTP/2 when it
+// is offered.
+func diagnose(seen [len(probes)]sight, h2 bool) diagnosis {
+	var d diagnosis
+	for i := range probeGet {
+		d.facts = append(d.facts, seen[i].fact(probes[i].call))
+	}
+	shim := seen[probeGet].value(shimHeader) != ""
+	d.facts = append(d.facts, onTheWay(seen, shim)...)
+	read := seen[probeRead]
+	checkOn := read.refusedByCheck()
+	switch {
+	case !seen[probeAssert].envelope:
+		d.strange(seen[probeAssert])
+	case seen[probeLogin].Status == 404:
+		d.oldServer()
+	case seen[probeLogin].Status != 200 || read.Status != 200:
+		d.failing(seen)
+	case h2:
+		d.affected("The server takes HTTP/2, which the Java client then uses and in which every name is lowercase.")
+		d.todo = append(d.todo, "Switch HTTP/2 off on this listener, or let clients connect to a shim, which offers HTTP/1.1 only.")
+	case checkOn && read.header() == headerPassed:
+		d.affected("A call that the server refused arrives as passed: something on the way adds true beside the server's own false.")
+		d.todo = append(d.todo, "Remove what adds "+openapi.AuthHeader+" (nginx: add_header). The server's check is on and sends it by itself.")
+	case anyHeader(seen, checkOn, headerCased):
+		d.recased(seen, shim)
+	case checkOn && read.header() == headerDenied:
+		d.healthy = true
+		d.verdict = "HEALTHY: the server's OpenAPI check is on (logins carry no header then), and its own header arrives in exact case."
+		d.todo = []string{"Nothing needs to be done: 5.x clients execute every call once here."}
+	case checkOn:
+		d.lost("The server's check is on and it sends the header, but the header does not arrive", shim)
+	case allHeaders(seen, headerPassed):
+		d.healthy = true
+		d.verdict = "HEALTHY: " + openapi.AuthHeader + ": true arrives in exact case."
+		d.todo = []string{"Nothing needs to be done: 5.x clients execute every call once here."}
+	case allHeaders(seen, headerNone) && !shim:
+		d.affected("No answer carries the header: a 5.0 or 5.1.0 server with its check off, or a hop that removes it.")
+		d.todo = append(d.todo, "Put the shim in front: powerjob-shim run --upstream URL (this server), and point the clients to it.",
+			"Or upgrade the server to 5.1.1, whose own header then has to arrive in exact case: run doctor again.")
+	default:
+		d.lost("The header does not arrive as true on every answer", shim)
+	}
+	return d
+}
+
+// decisive are the answers that should carry the header: with the check on,
+// logins carry none.
+func decisive(seen [len(probes)]sight, checkOn bool) []sight {
+	if checkOn {
+		return seen[probeRead : probeRead+1]
+	}
+	return seen[:probeGet]
+}
+
+func anyHeader(seen [len(probes)]sight, checkOn bool, state headerState) bool {
+	return slices.ContainsFunc(decisive(seen, checkOn), func(s sight) bool { return s.header() == state })
+}
+
+func allHeaders(seen [len(probes)]sight, state headerState) bool {
+	return !slices.ContainsFunc(decisive(seen, false), func(s sight) bool { return s.header() != state })
+}
+
+func (d *diagnosis) affected(why string) {
+	d.verdict = "AFFECTED: 5.x clients send every call twice here.\n  " + why
+}
+
+func (d *diagnosis) lost(what string, shim bool) {
+	d.affected(what + ".")
+	if shim {
+		d.todo = append(d.todo, "A shim is on the way. Check its rules (a header rule for /openApi/*), and what stands between it and you: something removes the header.")
+		return
+	}
+	d.todo = append(d.todo, "Something on the way removes "+openapi.AuthHeader+". Find it by running doctor against each hop, from the server outwards,",
+		"or put the shim behind the last hop, next to the clients.")
+}
+
+func (d *diagnosis) recased(seen [len(probes)]sight, shim bool) {
+	var names []string
+	for _, s := range seen[:probeGet] {
+		n, _ := s.authNames()
+		names = append(names, n...)
+	}
+	i := slices.IndexFunc(names, func(n string) bool { return n != openapi.AuthHeader })
+	name := names[max(i, 0)]
+	d.affected("The header arrives as " + name + "; the Java client knows only " + openapi.AuthHeader + ".")
+	switch {
+	case name == strings.ToLower(name):
+		d.todo = append(d.todo, "A hop writes names in lower case: HAProxy (by default), Envoy (Istio, many gateways and ingresses), or HTTP/2 between two hops.",
+			"HAProxy: h1-case-adjust with option h1-case-adjust-bogus-client. Envoy: header_key_format preserve_case. Both only as far as HTTP/1.1 goes.")
+	default:
+		d.todo = append(d.todo, "A hop writes names its own way; this form is what Go's net/http makes: Caddy, Traefik and other proxies written in Go.")
+	}
+	if shim {
+		d.todo = append(d.todo, "The shim is behind that hop; put it in front of it, so that nothing stands between clients and shim. Until then it drops the repetitions.")
+		return
+	}
+	d.todo = append(d.todo, "Or put the shim behind the last hop, next to the clients: it restores the exact case.")
+}
+
+func (d *diagnosis) oldServer() {
+	d.verdict = "OLD SERVER: there is no authApp (404): a 4.x or 5.0 beta server. 5.x clients cannot even start here."
+	d.todo = []string{
+		"4.x clients are fine as they are: they log in by assert and never send twice.",
+		"For 5.x clients put the shim in front, with login_bridge in its configuration: it answers authApp in the server's place.",
+	}
+}
+
+func (d *diagnosis) failing(seen [len(probes)]sight) {
+	d.verdict = "FAILING: the server answers, but not with 200 where it should; 5.x clients throw on any other status."
+	for _, s := range seen[:probeGet] {
+		if s.message != "" && s.Status != 200 {
+			d.todo = append(d.todo, "It says: "+s.message)
+		}
+	}
+}
+
+// strange is the diagnosis of something that does not answer like PowerJob.
+func (d *diagnosis) strange(s sight) {
+	d.verdict = "NOT POWERJOB: the answers are not those of PowerJob's OpenAPI."
+	switch {
+	case s.Status >= 500:
+		d.verdict = fmt.Sprintf("FAILING: something answers in the server's place, with status %d.", s.Status)
+		d.todo = []string{"Check that the PowerJob server behind it is up and reachable from there."}
+	case s.Status/100 == 3:
+		d.todo = []string{"It redirects to " + s.value("Location") + ": examine that address. The Java client would not send its calls there."}
+	case s.Status == 401 || s.Status == 403:
+		d.todo = []string{"Something on the way wants a login or forbids the path; it must let /openApi/ pass."}
+	case s.Status == 404:
+		d.todo = []string{"There is no /openApi/ here. Check host and port (PowerJob's default is 7700); if the server has a context path, add it: http://host:7700/path."}
+	case s.Status == 400:
+		d.todo = []string{"If this is a TLS port, try https://. Else check host and port (PowerJob's default is 7700)."}
+	default:
+		d.todo = []string{"Check host and port (PowerJob's default is 7700)."}
+	}
+}
+
+// onTheWay lists what says of itself that it handled the answers.
+func onTheWay(seen [len(probes)]sight, shim bool) []string {
+	var who []string
+	if shim {
+		who = append(who, "powerjob-shim")
+	}
+	for _, name := range []string{"Server", "Via", "X-Envoy-Upstream-Service-Time"} {
+		if v := seen[probeRead].value(name); v != "" {
+			who = append(who, name+": "+v)
+		}
+	}
+	if who == nil {
+		return nil
+	}
+	return []string{"on the way   " + strings.Join(who, ", ")}
+}

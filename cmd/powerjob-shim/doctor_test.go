@@ -1,0 +1,290 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"powerjob-shim/internal/legacy"
+	"powerjob-shim/rules/openapi"
+)
+
+// standIn runs a stand-in server and checks in the end that the doctor has
+// executed nothing and logged nobody in.
+func standIn(t *testing.T, o legacy.Options) string {
+	t.Helper()
+	s := legacy.New(o)
+	address, err := s.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if e := s.Executions(); len(e) != 0 {
+			t.Errorf("the doctor changed something: %+v", e)
+		}
+		for _, r := range s.Requests() {
+			c, ok := openapi.Lookup(r.Call)
+			if !ok || c.Kind == openapi.Change && r.Method != http.MethodGet || r.Token != "" {
+				t.Errorf("the doctor sent %s %s", r.Method, r.URI)
+			}
+		}
+	})
+	return address
+}
+
+// goProxy is a plain proxy written in Go, as Caddy and Traefik are.
+func goProxy(t *testing.T, server string) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }})
+	t.Cleanup(p.Close)
+	return p.URL
+}
+
+func shimIn(t *testing.T, start startShim, server string) string {
+	t.Helper()
+	address, stop, err := start(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return "http://" + address
+}
+
+// hop answers every request through next, its header rewritten on raw sockets.
+func hop(t *testing.T, next http.Handler, rewrite func(line string) []string) string {
+	t.Helper()
+	return raw(t, func(conn net.Conn) {
+		r, err := http.ReadRequest(bufio.NewReader(conn))
+		if err != nil {
+			return
+		}
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, r)
+		fmt.Fprintf(conn, "HTTP/1.1 %d x\r\n", answer.Code)
+		for name, values := range answer.Header() {
+			for _, v := range values {
+				for _, line := range rewrite(name + ": " + v) {
+					fmt.Fprintf(conn, "%s\r\n", line)
+				}
+			}
+		}
+		fmt.Fprintf(conn, "Content-Length: %d\r\n\r\n%s", answer.Body.Len(), answer.Body)
+	})
+}
+
+// raw serves each connection by a function and then closes it.
+func raw(t *testing.T, serve func(net.Conn)) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				serve(conn)
+			}()
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+func lowercase(line string) []string {
+	name, value, _ := strings.Cut(line, ":")
+	return []string{strings.ToLower(name) + ":" + value}
+}
+
+func removeAuth(line string) []string {
+	if strings.HasPrefix(line, openapi.AuthHeader) {
+		return nil
+	}
+	return []string{line}
+}
+
+// nginxAddHeader does what add_header X-POWERJOB-AUTH-PASSED true does.
+func nginxAddHeader(line string) []string {
+	if strings.HasPrefix(line, "Content-Type") {
+		return []string{line, openapi.AuthHeader + ": true"}
+	}
+	return []string{line}
+}
+
+func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
+	defaults := shimWith(headerRule, saveRule, otherRule)
+	for name, c := range map[string]struct {
+		target  func(t *testing.T) string
+		healthy bool
+		want    []string
+	}{
+		"a 5.1.0 server": {func(t *testing.T) string { return standIn(t, legacy.Options{}) }, false,
+			[]string{"AFFECTED: 5.x clients send every call twice", "no X-POWERJOB-AUTH-PASSED", "powerjob-shim run --upstream"}},
+		"a 5.1.1 server": {func(t *testing.T) string { return standIn(t, legacy.Options{Mode: legacy.Patched}) }, true,
+			[]string{"HEALTHY", "fetchAllJob  200, X-POWERJOB-AUTH-PASSED: true"}},
+		"a server with its check on": {func(t *testing.T) string { return standIn(t, legacy.Options{Mode: legacy.CheckOn}) }, true,
+			[]string{"HEALTHY: the server's OpenAPI check is on", "authApp      200, no X-POWERJOB-AUTH-PASSED"}},
+		"a 4.x server": {func(t *testing.T) string { return standIn(t, legacy.Options{Mode: legacy.NoAuthApp}) }, false,
+			[]string{"OLD SERVER", "authApp      404", "login_bridge"}},
+		"a server under a context path": {func(t *testing.T) string {
+			return standIn(t, legacy.Options{Mode: legacy.Patched, Prefix: "/x"}) + "/openApi/"
+		}, true,
+			[]string{"HEALTHY"}},
+		"the context path forgotten": {func(t *testing.T) string {
+			return strings.TrimSuffix(standIn(t, legacy.Options{Mode: legacy.Patched, Prefix: "/x"}), "/x")
+		}, false, []string{"NOT POWERJOB", "context path"}},
+		"a Go proxy before a 5.1.1 server": {func(t *testing.T) string { return goProxy(t, standIn(t, legacy.Options{Mode: legacy.Patched})) }, false,
+			[]string{"AFFECTED", "arrives as X-Powerjob-Auth-Passed", "Caddy, Traefik"}},
+		"a Go proxy before a server with its check on": {func(t *testing.T) string { return goProxy(t, standIn(t, legacy.Options{Mode: legacy.CheckOn})) }, false,
+			[]string{"AFFECTED", "arrives as X-Powerjob-Auth-Passed"}},
+		"a lowercasing hop": {func(t *testing.T) string { return hop(t, legacy.New(legacy.Options{Mode: legacy.Patched}), lowercase) }, false,
+			[]string{"AFFECTED", "arrives as x-powerjob-auth-passed", "HAProxy", "Envoy", "HTTP/2"}},
+		"a removing hop before a server with its check on": {func(t *testing.T) string { return hop(t, legacy.New(legacy.Options{Mode: legacy.CheckOn}), removeAuth) }, false,
+			[]string{"AFFECTED", "the header does not arrive", "Something on the way removes"}},
+		"nginx's add_header before a 5.1.0 server": {func(t *testing.T) string { return hop(t, legacy.New(legacy.Options{}), nginxAddHeader) }, true,
+			[]string{"HEALTHY"}},
+		"nginx's add_header before a server with its check on": {func(t *testing.T) string {
+			return hop(t, legacy.New(legacy.Options{Mode: legacy.CheckOn}), func(line string) []string {
+				if strings.HasPrefix(line, openapi.AuthHeader) {
+					return []string{line, openapi.AuthHeader + ": true"}
+				}
+				return []string{line}
+			})
+		}, false, []string{"A call that the server refused arrives as passed", "add_header"}},
+		"the shim before a 5.1.0 server": {func(t *testing.T) string { return shimIn(t, defaults, standIn(t, legacy.Options{})) }, true,
+			[]string{"HEALTHY", "on the way   powerjob-shim"}},
+		"the shim before a server with its check on": {func(t *testing.T) string {
+			return shimIn(t, defaults, standIn(t, legacy.Options{Mode: legacy.CheckOn}))
+		}, true,
+			[]string{"HEALTHY: the server's OpenAPI check is on", "powerjob-shim"}},
+		"the shim without its header rule": {func(t *testing.T) string {
+			return shimIn(t, shimWith(saveRule, otherRule), standIn(t, legacy.Options{}))
+		}, false,
+			[]string{"AFFECTED", "A shim is on the way. Check its rules"}},
+		"a Go proxy before the shim": {func(t *testing.T) string { return goProxy(t, shimIn(t, defaults, standIn(t, legacy.Options{}))) }, false,
+			[]string{"AFFECTED", "The shim is behind that hop"}},
+		"the shim before a dead server": {func(t *testing.T) string { return shimIn(t, defaults, "http://"+closedPort(t)) }, false,
+			[]string{"FAILING", "powerjob-shim: "}},
+		"another web server": {func(t *testing.T) string {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+			t.Cleanup(s.Close)
+			return s.URL
+		}, false, []string{"NOT POWERJOB"}},
+		"a redirect": {func(t *testing.T) string { return answering(t, "302 x\r\nLocation: https://other/") }, false, []string{"redirects to https://other/"}},
+		"a login":    {func(t *testing.T) string { return answering(t, "401 x") }, false, []string{"wants a login"}},
+		"a gateway":  {func(t *testing.T) string { return answering(t, "502 x") }, false, []string{"FAILING", "status 502"}},
+		"nobody":     {func(t *testing.T) string { return closedPort(t) }, false, []string{"UNREACHABLE", "Nothing listens"}},
+		"garbage": {func(t *testing.T) string {
+			return raw(t, func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-x\r\n") })
+		}, false, []string{"UNREACHABLE", "not an HTTP server"}},
+		"a cut":       {func(t *testing.T) string { return raw(t, func(net.Conn) {}) }, false, []string{"UNREACHABLE", "was cut"}},
+		"silence":     {func(t *testing.T) string { return raw(t, func(net.Conn) { time.Sleep(time.Second) }) }, false, []string{"UNREACHABLE", "--timeout"}},
+		"a slow body": {func(t *testing.T) string { return standIn(t, legacy.Options{Delay: time.Minute}) }, false, []string{"UNREACHABLE", "--timeout"}},
+		"no TLS": {func(t *testing.T) string {
+			return strings.Replace(standIn(t, legacy.Options{}), "http:", "https:", 1)
+		}, false, []string{"UNREACHABLE", "does not speak TLS"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			timeout := 5 * time.Second
+			if name == "silence" || name == "a slow body" {
+				timeout = 50 * time.Millisecond
+			}
+			var out strings.Builder
+			err := doctor(t.Context(), &out, c.target(t), timeout)
+			if healthy := err == nil; healthy != c.healthy || err != nil && !errors.Is(err, errUnhealthy) {
+				t.Errorf("error %v, want healthy=%t\n%s", err, c.healthy, out.String())
+			}
+			for _, want := range c.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("%q is missing in\n%s", want, out.String())
+				}
+			}
+		})
+	}
+}
+
+func answering(t *testing.T, head string) string {
+	t.Helper()
+	return raw(t, func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 "+head+"\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+}
+
+// closedPort is an address where nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestTheDoctorLooksThroughTLSAndWarnsOfHTTP2(t *testing.T) {
+	for _, c := range []struct {
+		h2   bool
+		want string
+	}{{false, "HEALTHY"}, {true, "takes HTTP/2"}} {
+		s := httptest.NewUnstartedServer(legacy.New(legacy.Options{Mode: legacy.Patched}))
+		s.EnableHTTP2 = c.h2
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		var out strings.Builder
+		err := doctor(t.Context(), &out, s.URL, 5*time.Second)
+		if (err == nil) == c.h2 || !strings.Contains(out.String(), c.want) || !strings.Contains(out.String(), "TLS 1.3; the certificate was not checked") {
+			t.Errorf("h2=%t: %v\n%s", c.h2, err, out.String())
+		}
+		out.Reset()
+		err = doctor(t.Context(), &out, strings.Replace(s.URL, "https", "http", 1), 5*time.Second)
+		if err == nil || !strings.Contains(out.String(), "try https://") {
+			t.Errorf("plain: %v\n%s", err, out.String())
+		}
+	}
+}
+
+func TestTheDoctorRefusesWhatIsNoURL(t *testing.T) {
+	for _, target := range []string{"", "ftp://x", "http://", "http://x/?a=b", "http://u:p@x", "http://[::1", "http://x:port"} {
+		if err := doctor(t.Context(), io.Discard, target, time.Second); err == nil || errors.Is(err, errUnhealthy) {
+			t.Errorf("%q: error %v", target, err)
+		}
+	}
+	if err := doctor(t.Context(), io.Discard, "http://x", 0); err == nil || !strings.Contains(err.Error(), "--timeout") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestTheDoctorStopsWhenItIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	server := raw(t, func(c net.Conn) {
+		cancel()
+		_, _ = io.Copy(io.Discard, c)
+	})
+	if err := doctor(ctx, io.Discard, server, time.Hour); !errors.Is(err, errUnhealthy) {
+		t.Errorf("error %v", err)
+	}
+}
