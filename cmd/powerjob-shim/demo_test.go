@@ -14,7 +14,7 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// The rules of default.yaml, as far as the demo needs them.
+// The rules of default.yaml, one by one.
 var (
 	headerRule = rules.Rule{Name: "auth-passed", Paths: []string{"/openApi/*"}, Header: &rules.Header{Name: openapi.AuthHeader, Value: "true"}}
 	saveRule   = rules.Rule{Name: "save-job", Paths: []string{"/openApi/saveJob"}, Dedup: &rules.Dedup{Match: rules.MatchBody, Window: 5 * time.Second}}
@@ -75,7 +75,7 @@ func rows(table string) map[string]string {
 
 func TestTheDemoShowsEveryCallExecutedOnceThroughTheShim(t *testing.T) {
 	var out strings.Builder
-	if err := demo(&out, shimWith(headerRule, saveRule, otherRule)); err != nil {
+	if err := demo(&out, startInProcess); err != nil {
 		t.Error(err)
 	}
 	got := rows(out.String())

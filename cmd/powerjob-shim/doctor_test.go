@@ -133,7 +133,7 @@ func nginxAddHeader(line string) []string {
 }
 
 func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
-	defaults := shimWith(headerRule, saveRule, otherRule)
+	defaults := startShim(startInProcess)
 	for name, c := range map[string]struct {
 		target  func(t *testing.T) string
 		healthy bool

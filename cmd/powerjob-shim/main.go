@@ -49,6 +49,7 @@ func newRootCmd(environ []string) *cobra.Command {
 		newRunCmd(environ),
 		newCheckCmd(environ),
 		newDemoCmd(startInProcess),
+		newDoctorCmd(),
 		newHealthcheckCmd(environ),
 		newVersionCmd(),
 	)

@@ -165,3 +165,32 @@ func TestTheOldClientSendsOnceWithoutATokenAndFailsOver(t *testing.T) {
 		t.Errorf("requests %q, want %q", got, want)
 	}
 }
+
+func TestACutIsRepeatedOnAPooledConnectionOnly(t *testing.T) {
+	cut := true
+	s, address := start(t, legacy.Options{Fault: func(legacy.Request) legacy.Fault {
+		if cut {
+			return legacy.Fault{Cut: legacy.CutBeforeStatus}
+		}
+		return legacy.Fault{}
+	}})
+	transport := &SocketTransport{}
+	r := Request{Path: "/openApi/fetchAllJob", ContentType: formType, Body: []byte("appId=1")}
+	if _, err := transport.RoundTrip(address, r); err == nil {
+		t.Error("a cut on a new connection is no error")
+	}
+	if got := s.Received(""); got != 1 {
+		t.Errorf("%d requests, want 1", got)
+	}
+	cut = false
+	if _, err := transport.RoundTrip(address, r); err != nil { // leaves a pooled connection
+		t.Fatal(err)
+	}
+	cut = true
+	if _, err := transport.RoundTrip(address, r); err == nil {
+		t.Error("cut twice, and no error")
+	}
+	if got := s.Received(""); got != 4 {
+		t.Errorf("%d requests, want 4: the third one twice, over the pooled connection and over a new one", got)
+	}
+}
