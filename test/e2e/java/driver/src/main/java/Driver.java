@@ -1,0 +1,118 @@
+import com.fasterxml.jackson.databind.JavaType;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Type;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+
+/**
+ * Drives one real PowerJobClient object from another process, over lines of JSON.
+ *
+ * <p>Arguments: the server addresses (comma-separated host:port), the app's name, its password. The first line written tells
+ * whether the client's constructor returned: {@code {"id":0,"success":true}} or {@code {"id":0,"exception":"..."}}.
+ *
+ * <p>Then every line read, {@code {"id":1,"thread":0,"method":"copyJob","args":[7]}}, is one call of the client's own method on the
+ * Java thread of that number (made when first named, so calls of one number run one after another), and every line written is one
+ * call's end: the client's ResultDTO as {@code {"id":1,"success":true,"data":8,"message":null}}, or {@code {"id":1,"exception":"..."}}.
+ * The end of the input ends the process.
+ *
+ * <p>The client is found by reflection, so that one driver serves every version on the class path.
+ */
+public final class Driver {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private final PrintStream out;
+    private Object client;
+
+    private Driver(PrintStream out) {
+        this.out = out;
+    }
+
+    public static void main(String[] args) throws Exception {
+        // Whatever the client or its libraries print must not mix with the answers.
+        PrintStream answers = System.out;
+        System.setOut(System.err);
+        Driver driver = new Driver(answers);
+        if (driver.construct(Arrays.asList(args[0].split(",")), args[1], args[2])) {
+            driver.serve();
+        }
+        // The client's connection pool and our own threads would keep the process.
+        System.exit(0);
+    }
+
+    private boolean construct(List<String> addresses, String app, String password) {
+        ObjectNode answer = JSON.createObjectNode().put("id", 0);
+        try {
+            client = Class.forName("tech.powerjob.client.PowerJobClient")
+                    .getConstructor(List.class, String.class, String.class)
+                    .newInstance(addresses, app, password);
+            write(answer.put("success", true));
+            return true;
+        } catch (Throwable e) {
+            write(answer.put("exception", describe(e)));
+            return false;
+        }
+    }
+
+    private void serve() throws Exception {
+        Map<Integer, ExecutorService> threads = new ConcurrentHashMap<>();
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = in.readLine(); line != null; line = in.readLine()) {
+            JsonNode command = JSON.readTree(line);
+            threads.computeIfAbsent(command.path("thread").asInt(), n -> Executors.newSingleThreadExecutor())
+                    .execute(() -> call(command));
+        }
+    }
+
+    private void call(JsonNode command) {
+        ObjectNode answer = JSON.createObjectNode();
+        try {
+            answer.setAll((ObjectNode) JSON.valueToTree(invoke(command.path("method").asText(), command.path("args"))));
+        } catch (Throwable e) {
+            answer.put("exception", describe(e));
+        }
+        write(answer.put("id", command.path("id").asInt()));
+    }
+
+    /** Calls the client's method of that name with that many parameters; each argument is read as the parameter's type. */
+    private Object invoke(String name, JsonNode args) throws Throwable {
+        for (Method method : client.getClass().getMethods()) {
+            if (!method.getName().equals(name) || method.getParameterCount() != args.size()) {
+                continue;
+            }
+            Type[] types = method.getGenericParameterTypes();
+            Object[] values = new Object[types.length];
+            for (int i = 0; i < types.length; i++) {
+                JavaType type = JSON.getTypeFactory().constructType(types[i]);
+                values[i] = JSON.readValue(JSON.treeAsTokens(args.get(i)), type);
+            }
+            return method.invoke(client, values);
+        }
+        throw new NoSuchMethodException(name + " with " + args.size() + " arguments");
+    }
+
+    private synchronized void write(ObjectNode answer) {
+        out.println(answer);
+        out.flush();
+    }
+
+    private static String describe(Throwable e) {
+        Throwable told = e instanceof InvocationTargetException ? e.getCause() : e;
+        StringBuilder text = new StringBuilder(told.toString());
+        for (Throwable cause = told.getCause(); cause != null; cause = cause.getCause()) {
+            text.append(" <- ").append(cause);
+        }
+        return text.toString();
+    }
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package e2e
+
+import "os/exec"
+
+// dieWithUs cannot be had here.
+func dieWithUs(*exec.Cmd) {}
