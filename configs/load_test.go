@@ -257,6 +257,14 @@ func TestAProblemIsReportedEvenWhereALaterSourceWins(t *testing.T) {
 	}
 }
 
+func TestAProblemStandsWhereTheWinningListWasGiven(t *testing.T) {
+	file := writeFile(t, oneServer+"listen: [{address: \":1\"}]\n")
+	_, err := Load(Source{File: file, Flags: flagsOf(t, "--listen", "nowhere")})
+	if want := `--listen: listen[0].address: "nowhere" is not host:port; write for example ":7700"`; errorText(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestAFileThatIsMissingOrTooLargeIsAnError(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.yaml")
 	large := writeFile(t, strings.Repeat("# nothing\n", maxFileBytes/10+1))

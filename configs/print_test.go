@@ -144,6 +144,17 @@ func TestInlineSecretsAreHiddenAndSuchAPrintIsRefused(t *testing.T) {
 	}
 }
 
+// sigs.k8s.io/yaml, Helm's, is one of those readers.
+func TestOffIsPrintedSoThatAYAML11ReaderSeesText(t *testing.T) {
+	text, err := mustLoad(t, Source{File: writeFile(t, oneServer)}).YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "mode: \"off\"\n") {
+		t.Errorf("printed:\n%s", text)
+	}
+}
+
 func TestHashAndEqualTellConfigurationsApart(t *testing.T) {
 	load := func(content string) *Config { return mustLoad(t, Source{File: writeFile(t, oneServer+content)}) }
 	base := load("")

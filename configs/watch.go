@@ -13,27 +13,28 @@ import (
 // PollInterval is how often Watch reads the file when nothing tells it to.
 const PollInterval = 5 * time.Second
 
-// settle is how long a changed file must stay as it is before it counts: an
-// editor truncates it first and writes then.
+// settle is how long a changed or missing file must stay so before it counts: an
+// editor truncates it, or moves it away, and writes then.
 const settle = 50 * time.Millisecond
 
 // Watch calls changed whenever the file's content is another than it was last
 // time; loaded is the Digest of the configuration that runs, so that no change
 // since Load is missed. A file that is missing or unreadable is not a change:
-// failed is called once with the reason until it can be read again. Both are
-// called from Watch's goroutine, one at a time. It returns when ctx ends.
+// failed is called once with the reason, and changed when the file can be read
+// again, even with the old content, so that what failed has set can be taken
+// back. Both are called from Watch's goroutine, one at a time. It returns when
+// ctx ends.
 //
 // The content is read every interval (0: PollInterval): that is the guarantee.
-// File system events are only a hint to read it at once; where they cannot be
-// had, failed is told and the interval goes on alone. Reading the content and
-// not the events means that a rename, a removal with a new file, an editor's
-// save and a ConfigMap's swapped ..data link are all the same. Other files that
-// the configuration names are not watched.
+// File system events are only a hint to read it at once; where the system has
+// none left, the interval does alone. Reading the content and not the events
+// means that a rename, a removal with a new file, an editor's save and a
+// ConfigMap's swapped ..data link are all the same. Other files that the
+// configuration names are not watched.
 func Watch(ctx context.Context, file string, loaded [sha256.Size]byte, interval time.Duration, changed func(), failed func(error)) {
 	w := watch{file: file, last: loaded, changed: changed, failed: failed}
 	events, err := fsnotify.NewWatcher()
 	if err != nil {
-		failed(fmt.Errorf("watching %s: no events, reading it now and then: %w", file, err))
 		w.run(ctx, interval, nil, func() {})
 		return
 	}
@@ -75,7 +76,7 @@ func merged(ctx context.Context, events *fsnotify.Watcher) <-chan struct{} {
 type watch struct {
 	file    string
 	last    [sha256.Size]byte // content that was told or loaded
-	broken  bool              // failed was called, and the file not read since
+	broken  bool              // failed was called, and changed not since
 	changed func()
 	failed  func(error)
 }
@@ -99,27 +100,38 @@ func (w *watch) run(ctx context.Context, interval time.Duration, hints <-chan st
 	}
 }
 
-// look tells of content that is not the last, once it has settled.
+// look tells of content that is not the last, or of an error, once it has settled.
 func (w *watch) look(ctx context.Context) {
 	sum, err := w.sum()
-	for err == nil && sum != w.last {
-		select {
-		case <-ctx.Done():
+	if err != nil && !w.broken && pause(ctx) { // an editor's save may have the file away for a moment
+		sum, err = w.sum()
+	}
+	for err == nil && (sum != w.last || w.broken) {
+		if !pause(ctx) {
 			return
-		case <-time.After(settle):
 		}
 		var again [sha256.Size]byte
 		if again, err = w.sum(); err == nil && again == sum {
-			w.last = sum
+			w.last, w.broken = sum, false
 			w.changed()
-			break
+			return
 		}
 		sum = again
 	}
-	if err != nil && !w.broken {
+	if err != nil && !w.broken && ctx.Err() == nil {
+		w.broken = true
 		w.failed(fmt.Errorf("reading %s, the last configuration stays: %w", w.file, reason(err)))
 	}
-	w.broken = err != nil
+}
+
+// pause waits for settle, or returns false when ctx ends.
+func pause(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(settle):
+		return true
+	}
 }
 
 func (w *watch) sum() ([sha256.Size]byte, error) {

@@ -217,7 +217,8 @@ func TestWatchReportsAMissingFileOnceAndKeepsWatching(t *testing.T) {
 					t.Errorf("reported again: %v", err)
 				default:
 				}
-				write(t, file, "one") // the same content: not a change
+				write(t, file, "one") // told although it is the same: the failure is over
+				w.expect(t, "one")
 				w.nothingMore(t)
 			}
 			write(t, file, "two")
