@@ -43,7 +43,7 @@ var scenarios = map[string]struct {
 
 // TestThePortSendsWhatTheRealClientSends compares the requests that the port
 // makes with those of tech.powerjob:powerjob-client:5.1.0, as recorded in
-// testdata. With the jar's class path in POWERJOB_CLIENT_CLASSPATH (from mvn
+// testdata (5.1.1 sends the very same). With the jar's class path in POWERJOB_CLIENT_CLASSPATH (from mvn
 // dependency:build-classpath) the real client runs too and the recordings are
 // written anew.
 func TestThePortSendsWhatTheRealClientSends(t *testing.T) {

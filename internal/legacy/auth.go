@@ -93,6 +93,9 @@ func (c *Core) app(name string) (App, error) {
 			return a, nil
 		}
 	}
+	if c.mode == NoAuthApp {
+		return App{}, throw("PowerJobException: can't find appInfo by appName: %s", name)
+	}
 	return App{}, &coded{"-402", "INVALID_APP:" + name}
 }
 

@@ -33,7 +33,7 @@ const (
 
 // cut writes the part of the answer that is let through and ends the
 // connection.
-func cut(w http.ResponseWriter, f Fault, a Answer) error {
+func (s *Server) cut(w http.ResponseWriter, f Fault, a Answer) error {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return fmt.Errorf("taking over the connection: %w", err)
@@ -47,7 +47,7 @@ func cut(w http.ResponseWriter, f Fault, a Answer) error {
 		if a.Auth != "" {
 			b.WriteString(authHeader + ": " + a.Auth + "\r\n")
 		}
-		fmt.Fprintf(&b, "Content-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", contentType, len(a.Body), a.Body[:len(a.Body)/2])
+		fmt.Fprintf(&b, "Content-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", s.contentType(), len(a.Body), a.Body[:len(a.Body)/2])
 	}
 	_, err = conn.Write([]byte(b.String()))
 	if tcp, ok := conn.(*net.TCPConn); ok && f.Reset {

@@ -151,13 +151,15 @@ func TestAnOldServerHasNoAuthApp(t *testing.T) {
 }
 
 func TestAnswersAreChunkedJSON(t *testing.T) {
-	_, address := start(t, Options{})
-	r, err := post(t, address, "/openApi/fetchAllJob", formType, "appId=1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Get("Content-Type") != contentType || r.Get("Transfer-Encoding") != "chunked" || r.Get("Content-Length") != "" {
-		t.Errorf("header %v", r.Header)
+	for mode, contentType := range map[Mode]string{Legacy: "application/json;charset=utf-8", NoAuthApp: "application/json"} {
+		_, address := start(t, Options{Mode: mode})
+		r, err := post(t, address, "/openApi/fetchAllJob", formType, "appId=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Get("Content-Type") != contentType || r.Get("Transfer-Encoding") != "chunked" || r.Get("Content-Length") != "" {
+			t.Errorf("%v: header %v", mode, r.Header)
+		}
 	}
 }
 

@@ -64,8 +64,8 @@ func (p params) id(name string) (*int64, error) {
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		return nil, throw("MethodArgumentTypeMismatchException: Failed to convert value of %s to required type 'java.lang.Long'; "+
-			"nested exception is java.lang.NumberFormatException: For input string: \"%s\"", name, s)
+		return nil, throw("MethodArgumentTypeMismatchException: Failed to convert value of type 'java.lang.String' to required type "+
+			"'java.lang.Long'; nested exception is java.lang.NumberFormatException: For input string: \"%s\"", s)
 	}
 	return &n, nil
 }

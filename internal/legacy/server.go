@@ -20,7 +20,6 @@ const (
 	authHeader  = "X-POWERJOB-AUTH-PASSED"
 	tokenHeader = "X-POWERJOB-ACCESS-TOKEN"
 	appIDHeader = "X-POWERJOB-APP-ID"
-	contentType = "application/json;charset=utf-8"
 	maxBody     = 64 << 20
 )
 
@@ -180,18 +179,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	if f.Cut != CutNothing {
-		if cut(w, f, a) != nil {
+		if s.cut(w, f, a) != nil {
 			panic(http.ErrAbortHandler)
 		}
 		return
 	}
-	write(w, f, a)
+	s.write(w, f, a)
+}
+
+// contentType is what the servers of each age send.
+func (s *Server) contentType() string {
+	if s.mode == NoAuthApp {
+		return "application/json"
+	}
+	return "application/json;charset=utf-8"
 }
 
 // write sends an answer chunked, as Tomcat does.
-func write(w http.ResponseWriter, f Fault, a Answer) {
+func (s *Server) write(w http.ResponseWriter, f Fault, a Answer) {
 	h := w.Header()
-	h.Set("Content-Type", contentType)
+	h.Set("Content-Type", s.contentType())
 	if a.Auth != "" {
 		h[authHeader] = []string{a.Auth}
 	}
