@@ -105,8 +105,9 @@ type KeyPair struct {
 type Redirect struct {
 	// Port is that of the https URL. Default: 443.
 	Port int `yaml:"port"`
-	// OpenAPI redirects calls under /openApi/ as well. The client does not
-	// repeat a POST after a redirect, so that by default they are served.
+	// OpenAPI redirects calls under /openApi/ as well. By default they are
+	// served: the client's OkHttp 3.14 makes a GET of a POST redirected by 301 or
+	// 302, and does not follow 307 and 308 (RetryAndFollowUpInterceptor).
 	OpenAPI bool `yaml:"openapi"`
 }
 

@@ -10,8 +10,8 @@ type Upstream struct {
 	// the whole answer. Default: 30s.
 	Timeout time.Duration `yaml:"timeout"`
 	// IdleTimeout closes unused connections to the servers. It must be shorter
-	// than the servers' own (Tomcat: 20s or 60s), or a call may meet a
-	// connection that is just being closed. Default: 15s.
+	// than the servers' own (Tomcat's is 60s by default, 20s in its server.xml),
+	// or a call may meet a connection that is just being closed. Default: 15s.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// OpenAPIPrefix is where the OpenAPI stands on a server with a context path. Default: /openApi.
 	OpenAPIPrefix string `yaml:"openapi_prefix"`

@@ -199,11 +199,15 @@ func text[T any](d *decoder, path string, in any, want string, parse func(string
 
 func parsePrefix(text string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
 	}
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("%q is not an address range; write for example 10.0.0.0/8", text)
+	}
+	if prefix.Addr().Is4In6() { // no address matches it
+		return netip.Prefix{}, fmt.Errorf("%q has IPv4 addresses inside IPv6; write for example 10.0.0.0/8", text)
 	}
 	if prefix != prefix.Masked() {
 		return netip.Prefix{}, fmt.Errorf("%q has bits behind the /%d; write %s", text, prefix.Bits(), prefix.Masked())

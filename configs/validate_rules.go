@@ -48,11 +48,17 @@ func (v *validator) methods(path string, methods OneOrMore) {
 	v.distinct(path, methods)
 }
 
+// maxEntries is some gigabytes of keys alone.
+const maxEntries = 10_000_000
+
 func (v *validator) dedup() {
 	d := &v.cfg.Dedup
 	v.choice("dedup.mode", d.Mode, ModeEnforce, ModeObserve)
 	v.choice("dedup.store", d.Store, StoreMemory, StoreRedis)
 	v.atLeast("dedup.max_entries", d.MaxEntries, 1)
+	if d.MaxEntries > maxEntries {
+		v.bad("dedup.max_entries", "%d is more than memory holds; write at most %d", d.MaxEntries, maxEntries)
+	}
 	for _, bound := range []struct {
 		path    string
 		size    Size
