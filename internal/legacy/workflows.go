@@ -1,6 +1,9 @@
 package legacy
 
-import "slices"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // ownWorkflow is WorkflowService.permissionCheck.
 func (c *Core) ownWorkflow(id, app int64) (Workflow, error) {
@@ -50,8 +53,29 @@ func (c *Core) saveWorkflow(p params) (outcome, error) {
 		out.subject = w.ID
 	}
 	c.state.Workflows[w.ID] = w
+	c.bindNodes(w, p)
 	out.data = w.ID
 	return out, nil
+}
+
+// bindNodes makes the DAG's nodes that belong to no workflow yet this one's
+// (WorkflowService.validateAndConvert2String): the real client saves nodes
+// without naming a workflow.
+func (c *Core) bindNodes(w Workflow, p params) {
+	var dag struct {
+		Nodes []struct {
+			NodeID int64 `json:"nodeId"`
+		} `json:"nodes"`
+	}
+	if json.Unmarshal(p.object["dag"], &dag) != nil {
+		return
+	}
+	for _, in := range dag.Nodes {
+		if n, ok := c.state.Nodes[in.NodeID]; ok && n.AppID == w.AppID && n.WorkflowID == 0 {
+			n.WorkflowID = w.ID
+			c.state.Nodes[n.ID] = n
+		}
+	}
 }
 
 func (c *Core) copyWorkflow(p params) (outcome, error) {
