@@ -52,7 +52,7 @@ func parseSize(text string) (Size, error) {
 	if text == "0" {
 		return 0, nil
 	}
-	digits := strings.TrimRight(text, "BKMGTiabcdefghijklmnopqrstuvwxyz ")
+	digits := strings.TrimRightFunc(text, func(r rune) bool { return r < '0' || r > '9' })
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a size; write for example 64MiB", text)
