@@ -8,35 +8,64 @@ import (
 // evidence looks for a mark that c is the re-send of and a login that pays for
 // it. r is the login that issued c's token, nil if unknown.
 //
-// The newest mark first: of several equal calls the last one answered is the
-// one whose client logged in last.
+// A mark of a refusal comes first: its re-send must be executed, and should it
+// be another thread's, then that one's answer is left for this thread. Then
+// the newest: of several equal calls the last one answered is the one whose
+// client logged in last.
 func (m *Machine) evidence(c *call, r *login) (*mark, *login) {
 	if r == nil || !r.refresh {
 		return nil, nil
 	}
+	var (
+		found *mark
+		pays  *login
+	)
+	refusedOnly := r.app.owedToRefusals(r, c.addr)
 	for _, mk := range slices.Backward(c.history.unspent) {
-		if !mk.at.Before(r.requested) || !m.together(r.app, mk.owner.addr, r.addr, c.addr) {
+		if (found != nil || refusedOnly) && !mk.denied || !mk.at.Before(r.requested) || !r.app.together(mk.owner.addr, r.addr, c.addr) {
 			continue
 		}
-		if r.open {
-			return mk, r
+		by := r
+		if !r.open {
+			if mk.lineage != r.lineage {
+				continue
+			}
+			if by = m.overwritten(r, c.addr); by == nil {
+				break
+			}
 		}
-		if mk.lineage != r.lineage {
-			continue
+		if found, pays = mk, by; mk.denied {
+			break
 		}
-		if pays := m.overwritten(r, c.addr); pays != nil {
-			return mk, pays
-		}
-		return nil, nil
 	}
-	return nil, nil
+	return found, pays
+}
+
+// owedToRefusals reports whether refused calls explain all open logins of the
+// client: then none of them can be from a header that was lost.
+func (a *app) owedToRefusals(r *login, addr netip.Addr) bool {
+	refused := 0
+	for _, mk := range a.refused {
+		if mk.at.Before(r.requested) && a.together(mk.owner.addr, r.addr, addr) {
+			refused++
+		}
+	}
+	if refused == 0 {
+		return false
+	}
+	for _, l := range a.open {
+		if a.together(l.addr, r.addr, addr) {
+			refused--
+		}
+	}
+	return refused >= 0
 }
 
 // overwritten finds an open login of r's app, not later than r: its thread's
 // token was overwritten in the shared field by r's.
 func (m *Machine) overwritten(r *login, addr netip.Addr) *login {
 	for _, l := range slices.Backward(r.app.open) {
-		if l != r && !l.requested.After(r.requested) && m.together(r.app, l.addr, r.addr, addr) {
+		if l != r && !l.requested.After(r.requested) && r.app.together(l.addr, r.addr, addr) {
 			return l
 		}
 	}
@@ -44,7 +73,7 @@ func (m *Machine) overwritten(r *login, addr netip.Addr) *login {
 }
 
 // together reports whether three addresses may be one client's.
-func (m *Machine) together(a *app, x, y, z netip.Addr) bool {
+func (a *app) together(x, y, z netip.Addr) bool {
 	if a.mixed || !x.IsValid() || !y.IsValid() || !z.IsValid() {
 		return true
 	}
@@ -55,6 +84,7 @@ func (m *Machine) together(a *app, x, y, z netip.Addr) bool {
 func (m *Machine) spend(c *call, r *login, mk *mark, pays *login) {
 	c.spentMark, c.spentLogin = mk, pays
 	mk.spend()
+	mk.spentBy, mk.paidBy = c.id, pays.token
 	if pays == r {
 		r.lineage = mk.lineage
 	}
@@ -78,7 +108,7 @@ func (m *Machine) overtaker(c *call, r *login) *call {
 	}
 	for _, leader := range slices.Backward(c.history.leaders) {
 		o := leader.orphan
-		if o == nil || !o.open || o == r || o.app != r.app || !m.together(r.app, leader.addr, o.addr, c.addr) {
+		if o == nil || !o.open || o == r || o.app != r.app || !r.app.together(leader.addr, o.addr, c.addr) {
 			continue
 		}
 		if leader.phase == leading || leader.recorded() && m.mayHave(c, leader) {
@@ -86,4 +116,28 @@ func (m *Machine) overtaker(c *call, r *login) *call {
 		}
 	}
 	return nil
+}
+
+// taken finds the answer for the orphan c where the other thread's re-send was
+// here before it: a forwarded call after a mark of its lineage was spent.
+func (m *Machine) taken(c *call, r *login) *call {
+	for _, x := range slices.Backward(c.history.leaders) {
+		l := m.logins[x.token]
+		if l == nil || x.resend || x.left || x.mark.spent || x.reason != First || !l.refresh || l == r || l.app != r.app || l.open ||
+			!r.app.together(x.addr, r.addr, c.addr) || x.phase != leading && !(x.recorded() && m.mayHave(c, x)) {
+			continue
+		}
+		for _, mk := range c.history.spent {
+			if mk.at.Before(r.requested) && mk.paidBy == x.token && mk.spentBy < x.id {
+				return x
+			}
+		}
+	}
+	return nil
+}
+
+// isResend takes back that c looked like a first send.
+func (c *call) isResend() {
+	c.resend = true
+	c.unmark()
 }

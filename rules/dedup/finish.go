@@ -112,6 +112,10 @@ func (h *history) drop(c *call) {
 func (m *Machine) leaveMark(now time.Time, c *call, denied bool) {
 	c.mark = mark{set: true, denied: denied, at: now, lineage: m.lineage(c.token), owner: c}
 	c.history.unspent = append(c.history.unspent, &c.mark)
+	if a := m.apps[appKey{c.group, c.app}]; denied && a != nil {
+		c.mark.app = a
+		a.refused = append(a.refused, &c.mark)
+	}
 	if !c.recorded() || !c.dedup {
 		m.remember(now, c)
 	}
@@ -124,6 +128,7 @@ func (c *call) unmark() {
 	h := c.history
 	h.unspent = without(h.unspent, &c.mark)
 	h.spent = without(h.spent, &c.mark)
+	c.mark.settle()
 	c.mark.set = false
 }
 
@@ -132,6 +137,14 @@ func (mk *mark) spend() {
 	h.unspent = without(h.unspent, mk)
 	h.spent = append(h.spent, mk)
 	mk.spent = true
+	mk.settle()
+}
+
+// settle takes a refusal off the list of those that explain a login.
+func (mk *mark) settle() {
+	if mk.app != nil {
+		mk.app.refused = without(mk.app.refused, mk)
+	}
 }
 
 // giveBack undoes spend: a re-send's answer could not be delivered.

@@ -41,6 +41,8 @@ type app struct {
 	key    appKey
 	logins int
 	open   []*login
+	// refused are the unspent marks of calls whose token was refused.
+	refused []*mark
 	// mixed says that one token came from two addresses: addresses tell nothing.
 	mixed bool
 }

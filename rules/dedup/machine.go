@@ -49,6 +49,12 @@ func (m *Machine) decide(now time.Time, in Call, r *login) Decision {
 			return m.follow(now, c, leader, Overtaken, in.Observe)
 		}
 		if h.orphaned(r) {
+			if leader := m.taken(c, r); leader != nil {
+				leader.isResend()
+				c.spentLogin = r
+				r.pay()
+				return m.follow(now, c, leader, Overtaken, in.Observe)
+			}
 			c.orphan = r
 			return m.lead(c, First)
 		}

@@ -100,6 +100,9 @@ type mark struct {
 	at      time.Time
 	lineage Token
 	owner   *call // whose answer left it
+	app     *app  // of a refusal, where it is listed; nil: nowhere
+	spentBy ID
+	paidBy  Token
 }
 
 // lost is a caller who hung up before it had its answer.

@@ -1,0 +1,315 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"powerjob-shim/internal/client"
+	"powerjob-shim/rules/dedup"
+)
+
+// Loss is how the header fares between the shim and the clients.
+type Loss uint8
+
+// The ways to lose it.
+const (
+	Never Loss = iota
+	Always
+	SomeProcesses // always for some, never for the others
+	AtRandom      // for each answer by itself
+)
+
+// Family is a kind of history.
+type Family struct {
+	Name      string
+	Loss      Loss
+	Processes [2]int
+	Threads   [2]int
+	Calls     [2]int // of each thread
+	Think     [2]time.Duration
+	Net       [2]time.Duration // one way between two hosts
+	Work      [2]time.Duration // of the server
+
+	Addresses bool // the clients' addresses are known and can be trusted
+	Shims     int
+	Shared    bool // the shims share one store
+	Starting  bool // processes start while others call
+	Old       bool // 4.x clients
+	Saves     bool // two bodies of saveJob to each job, beside the other calls
+	Checked   bool // the server checks tokens and forgets them once
+
+	SlowRate, LoseRate, FailRate, RefuseRate, CutRate, LostWrites, RestartRate float64
+
+	HideHangUps, ExecuteFirst, Observe, BodyForAll bool
+}
+
+// logical is one call of a thread: what the caller's code asked for once.
+type logical struct {
+	thread    string
+	proc      *process
+	op        *operation
+	started   time.Time
+	ended     time.Time
+	succeeded bool
+	failed    bool // it threw
+}
+
+// Result is what a history came to.
+type Result struct {
+	Calls      int
+	Executions int
+	Doubled    int // executions beyond the calls of equal body
+	Dropped    int // successful calls of equal body beyond the executions
+	Foreign    int // answers that belong to another body
+	BadStates  int // subjects whose last execution had been overtaken by a later call
+	Faults     map[string]int
+	Timeline   []string
+}
+
+// Bad reports whether anything went wrong.
+func (r Result) Bad() bool { return r.Doubled+r.Dropped+r.Foreign+r.BadStates > 0 }
+
+// Run plays one history.
+func Run(f Family, seed uint64) Result { return run(f, seed, false) }
+
+// Explain plays one history and keeps its timeline.
+func Explain(f Family, seed uint64) Result { return run(f, seed, true) }
+
+func run(f Family, seed uint64, traced bool) Result {
+	w := &world{Family: f, rng: rand.New(rand.NewPCG(seed, 0x5eed)), now: epoch} //nolint:gosec // chance that can be repeated
+	w.result.Faults = map[string]int{}
+	if traced {
+		w.trace = func(format string, args ...any) {
+			w.result.Timeline = append(w.result.Timeline, fmt.Sprintf(format, args...))
+		}
+	}
+	w.server = &server{w: w, valid: map[string]bool{}}
+	w.buildShims()
+	w.buildClients()
+	w.play()
+	for _, p := range w.procs {
+		for _, t := range p.threads {
+			t.stop()
+		}
+	}
+	w.judge()
+	return w.result
+}
+
+func (w *world) buildShims() {
+	shared := dedup.New(dedup.Limits{Entries: entriesLimit})
+	lastID := new(dedup.ID)
+	waiting := map[dedup.ID][]func(){}
+	for i := range max(w.Shims, 1) {
+		m := shared
+		if !w.Shared {
+			m = dedup.New(dedup.Limits{Entries: entriesLimit})
+			waiting = map[dedup.ID][]func(){}
+		}
+		w.shims = append(w.shims, &shim{w: w, name: fmt.Sprintf("shim%d", i), machine: &m, lastID: lastID, waiting: waiting})
+	}
+}
+
+func (w *world) loses(p *process) bool {
+	switch w.Loss {
+	case Always:
+		return true
+	case SomeProcesses:
+		return p.index%2 == 0
+	case AtRandom:
+		return w.chance(0.5)
+	}
+	return false
+}
+
+func pick(rng *rand.Rand, r [2]int) int { return r[0] + rng.IntN(r[1]-r[0]+1) }
+
+func (w *world) operations() []*operation {
+	ops := []*operation{form("runJob", "1", ""), form("runJob", "2", ""), form("disableJob", "1", ""), form("enableJob", "1", ""), form("fetchJob", "1", "")}
+	if w.Saves {
+		ops = append(ops, save("1", "A"), save("1", "B"), form("deleteJob", "1", ""))
+	}
+	return ops
+}
+
+func (w *world) buildClients() {
+	ops := w.operations()
+	begin := time.Duration(0)
+	for i := range pick(w.rng, w.Processes) {
+		p := &process{w: w, index: i}
+		w.procs = append(w.procs, p)
+		threads := pick(w.rng, w.Threads)
+		at := begin
+		if w.Starting {
+			at = w.between(0, 60*time.Millisecond)
+		} else {
+			begin += time.Second // constructors one after the other
+		}
+		starter := w.spawn(p, fmt.Sprintf("p%d", i), func(t *thread) { w.construct(p) })
+		p.threads = append(p.threads, starter)
+		w.after(at, func() {
+			w.resume(starter)
+		})
+		for j := range threads {
+			t := w.spawn(p, fmt.Sprintf("p%d.t%d", i, j), func(t *thread) { w.script(t, ops) })
+			p.threads = append(p.threads, t)
+		}
+	}
+	if !w.Starting {
+		// All begin together, long after the last constructor.
+		w.after(begin+2*window, w.beginScripts)
+	}
+	if w.Checked {
+		w.after(begin+2*window+w.between(0, 200*time.Millisecond), func() {
+			w.note("the server forgets all tokens")
+			w.server.valid = map[string]bool{}
+		})
+	}
+	if w.RestartRate > 0 {
+		for _, s := range w.shims {
+			w.after(begin+2*window+w.between(0, 300*time.Millisecond), func() {
+				if w.chance(w.RestartRate) {
+					s.restart(w.between(0, 20*time.Millisecond))
+				}
+			})
+		}
+	}
+}
+
+func (w *world) beginScripts() {
+	for _, p := range w.procs {
+		p.begin()
+	}
+}
+
+func (p *process) begin() {
+	for _, t := range p.threads[1:] {
+		p.w.after(p.w.between(0, 10*time.Millisecond), func() { p.w.resume(t) })
+	}
+}
+
+func (w *world) construct(p *process) {
+	var addresses []string
+	for i := range w.shims {
+		addresses = append(addresses, fmt.Sprintf("s%d", (i+p.index)%len(w.shims)))
+	}
+	config := client.Config{Addresses: addresses, AppName: "app1", Password: "pw", Transport: p}
+	var err error
+	if w.Old {
+		p.client, err = client.NewV4(config)
+	} else {
+		p.client, err = client.New(config)
+	}
+	if err != nil {
+		p.client = nil
+		w.note("p%d cannot start: %v", p.index, err)
+	}
+	if w.Starting {
+		p.begin()
+	}
+}
+
+// script is what one thread does.
+func (w *world) script(t *thread, ops []*operation) {
+	if t.proc.client == nil {
+		return
+	}
+	for range pick(w.rng, w.Calls) {
+		op := ops[w.rng.IntN(len(ops))]
+		c := &logical{thread: t.name, proc: t.proc, op: op, started: w.now}
+		w.calls = append(w.calls, c)
+		t.call = c
+		w.note("%s calls %s", t.name, op.label)
+		r, err := t.proc.client.Do(op.request)
+		t.call = nil
+		c.ended = w.now
+		switch {
+		case err != nil:
+			c.failed = true
+		default:
+			c.succeeded = r.Success
+			if r.Success && r.Message != op.label && !op.read {
+				w.result.Foreign++
+				w.note("%s got the answer of %s", t.name, r.Message)
+			}
+		}
+		w.note("%s has its answer to %s", t.name, op.label)
+		t.sleep(w.between(w.Think[0], w.Think[1]))
+	}
+}
+
+// judge compares the record with what was called.
+func (w *world) judge() {
+	type count struct{ called, succeeded, executed int }
+	counts := map[*operation]*count{}
+	for _, c := range w.calls {
+		if counts[c.op] == nil {
+			counts[c.op] = &count{}
+		}
+		counts[c.op].called++
+		if c.succeeded {
+			counts[c.op].succeeded++
+		}
+	}
+	for _, e := range w.server.executions {
+		counts[e.op].executed++
+	}
+	for op, n := range counts {
+		if op.read {
+			continue
+		}
+		w.result.Calls += n.called
+		w.result.Executions += n.executed
+		w.result.Doubled += max(0, n.executed-n.called)
+		if n.executed != n.called {
+			w.note("%s: called %d times, %d successful, executed %d times", op.label, n.called, n.succeeded, n.executed)
+		}
+		if op.name != "saveJob" { // equal saves are one by the operator's choice
+			w.result.Dropped += max(0, n.succeeded-n.executed)
+		}
+	}
+	w.result.BadStates = w.badStates()
+}
+
+// badStates counts the subjects on which the last execution belongs to a body
+// that no call made at the end asked for: every call of that body had ended
+// before some other call on the subject, which was executed, began.
+func (w *world) badStates() int {
+	last := map[string]*operation{}
+	for _, e := range w.server.executions {
+		if e.op.name != "runJob" { // it changes no state of the job
+			last[e.op.subject] = e.op
+		}
+	}
+	bad := 0
+	for subject, op := range last {
+		latestEnd := time.Time{}
+		unknown := false
+		for _, c := range w.calls {
+			if c.op == op {
+				unknown = unknown || c.failed || c.ended.IsZero()
+				if c.ended.After(latestEnd) {
+					latestEnd = c.ended
+				}
+			}
+		}
+		overtaken := slices.ContainsFunc(w.calls, func(c *logical) bool {
+			return c.op.subject == subject && c.op != op && c.op.name != "runJob" && !c.op.read && c.succeeded && c.started.After(latestEnd) && !w.retries(c)
+		})
+		if overtaken && !unknown {
+			bad++
+		}
+	}
+	return bad
+}
+
+// retries reports whether c may be taken for the retry of a call that failed:
+// an equal one of the same process, not long before. docs/promise.md names it.
+func (w *world) retries(c *logical) bool {
+	return slices.ContainsFunc(w.calls, func(e *logical) bool {
+		return e.failed && e.op == c.op && e.proc == c.proc && e.started.Before(c.started) &&
+			c.started.Sub(e.ended) < shimTimeout+window
+	})
+}
