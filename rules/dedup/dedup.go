@@ -46,7 +46,8 @@
 //     A(R1), the true re-send, finds nothing and is executed: two calls, two
 //     executions, each with an equal answer. A' logs in: R2. If A(R1) is
 //     answered later than that, A'(R2) has an open login and no mark: an
-//     orphan. It is forwarded, and its answer goes to A's re-send.
+//     orphan. If A(R1) was here already, A'(R2) waits for its answer. If not,
+//     A'(R2) is executed, and its answer goes to A(R1).
 //  4. The caller of A(T) hangs up after 2 s, the upstream answers after 3.
 //     A(T) again: the token is the same, so it is the same caller: it waits
 //     for that answer and gets it, once. A third A(T) is a new call.

@@ -34,7 +34,8 @@ func (m *Machine) evidence(c *call, r *login) (*mark, *login) {
 				break
 			}
 		}
-		if found, pays = mk, by; mk.denied {
+		found, pays = mk, by
+		if mk.denied || len(r.app.refused) == 0 {
 			break
 		}
 	}
@@ -84,7 +85,7 @@ func (a *app) together(x, y, z netip.Addr) bool {
 func (m *Machine) spend(c *call, r *login, mk *mark, pays *login) {
 	c.spentMark, c.spentLogin = mk, pays
 	mk.spend()
-	mk.spentBy, mk.paidBy = c.id, pays.token
+	mk.spentAt, mk.paidBy = c.arrival, pays.token
 	if pays == r {
 		r.lineage = mk.lineage
 	}
@@ -119,7 +120,8 @@ func (m *Machine) overtaker(c *call, r *login) *call {
 }
 
 // taken finds the answer for the orphan c where the other thread's re-send was
-// here before it: a forwarded call after a mark of its lineage was spent.
+// here before it: it carried the token whose login had paid for c's first send,
+// came after that, and so looked like a first send.
 func (m *Machine) taken(c *call, r *login) *call {
 	for _, x := range slices.Backward(c.history.leaders) {
 		l := m.logins[x.token]
@@ -128,7 +130,7 @@ func (m *Machine) taken(c *call, r *login) *call {
 			continue
 		}
 		for _, mk := range c.history.spent {
-			if mk.at.Before(r.requested) && mk.paidBy == x.token && mk.spentBy < x.id {
+			if mk.at.Before(r.requested) && mk.paidBy == x.token && mk.spentAt < x.arrival {
 				return x
 			}
 		}

@@ -52,10 +52,7 @@ func (m *Machine) Leave(now time.Time, id ID) {
 		c.giveBack()
 	case Retry:
 		c.leader.owe(c.wasLost)
-	case Overtaken:
-		c.leader.orphan = c.spentLogin
-		c.spentLogin.reopen()
-	default: // a first send: it leads, or an equal body's answer is its own
+	default: // the retry is known by its token
 		c.source().owe(c.asLost())
 	}
 	if c.phase != leading {

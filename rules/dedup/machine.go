@@ -106,8 +106,10 @@ func (m *Machine) admit(now time.Time, in Call) *call {
 		h = &history{key: in.Key}
 		m.histories[in.Key] = h
 	}
+	m.seq++
 	c := &call{
-		id: in.ID, history: h, group: in.Group, app: in.App, token: in.Token, addr: in.Addr,
+		arrival: m.seq,
+		id:      in.ID, history: h, group: in.Group, app: in.App, token: in.Token, addr: in.Addr,
 		window: in.Window, dedup: in.Dedup, body: in.Body,
 	}
 	if s := in.Subjects; s.Unknown || s.Creates || len(s.Known) > 0 {

@@ -12,7 +12,7 @@ import (
 // state and returns a decision. It is not safe for concurrent use.
 type Machine struct {
 	limits Limits
-	seq    uint64 // the last generation given out
+	seq    uint64 // the last generation or arrival given out
 
 	calls     map[ID]*call     // arrivals whose end is not yet known
 	histories map[Key]*history // what happened lately to equal calls
@@ -52,13 +52,14 @@ const (
 
 // call is one arrival and what is known of it.
 type call struct {
-	id     ID
-	phase  phase
-	left   bool // its caller hung up before the answer was written in full
-	dedup  bool
-	body   bool
-	resend bool // a leader that is a recognised re-send: its answer leaves no mark
-	stale  bool // another change touched its subject between its two ends
+	id      ID
+	arrival uint64 // counts up
+	phase   phase
+	left    bool // its caller hung up before the answer was written in full
+	dedup   bool
+	body    bool
+	resend  bool // a leader that is a recognised re-send: its answer leaves no mark
+	stale   bool // another change touched its subject between its two ends
 
 	unknown bool // what it changes could not be read
 	creates bool // it makes something whose id only its answer tells
@@ -99,10 +100,10 @@ type mark struct {
 	denied  bool // the answer said false: the re-send is a first execution
 	at      time.Time
 	lineage Token
-	owner   *call // whose answer left it
-	app     *app  // of a refusal, where it is listed; nil: nowhere
-	spentBy ID
-	paidBy  Token
+	owner   *call  // whose answer left it
+	app     *app   // of a refusal, where it is listed; nil: nowhere
+	spentAt uint64 // the arrival that spent it
+	paidBy  Token  // of the login that paid
 }
 
 // lost is a caller who hung up before it had its answer.
