@@ -33,6 +33,9 @@ type SocketTransport struct {
 	Timeout time.Duration // of the whole call; 0: DefaultTimeout
 	TLS     *tls.Config   // nil: plain HTTP
 
+	// Dial makes the connections of plain HTTP; nil: a net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 	mu   sync.Mutex // protects idle
 	idle []*connection
 }
@@ -106,10 +109,13 @@ func (t *SocketTransport) dial(address string, deadline time.Time) (*connection,
 	defer cancel()
 	var conn net.Conn
 	var err error
-	if t.TLS == nil {
-		conn, err = new(net.Dialer).DialContext(ctx, "tcp", address)
-	} else {
+	switch {
+	case t.TLS != nil:
 		conn, err = (&tls.Dialer{Config: t.TLS}).DialContext(ctx, "tcp", address)
+	case t.Dial != nil:
+		conn, err = t.Dial(ctx, "tcp", address)
+	default:
+		conn, err = new(net.Dialer).DialContext(ctx, "tcp", address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
