@@ -36,6 +36,13 @@ func Base() []Family {
 		with(dense("", Always), "one process", func(f *Family) { f.Processes = [2]int{1, 1}; f.Threads = [2]int{2, 3} }),
 		with(dense("", Never), "slow upstream", func(f *Family) { f.SlowRate = 0.15 }),
 		with(dense("", Never), "gate with a restart", func(f *Family) { f.Checked = true }),
+		with(dense("", Never), "cut before the status line", func(f *Family) { f.CutRate = 0.1 }),
+		with(dense("", Always), "cut before the status line, always lost, single-threaded", func(f *Family) { single(f); f.CutRate = 0.1 }),
+		with(dense("", Never), "upstream faults", func(f *Family) { f.LoseRate, f.FailRate, f.RefuseRate = 0.05, 0.1, 0.05 }),
+		with(dense("", Always), "upstream faults, always lost, single-threaded", func(f *Family) { single(f); f.LoseRate, f.FailRate, f.RefuseRate = 0.05, 0.1, 0.05 }),
+		with(dense("", Always), "slow, always lost, single-threaded", func(f *Family) { single(f); f.SlowRate = 0.15 }),
+		with(dense("", Never), "4.x clients, cuts", func(f *Family) { f.Old = true; f.CutRate = 0.1 }),
+		with(dense("", Never), "shims restart", func(f *Family) { f.RestartRate = 0.8 }),
 	}
 }
 

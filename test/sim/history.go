@@ -127,9 +127,9 @@ func (w *world) loses(p *process) bool {
 func pick(rng *rand.Rand, r [2]int) int { return r[0] + rng.IntN(r[1]-r[0]+1) }
 
 func (w *world) operations() []*operation {
-	ops := []*operation{form("runJob", "1", ""), form("runJob", "2", ""), form("disableJob", "1", ""), form("enableJob", "1", ""), form("fetchJob", "1", "")}
+	ops := []*operation{form("runJob", "1"), form("runJob", "2"), form("disableJob", "1"), form("enableJob", "1"), form("fetchJob", "1")}
 	if w.Saves {
-		ops = append(ops, save("1", "A"), save("1", "B"), form("deleteJob", "1", ""))
+		ops = append(ops, save("1", "A"), save("1", "B"), form("deleteJob", "1"))
 	}
 	return ops
 }

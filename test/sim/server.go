@@ -121,9 +121,9 @@ func (o *operation) withKey() *operation {
 	return o
 }
 
-func form(name, subject, extra string) *operation {
+func form(name, subject string) *operation {
 	read := strings.HasPrefix(name, "fetch")
-	body := "jobId=" + subject + "&appId=1" + extra
+	body := "jobId=" + subject + "&appId=1"
 	return (&operation{
 		name: name, label: name + " " + body, read: read, subject: subject,
 		request: client.Request{Path: "/openApi/" + name, ContentType: "application/x-www-form-urlencoded", Body: []byte(body)},

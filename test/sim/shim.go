@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -216,7 +217,7 @@ func (s *shim) restart(down time.Duration) {
 	if !s.w.Shared {
 		*s.machine = dedup.New(dedup.Limits{Entries: entriesLimit})
 	}
-	for _, x := range s.w.open {
+	for _, x := range slices.Clone(s.w.open) {
 		if x.shim == s && !x.done {
 			// A pooled connection that is cut makes OkHttp send again silently.
 			x.finish(client.Response{}, []error{errReset, client.ErrStaleConnection}[s.w.rng.IntN(2)])
