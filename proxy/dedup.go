@@ -136,7 +136,8 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Ha
 			decided = rules.Coalesced
 		}
 		p.decide(ex, decided, string(d.Reason))
-		if err := ex.replay(w, d.Answer); err != nil || r.Context().Err() != nil {
+		gone := r.Context().Err() != nil // not after the answer: see lead
+		if err := ex.replay(w, d.Answer); err != nil || gone {
 			ex.hungUp = true
 			store.Leave(call.ID)
 		}

@@ -59,8 +59,10 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, 
 	} else {
 		p.decide(ex, rules.Forwarded, reason)
 	}
-	err := rec.write()
-	if !stay() || err != nil || r.Context().Err() != nil {
+	// A caller that closes the connection after this is no one who hung up:
+	// many do as soon as they have their answer.
+	here := stay()
+	if err := rec.write(); err != nil || !here {
 		ex.hungUp = true
 		store.Leave(call.ID)
 	}

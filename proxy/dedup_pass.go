@@ -28,7 +28,7 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, next http.Handler, 
 		}
 		store.Finish(id, out)
 	}}, r)
-	whole = r.Context().Err() == nil
+	whole = !ex.hungUp
 }
 
 // passing calls finish before an answer's header is written.
