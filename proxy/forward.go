@@ -123,7 +123,14 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 	}
 	out = out.WithContext(httptrace.WithClientTrace(out.Context(), trace))
 	if out.Body != nil {
-		out.Body = io.NopCloser(out.Body) // an attempt that could not connect must not close it
+		body := io.Reader(out.Body)
+		if out.ContentLength > 0 {
+			// net/http's Transport reads on after the last byte, to see that
+			// there is no more. By then the server may have answered and ours
+			// have closed the body, and the Transport would break off the answer.
+			body = io.LimitReader(body, out.ContentLength)
+		}
+		out.Body = io.NopCloser(body) // an attempt that could not connect must not close it
 	}
 	var (
 		res *http.Response
@@ -137,7 +144,7 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 		srv.inFlight.Add(1)
 		out.URL.Scheme, out.URL.Host = srv.url.Scheme, srv.name
 		sent := time.Now()
-		res, err = ex.group.transport.RoundTrip(out) //nolint:bodyclose // ReverseProxy closes it
+		res, err = ex.group.transport.RoundTrip(out)
 		ex.upstream = time.Since(sent)
 		s.count(ex, res)
 		if err == nil {
@@ -177,6 +184,7 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, err error)
 	if ex.server != nil {
 		at = " at " + ex.server.name
 	}
+	stopping := errors.Is(context.Cause(r.Context()), errStopping)
 	var timeout net.Error
 	switch {
 	case ex.in.broken() != nil:
@@ -184,9 +192,9 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, err error)
 		// sees an error and not the empty 200 of a handler that wrote nothing.
 		ex.hungUp = errors.Is(ex.in.broken(), io.ErrUnexpectedEOF) || r.Context().Err() != nil
 		ex.fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
-	case context.Cause(r.Context()) == errStopping && ex.outcome == outcomeNotSent:
+	case stopping && ex.outcome == outcomeNotSent:
 		ex.fail(w, http.StatusServiceUnavailable, "stopping; nothing was sent to the server, call again")
-	case context.Cause(r.Context()) == errStopping:
+	case stopping:
 		ex.fail(w, http.StatusGatewayTimeout, "stopping before the server"+at+" answered; "+advice)
 	case errors.Is(r.Context().Err(), context.Canceled):
 		ex.hungUp = true
