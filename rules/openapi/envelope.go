@@ -9,7 +9,8 @@ func Succeeded(answer []byte) bool {
 
 // Created returns the things whose ids a successful answer's data tells: a
 // number, an object with an id, or an array of such.
-// It is empty where the call creates nothing or the data names no id.
+// It is empty where the call creates nothing or the data names no id, and ends
+// at maxSubjects: no request that could be read makes more.
 func (c *Call) Created(answer []byte) []Subject {
 	if c.Creates == NoSubject {
 		return nil

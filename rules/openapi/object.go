@@ -10,30 +10,42 @@ import "bytes"
 // its end; then the caller must take every field as unknown. Values are only
 // skipped, not checked: a server that is stricter refuses the call by itself.
 func field(object []byte, name string) (value []byte, ok bool) {
-	s := scanner{rest: object}
-	if !s.take('{') {
+	ok = fields(object, func(key, v []byte) {
+		if string(key) == name {
+			value = v
+		}
+	})
+	if !ok {
 		return nil, false
 	}
+	return value, true
+}
+
+// fields calls each for every top-level field of a JSON object, and reports
+// whether the whole input was one. A name with an escape in it ends the walk.
+func fields(object []byte, each func(name, value []byte)) bool {
+	s := scanner{rest: object}
+	if !s.take('{') {
+		return false
+	}
 	if s.take('}') {
-		return nil, s.atEnd()
+		return s.atEnd()
 	}
 	for {
 		key, ok := s.str()
 		if !ok || bytes.IndexByte(key, '\\') >= 0 || !s.take(':') {
-			return nil, false
+			return false
 		}
 		v, ok := s.value()
 		if !ok {
-			return nil, false
+			return false
 		}
-		if string(key[1:len(key)-1]) == name {
-			value = v
-		}
+		each(key[1:len(key)-1], v)
 		if s.take('}') {
-			return value, s.atEnd()
+			return s.atEnd()
 		}
 		if !s.take(',') {
-			return nil, false
+			return false
 		}
 	}
 }

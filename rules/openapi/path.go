@@ -16,8 +16,9 @@ var ErrAmbiguousPath = errors.New("ambiguous path")
 // Measured on real 4.3.9 and 5.1.0 servers.
 //
 // Paths that some server on the way may rewrite before it routes (an empty,
-// "." or ".." segment, an encoded slash, backslash, percent sign or control
-// character, an invalid escape) yield ErrAmbiguousPath.
+// "." or ".." segment, a backslash, an encoded slash, semicolon, percent sign or
+// control character, an invalid escape) yield ErrAmbiguousPath. "/" yields
+// the empty path. Any other path that is returned is returned for itself.
 func RoutePath(escaped string) (string, error) {
 	if plain(escaped) {
 		return strings.TrimSuffix(escaped, "/"), nil
@@ -31,19 +32,13 @@ func RoutePath(escaped string) (string, error) {
 	}
 	var b strings.Builder
 	for _, raw := range segments {
-		raw, _, params := strings.Cut(raw, ";")
+		raw, _, _ := strings.Cut(raw, ";")
 		seg, err := url.PathUnescape(raw)
-		switch {
-		case err != nil, seg == ".", seg == "..", strings.ContainsFunc(seg, confusing):
-			return "", ErrAmbiguousPath
-		case seg == "" && (params || len(segments) > 1):
+		if err != nil || seg == "" || seg == "." || seg == ".." || strings.ContainsFunc(seg, confusing) {
 			return "", ErrAmbiguousPath
 		}
 		b.WriteByte('/')
 		b.WriteString(seg)
-	}
-	if b.Len() == 1 { // "/"
-		return "", nil
 	}
 	return b.String(), nil
 }
@@ -73,29 +68,24 @@ func plain(escaped string) bool {
 }
 
 func confusing(r rune) bool {
-	return r == '/' || r == '\\' || r == '%' || r < ' ' || r == 0x7f || r == '\uFFFD'
+	return r == '/' || r == ';' || r == '\\' || r == '%' || r < ' ' || r == 0x7f || r == '\uFFFD'
 }
 
 // MayBeOpenAPI reports whether some reading of escaped, however lax, could
 // lead to an OpenAPI call. A path that is ambiguous and may be one is refused.
 func MayBeOpenAPI(escaped string) bool {
 	s := escaped
-	for range 3 { // encoded once, twice, three times
+	for range 4 { // as it came, and encoded once, twice, three times
 		if strings.Contains(strings.ToLower(s), "openapi") {
 			return true
 		}
-		next, err := url.PathUnescape(s)
-		if err != nil {
-			// An invalid escape hides what comes after it: only its own text tells.
-			return strings.Contains(strings.ToLower(lettersOf(s)), "openapi")
-		}
-		s = next
+		s = decoded(s)
 	}
-	return strings.Contains(strings.ToLower(s), "openapi")
+	return false
 }
 
-// lettersOf decodes the valid escapes of letters in s and keeps the rest.
-func lettersOf(s string) string {
+// decoded undoes the valid escapes in s and keeps the rest.
+func decoded(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' && i+2 < len(s) {

@@ -3,6 +3,7 @@ package openapi
 import (
 	"bytes"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,7 +16,7 @@ type Subject struct {
 
 // Subjects is what a changing request says about the things that it changes.
 type Subjects struct {
-	Known []Subject // named by id
+	Known []Subject // named by id, each once
 	// Creates says that (also) a new thing is made, whose id only the answer tells.
 	Creates bool
 	// Unknown says that the request could not be read: it may change anything.
@@ -62,6 +63,7 @@ func (c *Call) SubjectsOf(contentType, rawQuery string, body []byte) Subjects {
 	return unknown
 }
 
+// add notes what one JSON object is about, and reports whether it could be read.
 func (s *Subjects) add(c *Call, object []byte) bool {
 	raw, ok := field(object, c.IDField)
 	if !ok {
@@ -72,8 +74,8 @@ func (s *Subjects) add(c *Call, object []byte) bool {
 		return true
 	}
 	id, ok := integer(raw)
-	if ok {
-		s.Known = append(s.Known, Subject{c.Subject, id})
+	if subject := (Subject{c.Subject, id}); ok && !slices.Contains(s.Known, subject) {
+		s.Known = append(s.Known, subject)
 	}
 	return ok
 }
