@@ -95,13 +95,15 @@ func TestNothingIsAddedToARequestButTheForwardingHeaders(t *testing.T) {
 func TestNothingIsAddedToAnAnswerButTheRequestID(t *testing.T) {
 	up := newRawServer(t, "HTTP/1.1 200 OK\r\nX-Odd: \xe4 \t=?\"; ,\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nDate: then\r\nServer: Tomcat\r\nContent-Length: 6\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n<html>")
 	s := newShim(t, settingsFor(t, up.url))
-	got := raw(t, s.addr, request("GET", "/", "", "X-Request-Id: abc"))
 	want := []string{"Connection: close", "Content-Length: 6", "Date: then", "Server: Tomcat", "Set-Cookie: a", "Set-Cookie: b", "X-Odd: \xe4 \t=?\"; ,", "X-Request-Id: abc"}
-	head, body, _ := strings.Cut(got, "\r\n\r\n")
-	found := strings.Split(head, "\r\n")[1:]
-	slices.Sort(found)
-	if !slices.Equal(found, want) || body != "<html>" {
-		t.Errorf("the client got\n%q\nand %q, want\n%q", found, body, want)
+	for range 50 { // whether net/http guesses a Content-Type is a matter of timing
+		got := raw(t, s.addr, request("GET", "/", "", "X-Request-Id: abc"))
+		head, body, _ := strings.Cut(got, "\r\n\r\n")
+		found := strings.Split(head, "\r\n")[1:]
+		slices.Sort(found)
+		if !slices.Equal(found, want) || body != "<html>" {
+			t.Fatalf("the client got\n%q\nand %q, want\n%q", found, body, want)
+		}
 	}
 }
 
@@ -200,12 +202,14 @@ func TestNothingIsSentTwiceOnceAServerHasIt(t *testing.T) {
 		_ = c.Close()
 	}
 	s := newShim(t, settingsFor(t, upstream(t, cut), upstream(t, cut)))
-	answer := raw(t, s.addr, request("POST", "/openApi/runJob", "jobId=1"))
-	if statusOf(answer) != 502 || !strings.Contains(answer, "may have been executed") {
-		t.Errorf("the client got %q", answer)
-	}
-	if n := executed.Load(); n != 1 {
-		t.Errorf("the servers executed %d, want 1", n)
+	for i, req := range []string{request("POST", "/openApi/runJob", "jobId=1"), request("POST", "/openApi/runJob?jobId=1", "")} {
+		answer := raw(t, s.addr, req)
+		if statusOf(answer) != 502 || !strings.Contains(answer, "may have been executed") {
+			t.Errorf("the client got %q", answer)
+		}
+		if n := executed.Load(); n != int64(i+1) {
+			t.Errorf("the servers executed %d, want %d", n, i+1)
+		}
 	}
 }
 

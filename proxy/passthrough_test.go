@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -68,11 +69,14 @@ func TestAnEventStreamIsNotBuffered(t *testing.T) {
 			}
 			_ = http.NewResponseController(w).Flush()
 			for range 2 {
-				<-next
+				if _, more := <-next; !more {
+					return
+				}
 				_, _ = io.WriteString(w, "data\n\n")
 				_ = http.NewResponseController(w).Flush()
 			}
 		})))
+		t.Cleanup(func() { close(next) })
 		c := dial(t, s.addr)
 		_ = c.SetDeadline(time.Now().Add(patience))
 		_, _ = io.WriteString(c, request("GET", "/events", ""))
@@ -170,22 +174,24 @@ func TestTrailersPassBothWays(t *testing.T) {
 }
 
 func TestABodyIsNotSentBeforeTheUpstreamAsksForIt(t *testing.T) {
-	ask := make(chan struct{})
+	asking := make(chan struct{})
+	ask := sync.OnceFunc(func() { close(asking) })
 	s := newShim(t, settingsFor(t, upstream(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Expect") != "100-continue" {
 			t.Errorf("the upstream got Expect: %q", r.Header.Get("Expect"))
 		}
-		<-ask
+		<-asking
 		body, _ := io.ReadAll(r.Body) // makes net/http send 100 Continue
 		_, _ = w.Write(body)
 	})))
+	t.Cleanup(ask)
 	c := dial(t, s.addr)
 	_, _ = io.WriteString(c, "POST /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
 	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if n, err := c.Read(make([]byte, 1)); err == nil {
 		t.Fatalf("the client got %d bytes before the upstream asked", n)
 	}
-	close(ask)
+	ask()
 	_ = c.SetReadDeadline(time.Now().Add(patience))
 	r := bufio.NewReader(c)
 	if head, _ := readRaw(r); head != "HTTP/1.1 100 Continue\r\n\r\n" {

@@ -100,20 +100,23 @@ func TestUnchangedGroupsKeepTheirConnectionsAndChangedOnesCloseThem(t *testing.T
 		return states[state]
 	}
 	up.Start()
-	s := newShim(t, settingsFor(t, up.URL))
+	forever := func(timeout time.Duration) Settings {
+		settings := settingsFor(t, up.URL)
+		u := settings.Upstreams["default"]
+		u.IdleTimeout, u.Timeout = time.Hour, timeout
+		settings.Upstreams["default"] = u
+		return settings
+	}
+	s := newShim(t, forever(time.Hour))
 	raw(t, s.addr, request("GET", "/", ""))
-	if err := s.Swap(settingsFor(t, up.URL)); err != nil {
+	if err := s.Swap(forever(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	raw(t, s.addr, request("GET", "/", ""))
 	if n := count(http.StateNew); n != 1 {
 		t.Errorf("%d connections were opened, want 1", n)
 	}
-	changed := settingsFor(t, up.URL)
-	u := changed.Upstreams["default"]
-	u.Timeout = time.Minute
-	changed.Upstreams["default"] = u
-	if err := s.Swap(changed); err != nil {
+	if err := s.Swap(forever(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the old group's idle connection is closed", func() bool { return count(http.StateClosed) == 1 })

@@ -89,7 +89,7 @@ func (r *reloader) failed(why string, err error) {
 
 // problems returns each of the errors that err joins.
 func problems(err error) []string {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost join is taken apart
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []string{err.Error()}
 	}

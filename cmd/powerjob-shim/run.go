@@ -172,7 +172,10 @@ func startInProcess(upstream string) (address string, stop func(), err error) {
 		return "", nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(ctx, context.Background()) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(ctx, context.Background()) // whoever calls it sees that it is gone
+	}()
 	return server.Addrs()[0].String(), func() { cancel(); <-done }, nil
 }
