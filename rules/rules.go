@@ -37,7 +37,7 @@ func (m Match) String() string {
 type Rule struct {
 	Name    string
 	Methods []string // empty: every method
-	Hosts   []string // empty: every host; without port, case-insensitive
+	Hosts   []string // empty: every host; "*.example.com": every host under it; without port, case-insensitive
 	Paths   []string // a path that ends in * is a prefix, else exact; as RoutePath returns them
 	Header  *Header  // nil: none
 	Dedup   *Dedup   // nil: none
@@ -87,11 +87,9 @@ func Compile(list []Rule) (*Set, error) {
 	for i, r := range list {
 		if err := r.check(); err != nil {
 			errs = append(errs, fmt.Errorf("rule %d (%s): %w", i, r.Name, err))
-			continue
 		}
-		if seen[r.Name] {
+		if seen[r.Name] && r.Name != "" {
 			errs = append(errs, fmt.Errorf("rule %d: name %q is taken by an earlier rule", i, r.Name))
-			continue
 		}
 		seen[r.Name] = true
 		c := compiled{Rule: r, exact: map[string]bool{}}
@@ -99,7 +97,7 @@ func Compile(list []Rule) (*Set, error) {
 			if prefix, ok := strings.CutSuffix(p, "*"); ok {
 				c.prefixes = append(c.prefixes, prefix)
 			} else {
-				c.exact[strings.TrimSuffix(p, "/")] = true
+				c.exact["/"+strings.Trim(p, "/")] = true
 			}
 		}
 		if r.Header != nil {
@@ -116,27 +114,27 @@ func Compile(list []Rule) (*Set, error) {
 	return &set, nil
 }
 
+// check returns all that is wrong with a rule by itself.
 func (r Rule) check() error {
-	switch {
-	case r.Name == "":
-		return errors.New("a rule needs a name")
-	case len(r.Paths) == 0:
-		return errors.New("a rule needs paths")
-	case r.Header == nil && r.Dedup == nil:
-		return errors.New("a rule needs a header or a dedup block, else it does nothing")
-	case r.Header != nil && !httpguts.ValidHeaderFieldName(r.Header.Name):
-		return fmt.Errorf("%q is no header name", r.Header.Name)
-	case r.Header != nil && !httpguts.ValidHeaderFieldValue(r.Header.Value):
-		return fmt.Errorf("%q is no header value", r.Header.Value)
-	case r.Dedup != nil && r.Dedup.Window <= 0:
-		return errors.New("a dedup window must be longer than 0")
-	}
-	for _, p := range r.Paths {
-		if !strings.HasPrefix(p, "/") || strings.Contains(strings.TrimSuffix(p, "*"), "*") {
-			return fmt.Errorf("path %q must start with / and may have one * at its end", p)
+	var errs []error
+	bad := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	return nil
+	bad(r.Name == "", "a rule needs a name")
+	bad(len(r.Paths) == 0, "a rule needs paths")
+	bad(r.Header == nil && r.Dedup == nil, "a rule needs a header or a dedup block, else it does nothing")
+	if h := r.Header; h != nil {
+		bad(!httpguts.ValidHeaderFieldName(h.Name), "%q is no header name", h.Name)
+		bad(!httpguts.ValidHeaderFieldValue(h.Value), "%q is no header value", h.Value)
+	}
+	bad(r.Dedup != nil && r.Dedup.Window <= 0, "a dedup window must be longer than 0")
+	for _, p := range r.Paths {
+		bad(!strings.HasPrefix(p, "/") || strings.Contains(strings.TrimSuffix(p, "*"), "*"),
+			"path %q must start with / and may have one * at its end", p)
+	}
+	return errors.Join(errs...)
 }
 
 // Window returns the longest window of all dedup rules: how long evidence must
@@ -144,9 +142,13 @@ func (r Rule) check() error {
 func (s *Set) Window() time.Duration { return s.window }
 
 // For returns what applies to a request. host may carry a port; path is as
-// openapi.RoutePath returns it. The result's slice is shared: read it only.
+// openapi.RoutePath returns it, and "" is "/". The result's slice is shared:
+// read it only.
 func (s *Set) For(method, host, path string) Matched {
 	var m Matched
+	if path == "" {
+		path = "/"
+	}
 	for i := range s.rules {
 		r := &s.rules[i]
 		if !r.matches(method, host, path) {
@@ -179,5 +181,10 @@ func (r *compiled) matches(method, host, path string) bool {
 		host = h
 	}
 	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
-	return slices.ContainsFunc(r.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
+	return slices.ContainsFunc(r.Hosts, func(h string) bool {
+		if domain, wildcard := strings.CutPrefix(h, "*"); wildcard && len(host) > len(domain) {
+			return strings.EqualFold(domain, host[len(host)-len(domain):])
+		}
+		return strings.EqualFold(h, host)
+	})
 }
