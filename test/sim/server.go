@@ -72,7 +72,7 @@ func (s *server) execute(call *logical, reply func(answer)) {
 		work = []time.Duration{1900 * time.Millisecond, 2100 * time.Millisecond, 4 * time.Second, 10 * time.Second}[w.rng.IntN(4)]
 	}
 	// It executes at some moment of its work and answers at the end.
-	executes := time.Duration(w.rng.Int64N(int64(work) + 1))
+	executes := w.between(0, work)
 	if w.ExecuteFirst {
 		executes = 0
 	}

@@ -13,9 +13,8 @@ import (
 )
 
 const (
-	window       = 5 * time.Second
-	shimTimeout  = 30 * time.Second
-	entriesLimit = 100_000
+	window      = 5 * time.Second
+	shimTimeout = 30 * time.Second
 )
 
 // shim is proxy/dedup.go in virtual time, around the real Machine.
@@ -215,7 +214,7 @@ func (s *shim) restart(down time.Duration) {
 	s.w.result.Faults["restart"]++
 	s.w.note("%s restarts", s.name)
 	if !s.w.Shared {
-		*s.machine = dedup.New(dedup.Limits{Entries: entriesLimit})
+		*s.machine = s.w.newMachine()
 	}
 	for _, x := range slices.Clone(s.w.open) {
 		if x.shim == s && !x.done {

@@ -16,7 +16,6 @@ import (
 	"container/heap"
 	"fmt"
 	"iter"
-	"math/rand/v2"
 	"time"
 
 	"powerjob-shim/internal/client"
@@ -25,14 +24,22 @@ import (
 // epoch is when every history begins.
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// Chooser makes all choices of a history. *rand.Rand is one; another draws them
+// from pgregory.net/rapid, which can shrink them.
+type Chooser interface {
+	// IntN returns a number from 0 to n-1. 0 must be the tamest choice.
+	IntN(n int) int
+}
+
 // world is one history in progress.
 type world struct {
 	Family
-	rng    *rand.Rand
+	rng    Chooser
 	now    time.Time
 	events events
 	seq    int
 
+	ops     []*operation // what the threads choose from
 	server  *server
 	shims   []*shim
 	procs   []*process
@@ -87,10 +94,14 @@ func (w *world) note(format string, args ...any) {
 
 // between draws a duration.
 func (w *world) between(low, high time.Duration) time.Duration {
-	return low + time.Duration(w.rng.Int64N(int64(high-low)+1))
+	return low + time.Duration(w.rng.IntN(int((high-low)/step)+1))*step
 }
 
-func (w *world) chance(p float64) bool { return w.rng.Float64() < p }
+// step is the grain of durations that are drawn.
+const step = 10 * time.Microsecond
+
+// chance is true with probability p; 0 is drawn for false.
+func (w *world) chance(p float64) bool { return w.rng.IntN(1000) >= 1000-int(p*1000) }
 
 // thread is one thread of a client process: a coroutine that gives up control
 // where the real one would block.
