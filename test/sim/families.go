@@ -61,9 +61,6 @@ func Families() []Family {
 		dense("slow upstream, header always lost, single-threaded", Always, single, slow),
 		dense("slow upstream, two addresses", Never, slow, twoShims),
 		dense("4.x clients with addresses, cut before the status line", Never, cuts, func(f *Family) { f.Old, f.Addresses = true, true }),
-		// What the restarted shim had in flight was sent, and its caller sends again:
-		// the leader's lease (the upstream's timeout) has not ended yet.
-		dense("restarts of two shims that share a store, header never lost, single-threaded", Never, single, twoShims, func(f *Family) { f.RestartRate = 0.8 }, allow(200, 0, 0)),
 	)
 }
 
@@ -79,6 +76,7 @@ func both(name string, loss Loss, plain, addressed Rates, changes ...func(*Famil
 func Limits() []Family {
 	return []Family{
 		dense("a shim restarts between an answer and its re-send", Always, single, func(f *Family) { f.RestartRate = 1 }),
+		dense("a shim dies with a call in flight", Never, single, twoShims, func(f *Family) { f.RestartRate = 0.8 }),
 		dense("shims that share nothing", Always, single, slow, func(f *Family) { f.Shims = 2 }),
 		dense("a hop hides the client's hang-up", Never, slow, twoShims, func(f *Family) { f.HideHangUps = true }),
 		dense("an answer is lost after it was written", Never, twoShims, func(f *Family) { f.LostWrites = 0.05 }),
