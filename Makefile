@@ -4,6 +4,7 @@
 
 GO       ?= go
 UPSTREAM ?=
+SEEDS    ?= 2000
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 IMAGE    ?= powerjob-shim:$(VERSION)
@@ -31,6 +32,11 @@ run: ## run in front of your server: make run UPSTREAM=http://127.0.0.1:7701
 test: ## all tests, with the race detector
 	@test -n "$(RACE)" || echo "no C compiler here: testing without the race detector"
 	$(GO) test $(RACE) -timeout 25m ./...
+	$(GO) test -timeout 25m ./test/sim
+
+.PHONY: sim
+sim: ## the simulation's table: make sim SEEDS=20000
+	$(GO) test -count=1 -timeout 0 -v -run 'GoesWrongMoreOften|EachLimit' ./test/sim -args -seeds $(SEEDS)
 
 .PHONY: e2e
 e2e: ## only the tests with the real client and server; all their parts must be there
