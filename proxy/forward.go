@@ -72,6 +72,10 @@ func rewrite(pr *httputil.ProxyRequest) {
 	h := out.Header
 	h[requestIDHeader] = []string{ex.id}
 	delete(h, authHeaderKey) // it is an answer's
+	if ex.group.issuer != nil { // the token is the shim's own, and the server knows neither
+		delete(h, tokenKey)
+		delete(h, appIDKey)
+	}
 	if ex.call != nil && ex.call.Kind == openapi.Change {
 		// With either, net/http's Transport takes a request without a body for
 		// repeatable, and sends it again by itself on a stale connection.
@@ -115,12 +119,8 @@ type sender struct{ metrics *metrics.Metrics }
 // RoundTrip implements http.RoundTripper. It keeps the exchange's outcome.
 func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 	ex := exchangeOf(out)
-	// The Transport asks for a second connection by itself only after one on
-	// which it wrote nothing, or for a request that may be repeated.
-	trace := &httptrace.ClientTrace{
-		GetConn: func(string) { ex.outcome = outcomeNotSent },
-		GotConn: func(httptrace.GotConnInfo) { ex.outcome = outcomeUnknown },
-	}
+	// Without a connection nothing can have been sent; with one, who knows.
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { ex.outcome = outcomeUnknown }}
 	out = out.WithContext(httptrace.WithClientTrace(out.Context(), trace))
 	if out.Body != nil {
 		body := io.Reader(out.Body)

@@ -58,6 +58,26 @@ func TestAWebSocketPasses(t *testing.T) {
 	}
 }
 
+// A tunnel has no end that the shim could close the connection at.
+func TestAnUpgradeIsIgnoredWhereTheConnectionMustEnd(t *testing.T) {
+	for _, start := range []string{
+		"GET /ws HTTP/1.0\r\nConnection: keep-alive, Upgrade\r\n",
+		"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nTransfer-Encoding: chunked\r\n",
+	} {
+		up := newRawServer(t, answerWith())
+		s := newShim(t, settingsFor(t, up.url))
+		got := raw(t, s.addr, start+"Upgrade: websocket\r\n\r\n0\r\n\r\n")
+		if statusOf(got) != 200 {
+			t.Errorf("the client got %q", got)
+		}
+		for _, req := range up.requests() {
+			if found := append(lines(req, "upgrade"), lines(req, "connection")...); found != nil {
+				t.Errorf("the upstream got %q", found)
+			}
+		}
+	}
+}
+
 func TestAnEventStreamIsNotBuffered(t *testing.T) {
 	for _, length := range []string{"", "12"} {
 		next := make(chan struct{})
@@ -187,8 +207,9 @@ func TestABodyIsNotSentBeforeTheUpstreamAsksForIt(t *testing.T) {
 	t.Cleanup(ask)
 	c := dial(t, s.addr)
 	_, _ = io.WriteString(c, "POST /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
-	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-	if n, err := c.Read(make([]byte, 1)); err == nil {
+	sent := time.Now()
+	_ = c.SetReadDeadline(sent.Add(continueTimeout / 10))
+	if n, err := c.Read(make([]byte, 1)); err == nil && time.Since(sent) < continueTimeout {
 		t.Fatalf("the client got %d bytes before the upstream asked", n)
 	}
 	ask()
