@@ -2,6 +2,7 @@ package dedup
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 )
 
@@ -40,6 +41,15 @@ func (m *Machine) sweep(now time.Time) {
 	}
 	for len(m.expiries) > 0 && !m.expiries[0].at.After(now) {
 		m.expire(heap.Pop(&m.expiries).(item))
+	}
+}
+
+// trimLeases drops the leases of calls that have ended once they are in the
+// majority: else a call, with its answer, would be held until its lease ends.
+func (m *Machine) trimLeases() {
+	if len(m.leases) > 2*len(m.calls)+64 {
+		m.leases = slices.DeleteFunc(m.leases, func(it item) bool { return m.calls[it.call.id] != it.call })
+		heap.Init(&m.leases)
 	}
 }
 

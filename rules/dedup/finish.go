@@ -73,7 +73,9 @@ func (m *Machine) Delivered(now time.Time, id ID) {
 // its mark, stays until its window ends.
 func (m *Machine) forget(c *call) {
 	delete(m.calls, c.id)
+	c.history.open--
 	m.stats.InFlight = len(m.calls)
+	m.trimLeases()
 	if c.phase == waiting {
 		c.phase = dropped
 	}
@@ -94,7 +96,7 @@ func (m *Machine) clear(c *call) {
 	c.unmark()
 	h := c.history
 	h.drop(c)
-	if len(h.leaders)+len(h.unspent)+len(h.spent) == 0 && m.histories[h.key] == h {
+	if h.open+len(h.leaders)+len(h.unspent)+len(h.spent) == 0 && m.histories[h.key] == h {
 		delete(m.histories, h.key)
 	}
 }

@@ -121,6 +121,7 @@ func (m *Machine) admit(now time.Time, in Call) *call {
 		lease = time.Hour
 	}
 	c.expires = now.Add(lease)
+	h.open++
 	m.calls[c.id] = c
 	m.stats.InFlight = len(m.calls)
 	m.leases.push(c.expires, c, nil)

@@ -116,6 +116,7 @@ type lost struct {
 // history is what is remembered of one key, oldest first.
 type history struct {
 	key     Key
+	open    int     // of the arrivals in Machine.calls, how many are its own
 	leaders []*call // in flight, or with a kept answer
 	unspent []*mark
 	spent   []*mark
