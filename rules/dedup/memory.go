@@ -2,15 +2,13 @@ package dedup
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Memory is a store within one process: a Machine behind a lock, which also
-// wakes those who wait. Its methods are safe for concurrent use and never
-// block but Await.
+// Memory is the Store within one process: a Machine behind a lock, which also
+// wakes those who wait. No method blocks but Await.
 type Memory struct {
 	lastID atomic.Uint64
 
@@ -19,26 +17,24 @@ type Memory struct {
 	ended map[ID]chan struct{} // guarded by mu; of leaders that somebody waits for
 }
 
+var _ Store = (*Memory)(nil)
+
 // NewMemory returns an empty store.
 func NewMemory(limits Limits) *Memory {
-	s := &Memory{m: New(limits), ended: map[ID]chan struct{}{}}
-	// IDs of different shims must differ where they share a store.
-	s.lastID.Store(rand.Uint64() << 24) //nolint:gosec // no secret, only apart from others
-	return s
+	return &Memory{m: New(limits), ended: map[ID]chan struct{}{}}
 }
 
-// NextID returns an ID for a call that arrives.
+// NextID implements Store.
 func (s *Memory) NextID() ID { return ID(s.lastID.Add(1)) }
 
-// Arrive is Machine.Arrive.
+// Arrive implements Store.
 func (s *Memory) Arrive(c Call) Decision {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.m.Arrive(time.Now(), c)
 }
 
-// Await blocks until a call that was told to Wait has its decision, or until
-// ctx ends; then its error is returned, and the call must Leave.
+// Await implements Store.
 func (s *Memory) Await(ctx context.Context, id ID) (Decision, error) {
 	for {
 		d, ended := s.resume(id)
@@ -68,7 +64,7 @@ func (s *Memory) resume(id ID) (Decision, <-chan struct{}) {
 	return d, ch
 }
 
-// Finish is Machine.Finish; it wakes all who wait for this call.
+// Finish implements Store.
 func (s *Memory) Finish(id ID, out Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,35 +75,41 @@ func (s *Memory) Finish(id ID, out Outcome) {
 	}
 }
 
-// Leave is Machine.Leave.
+// Leave implements Store.
 func (s *Memory) Leave(id ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.m.Leave(time.Now(), id)
 }
 
-// Delivered is Machine.Delivered.
+// Delivered implements Store.
 func (s *Memory) Delivered(id ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.m.Delivered(time.Now(), id)
 }
 
-// Issued is Machine.Issued.
+// Issued implements Store.
 func (s *Memory) Issued(in Issue) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.m.Issued(time.Now(), in)
 }
 
-// Presented is Machine.Presented.
-func (s *Memory) Presented(token Token) {
+// Presented implements Store. Tokens are told apart in all groups.
+func (s *Memory) Presented(_ string, token Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.m.Presented(time.Now(), token)
 }
 
-// Stats returns what the store holds.
+// Now implements Store.
+func (s *Memory) Now(string) time.Time { return time.Now() }
+
+// Status implements Store.
+func (s *Memory) Status() Status { return Status{Kind: "memory"} }
+
+// Stats implements Store.
 func (s *Memory) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,0 +1,52 @@
+package dedup
+
+import (
+	"context"
+	"time"
+)
+
+// Store is a Machine that many requests may use at once. There are two makes:
+// Memory, within one process, and shared.Store, which several replicas of the
+// shim have in common. No method fails, since a store never fails a call, and
+// but for Await none blocks for longer than a fraction of a second.
+//
+// The methods are Machine's, each made one atomic step. All are safe for
+// concurrent use.
+type Store interface {
+	// NextID returns an ID for a call that arrives.
+	NextID() ID
+	// Arrive takes in a call and decides what becomes of it. Unless the verdict
+	// is Refuse, Delivered must follow, at last.
+	Arrive(Call) Decision
+	// Await blocks until a call that was told to Wait has its decision, or until
+	// ctx ends; then its error is returned, and the call must Leave.
+	Await(ctx context.Context, id ID) (Decision, error)
+	// Finish takes in how a leader's forwarding ended, and wakes those who wait
+	// for it. It returns when the store has the answer.
+	Finish(id ID, out Outcome)
+	// Leave takes in that a caller hung up before its answer was written in full.
+	Leave(id ID)
+	// Delivered takes in that a call is over.
+	Delivered(id ID)
+
+	// Now is the store's time: later than everything that the store knew when
+	// whoever asks began to ask. It is what Issue.Requested is in.
+	Now(group string) time.Time
+	// Issued takes in that a token was given out. It must come before the client
+	// gets it.
+	Issued(Issue)
+	// Presented takes in that an authApp carried a token.
+	Presented(group string, token Token)
+
+	// Stats returns what the store holds.
+	Stats() Stats
+	// Status tells people what the store is and how it fares.
+	Status() Status
+}
+
+// Status is a store's state for people.
+type Status struct {
+	Kind string // "memory", "redis"
+	// Problems are lines that say what does not work; none while all is well.
+	Problems []string
+}
