@@ -2,11 +2,9 @@ package proxy
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -103,112 +101,6 @@ func TestNothingIsAddedToAnAnswerButTheRequestID(t *testing.T) {
 		slices.Sort(found)
 		if !slices.Equal(found, want) || body != "<html>" {
 			t.Fatalf("the client got\n%q\nand %q, want\n%q", found, body, want)
-		}
-	}
-}
-
-func TestForwardingHeadersAreBelievedFromTrustedProxiesOnly(t *testing.T) {
-	came := []string{"X-Forwarded-For: 192.0.2.7, 10.0.0.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: outside.test", "Forwarded: for=192.0.2.7"}
-	for _, c := range []struct {
-		name    string
-		trusted []netip.Prefix
-		want    []string
-		client  string
-	}{
-		{"nobody is trusted", nil,
-			[]string{"X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: shim.test", "X-Forwarded-Proto: http"}, "127.0.0.1"},
-		{"the peer is trusted", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-			[]string{"Forwarded: for=192.0.2.7", "X-Forwarded-For: 192.0.2.7, 10.0.0.1, 127.0.0.1", "X-Forwarded-Host: outside.test", "X-Forwarded-Proto: https"}, "10.0.0.1"},
-		{"the whole chain is trusted", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")},
-			[]string{"Forwarded: for=192.0.2.7", "X-Forwarded-For: 192.0.2.7, 10.0.0.1, 127.0.0.1", "X-Forwarded-Host: outside.test", "X-Forwarded-Proto: https"}, "192.0.2.7"},
-	} {
-		up := newRawServer(t, answerWith())
-		settings := settingsFor(t, up.url)
-		settings.TrustedProxies = c.trusted
-		s := newShim(t, settings)
-		raw(t, s.addr, request("GET", "/", "", came...))
-		req := up.requests()[0]
-		var got []string
-		for _, name := range []string{forwarded, forwardedFor, forwardedHost, forwardedProto} {
-			got = append(got, lines(req, name)...)
-		}
-		if !slices.Equal(got, c.want) {
-			t.Errorf("%s: the upstream got %q, want %q", c.name, got, c.want)
-		}
-		if client := s.logLine(t, 0)[fieldClient]; client != c.client {
-			t.Errorf("%s: the client is %v, want %s", c.name, client, c.client)
-		}
-	}
-}
-
-func TestTheClientIsFoundBehindTrustedProxies(t *testing.T) {
-	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
-	for _, c := range []struct {
-		peer    string
-		chain   []string
-		want    string
-		certain bool
-	}{
-		{"192.0.2.1:5", nil, "192.0.2.1", true},
-		{"192.0.2.1:5", []string{"192.0.2.9"}, "192.0.2.1", true},
-		{"10.0.0.1:5", []string{"192.0.2.9"}, "192.0.2.9", true},
-		{"10.0.0.1:5", []string{"6.6.6.6, 192.0.2.9, 10.0.0.2"}, "192.0.2.9", true},
-		{"10.0.0.1:5", []string{"192.0.2.9", "10.0.0.2"}, "192.0.2.9", true},
-		{"10.0.0.1:5", []string{"192.0.2.9:1234"}, "192.0.2.9", true},
-		{"10.0.0.1:5", []string{"[2001:db8::1]:1234"}, "2001:db8::1", true},
-		{"[fd00::1]:5", []string{"2001:db8::1"}, "2001:db8::1", true},
-		{"[::ffff:10.0.0.1]:5", []string{"192.0.2.9"}, "192.0.2.9", true},
-		{"10.0.0.1:5", nil, "10.0.0.1", false},
-		{"10.0.0.1:5", []string{"unknown"}, "10.0.0.1", false},
-		{"10.0.0.1:5", []string{"10.0.0.3"}, "10.0.0.3", false},
-		{"@", nil, "invalid IP", false},
-	} {
-		ex := &exchange{snap: &snapshot{Settings: Settings{TrustedProxies: trusted}}}
-		ex.findClient(&http.Request{RemoteAddr: c.peer, Header: http.Header{forwardedFor: c.chain}})
-		if ex.client.String() != c.want || ex.clientTrusted != c.certain {
-			t.Errorf("from %s by %q: %v, certain %v; want %s, %v", c.peer, c.chain, ex.client, ex.clientTrusted, c.want, c.certain)
-		}
-	}
-}
-
-func TestAServerThatRefusesTheConnectionIsPassedOver(t *testing.T) {
-	var got atomic.Int64
-	live := upstream(t, func(w http.ResponseWriter, r *http.Request) {
-		if b, _ := io.ReadAll(r.Body); string(b) == "{}" {
-			got.Add(1)
-		}
-		_, _ = io.WriteString(w, okBody)
-	})
-	s := newShim(t, settingsFor(t, deadServer(t), live, deadServer(t)))
-	for range 50 {
-		if answer := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}")); statusOf(answer) != 200 {
-			t.Fatalf("the client got %q", answer)
-		}
-	}
-	if n := got.Load(); n != 50 {
-		t.Errorf("the server executed %d, want 50", n)
-	}
-	// A server that refused is tried last for a while, so that it costs nothing.
-	if n := s.sum(t, "powerjob_shim_upstream_requests_total", "code", "error"); n > 4 {
-		t.Errorf("dead servers were tried %v times", n)
-	}
-}
-
-func TestNothingIsSentTwiceOnceAServerHasIt(t *testing.T) {
-	var executed atomic.Int64
-	cut := func(w http.ResponseWriter, r *http.Request) {
-		executed.Add(1)
-		c, _, _ := http.NewResponseController(w).Hijack()
-		_ = c.Close()
-	}
-	s := newShim(t, settingsFor(t, upstream(t, cut), upstream(t, cut)))
-	for i, req := range []string{request("POST", "/openApi/runJob", "jobId=1"), request("POST", "/openApi/runJob?jobId=1", "")} {
-		answer := raw(t, s.addr, req)
-		if statusOf(answer) != 502 || !strings.Contains(answer, "may have been executed") {
-			t.Errorf("the client got %q", answer)
-		}
-		if n := executed.Load(); n != int64(i+1) {
-			t.Errorf("the servers executed %d, want %d", n, i+1)
 		}
 	}
 }
@@ -342,63 +234,5 @@ func TestAnAnswerThatBreaksOffStillHasItsStatusLine(t *testing.T) {
 		if statusOf(answer) != 200 || len(lines(answer, "content-length")) != 1 {
 			t.Fatalf("the client got %q", answer)
 		}
-	}
-}
-
-func TestManyConcurrentRequestsReuseTheirConnections(t *testing.T) {
-	var opened atomic.Int64
-	release := make(chan struct{})
-	up := newUnstartedUpstream(t, func(w http.ResponseWriter, _ *http.Request) { <-release; _, _ = io.WriteString(w, "ok") })
-	up.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			opened.Add(1)
-		}
-	}
-	up.Start()
-	s := newShim(t, settingsFor(t, up.URL))
-	const n = 100
-	round := func() {
-		done := make(chan string, n)
-		for range n {
-			go func() { done <- raw(t, s.addr, request("GET", "/", "")) }()
-		}
-		for range n {
-			if answer := <-done; statusOf(answer) != 200 {
-				t.Errorf("the client got %q", answer)
-			}
-		}
-	}
-	go func() {
-		for s.active.Load() < n {
-			time.Sleep(time.Millisecond)
-		}
-		close(release)
-	}()
-	round()
-	before := opened.Load()
-	round()
-	if after := opened.Load(); after != before {
-		t.Errorf("the second round opened %d connections", after-before)
-	}
-}
-
-func TestServersAreChosenByLoad(t *testing.T) {
-	settings := settingsFor(t, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
-	g, err := newUpstreamGroup("g", settings.Upstreams["default"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.servers[0].inFlight.Store(10)
-	g.servers[1].failed(time.Now())
-	first := map[string]int{}
-	for range 100 {
-		c := g.candidates()
-		if len(c) != 3 || c[2] != g.servers[1] {
-			t.Fatalf("the candidates are %v", c)
-		}
-		first[c[0].name]++
-	}
-	if fmt.Sprint(first) != "map[127.0.0.1:3:100]" {
-		t.Errorf("first tried: %v, want always the idle one", first)
 	}
 }

@@ -1,0 +1,72 @@
+package proxy
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"testing"
+)
+
+func TestForwardingHeadersAreBelievedFromTrustedProxiesOnly(t *testing.T) {
+	came := []string{"X-Forwarded-For: 192.0.2.7, 10.0.0.1", "X-Forwarded-Proto: https", "X-Forwarded-Host: outside.test", "Forwarded: for=192.0.2.7"}
+	for _, c := range []struct {
+		name    string
+		trusted []netip.Prefix
+		want    []string
+		client  string
+	}{
+		{"nobody is trusted", nil,
+			[]string{"X-Forwarded-For: 127.0.0.1", "X-Forwarded-Host: shim.test", "X-Forwarded-Proto: http"}, "127.0.0.1"},
+		{"the peer is trusted", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			[]string{"Forwarded: for=192.0.2.7", "X-Forwarded-For: 192.0.2.7, 10.0.0.1, 127.0.0.1", "X-Forwarded-Host: outside.test", "X-Forwarded-Proto: https"}, "10.0.0.1"},
+		{"the whole chain is trusted", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")},
+			[]string{"Forwarded: for=192.0.2.7", "X-Forwarded-For: 192.0.2.7, 10.0.0.1, 127.0.0.1", "X-Forwarded-Host: outside.test", "X-Forwarded-Proto: https"}, "192.0.2.7"},
+	} {
+		up := newRawServer(t, answerWith())
+		settings := settingsFor(t, up.url)
+		settings.TrustedProxies = c.trusted
+		s := newShim(t, settings)
+		raw(t, s.addr, request("GET", "/", "", came...))
+		req := up.requests()[0]
+		var got []string
+		for _, name := range []string{forwarded, forwardedFor, forwardedHost, forwardedProto} {
+			got = append(got, lines(req, name)...)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: the upstream got %q, want %q", c.name, got, c.want)
+		}
+		if client := s.logLine(t, 0)[fieldClient]; client != c.client {
+			t.Errorf("%s: the client is %v, want %s", c.name, client, c.client)
+		}
+	}
+}
+
+func TestTheClientIsFoundBehindTrustedProxies(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	for _, c := range []struct {
+		peer    string
+		chain   []string
+		want    string
+		certain bool
+	}{
+		{"192.0.2.1:5", nil, "192.0.2.1", true},
+		{"192.0.2.1:5", []string{"192.0.2.9"}, "192.0.2.1", true},
+		{"10.0.0.1:5", []string{"192.0.2.9"}, "192.0.2.9", true},
+		{"10.0.0.1:5", []string{"6.6.6.6, 192.0.2.9, 10.0.0.2"}, "192.0.2.9", true},
+		{"10.0.0.1:5", []string{"192.0.2.9", "10.0.0.2"}, "192.0.2.9", true},
+		{"10.0.0.1:5", []string{"192.0.2.9:1234"}, "192.0.2.9", true},
+		{"10.0.0.1:5", []string{"[2001:db8::1]:1234"}, "2001:db8::1", true},
+		{"[fd00::1]:5", []string{"2001:db8::1"}, "2001:db8::1", true},
+		{"[::ffff:10.0.0.1]:5", []string{"192.0.2.9"}, "192.0.2.9", true},
+		{"10.0.0.1:5", nil, "10.0.0.1", false},
+		{"10.0.0.1:5", []string{"unknown"}, "10.0.0.1", false},
+		{"10.0.0.1:5", []string{"10.0.0.3"}, "10.0.0.3", false},
+		{"@", nil, "invalid IP", false},
+	} {
+		ex := &exchange{snap: &snapshot{Settings: Settings{TrustedProxies: trusted}}}
+		ex.findClient(&http.Request{RemoteAddr: c.peer, Header: http.Header{forwardedFor: c.chain}})
+		if ex.client.String() != c.want || ex.clientTrusted != c.certain {
+			t.Errorf("from %s by %q: %v, certain %v; want %s, %v", c.peer, c.chain, ex.client, ex.clientTrusted, c.want, c.certain)
+		}
+	}
+}
