@@ -1,0 +1,128 @@
+package dedup
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+func (s *scene) holds(want Stats) {
+	s.t.Helper()
+	if got := s.m.Stats(); got != want {
+		s.t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestTheEntryThatWouldExpireFirstGoesFirst(t *testing.T) {
+	s := newScene(t, Limits{Entries: 3 + 2}) // two for the tokens
+	s.call("saveJob 1 A", "T", func(c *Call) { c.Window = 10 * window }).leads().done("1")
+	s.call("saveJob 2 A", "T").leads().done("2")
+	s.call("saveJob 3 A", "U", func(c *Call) { c.Window = 10 * window }).leads().done("3")
+	s.holds(Stats{Entries: 5, Bytes: 5*entryBytes + 3})
+	s.call("saveJob 4 A", "U", func(c *Call) { c.Window = 10 * window }).leads().done("4")
+	s.holds(Stats{Entries: 5, Bytes: 5*entryBytes + 3, Evicted: 1})
+	s.call("saveJob 1 A", "T").replays("1", EqualBody)
+	s.call("saveJob 2 A", "T").leads()
+}
+
+func TestBytesAreBounded(t *testing.T) {
+	s := newScene(t, Limits{Bytes: 2*entryBytes + 100})
+	big := fmt.Sprintf("%060d", 0)
+	s.call("saveJob 1 A", "").leads().done(big)
+	s.call("saveJob 2 A", "").leads().done(big)
+	s.holds(Stats{Entries: 1, Bytes: entryBytes + 60, Evicted: 1})
+	s.call("saveJob 1 A", "").leads()
+	s.call("saveJob 2 A", "").replays(big, EqualBody)
+}
+
+func TestTheLastAnswerStaysHoweverLargeItIs(t *testing.T) {
+	s := newScene(t, Limits{Entries: 1, Bytes: 1})
+	s.call("saveJob 1 A", "").leads().done("1")
+	s.call("saveJob 1 A", "").is(Replay, EqualBody).delivered()
+}
+
+func TestCallsInFlightAreNeverEvicted(t *testing.T) {
+	s := newScene(t, Limits{Entries: 1})
+	var leaders, waiters []*turn
+	for i := range 10 {
+		leaders = append(leaders, s.call(fmt.Sprintf("saveJob %d A", i+1), "").leads())
+	}
+	for i := range 10 {
+		waiters = append(waiters, s.call(fmt.Sprintf("saveJob %d A", i+1), "").waits(EqualBody))
+	}
+	for i, c := range leaders {
+		c.answered(fmt.Sprint(i))
+	}
+	for i, c := range waiters { // nine of the answers have been evicted, and are still there for these
+		c.resumed().replays(fmt.Sprint(i), EqualBody)
+	}
+	s.call("saveJob 1 A", "").leads()
+}
+
+func TestMoreCallsInFlightThanTheBoundAreRefused(t *testing.T) {
+	s := newScene(t, Limits{InFlight: 2})
+	first := s.call("saveJob 1 A", "").leads()
+	s.call("saveJob 1 A", "").waits(EqualBody)
+	refused := s.call("saveJob 1 A", "").refused()
+	s.holds(Stats{InFlight: 2})
+	refused.done("x") // it may report what it likes
+	s.holds(Stats{InFlight: 2})
+	first.done("a")
+	s.call("saveJob 1 A", "").replays("a", EqualBody)
+}
+
+func TestATokenThatIsUsedIsNotEvictedForItsFirstWindow(t *testing.T) {
+	s := newScene(t, Limits{Entries: 4})
+	s.constructor("T") // with its other token: two entries
+	s.pass(window / 2)
+	s.call("saveJob 1 A", "T").leads().done("1")
+	s.call("saveJob 2 A", "T").leads().done("2")
+	s.call("saveJob 3 A", "T").leads().done("3") // the token that nobody uses goes
+	if s.m.logins[Fingerprint("T")] == nil {
+		t.Error("T is not known any more")
+	}
+	s.holds(Stats{Entries: 4, Bytes: 4*entryBytes + 3, Evicted: 1})
+}
+
+func TestEvidenceThatWasEvictedIsNoEvidence(t *testing.T) {
+	s := newScene(t, Limits{Entries: 2})
+	s.constructor("T")
+	s.call("runJob 1", "T").leads().done("a")
+	s.refresh("R")
+	s.call("runJob 2", "R").leads().done("b")
+	s.call("runJob 3", "R").leads().done("c")
+	s.call("runJob 1", "R").leads()
+}
+
+// A lease runs for minutes, an answer is kept for seconds: ended calls must not
+// be held by their leases.
+func TestEndedCallsAreNotHeldUntilTheirLeaseEnds(t *testing.T) {
+	s := newScene(t, Limits{Entries: 10})
+	for i := range 1000 {
+		s.call(fmt.Sprintf("saveJob %d A", i+1), "").leads().done("x")
+	}
+	if n := len(s.m.leases); n > 64 {
+		t.Errorf("%d leases for no call in flight", n)
+	}
+	s.call("saveJob 1 A", "").leads() // and the one that is in flight still has its own
+	s.pass(lease)
+	s.call("saveJob 1 A", "").leads()
+}
+
+func TestDefaultLimits(t *testing.T) {
+	if got, want := (Limits{}).withDefaults(), (Limits{Entries: 100_000, Bytes: 64 << 20, InFlight: 10_000}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	given := Limits{Entries: 1, Bytes: 2, InFlight: 3}
+	if got := given.withDefaults(); got != given {
+		t.Errorf("got %+v, want what was given", got)
+	}
+}
+
+func TestALateEventIsNoHarm(t *testing.T) {
+	s := newScene(t)
+	c := s.call("saveJob 1 A", "T").leads()
+	s.pass(-time.Second) // another process's clock
+	c.done("a")
+	s.call("saveJob 1 A", "T").replays("a", EqualBody)
+}

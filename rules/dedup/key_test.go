@@ -1,0 +1,71 @@
+package dedup
+
+import (
+	"encoding/hex"
+	"testing"
+)
+
+func TestTheKeyStaysWhatItIs(t *testing.T) {
+	parts := KeyParts{
+		Group: "default", Method: "POST", Path: "/openApi/saveJob", RawQuery: "a=b",
+		ContentType: "application/json", App: "1", Body: []byte(`{"id":1}`),
+	}
+	key := parts.Key()
+	// Replicas of two releases share a store: a key changes together with keyVersion only.
+	const want = "e84c9e9d12cc5ea2fd521f4cccad1b3bc56179ccfbbe7575153a0cdc704f8b53"
+	if got := hex.EncodeToString(key[:]); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestEveryPartIsInTheKey(t *testing.T) {
+	seen := map[Key]string{}
+	for name, parts := range map[string]KeyParts{
+		"nothing": {}, "group": {Group: "x"}, "method": {Method: "x"}, "path": {Path: "x"}, "query": {RawQuery: "x"},
+		"content type": {ContentType: "x"}, "app": {App: "x"}, "body": {Body: []byte("x")},
+	} {
+		key := parts.Key()
+		if other, ok := seen[key]; ok {
+			t.Errorf("%s and %s have the same key", name, other)
+		}
+		seen[key] = name
+	}
+}
+
+func FuzzKey(f *testing.F) {
+	f.Add("g", "POST", "/openApi/saveJob", "a=b", "application/json", "1", []byte("{}"), "g", "POST", "/openApi/saveJob", "a=b", "application/json", "1", []byte("{} "))
+	f.Add("", "", "", "", "", "", []byte(nil), "", "", "", "", "", "", []byte{})
+	f.Fuzz(func(t *testing.T, g1, m1, p1, q1, c1, a1 string, b1 []byte, g2, m2, p2, q2, c2, a2 string, b2 []byte) {
+		one := [...]string{g1, m1, p1, q1, c1, a1, string(b1)}
+		two := [...]string{g2, m2, p2, q2, c2, a2, string(b2)}
+		if (keyOf(one) == keyOf(two)) != (one == two) {
+			t.Fatalf("%q and %q", one, two)
+		}
+		// Nor does it matter only what the parts are when put together.
+		for i := range len(one) - 1 {
+			moved := one
+			if n := len(moved[i]); n > 0 {
+				moved[i], moved[i+1] = moved[i][:n-1], moved[i][n-1:]+moved[i+1]
+				if keyOf(moved) == keyOf(one) {
+					t.Fatalf("%q and %q", one, moved)
+				}
+			}
+		}
+	})
+}
+
+func keyOf(p [7]string) Key {
+	return KeyParts{Group: p[0], Method: p[1], Path: p[2], RawQuery: p[3], ContentType: p[4], App: p[5], Body: []byte(p[6])}.Key()
+}
+
+func TestAFingerprintTellsTokensApartAndHidesThem(t *testing.T) {
+	if Fingerprint("") != (Token{}) {
+		t.Error("no token has a fingerprint")
+	}
+	if Fingerprint("a") == Fingerprint("b") || Fingerprint("a") == (Token{}) {
+		t.Error("two tokens have one fingerprint")
+	}
+	if Fingerprint("a") != Fingerprint("a") {
+		t.Error("one token has two fingerprints")
+	}
+}
