@@ -5,6 +5,7 @@
 GO       ?= go
 UPSTREAM ?=
 SEEDS    ?= 2000
+ROUNDS   ?= 5
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 IMAGE    ?= powerjob-shim:$(VERSION)
@@ -45,6 +46,13 @@ e2e: ## only the tests with the real client and server; all their parts must be 
 .PHONY: bench
 bench: ## what a request costs: time, bytes and allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./proxy/ ./rules/...
+
+bin/caddy: test/tools/go.mod
+	cd test/tools && GOBIN=$(CURDIR)/bin nice -n 10 $(GO) install github.com/caddyserver/caddy/v2/cmd/caddy
+
+.PHONY: compare
+compare: build ## the shim side by side with what you would pick instead; make bin/caddy first to have Caddy in it
+	$(GO) run ./test/bench -rounds $(ROUNDS) -svg docs/performance.svg
 
 .PHONY: build
 build: ## bin/powerjob-shim, static
