@@ -43,15 +43,15 @@ sim: ## the simulation's table: make sim SEEDS=20000
 e2e: ## only the tests with the real client and server; all their parts must be there
 	CI=true $(GO) test $(RACE) -count=1 -timeout 25m -v ./test/e2e/...
 
-.PHONY: bench
-bench: ## what a request costs: time, bytes and allocations
+.PHONY: cost
+cost: ## what a request costs: time, bytes and allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./proxy/ ./rules/...
 
 bin/caddy: test/tools/go.mod
 	cd test/tools && GOBIN=$(CURDIR)/bin nice -n 10 $(GO) install github.com/caddyserver/caddy/v2/cmd/caddy
 
-.PHONY: compare
-compare: build ## the shim side by side with what you would pick instead; make bin/caddy first to have Caddy in it
+.PHONY: bench
+bench: build ## the shim side by side with what you would pick instead; make bin/caddy first to have Caddy in it
 	$(GO) run ./test/bench -rounds $(ROUNDS) -svg docs/performance.svg
 
 .PHONY: build

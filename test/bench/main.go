@@ -1,7 +1,7 @@
 // Command bench measures the shim side by side with what a user would pick
 // instead: the same work, in one run, in interleaved rounds.
 //
-//	make bench-all            # or: go run ./test/bench -rounds 5
+//	make bench ROUNDS=5
 //
 // It prints a table and, with -svg FILE, draws it. It installs nothing: a
 // candidate whose program is missing is named and left out. The chief figure is
