@@ -18,6 +18,9 @@ import (
 // patience bounds what should happen soon on a busy machine.
 const patience = 30 * time.Second
 
+// built is where binary has put the program; "": it was not asked for.
+var built string
+
 // binary builds the program once, as users run it: without the race detector,
 // which would multiply its memory.
 var binary = sync.OnceValues(func() (string, error) {
@@ -25,6 +28,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	path := filepath.Join(dir, "powerjob-shim")
 	if out, err := exec.Command("go", "build", "-ldflags", "-X main.version=v0.0.0-test", "-o", path, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building: %w\n%s", err, out)
@@ -34,8 +38,8 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	if built != "" {
+		_ = os.RemoveAll(built)
 	}
 	os.Exit(code)
 }
