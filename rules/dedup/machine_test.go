@@ -1,0 +1,279 @@
+package dedup
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"powerjob-shim/rules/openapi"
+)
+
+// Whatever happens in whatever order, the machine neither panics nor loses
+// count nor leaks, nobody gets another call's answer, and nothing is taken for a
+// repetition more often than there was a reason.
+func TestAnyOrderOfEvents(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := &walk{
+			m:      New(Limits{Entries: rapid.SampledFrom([]int{100, 100, 20, 1}).Draw(t, "entries"), InFlight: rapid.SampledFrom([]int{100, 5}).Draw(t, "in flight")}),
+			now:    time.Unix(1_700_000_000, 0),
+			tokens: []string{"", "T"},
+			trust:  rapid.Bool().Draw(t, "trusted addresses"),
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"": w.check, "arrive": w.arrive, "arrive again": w.arrive, "finish": w.finish, "finish and deliver": w.finishAndDeliver,
+			"leave": w.leave, "deliver": w.deliver, "resume": w.resume, "issue": w.issue, "present": w.present, "pass": w.pass,
+		})
+		w.end(t)
+	})
+}
+
+type walk struct {
+	m    *Machine
+	now  time.Time
+	last ID
+	open []*arrival // not yet delivered, as far as the outside knows
+
+	tokens []string // the newest last
+	trust  bool     // in addresses
+
+	logins, gone, resends, retries int
+}
+
+type arrival struct {
+	in     Call
+	d      Decision
+	ended  bool // a leader's
+	leader ID
+}
+
+// token is mostly one of the newest.
+func (w *walk) token(t *rapid.T) Token {
+	return Fingerprint(rapid.SampledFrom(w.tokens[max(0, len(w.tokens)-3):]).Draw(t, "token"))
+}
+
+func (w *walk) arrive(t *rapid.T) {
+	w.last++
+	w.now = w.now.Add(time.Millisecond)
+	word := rapid.IntRange(0, 3).Draw(t, "call")
+	in := Call{
+		ID: w.last, Group: "g", App: "1", Key: KeyParts{App: fmt.Sprint(word)}.Key(),
+		Token: w.token(t), Addr: w.addr(t),
+		Window: time.Duration(rapid.IntRange(1, 3).Draw(t, "window")) * time.Second, Lease: 10 * time.Second,
+		Dedup: word > 0, Body: word > 1, Observe: rapid.IntRange(0, 5).Draw(t, "observe") == 0,
+	}
+	switch word {
+	case 1:
+		in.Subjects.Known = []openapi.Subject{job(1)}
+	case 2:
+		in.Subjects.Creates = true
+	case 3:
+		in.Subjects.Known, in.Subjects.Unknown = nil, rapid.Bool().Draw(t, "unknown")
+	}
+	a := &arrival{in: in, d: w.m.Arrive(w.now, in)}
+	if a.d.Verdict != Refuse {
+		w.open = append(w.open, a)
+	}
+	w.decided(t, a)
+}
+
+func (w *walk) addr(t *rapid.T) netip.Addr {
+	if !w.trust {
+		return netip.Addr{}
+	}
+	return netip.MustParseAddr(rapid.SampledFrom([]string{here, here, here, here, there}).Draw(t, "address"))
+}
+
+func (w *walk) decided(t *rapid.T, a *arrival) {
+	switch a.d.Reason {
+	case Resend, Overtaken, AfterFalse:
+		if !a.d.Waited {
+			w.resends++
+		}
+	case Retry:
+		if !a.d.Waited {
+			w.retries++
+		}
+	}
+	if a.d.Verdict == Replay && string(a.d.Answer.Body) != string(a.in.Key[:]) {
+		t.Fatal("a call got the answer of another")
+	}
+	if a.d.Verdict == Wait {
+		a.leader = a.d.Leader
+	}
+	if w.resends > w.logins+w.gone || w.retries > w.gone {
+		t.Fatalf("%d re-sends for %d logins, %d retries of %d who gave up", w.resends, w.logins, w.retries, w.gone)
+	}
+}
+
+func (w *walk) some(t *rapid.T, which func(*arrival) bool) *arrival {
+	var all []*arrival
+	for _, a := range w.open {
+		if which(a) {
+			all = append(all, a)
+		}
+	}
+	if len(all) == 0 {
+		t.Skip()
+	}
+	return rapid.SampledFrom(all).Draw(t, "arrival")
+}
+
+func (w *walk) finish(t *rapid.T) {
+	a := w.some(t, func(a *arrival) bool { return a.d.Verdict == Lead && !a.ended })
+	a.ended = true
+	out := Outcome{Kind: rapid.SampledFrom([]OutcomeKind{Kept, Kept, Kept, Answered, Denied, NotSent, Lost}).Draw(t, "outcome"), Status: 200}
+	if out.Kind == Kept && !a.in.Dedup {
+		out.Kind = Answered
+	}
+	if out.Kind == Kept || out.Kind == Answered && rapid.Bool().Draw(t, "small") {
+		out.Status = rapid.SampledFrom([]int{200, 200, 500}).Draw(t, "status")
+		out.Answer = &Answer{Status: out.Status, Body: a.in.Key[:], Auth: rapid.SampledFrom([]string{"", "true"}).Draw(t, "auth")}
+	}
+	if out.Kind == Kept && rapid.Bool().Draw(t, "created") {
+		out.Created = []openapi.Subject{job(int64(rapid.IntRange(1, 2).Draw(t, "id")))}
+	}
+	w.m.Finish(w.now, a.in.ID, out)
+	// Nobody who waited for it has to wait any longer.
+	for _, b := range slices.Clone(w.open) {
+		if b.d.Verdict == Wait && b.leader == a.in.ID && rapid.Bool().Draw(t, "at once") {
+			w.resumed(t, b)
+		}
+	}
+}
+
+func (w *walk) finishAndDeliver(t *rapid.T) {
+	w.finish(t)
+	w.deliver(t)
+}
+
+func (w *walk) resume(t *rapid.T) {
+	w.resumed(t, w.some(t, func(a *arrival) bool { return a.d.Verdict == Wait }))
+}
+
+func (w *walk) resumed(t *rapid.T, a *arrival) {
+	a.d = w.m.Resume(w.now, a.in.ID)
+	if a.d.Verdict == Wait {
+		if c := w.m.calls[a.leader]; c == nil || c.phase != leading {
+			t.Fatal("it waits for a call that has ended")
+		}
+	}
+	a.d.Waited = true // as far as counting goes
+	w.decided(t, a)
+}
+
+func (w *walk) leave(t *rapid.T) {
+	a := w.some(t, func(*arrival) bool { return true })
+	w.gone++
+	w.m.Leave(w.now, a.in.ID)
+}
+
+func (w *walk) deliver(t *rapid.T) {
+	a := w.some(t, func(a *arrival) bool { return a.d.Verdict != Wait && (a.d.Verdict != Lead || a.ended) })
+	w.m.Delivered(w.now, a.in.ID)
+	w.open = slices.DeleteFunc(w.open, func(b *arrival) bool { return a == b })
+}
+
+func (w *walk) issue(t *rapid.T) {
+	bare := rapid.IntRange(0, 5).Draw(t, "carried a token") > 0
+	if bare {
+		w.logins++
+	}
+	name := fmt.Sprint("R", len(w.tokens))
+	w.tokens = append(w.tokens, name)
+	w.m.Issued(w.now, Issue{
+		Group: "g", App: "1", Token: Fingerprint(name), Addr: w.addr(t),
+		Requested: w.now.Add(-time.Duration(rapid.SampledFrom([]int{0, 0, 2, 500}).Draw(t, "took")) * time.Millisecond), Bare: bare, Window: 2 * time.Second,
+	})
+}
+
+func (w *walk) present(t *rapid.T) {
+	w.m.Presented(w.now, w.token(t))
+}
+
+func (w *walk) pass(t *rapid.T) {
+	w.now = w.now.Add(time.Duration(rapid.SampledFrom([]int{1, 1, 1, 1, 10, 300, 3000, 11000}).Draw(t, "milliseconds")) * time.Millisecond)
+}
+
+// check looks at how the parts of the machine hang together.
+func (w *walk) check(t *rapid.T) {
+	m := w.m
+	if n := m.Stats().InFlight; n != len(m.calls) || n > len(w.open) || n > m.limits.InFlight {
+		t.Fatalf("%d in flight, %d known, %d open outside", n, len(m.calls), len(w.open))
+	}
+	bytes := int64(len(m.expiries)) * entryBytes
+	for _, it := range m.expiries {
+		if c := it.call; c != nil && c.recorded() && c.dedup {
+			bytes += int64(len(c.answer.Body))
+		}
+	}
+	if s := m.Stats(); s.Entries != len(m.expiries) || s.Bytes != bytes || s.Entries > m.limits.Entries {
+		t.Fatalf("%+v for %d entries of %d bytes", s, len(m.expiries), bytes)
+	}
+	for _, c := range m.calls {
+		if c.phase == waiting && c.leader == nil || c.phase == leading && c.leader != nil {
+			t.Fatal("a call with a leader leads, or one without waits")
+		}
+		if m.histories[c.history.key] != c.history {
+			t.Fatal("a call on its way has a history that nobody else finds")
+		}
+	}
+	for _, h := range m.histories {
+		for _, c := range h.leaders {
+			if !c.dedup || c.phase != leading && !c.recorded() {
+				t.Fatal("a leader that is none")
+			}
+		}
+		for _, mk := range h.unspent {
+			if !mk.set || mk.spent || mk.owner.history != h {
+				t.Fatal("an unspent mark that is none")
+			}
+		}
+	}
+	for _, s := range m.subjects {
+		for _, c := range s.busy {
+			if c.phase != leading {
+				t.Fatal("a subject is busy with a call that has ended")
+			}
+		}
+	}
+}
+
+func (w *walk) end(t *rapid.T) {
+	w.check(t)
+	m := w.m
+	m.sweep(w.now.Add(time.Hour))
+	m.sweep(w.now.Add(2 * time.Hour))
+	if n := len(m.calls) + len(m.histories) + len(m.subjects) + len(m.logins) + len(m.apps) + len(m.leases) + len(m.expiries); n != 0 {
+		t.Fatalf("left over: %d calls, %d histories, %d subjects, %d logins, %d apps, %d leases, %d expiries",
+			len(m.calls), len(m.histories), len(m.subjects), len(m.logins), len(m.apps), len(m.leases), len(m.expiries))
+	}
+	if s := m.Stats(); s.Entries != 0 || s.Bytes != 0 || s.InFlight != 0 {
+		t.Fatalf("with nothing left, the figures are %+v", s)
+	}
+}
+
+// Where nobody logs in and nobody hangs up, match: resend drops nothing.
+func TestWithoutAReasonEveryCallIsForwarded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := &walk{m: New(Limits{}), now: time.Unix(1_700_000_000, 0), tokens: []string{"", "T", "U", "V"}}
+		t.Repeat(map[string]func(*rapid.T){
+			"arrive": func(t *rapid.T) {
+				w.last++
+				in := Call{
+					ID: w.last, Group: "g", App: "1", Key: KeyParts{App: fmt.Sprint(rapid.IntRange(0, 1).Draw(t, "call"))}.Key(), Dedup: true,
+					Token: w.token(t), Window: time.Second, Subjects: openapi.Subjects{Known: []openapi.Subject{job(1)}},
+				}
+				a := &arrival{in: in, d: w.m.Arrive(w.now, in)}
+				if a.d.Verdict != Lead || a.d.Reason != First {
+					t.Fatalf("got %+v", a.d)
+				}
+				w.open = append(w.open, a)
+			},
+			"finish": w.finish, "deliver": w.deliver, "pass": w.pass,
+		})
+	})
+}
