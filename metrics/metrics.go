@@ -39,7 +39,10 @@ var (
 	headerActions = []string{"added", "kept", "recased", "denied"}
 	loginKinds    = []string{"constructor", "refresh", "bridged"}
 	loginResults  = []string{"ok", "refused"}
-	operations    = []string{"arrive", "finish", "leave", "delivered", "issued", "presented"}
+	gateReasons   = []string{"no_app_id", "no_token", "unknown_token", "expired_token", "other_app", "legacy_client", "address", "app",
+		"unreadable", "body_too_large", "body_not_held", "unrecognised_path", "blocked"}
+	operations = []string{"arrive", "finish", "leave", "delivered", "issued", "presented"}
+	acmeEvents = []string{"obtained", "renewed", "failed"}
 )
 
 // buckets are the upper bounds of both histograms, in seconds. They reach from
@@ -62,14 +65,18 @@ type Metrics struct {
 
 	Header      *prometheus.CounterVec // action: what a header rule with a value did to an upstream's answer
 	Logins      *prometheus.CounterVec // kind, result
+	Gate        *prometheus.CounterVec // decision, reason: what the gate made of calls
 	Resends     *prometheus.CounterVec // call: re-sends recognised, each one an answer whose header was lost
 	StoreErrors *prometheus.CounterVec // operation: failures of the dedup store, none of which fails a call
+
+	ACMEEvents *prometheus.CounterVec // event: what came of attempts to obtain a certificate
 
 	ReloadSuccessful prometheus.Gauge // 1: the last attempt to load the configuration succeeded; 0: it failed
 	ReloadTime       prometheus.Gauge // Unix time of the last success, in seconds
 
 	buildInfo *prometheus.GaugeVec
 	store     atomic.Pointer[func() StoreStats]
+	expiries  atomic.Pointer[func() []Expiry]
 }
 
 // StoreStats is what the dedup store holds at one moment. It has the fields of
@@ -104,10 +111,14 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 			"What the header rule did with X-POWERJOB-AUTH-PASSED on upstream answers.", "action"),
 		Logins: b.counter("logins_total",
 			"Logins of PowerJob clients, by kind and result.", "kind", "result"),
+		Gate: b.counter("gate_total",
+			"Calls that the gate looked at, by what became of them and why.", "decision", "reason"),
 		Resends: b.counter("resends_total",
 			"Re-sends of clients that did not see the header: not 0 means that it is lost on the way.", "call"),
 		StoreErrors: b.counter("store_errors_total",
 			"Failures of the dedup store, by operation.", "operation"),
+		ACMEEvents: b.counter("acme_events_total",
+			"Certificates obtained and renewed by ACME, and attempts that failed.", "event"),
 		ReloadSuccessful: b.gauge("config_last_reload_successful",
 			"Whether the last attempt to load the configuration succeeded.").WithLabelValues(),
 		ReloadTime: b.gauge("config_last_reload_success_timestamp_seconds",
@@ -116,6 +127,7 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 			"Always 1; the labels tell which build is running.", "version", "revision", "goversion"),
 	}
 	b.register(newStoreCollector(m))
+	b.register(newCertificateCollector(m))
 
 	for _, call := range calls {
 		m.Resends.WithLabelValues(call)
@@ -126,6 +138,12 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 	create(m.DedupBypassed, reasons)
 	create(m.Header, headerActions)
 	create(m.StoreErrors, operations)
+	create(m.ACMEEvents, acmeEvents)
+	m.Gate.WithLabelValues("passed", "")
+	for _, reason := range gateReasons {
+		m.Gate.WithLabelValues("refused", reason)
+		m.Gate.WithLabelValues("observed", reason)
+	}
 	for _, kind := range loginKinds {
 		for _, result := range loginResults {
 			m.Logins.WithLabelValues(kind, result)

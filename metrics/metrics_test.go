@@ -40,6 +40,7 @@ func TestTheNamesAreTheContractsAndPassTheLinter(t *testing.T) {
 		"powerjob_shim_dedup_evicted_before_expiry_total",
 		"powerjob_shim_dedup_in_flight",
 		"powerjob_shim_dedup_total",
+		"powerjob_shim_gate_total",
 		"powerjob_shim_header_total",
 		"powerjob_shim_logins_total",
 		"powerjob_shim_request_duration_seconds",
@@ -75,10 +76,12 @@ func TestTheLabelsAreTheContracts(t *testing.T) {
 		"upstream_duration_seconds": "upstream",
 		"dedup_total":               "call decision",
 		"dedup_bypassed_total":      "reason",
+		"gate_total":                "decision reason",
 		"header_total":              "action",
 		"logins_total":              "kind result",
 		"resends_total":             "call",
 		"store_errors_total":        "operation",
+		"acme_events_total":         "event",
 		"build_info":                "goversion revision version",
 	}
 	for _, f := range gather(t, reg) {
@@ -106,6 +109,7 @@ func TestWhatIncreaseIsAskedOfExistsFromTheStart(t *testing.T) {
 		{"logins_total", m.Logins, 6},
 		{"resends_total", m.Resends, len(catalogue) + 1},
 		{"store_errors_total", m.StoreErrors, len(operations)},
+		{"acme_events_total", m.ACMEEvents, len(acmeEvents)},
 	} {
 		if got := testutil.CollectAndCount(c.vec); got != c.want {
 			t.Errorf("%s: %d series at the start, want %d", c.name, got, c.want)

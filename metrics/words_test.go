@@ -8,6 +8,7 @@ import (
 
 	"powerjob-shim/metrics"
 	"powerjob-shim/rules"
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
@@ -30,6 +31,7 @@ func TestTheLabelsUseTheWordsOfTheRules(t *testing.T) {
 		{"powerjob_shim_dedup_total", "call", calls},
 		{"powerjob_shim_dedup_bypassed_total", "reason", rules.BypassReasons()},
 		{"powerjob_shim_resends_total", "call", calls},
+		{"powerjob_shim_gate_total", "reason", append(access.Reasons(), string(access.Passed))},
 	} {
 		got := values(t, reg, c.metric, c.label)
 		slices.Sort(c.want)

@@ -34,7 +34,9 @@ const (
 	fieldUpstreamServer  = "upstream_server"
 	fieldUpstreamSeconds = "upstream_duration_seconds" // to the header of the server's answer
 	fieldClient          = "client"
-	fieldError           = "error" // why forwarding failed
+	fieldError           = "error"       // why forwarding failed
+	fieldGate            = "gate"        // only where the gate objected: refused, or observed
+	fieldGateReason      = "gate_reason" // likewise
 )
 
 // observe begins and ends a request: it makes the exchange, and writes its log
@@ -116,6 +118,9 @@ func (p *Proxy) record(r *http.Request, ex *exchange) {
 	}
 	if ex.reason != "" {
 		fields = append(fields, zap.String(fieldReason, ex.reason))
+	}
+	if ex.gate != "" {
+		fields = append(fields, zap.String(fieldGate, string(ex.gate)), zap.String(fieldGateReason, string(ex.gateReason)))
 	}
 	if ex.server != nil {
 		fields = append(fields,

@@ -4,23 +4,35 @@ import "net/http"
 
 // chain composes the handlers, from the outside in:
 //
-//	observe  first, so that whatever happens further in, a refusal or a panic
-//	         included, has a request id, one log line and its metrics
-//	framing  before anything trusts where this request ends
-//	route    before all that depends on the call, the group and the rules
-//	dedup    last before the server, so that nothing is remembered of a call
-//	         that was refused, and every answer passes it once
-//	forward  sends it on
-//
-// A gate (who may call) and a login bridge belong between route and dedup: a
-// refused call must leave no record, and a bridged login is no server's answer.
+//	observe    first, so that whatever happens further in, a refusal or a panic
+//	           included, has a request id, one log line and its metrics
+//	framing    before anything trusts where this request ends
+//	challenge  before route, which may not know the name that is to be proved
+//	route      before all that depends on the call, the group and the rules
+//	redirect   after route, which knows what is a call
+//	block      before anything is read of a path that nobody may call
+//	hold       before all that looks into a body: it is read once
+//	gate       before all that acts on a call: who may not make it, did not
+//	login      before those who answer logins, so that it sees every token that
+//	           is given out
+//	bridge     before dedup: its answers are no server's
+//	dedup      last before the server, so that nothing is remembered of a call
+//	           that was refused, and every answer passes it once
+//	forward    sends it on
 //
 // The header rules are no link of the chain: they act when an answer's header
 // is written to the caller (answer.go), whichever link wrote it.
 func (p *Proxy) chain() http.Handler {
 	var h http.Handler = http.HandlerFunc(p.forward)
 	h = p.dedup(h)
+	h = p.bridge(h)
+	h = p.login(h)
+	h = p.gate(h)
+	h = p.hold(h)
+	h = p.block(h)
+	h = p.redirect(h)
 	h = p.route(h)
+	h = p.challenge(h)
 	h = p.framing(h)
 	return p.observe(h)
 }

@@ -39,16 +39,20 @@ func (s DedupSettings) maxAnswer() int64 {
 
 // dedupState is what the dedup middleware keeps for the life of the Proxy.
 type dedupState struct {
-	store *dedup.Memory
+	store dedup.Store
 	// bodies bounds the bytes of requests that are being read.
-	bodies budget
-	warned warnings
+	bodies   budget
+	warned   warnings
+	overlaps overlaps
 	// decisions counts for /status; the map itself never changes.
 	decisions map[rules.Decision]*atomic.Uint64
 }
 
-func (p *Proxy) initDedup(s DedupSettings) {
-	p.dedupState.store = dedup.NewMemory(s.Limits)
+func (p *Proxy) initDedup(store dedup.Store, s DedupSettings) {
+	if store == nil {
+		store = dedup.NewMemory(s.Limits)
+	}
+	p.dedupState.store = store
 	p.dedupState.bodies.max = maxBodiesAtOnce
 	p.dedupState.decisions = map[rules.Decision]*atomic.Uint64{}
 	for _, d := range rules.Decisions() {
@@ -59,36 +63,35 @@ func (p *Proxy) initDedup(s DedupSettings) {
 
 // dedupStatus is what /status tells under "dedup".
 func (p *Proxy) dedupStatus() any {
-	s := p.dedupState.store.Stats()
+	s, store := p.dedupState.store.Stats(), p.dedupState.store.Status()
 	decisions := map[rules.Decision]uint64{}
 	for d, n := range p.dedupState.decisions {
 		decisions[d] = n.Load()
 	}
 	return struct {
 		Store     string                    `json:"store"`
+		Problems  []string                  `json:"problems,omitempty"`
 		Entries   int                       `json:"entries"`
 		Bytes     int64                     `json:"bytes"`
 		InFlight  int                       `json:"in_flight"`
 		Evicted   uint64                    `json:"evicted_before_expiry"`
 		Decisions map[rules.Decision]uint64 `json:"decisions"`
-	}{"memory", s.Entries, s.Bytes, s.InFlight, s.Evicted, decisions}
+	}{store.Kind, store.Problems, s.Entries, s.Bytes, s.InFlight, s.Evicted, decisions}
 }
 
 // dedupNotes are the lines about the store in /readyz's body; none while all is well.
-func (p *Proxy) dedupNotes() []string { return nil }
+func (p *Proxy) dedupNotes() []string { return p.dedupState.store.Status().Problems }
 
 // dedup answers repeated calls from the store, and tells the store of every
-// call and login that it needs to know a repetition by. Without any dedup rule
-// it passes everything on.
+// call that it needs to know a repetition by. Without any dedup rule it passes
+// everything on. Of logins the store learns in login.go.
 func (p *Proxy) dedup(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ex := exchangeOf(r)
 		window := ex.snap.Rules.Window()
 		switch {
-		case window == 0, ex.call == nil && ex.match.Dedup == nil:
+		case window == 0, ex.call == nil && ex.match.Dedup == nil, ex.call != nil && ex.call.Kind == openapi.Login:
 			next.ServeHTTP(w, r)
-		case ex.call != nil && ex.call.Kind == openapi.Login:
-			p.login(w, r, next, window)
 		default:
 			p.deduplicate(w, r, next, window)
 		}
@@ -98,30 +101,27 @@ func (p *Proxy) dedup(next http.Handler) http.Handler {
 // deduplicate takes one call through the store.
 func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Handler, window time.Duration) {
 	ex, store := exchangeOf(r), p.dedupState.store
-	body, bypass, err := p.readBody(w, r)
-	defer body.release()
-	switch {
-	case err != nil: // cut off, malformed: what is not whole is not forwarded as whole
-		ex.failure, ex.hungUp = err, errors.Is(err, errBodyCut)
-		ex.fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
-		return
-	case bypass != "":
-		p.bypass(ex, bypass)
+	if ex.unheld != "" {
+		p.bypass(ex, ex.unheld)
 		next.ServeHTTP(w, r)
 		return
 	}
-
-	call := ex.dedupCall(r, body.bytes, window)
+	call := ex.dedupCall(r, window)
 	call.ID = store.NextID()
-	r = body.attach(r)
+	if call.Dedup && !call.Body {
+		o := overlapOf(call)
+		p.dedupState.overlaps.enter(r.Context(), o)
+		defer p.dedupState.overlaps.leave(o)
+	}
 	d := store.Arrive(call)
 	if d.Verdict != dedup.Refuse {
 		defer store.Delivered(call.ID)
 	}
-	if d.Refreshed {
+	if d.Refreshed && ex.group.issuer == nil { // else it is counted as bridged
 		p.metrics.Logins.WithLabelValues("refresh", "ok").Inc()
 	}
 	if d.Verdict == dedup.Wait {
+		var err error
 		if d, err = p.await(r.Context(), call.ID); err != nil {
 			store.Leave(call.ID)
 			p.gaveUp(w, ex, err)
@@ -160,13 +160,12 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Ha
 }
 
 // dedupCall describes the request to the store.
-func (ex *exchange) dedupCall(r *http.Request, body []byte, window time.Duration) dedup.Call {
-	h := r.Header
-	contentType := h.Get("Content-Type")
+func (ex *exchange) dedupCall(r *http.Request, window time.Duration) dedup.Call {
+	contentType, body := r.Header.Get("Content-Type"), ex.body
 	call := dedup.Call{
 		Group: ex.group.name,
-		App:   h.Get(openapi.AppIDHeader),
-		Token: dedup.Fingerprint(h.Get(openapi.TokenHeader)),
+		App:   first(r.Header[appIDKey]),
+		Token: ex.token(r),
 		// Until the upstream's answer is in, and a while for what comes after.
 		Lease:  ex.group.settings.Timeout + time.Minute,
 		Window: window,

@@ -5,10 +5,13 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"net/textproto"
 	"sync/atomic"
 	"time"
 
 	"powerjob-shim/rules"
+	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -44,13 +47,28 @@ type exchange struct {
 	clientTrusted bool
 	peerTrusted   bool // the connection comes from a trusted proxy
 
-	route   string
-	group   *upstreamGroup
-	path    string        // as a server routes it, context path cut off: "/openApi/saveJob"
-	call    *openapi.Call // nil when it is not an OpenAPI call
-	match   rules.Matched
+	route string
+	group *upstreamGroup
+	path  string        // as a server routes it, context path cut off: "/openApi/saveJob"
+	call  *openapi.Call // nil when it is not an OpenAPI call
+	match rules.Matched
+
+	// ambiguous: path is as it came, because servers may read it differently.
+	ambiguous bool
+
+	gate       gateDecision // "" unless the gate objected
+	gateReason access.Reason
+
 	decided rules.Decision // "" when no dedup rule matched
 	reason  string
+
+	// body is the request's, where hold could hold it; else unheld, one of the
+	// bypass reasons, says why not. Both are empty where no link looks at it.
+	body   []byte
+	unheld string
+
+	fingerprint   dedup.Token // see token
+	fingerprinted bool
 
 	outcome  outcome
 	server   *server       // the last one tried; nil: none
@@ -83,6 +101,29 @@ func exchangeOf(r *http.Request) *exchange {
 // withExchange returns r carrying ex.
 func withExchange(r *http.Request, ex *exchange) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), exchangeKey{}, ex))
+}
+
+// The request headers of 5.x clients as net/http stores them.
+var (
+	tokenKey = textproto.CanonicalMIMEHeaderKey(openapi.TokenHeader)
+	appIDKey = textproto.CanonicalMIMEHeaderKey(openapi.AppIDHeader)
+)
+
+// token returns the fingerprint of the token that r, the exchange's request,
+// carries; zero: none.
+func (ex *exchange) token(r *http.Request) dedup.Token {
+	if !ex.fingerprinted {
+		ex.fingerprint, ex.fingerprinted = dedup.Fingerprint(first(r.Header[tokenKey])), true
+	}
+	return ex.fingerprint
+}
+
+// first returns the first value of a header, "" without one.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 // callName is the label for logs and metrics.

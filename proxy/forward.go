@@ -71,7 +71,7 @@ func rewrite(pr *httputil.ProxyRequest) {
 	ex.setForwarded(out, in)
 	h := out.Header
 	h[requestIDHeader] = []string{ex.id}
-	delete(h, authHeaderKey) // it is an answer's
+	delete(h, authHeaderKey)    // it is an answer's
 	if ex.group.issuer != nil { // the token is the shim's own, and the server knows neither
 		delete(h, tokenKey)
 		delete(h, appIDKey)

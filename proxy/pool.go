@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"sync/atomic"
 	"time"
+
+	"powerjob-shim/rules/access"
 )
 
 // retryAfter is how long a server that refused a connection is tried last.
@@ -40,6 +42,9 @@ type upstreamGroup struct {
 	settings  Upstream
 	servers   []*server
 	transport *http.Transport
+
+	issuer   *access.Issuer // of the login bridge; nil: the servers log in themselves
+	asserted asserted
 }
 
 func newUpstreamGroup(name string, u Upstream) (*upstreamGroup, error) {
@@ -47,6 +52,9 @@ func newUpstreamGroup(name string, u Upstream) (*upstreamGroup, error) {
 		return nil, errors.New("servers: at least one is needed")
 	}
 	g := &upstreamGroup{name: name, settings: u, transport: newTransport(u)}
+	if u.Bridge != nil {
+		g.issuer = access.NewIssuer(name, *u.Bridge)
+	}
 	var errs []error
 	for _, base := range u.Servers {
 		if err := checkServer(base); err != nil {

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/metrics"
+	"powerjob-shim/rules/access"
 )
 
 // errStopping is the cause of contexts that end because the shim ends.
@@ -32,6 +33,7 @@ type Proxy struct {
 	reverse *httputil.ReverseProxy
 
 	dedupState dedupState
+	tokens     *access.Tokens
 	reach      reachability
 
 	draining atomic.Bool  // /readyz fails
@@ -55,7 +57,8 @@ func New(o Options, s Settings) (*Proxy, error) {
 	}
 	p := &Proxy{log: o.Logger, metrics: o.Metrics, version: o.Version, started: time.Now()}
 	p.life, p.end = context.WithCancelCause(context.Background())
-	p.initDedup(s.Dedup)
+	p.initDedup(o.Store, s.Dedup)
+	p.tokens = access.NewTokens(0)
 	p.reverse = p.newReverseProxy()
 	p.handler = p.chain()
 	if err := p.Swap(s); err != nil {

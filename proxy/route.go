@@ -90,7 +90,7 @@ func (p *Proxy) route(next http.Handler) http.Handler {
 				ex.fail(w, http.StatusBadRequest, "this path can be read as more than one; write it without empty, . or .. segments and without encoded slashes")
 				return
 			}
-			path = raw
+			path, ex.ambiguous = raw, true
 		}
 		if path == "" {
 			path = "/"

@@ -9,12 +9,18 @@ import (
 
 	"powerjob-shim/metrics"
 	"powerjob-shim/rules"
+	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup"
 )
 
 // Options are what a Proxy is given once, for its whole life.
 type Options struct {
 	Logger  *zap.Logger      // nil: nothing is logged
 	Metrics *metrics.Metrics // nil: counted, but not collected by anyone
+
+	// Store remembers calls. Nil: one in memory, with Settings.Dedup.Limits. It
+	// outlives every reload; whoever made it closes it after the Proxy's end.
+	Store dedup.Store
 
 	// Version is told by /status.
 	Version string
@@ -33,6 +39,7 @@ type Settings struct {
 	Rules          *rules.Set     // nil: no rule matches
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For tells the client's address
 	Dedup          DedupSettings
+	Access         access.Policy // who may call; the zero value: everyone
 
 	AccessLog bool // one line per request
 	Shutdown  Shutdown
@@ -58,6 +65,11 @@ type Upstream struct {
 	// OpenAPIPrefix is where the calls are on servers under a context path:
 	// "/x/openApi". Empty: "/openApi".
 	OpenAPIPrefix string
+
+	// Bridge logs clients in for servers that have no authApp; nil: they have
+	// it. With an empty secret, a random one is drawn, and again when a reload
+	// changes this group.
+	Bridge *access.IssuerSettings
 }
 
 // Route sends requests to an upstream. Name is the metric's and the log's label.

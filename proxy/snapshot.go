@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -81,7 +82,7 @@ func (s *snapshot) retire(next *snapshot) {
 // equal reports whether two groups' settings are the same.
 func (u Upstream) equal(v Upstream) bool {
 	if u.Timeout != v.Timeout || u.IdleTimeout != v.IdleTimeout ||
-		u.OpenAPIPrefix != v.OpenAPIPrefix || len(u.Servers) != len(v.Servers) {
+		u.OpenAPIPrefix != v.OpenAPIPrefix || len(u.Servers) != len(v.Servers) || !reflect.DeepEqual(u.Bridge, v.Bridge) {
 		return false
 	}
 	for i := range u.Servers {

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"mime"
 	"net/url"
@@ -150,4 +151,21 @@ func encodingOf(contentType []string) encoding {
 		return jsonBody
 	}
 	return unknownBody
+}
+
+// LoginName returns the name of the app that a login is for; "" where it
+// cannot be read. The arguments are the request's.
+func (c *Call) LoginName(contentType, rawQuery string, body []byte) string {
+	if c.Body == JSON {
+		var name string
+		if raw, ok := field(body, "appName"); !ok || json.Unmarshal(raw, &name) != nil {
+			return ""
+		}
+		return name
+	}
+	name, _, ok := Parameter("appName", contentType, rawQuery, body)
+	if !ok {
+		return ""
+	}
+	return name
 }

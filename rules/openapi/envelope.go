@@ -1,5 +1,10 @@
 package openapi
 
+import (
+	"encoding/json"
+	"strconv"
+)
+
 // Succeeded reports whether an answer's envelope says success:true. An answer
 // that is not a JSON object in the first place did not succeed.
 func Succeeded(answer []byte) bool {
@@ -63,4 +68,27 @@ func IssuedBy(answer []byte) (Issued, bool) {
 		app = app[1 : len(app)-1]
 	}
 	return Issued{AppID: string(app), Token: string(token[1 : len(token)-1])}, true
+}
+
+// AssertedApp reads the answer of assert, which is the app's id. ok is false
+// for a refusal.
+func AssertedApp(answer []byte) (id string, ok bool) {
+	if !Succeeded(answer) {
+		return "", false
+	}
+	data, ok := field(answer, "data")
+	if !ok {
+		return "", false
+	}
+	n, ok := integer(data)
+	return strconv.FormatInt(n, 10), ok
+}
+
+// Message returns the message of an answer's envelope; "" where it has none.
+func Message(answer []byte) string {
+	var message string
+	if raw, ok := field(answer, "message"); !ok || json.Unmarshal(raw, &message) != nil {
+		return ""
+	}
+	return message
 }

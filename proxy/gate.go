@@ -1,0 +1,177 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"powerjob-shim/rules"
+	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/openapi"
+)
+
+// gateDecision is what the gate made of a call; the word stands in the log and
+// as the metric's label.
+type gateDecision string
+
+const (
+	gatePassed   gateDecision = "passed"
+	gateRefused  gateDecision = "refused"
+	gateObserved gateDecision = "observed" // it would have been refused
+)
+
+// block refuses the paths that nobody may call, before anything of them is read.
+func (p *Proxy) block(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ex := exchangeOf(r)
+		context := strings.TrimSuffix(ex.group.settings.prefix(), strings.TrimSuffix(openapi.Prefix, "/"))
+		if ex.snap.Access.Blocks(ex.path, context, ex.ambiguous) {
+			p.refuse(w, r, access.Blocked)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// gate lets a call under /openApi/ pass if its caller may make it: the check
+// that the server behind does not do. Everything else it passes unread.
+func (p *Proxy) gate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ex := exchangeOf(r)
+		mode := ex.snap.Access.Mode
+		if mode == access.Off {
+			next.ServeHTTP(w, r)
+			return
+		}
+		reason, gated := p.judge(r)
+		switch {
+		case !gated:
+		case reason == access.Passed:
+			p.metrics.Gate.WithLabelValues(string(gatePassed), "").Inc()
+		case mode == access.Enforce:
+			p.refuse(w, r, reason)
+			return
+		default:
+			p.noteGate(ex, gateObserved, reason)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// judge asks the policy. gated is false for what is none of the gate's.
+func (p *Proxy) judge(r *http.Request) (reason access.Reason, gated bool) {
+	ex := exchangeOf(r)
+	policy := &ex.snap.Access
+	if !ex.underOpenAPI() {
+		// Should the servers have a context path that openapi_prefix does not
+		// tell, calls would pass by the gate.
+		if raw, _, _ := strings.Cut(requestURI(r), "?"); openapi.MayBeOpenAPI(raw) {
+			return access.UnknownPath, true
+		}
+		return "", false
+	}
+	c := access.Caller{
+		Now: ex.received, Addr: ex.clientAddr(), Call: ex.call,
+		Tokens: r.Header[tokenKey], AppIDs: r.Header[appIDKey],
+		Names: p.tokens, Group: ex.group.name,
+	}
+	if ex.call != nil && ex.call.Kind == openapi.Login {
+		return policy.JudgeLogin(c, ex.call.LoginName(r.Header.Get("Content-Type"), r.URL.RawQuery, ex.body)), true
+	}
+	c.Grant = p.grantOf(r)
+	if c.Named, c.NamedErr = openapi.NamedApp(r.Header["Content-Type"], r.URL.RawQuery, ex.body); ex.unheld != "" {
+		c.NamedErr = openapi.ErrUnreadable
+	}
+	reason = policy.Judge(c)
+	switch {
+	case reason != access.Unreadable:
+	case ex.unheld == rules.BypassBodyTooLarge:
+		reason = access.TooLarge
+	case ex.unheld != "":
+		reason = access.NotHeld
+	}
+	return reason, true
+}
+
+// grantOf returns what the request's token stands for; nil: nothing known.
+func (p *Proxy) grantOf(r *http.Request) *access.Grant {
+	ex := exchangeOf(r)
+	token := ex.token(r)
+	if token == (dedup.Token{}) {
+		return nil
+	}
+	issuer := ex.group.issuer
+	grant := p.tokens.Find(token, ex.group.name, issuer)
+	if grant == nil && issuer != nil {
+		if grant = issuer.Verify(first(r.Header[tokenKey])); grant != nil {
+			p.tokens.Add(token, *grant)
+		}
+	}
+	return grant
+}
+
+// refuse answers a call that must not pass: as a 5.1.1 server does where it
+// would refuse too, else with an error of the shim's own.
+func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, reason access.Reason) {
+	ex := exchangeOf(r)
+	p.noteGate(ex, gateRefused, reason)
+	if denial, ok := reason.Denial(); ok {
+		p.markDenied(r)
+		ex.deny(w, denial)
+		return
+	}
+	switch reason {
+	case access.Unreadable:
+		ex.fail(w, http.StatusBadRequest, "the gate cannot read which app this call is for; send plain JSON in UTF-8, or an encoded form")
+	case access.TooLarge:
+		ex.fail(w, http.StatusRequestEntityTooLarge, "the gate cannot read a call larger than dedup.max_body")
+	case access.NotHeld:
+		ex.fail(w, http.StatusServiceUnavailable, "the call's body came too slowly, or too many are being read; call again")
+	case access.UnknownPath:
+		ex.fail(w, http.StatusForbidden, "this path looks like PowerJob's OpenAPI, but is not under "+ex.group.settings.prefix()+"; see openapi_prefix")
+	case access.Blocked:
+		ex.fail(w, http.StatusForbidden, "this path is blocked, see auth.block")
+	default:
+		ex.fail(w, http.StatusForbidden, "calls from this address or for this app are not allowed, see auth.allow")
+	}
+}
+
+// deny writes a server's own refusal. The name of its header is in exact case:
+// the client's login and re-send hang on it.
+func (ex *exchange) deny(w http.ResponseWriter, d access.Denial) {
+	body, _ := json.Marshal(d) // strings always marshal
+	h := w.Header()
+	h[openapi.AuthHeader] = []string{"false"}
+	h["Content-Type"] = []string{serverContentType}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body) // a caller that is gone needs no answer
+}
+
+// serverContentType is that of a 5.x server's answers.
+const serverContentType = "application/json;charset=utf-8"
+
+// markDenied tells the dedup store that this call is answered with false. The
+// client's login that follows is caused by it and pays for no other call's
+// re-send, and the re-send of this one is a first execution.
+func (p *Proxy) markDenied(r *http.Request) {
+	ex, store := exchangeOf(r), p.dedupState.store
+	window := ex.snap.Rules.Window()
+	if window == 0 || ex.unheld != "" || ex.call == nil && ex.match.Dedup == nil {
+		return
+	}
+	call := ex.dedupCall(r, window)
+	call.ID, call.Dedup, call.Subjects = store.NextID(), false, openapi.Subjects{} // it changes nothing
+	if d := store.Arrive(call); d.Verdict == dedup.Refuse {
+		return
+	}
+	store.Finish(call.ID, dedup.Outcome{Kind: dedup.Denied})
+	store.Delivered(call.ID)
+}
+
+func (p *Proxy) noteGate(ex *exchange, d gateDecision, reason access.Reason) {
+	ex.gate, ex.gateReason = d, reason
+	p.metrics.Gate.WithLabelValues(string(d), string(reason)).Inc()
+}

@@ -1,0 +1,47 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/openapi"
+)
+
+// hold reads a request's body into memory where a later link looks at it: the
+// gate, the logins, dedup. A body that cannot be held goes on as a stream, and
+// ex.unheld says why. All other requests are not touched.
+func (p *Proxy) hold(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ex := exchangeOf(r)
+		if !ex.wantsBody() {
+			next.ServeHTTP(w, r)
+			return
+		}
+		body, unheld, err := p.readBody(w, r)
+		defer body.release()
+		if err != nil { // cut off, malformed: what is not whole is not forwarded as whole
+			ex.failure, ex.hungUp = err, errors.Is(err, errBodyCut)
+			ex.fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
+			return
+		}
+		if ex.body, ex.unheld = body.bytes, unheld; unheld == "" {
+			r = body.attach(r)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// wantsBody reports whether a link after hold looks at the body.
+func (ex *exchange) wantsBody() bool {
+	switch {
+	case ex.underOpenAPI() && ex.snap.Access.Mode != access.Off, ex.call != nil && ex.call.Kind == openapi.Login:
+		return true
+	default:
+		return ex.snap.Rules.Window() > 0 && (ex.call != nil || ex.match.Dedup != nil)
+	}
+}
+
+// underOpenAPI reports whether the path is one of OpenAPI calls, known or not.
+func (ex *exchange) underOpenAPI() bool { return strings.HasPrefix(ex.path, openapi.Prefix) }

@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/openapi"
+)
+
+// maxLoginAnswer bounds what is read of a login's answer; PowerJob's have some
+// 300 bytes.
+const maxLoginAnswer = 64 << 10
+
+// login sees every login's answer, whether the upstream or the bridge gave it,
+// and notes before the client can use it which token was given out: for
+// dedup's evidence, and for the gate, so that one that is switched on by a
+// reload knows the tokens in use.
+func (p *Proxy) login(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ex := exchangeOf(r)
+		if ex.call == nil || ex.call.Kind != openapi.Login {
+			next.ServeHTTP(w, r)
+			return
+		}
+		isAuthApp := ex.call.Name == "authApp" // assert gives out no token
+		presented, window := ex.token(r), ex.snap.Rules.Window()
+		var requested time.Time // counts only for a login without a token
+		if isAuthApp && window > 0 {
+			if presented != (dedup.Token{}) {
+				p.dedupState.store.Presented(ex.group.name, presented)
+			} else {
+				requested = p.dedupState.store.Now(ex.group.name)
+			}
+		}
+		rec := recorder{w: w, limit: maxLoginAnswer, header: http.Header{}, overflow: func() {}}
+		if whole := rec.collect(next, r); !whole {
+			if rec.streaming || rec.status != 0 {
+				panic(http.ErrAbortHandler)
+			}
+			return
+		}
+		if rec.streaming {
+			return
+		}
+		answer := rec.body
+		if rec.status != http.StatusOK {
+			answer = nil
+		}
+		name := ex.call.LoginName(r.Header.Get("Content-Type"), r.URL.RawQuery, ex.body)
+		if isAuthApp {
+			p.issued(ex, answer, name, presented, requested)
+		} else if id, ok := openapi.AssertedApp(answer); ok {
+			p.tokens.Name(ex.group.name, id, name)
+		}
+		_ = rec.write() // a caller that is gone needs no token
+	})
+}
+
+// issued notes the token in an authApp answer; one without is a refusal.
+func (p *Proxy) issued(ex *exchange, answer []byte, name string, presented dedup.Token, requested time.Time) {
+	result := "refused"
+	if got, ok := openapi.IssuedBy(answer); ok {
+		result = "ok"
+		token := dedup.Fingerprint(got.Token)
+		if ex.group.issuer == nil { // the bridge's tokens speak for themselves
+			p.tokens.Add(token, access.Grant{Group: ex.group.name, App: got.AppID, Name: name, Since: time.Now()})
+		}
+		p.tokens.Name(ex.group.name, got.AppID, name)
+		if window := ex.snap.Rules.Window(); window > 0 {
+			p.dedupState.store.Issued(dedup.Issue{
+				Group: ex.group.name, App: got.AppID, Token: token, Addr: ex.clientAddr(),
+				Requested: requested, Bare: presented == dedup.Token{}, Window: window,
+			})
+		}
+	}
+	// A login without a token is a constructor's first or a refresh: which of
+	// them shows when its token is used, so that it is counted then.
+	if ex.outcome == outcomeAnswered && (presented != dedup.Token{} || result == "refused") {
+		p.metrics.Logins.WithLabelValues("constructor", result).Inc()
+	}
+}

@@ -1,0 +1,226 @@
+// Package access decides who may call what is under /openApi/: the check that
+// PowerJob servers before 5.1.0 do not have, and that later ones skip unless
+// oms.auth.openapi.enable is set.
+//
+// The simple way is a Policy with a table of tokens:
+//
+//	tokens := access.NewTokens(0)
+//	tokens.Add(fingerprint, access.Grant{Group: "default", App: "1", Name: "app1", Since: now}) // at a login
+//	reason := policy.Judge(access.Caller{...})                                                  // at a call
+//
+// For servers without authApp, an Issuer gives out and verifies tokens of the
+// shim's own.
+//
+// Nothing here does any I/O. Facts are from PowerJob's sources, tag v5.1.1
+// (OpenApiInterceptor, OpenApiSecurityServiceImpl, ErrorCodes).
+package access
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"powerjob-shim/rules/openapi"
+)
+
+// Mode says what happens to a call that must not pass.
+type Mode uint8
+
+// The modes.
+const (
+	Off     Mode = iota // nothing is looked at
+	Observe             // it is counted, and passes
+	Enforce             // it is refused
+)
+
+// Policy says who may call. It never changes and is safe for concurrent use.
+// The zero value lets everything pass.
+type Policy struct {
+	Mode Mode
+	// TokenTTL is how long a token counts after its login; 0: 168 h, as on a
+	// real server.
+	TokenTTL time.Duration
+
+	// LegacyAddrs and LegacyApps let calls without a token pass, as 4.x clients
+	// make. Both must match; one that is empty matches all; with both empty
+	// there are none.
+	LegacyAddrs []netip.Prefix
+	LegacyApps  []string
+
+	// Addrs and Apps narrow who may call at all, logins included. Empty: all.
+	Addrs []netip.Prefix
+	Apps  []string
+
+	// Block has paths that nobody may call, whatever the Mode; one that ends
+	// in * is a prefix, else exact. See Blocks.
+	Block []string
+}
+
+// An entry of LegacyApps or Apps is an app's name, or its id where it has
+// digits only. An id counts at once, a name from the first login that tells
+// whose id it is.
+
+// DefaultTTL is how long a real server's token lives (JwtServiceImpl).
+const DefaultTTL = 7 * 24 * time.Hour
+
+func (p *Policy) ttl() time.Duration {
+	if p.TokenTTL <= 0 {
+		return DefaultTTL
+	}
+	return p.TokenTTL
+}
+
+// Caller is what a call says about who makes it.
+type Caller struct {
+	Now  time.Time
+	Addr netip.Addr // the client's own; invalid: not known
+
+	Tokens []string // all values of the token header
+	AppIDs []string // all values of the app id header
+	Grant  *Grant   // of its token; nil: it is not known
+
+	Call *openapi.Call // nil: under /openApi/, but not in the catalogue
+	// Named is the app id in its query and body, and NamedErr why there is
+	// none to be had; see openapi.NamedApp.
+	Named    []byte
+	NamedErr error
+
+	// Names tells the names of Group's apps by their ids.
+	Names *Tokens
+	Group string
+}
+
+// Judge returns why a call may not pass; Passed: it may. It does not ask for
+// p.Mode. Logins are judged by JudgeLogin.
+func (p *Policy) Judge(c Caller) Reason {
+	if len(p.Addrs) > 0 && !within(p.Addrs, c.Addr) {
+		return Address
+	}
+	if len(c.Tokens) == 0 && len(c.AppIDs) == 0 {
+		return p.judgeLegacy(c)
+	}
+	switch {
+	case len(c.AppIDs) == 0 || c.AppIDs[0] == "":
+		return NoAppID
+	case len(c.Tokens) == 0 || c.Tokens[0] == "":
+		return NoToken
+	case len(c.Tokens) > 1 || c.Grant == nil:
+		return UnknownToken
+	case c.Grant.over(c.Now, p.ttl()):
+		return ExpiredToken
+	case len(c.AppIDs) > 1 || c.AppIDs[0] != c.Grant.App:
+		return OtherApp
+	}
+	if reason := c.names(c.Grant.App); reason != Passed {
+		return reason
+	}
+	if len(p.Apps) > 0 && !lists(p.Apps, c.Grant.App, c.Grant.Name) {
+		return AppNotAllowed
+	}
+	return Passed
+}
+
+// JudgeLogin is Judge for a login to an app by its name. An app that is listed
+// by its id may log in while nobody knows that id's name.
+func (p *Policy) JudgeLogin(c Caller, app string) Reason {
+	if len(p.Addrs) > 0 && !within(p.Addrs, c.Addr) {
+		return Address
+	}
+	if len(p.Apps) > 0 && !slices.ContainsFunc(p.Apps, func(a string) bool {
+		if !isID(a) {
+			return a == app
+		}
+		name := c.Names.NameOf(c.Group, a)
+		return name == "" || name == app
+	}) {
+		return AppNotAllowed
+	}
+	return Passed
+}
+
+// judgeLegacy is Judge for a call as 4.x clients make it.
+func (p *Policy) judgeLegacy(c Caller) Reason {
+	if len(p.LegacyAddrs)+len(p.LegacyApps) == 0 || len(p.LegacyAddrs) > 0 && !within(p.LegacyAddrs, c.Addr) {
+		return LegacyClient
+	}
+	if c.NamedErr != nil {
+		return c.names("")
+	}
+	id := string(c.Named)
+	name := ""
+	if id != "" {
+		name = c.Names.NameOf(c.Group, id)
+	}
+	switch {
+	case len(p.LegacyApps) > 0 && !lists(p.LegacyApps, id, name):
+		// fetchInstanceStatus and fetchInstanceInfo name no app.
+		if id != "" || len(p.LegacyAddrs) == 0 || !c.readsOne() {
+			return LegacyClient
+		}
+	case len(p.Apps) > 0 && !lists(p.Apps, id, name):
+		return AppNotAllowed
+	}
+	return Passed
+}
+
+// names judges the app ids in query and body: none but own may be there. A
+// query that names no app would be answered for all of them.
+func (c *Caller) names(own string) Reason {
+	switch {
+	case c.NamedErr == openapi.ErrSeveralApps: //nolint:errorlint // never wrapped
+		return OtherApp
+	case c.NamedErr != nil:
+		return Unreadable
+	case c.Named == nil && c.Call != nil && c.Call.Kind == openapi.Read && c.Call.Body == openapi.JSON:
+		return OtherApp
+	case c.Named != nil && string(c.Named) != own:
+		return OtherApp
+	}
+	return Passed
+}
+
+// readsOne reports whether the call reads a thing by its id.
+func (c *Caller) readsOne() bool {
+	return c.Call != nil && c.Call.Kind == openapi.Read && c.Call.Body == openapi.Form
+}
+
+func within(prefixes []netip.Prefix, addr netip.Addr) bool {
+	return addr.IsValid() && slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// lists reports whether apps has one of this id or name.
+func lists(apps []string, id, name string) bool {
+	return id != "" && slices.ContainsFunc(apps, func(a string) bool {
+		return a == id || a == name && !isID(a)
+	})
+}
+
+// isID reports whether an entry of a list of apps is an id.
+func isID(entry string) bool {
+	return entry != "" && strings.Trim(entry, "0123456789") == ""
+}
+
+// Blocks reports whether nobody may call path, which is as openapi.RoutePath
+// returns it. context is the servers' context path ("/x"; "": none): a path
+// under it counts with and without it. ambiguous says that RoutePath could not
+// tell what a server makes of it; then it is blocked as soon as anything is.
+func (p *Policy) Blocks(path, context string, ambiguous bool) bool {
+	if len(p.Block) == 0 {
+		return false
+	}
+	if ambiguous {
+		return true
+	}
+	inner, ok := strings.CutPrefix(path, context)
+	return p.listed(path) || ok && p.listed(inner)
+}
+
+func (p *Policy) listed(path string) bool {
+	return slices.ContainsFunc(p.Block, func(b string) bool {
+		if prefix, ok := strings.CutSuffix(b, "*"); ok {
+			return strings.HasPrefix(path, prefix) || path+"/" == prefix
+		}
+		return path == b || path == strings.TrimSuffix(b, "/")
+	})
+}
