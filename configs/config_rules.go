@@ -119,18 +119,21 @@ type Auth struct {
 	LegacyClients LegacyClients `yaml:"legacy_clients"`
 	// Allow narrows who may call.
 	Allow Allow `yaml:"allow"`
-	// Block has paths that are answered with 403, for everyone.
+	// Block has paths that are answered with 403, for everyone and in every mode.
 	Block []string `yaml:"block"`
 }
 
 // LegacyClients are callers that may come without a token. Both lists must
 // match; with both empty there are none.
+// An app is written by its name, which counts from the first login to it on,
+// or by its id, which counts at once.
 type LegacyClients struct {
 	Allow []netip.Prefix `yaml:"allow"`
 	Apps  []string       `yaml:"apps"`
 }
 
-// Allow narrows the gate to some addresses and apps. Empty: all.
+// Allow narrows the gate to some addresses and apps. Empty: all. Apps are
+// written as in LegacyClients.
 type Allow struct {
 	CIDRs []netip.Prefix `yaml:"cidrs"`
 	Apps  []string       `yaml:"apps"`

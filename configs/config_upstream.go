@@ -79,7 +79,8 @@ type LoginBridge struct {
 	// Apps may log in; at least one.
 	Apps []BridgeApp `yaml:"apps"`
 	// SecretFile or SecretEnv has the key that tokens are signed with, at least
-	// 32 bytes (RFC 7518, 3.2). Neither: a random one for the life of the process.
+	// 32 bytes (RFC 7518, 3.2). Neither: a random one, until a restart or a reload
+	// that changes this group.
 	SecretFile string `yaml:"secret_file"`
 	SecretEnv  string `yaml:"secret_env"`
 	// Secret is what they hold; it cannot be written in the file. Empty: neither was given.

@@ -26,6 +26,7 @@ func settingsFrom(cfg *configs.Config) (proxy.Settings, error) {
 			MaxAnswer: int64(cfg.Dedup.MaxAnswer),
 			Limits:    dedup.Limits{Entries: cfg.Dedup.MaxEntries, Bytes: int64(cfg.Dedup.MaxBytes)},
 		},
+		Access:    accessFrom(&cfg.Auth),
 		AccessLog: cfg.Log.Access,
 		Shutdown:  proxy.Shutdown{Delay: cfg.Shutdown.Delay, Grace: cfg.Shutdown.Grace},
 		Hash:      cfg.Hash(),
@@ -37,6 +38,7 @@ func settingsFrom(cfg *configs.Config) (proxy.Settings, error) {
 		}
 		s.Upstreams[name] = proxy.Upstream{
 			Servers: servers, Timeout: u.Timeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
+			Bridge: bridgeFrom(u.LoginBridge),
 		}
 	}
 	for _, r := range cfg.Routes {
@@ -75,10 +77,13 @@ func rulesFrom(list []configs.Rule) (*rules.Set, error) {
 	return rules.Compile(compiled)
 }
 
-func addresses(listeners []configs.Listener) []string {
-	all := make([]string, len(listeners))
-	for i, l := range listeners {
-		all[i] = l.Address
+func listeners(list []configs.Listener) []proxy.Listener {
+	all := make([]proxy.Listener, len(list))
+	for i, l := range list {
+		all[i] = proxy.Listener{Address: l.Address}
+		if l.Redirect != nil {
+			all[i].Redirect = &proxy.Redirect{Port: l.Redirect.Port, OpenAPI: l.Redirect.OpenAPI}
+		}
 	}
 	return all
 }
