@@ -77,6 +77,9 @@ type TLS struct {
 	// CARoot is a PEM file with the root that the ACME server's own certificate
 	// is checked against. Empty: the system's roots (acme).
 	CARoot string `yaml:"ca_root"`
+	// Profile is one of the certificate profiles that the ACME server offers,
+	// such as Let's Encrypt's shortlived. Empty: its default (acme).
+	Profile string `yaml:"profile"`
 	// Challenges are http-01, tls-alpn-01 or both. Default: both (acme).
 	Challenges []string `yaml:"challenges"`
 

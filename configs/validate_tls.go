@@ -45,7 +45,7 @@ func (v *validator) tls(path string, t *TLS) {
 	v.choice(path+".min_version", t.MinVersion, "1.2", "1.3")
 	v.readable(path+".client_ca", t.ClientCA)
 	for _, k := range []struct{ key, modes string }{
-		{"domains", TLSACME}, {"email", TLSACME}, {"ca", TLSACME}, {"ca_root", TLSACME}, {"challenges", TLSACME},
+		{"domains", TLSACME}, {"email", TLSACME}, {"ca", TLSACME}, {"ca_root", TLSACME}, {"profile", TLSACME}, {"challenges", TLSACME},
 		{"files", TLSFiles}, {"names", TLSSelfSigned}, {"storage", TLSACME + " and " + TLSSelfSigned},
 	} {
 		if v.given(path+"."+k.key) && t.Mode != "" && !strings.Contains(k.modes, t.Mode) {

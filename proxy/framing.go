@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"net"
 	"net/http"
+
+	"go.uber.org/zap"
 )
 
 // maxHeaderBytes bounds a request's header; past it net/http answers 431.
@@ -53,26 +56,37 @@ const (
 // strictListener hands out connections on which unsupportedCoding becomes
 // refusedCoding. No upstream's answer can be mistaken for it: what net/http
 // writes for a handler has a Date.
-type strictListener struct{ net.Listener }
+type strictListener struct {
+	net.Listener
+	tls  *tls.Config // nil: plain HTTP
+	door *door       // nil: nothing is done at the door
+	log  *zap.Logger
+}
 
 func (l strictListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	if tcp, ok := c.(*net.TCPConn); ok {
-		return strictConn{tcp}, err
+	tcp, ok := c.(*net.TCPConn)
+	switch {
+	case !ok:
+		return c, err
+	case l.tls != nil:
+		return strictTLSConn{tls.Server(tcp, l.tls), readHeaderTimeout, l.log}, err
 	}
-	return c, err
+	return strictConn{tcp}, err
 }
 
 // strictConn embeds a *net.TCPConn, not a net.Conn, to keep CloseWrite, which
 // net/http uses to let a client read an early answer to its end.
 type strictConn struct{ *net.TCPConn }
 
-func (c strictConn) Write(b []byte) (int, error) {
+func (c strictConn) Write(b []byte) (int, error) { return writeStrictly(c.TCPConn, b) }
+
+func writeStrictly(c net.Conn, b []byte) (int, error) {
 	if len(b) == len(unsupportedCoding) && string(b) == unsupportedCoding {
-		if _, err := c.TCPConn.Write([]byte(refusedCoding)); err != nil {
+		if _, err := c.Write([]byte(refusedCoding)); err != nil {
 			return 0, err
 		}
 		return len(b), nil
 	}
-	return c.TCPConn.Write(b)
+	return c.Write(b)
 }

@@ -141,7 +141,7 @@ func TestOrdinaryRequestsShareAConnection(t *testing.T) {
 }
 
 func TestASlowHeaderIsClosedWithoutAnAnswer(t *testing.T) {
-	s, err := mustProxy(t, settingsFor(t, deadServer(t))).Listen(Listeners{Addresses: []string{"127.0.0.1:0"}})
+	s, err := mustProxy(t, settingsFor(t, deadServer(t))).Listen(Listeners{Clients: []Listener{{Address: "127.0.0.1:0"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

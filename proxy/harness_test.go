@@ -83,7 +83,7 @@ func newShim(t testing.TB, s Settings) *shim {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := p.Listen(Listeners{Addresses: []string{"127.0.0.1:0"}, Admin: "127.0.0.1:0", Gatherer: registry})
+	srv, err := p.Listen(Listeners{Clients: []Listener{{Address: "127.0.0.1:0"}}, Admin: "127.0.0.1:0", Gatherer: registry})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -26,11 +27,28 @@ const (
 
 // Listeners says where to listen.
 type Listeners struct {
-	Addresses []string // for clients, host:port
-	Admin     string   // "" : no admin listener
+	Clients []Listener
+	Admin   string // host:port; "" : no admin listener
+
+	// Challenge answers what a certificate authority asks on plain listeners
+	// to see who holds a name (RFC 8555, 8.3), and reports whether it did.
+	// nil: every request goes upstream.
+	Challenge func(http.ResponseWriter, *http.Request) bool
 
 	Gatherer prometheus.Gatherer // for /metrics; nil: none
 	Pprof    bool
+}
+
+// Listener is one address for clients.
+type Listener struct {
+	Address string // host:port
+
+	// TLS makes it an https listener. It must not offer h2: HTTP/2 lowercases
+	// the header that the clients look for. nil: plain HTTP.
+	TLS *tls.Config
+
+	// Redirect sends plain requests to https. nil: they are served.
+	Redirect *Redirect
 }
 
 // Server is a Proxy with its open listeners.
@@ -60,7 +78,9 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 			IdleTimeout:       clientIdleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
 			ErrorLog:          errorLog,
-			BaseContext:       func(net.Listener) context.Context { return p.life },
+			BaseContext: func(ln net.Listener) context.Context {
+				return context.WithValue(p.life, doorKey{}, ln.(strictListener).door)
+			},
 		},
 		adminHTTP: &http.Server{
 			Handler:           p.Admin(l.Gatherer, l.Pprof),
@@ -79,9 +99,13 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 		}
 		return ln
 	}
-	for _, addr := range l.Addresses {
-		if ln := open(addr); ln != nil {
-			s.clients = append(s.clients, strictListener{ln})
+	for _, c := range l.Clients {
+		if ln := open(c.Address); ln != nil {
+			d := &door{challenge: l.Challenge, redirect: c.Redirect}
+			if c.TLS != nil {
+				d = nil
+			}
+			s.clients = append(s.clients, strictListener{Listener: ln, tls: c.TLS, door: d, log: p.log})
 		}
 	}
 	if l.Admin != "" {
@@ -94,7 +118,7 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 	return s, nil
 }
 
-// Addrs returns the clients' addresses, in the order of Listeners.Addresses.
+// Addrs returns the clients' addresses, in the order of Listeners.Clients.
 func (s *Server) Addrs() []net.Addr {
 	addrs := make([]net.Addr, len(s.clients))
 	for i, ln := range s.clients {

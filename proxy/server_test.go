@@ -60,7 +60,7 @@ func TestListenReportsATakenPortAndLeavesNoneOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = free.Close()
-	_, err = p.Listen(Listeners{Addresses: []string{free.Addr().String(), taken.Addr().String()}, Admin: "127.0.0.1:0"})
+	_, err = p.Listen(Listeners{Clients: []Listener{{Address: free.Addr().String()}, {Address: taken.Addr().String()}}, Admin: "127.0.0.1:0"})
 	if err == nil || !strings.Contains(err.Error(), taken.Addr().String()) || !strings.Contains(err.Error(), "address already in use") {
 		t.Fatalf("got %v", err)
 	}
@@ -183,7 +183,7 @@ func TestAfterTheGraceRequestsAreAnsweredAndTunnelsClosed(t *testing.T) {
 
 func TestServeEndsWhenAListenerFails(t *testing.T) {
 	p := mustProxy(t, settingsFor(t, "http://127.0.0.1:1"))
-	s, err := p.Listen(Listeners{Addresses: []string{"127.0.0.1:0"}})
+	s, err := p.Listen(Listeners{Clients: []Listener{{Address: "127.0.0.1:0"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

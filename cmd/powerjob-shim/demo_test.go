@@ -48,7 +48,7 @@ func shimWith(list ...rules.Rule) startShim {
 		if err != nil {
 			return "", nil, err
 		}
-		s, err := p.Listen(proxy.Listeners{Addresses: []string{"127.0.0.1:0"}})
+		s, err := p.Listen(proxy.Listeners{Clients: []proxy.Listener{{Address: "127.0.0.1:0"}}})
 		if err != nil {
 			return "", nil, err
 		}

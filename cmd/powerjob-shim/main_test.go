@@ -170,7 +170,7 @@ shutdown: {grace: 5s, delay: 6s}
 		"a dedup rule":   {s.Rules.For("POST", "h.test", "/openApi/saveJob").Dedup.Match.String(), "body"},
 		"its window":     {s.Rules.For("POST", "h.test", "/openApi/saveJob").Dedup.Window, 3 * time.Second},
 		"its observing":  {s.Rules.For("POST", "h.test", "/openApi/saveJob").Dedup.Observe, true},
-		"listen address": {addresses(cfg.Listen)[0], ":7700"},
+		"listen address": {listeners(cfg.Listen)[0].Address, ":7700"},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Errorf("%s is %v, want %v", name, pair[0], pair[1])

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -106,8 +107,13 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
+	crts, err := openCertificates(cfg.Listen, log, m)
+	if err != nil {
+		return err
+	}
 	server, err := p.Listen(proxy.Listeners{
-		Addresses: addresses(cfg.Listen), Admin: cfg.Admin.Address, Gatherer: registry, Pprof: cfg.Admin.PProf,
+		Clients: crts.give(listeners(cfg.Listen)), Challenge: crts.challenge,
+		Admin: cfg.Admin.Address, Gatherer: registry, Pprof: cfg.Admin.PProf,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; stop what listens there, or choose another address (--listen, --admin)", err)
@@ -119,9 +125,10 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	r := &reloader{src: src, started: cfg, running: cfg, proxy: p, level: level, log: log, metrics: m}
 	r.succeeded()
 	watching, end := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); r.watch(watching, hangUp) }()
-	defer func() { end(); <-done }()
+	var background sync.WaitGroup
+	background.Go(func() { r.watch(watching, hangUp) })
+	background.Go(func() { crts.run(watching, server.Addrs()) })
+	defer func() { end(); background.Wait() }()
 
 	log.Info("started",
 		zap.String("version", build.version),
@@ -167,7 +174,7 @@ func startInProcess(upstream string) (address string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	server, err := p.Listen(proxy.Listeners{Addresses: []string{net.JoinHostPort("127.0.0.1", "0")}})
+	server, err := p.Listen(proxy.Listeners{Clients: []proxy.Listener{{Address: net.JoinHostPort("127.0.0.1", "0")}}})
 	if err != nil {
 		return "", nil, err
 	}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"powerjob-shim/configs"
+	"powerjob-shim/metrics"
+	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/certs"
+)
+
+// certificates are those of all https listeners.
+type certificates struct {
+	sources []*certs.Source // by listener; nil: a plain one
+}
+
+// openCertificates makes the listeners' certificates ready, as far as that
+// needs nobody else.
+func openCertificates(list []configs.Listener, log *zap.Logger, m *metrics.Metrics) (*certificates, error) {
+	plain := slices.ContainsFunc(list, func(l configs.Listener) bool { return l.TLS == nil })
+	c := &certificates{sources: make([]*certs.Source, len(list))}
+	for i, l := range list {
+		if l.TLS == nil {
+			continue
+		}
+		s := certsFrom(l.TLS, plain)
+		s.Logger = log.With(zap.String("listener", l.Address))
+		s.Event = func(e certs.Event) { m.ACMEEvents.WithLabelValues(string(e)).Inc() }
+		var err error
+		if c.sources[i], err = certs.Open(s); err != nil {
+			return nil, fmt.Errorf("listen[%d].tls: %w", i, err)
+		}
+	}
+	m.ObserveCertificates(c.expiries)
+	return c, nil
+}
+
+// certsFrom makes what certs runs on from a listener's configuration. plain
+// tells whether there is a plain listener as well.
+func certsFrom(t *configs.TLS, plain bool) certs.Settings {
+	s := certs.Settings{ClientCA: t.ClientCA}
+	if t.MinVersion == "1.3" {
+		s.MinVersion = tls.VersionTLS13
+	}
+	switch t.Mode {
+	case configs.TLSFiles:
+		for _, pair := range t.Files {
+			s.Files = append(s.Files, certs.KeyPair{Cert: pair.Cert, Key: pair.Key})
+		}
+	case configs.TLSSelfSigned:
+		s.SelfSigned = &certs.SelfSigned{Names: t.Names, Storage: t.Storage}
+	case configs.TLSACME:
+		alpn := slices.Contains(t.Challenges, "tls-alpn-01")
+		s.ACME = &certs.ACME{
+			Domains: t.Domains, Email: t.Email, CA: t.CA, CARoot: t.CARoot, Profile: t.Profile, Storage: t.Storage,
+			TLSALPN01: alpn,
+			// Without a plain listener it would want port 80 for itself.
+			HTTP01: slices.Contains(t.Challenges, "http-01") && (plain || !alpn),
+		}
+	}
+	return s
+}
+
+// give hands each https listener its certificates.
+func (c *certificates) give(list []proxy.Listener) []proxy.Listener {
+	for i, s := range c.sources {
+		if s != nil {
+			list[i].TLS = s.TLSConfig()
+		}
+	}
+	return list
+}
+
+// challenge is asked about each request to a plain listener.
+func (c *certificates) challenge(w http.ResponseWriter, r *http.Request) bool {
+	return slices.ContainsFunc(c.sources, func(s *certs.Source) bool { return s != nil && s.Challenge(w, r) })
+}
+
+// run keeps the certificates fresh until ctx ends. addrs are where the
+// listeners are.
+func (c *certificates) run(ctx context.Context, addrs []net.Addr) {
+	var plain net.Addr
+	for i, s := range c.sources {
+		if s == nil && plain == nil {
+			plain = addrs[i]
+		}
+	}
+	var wg sync.WaitGroup
+	for i, s := range c.sources {
+		if s != nil {
+			wg.Go(func() { s.Run(ctx, addrs[i], plain) })
+		}
+	}
+	wg.Wait()
+}
+
+func (c *certificates) expiries() []metrics.Expiry {
+	var all []metrics.Expiry
+	for _, s := range c.sources {
+		if s == nil {
+			continue
+		}
+		for _, e := range s.Expiries() {
+			all = append(all, metrics.Expiry(e))
+		}
+	}
+	return all
+}

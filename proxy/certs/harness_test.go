@@ -1,0 +1,169 @@
+package certs
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// patience bounds what should happen soon on a busy machine.
+const patience = 60 * time.Second
+
+// authority signs certificates for tests.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pem  []byte
+}
+
+func newAuthority(t testing.TB) *authority {
+	t.Helper()
+	a := &authority{}
+	a.cert, a.key, a.pem, _ = a.sign(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	})
+	return a
+}
+
+func (a *authority) sign(t testing.TB, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey, []byte, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.SerialNumber = big.NewInt(time.Now().UnixNano())
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	parent, signer := a.cert, a.key
+	if parent == nil {
+		parent, signer = template, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+}
+
+// leaf returns a certificate for these names, and its key.
+func (a *authority) leaf(t testing.TB, names ...string) (cert, key []byte) {
+	t.Helper()
+	_, _, cert, key = a.sign(t, &x509.Certificate{
+		DNSNames: names, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	})
+	return cert, key
+}
+
+// write writes a pair into dir as name.crt and name.key.
+func write(t testing.TB, dir, name string, cert, key []byte) KeyPair {
+	t.Helper()
+	pair := KeyPair{filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")}
+	put(t, pair.Cert, cert)
+	put(t, pair.Key, key)
+	return pair
+}
+
+// put replaces a file as a whole, as kubelet and ACME clients do.
+func put(t testing.TB, file string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(file+".new", content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// logged adds a log that tests can look into.
+func logged(s Settings) (Settings, *observer.ObservedLogs) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	s.Logger = zap.New(core)
+	return s, logs
+}
+
+// run opens a source and runs it behind a listener that only shakes hands.
+func run(t testing.TB, s Settings) (*Source, string) {
+	t.Helper()
+	src, err := Open(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", src.TLSConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_ = c.(*tls.Conn).Handshake()
+				_, _ = c.Write([]byte("x")) // with TLS 1.3 a client learns only then that it was refused
+				_ = c.Close()
+			}()
+		}
+	}()
+	ctx, end := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); src.Run(ctx, ln.Addr(), nil) }()
+	t.Cleanup(func() { end(); <-done; _ = ln.Close() })
+	return src, ln.Addr().String()
+}
+
+// served returns the certificate that a client gets which asks for name.
+func served(t testing.TB, addr, name string) *x509.Certificate {
+	t.Helper()
+	leaf, err := shake(addr, &tls.Config{ServerName: name, InsecureSkipVerify: true}) //nolint:gosec // it is looked at by the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
+}
+
+func shake(addr string, cfg *tls.Config) (*x509.Certificate, error) {
+	dialer := net.Dialer{Timeout: patience}
+	c, err := tls.DialWithDialer(&dialer, "tcp", addr, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	if n, err := c.Read(make([]byte, 1)); n == 0 {
+		return nil, err
+	}
+	return c.ConnectionState().PeerCertificates[0], nil
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}

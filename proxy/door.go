@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"powerjob-shim/rules/openapi"
+)
+
+// Redirect sends plain HTTP requests to https, with 308, which keeps the method.
+type Redirect struct {
+	Port int // of the https address; 0: 443
+
+	// OpenAPI redirects calls under /openApi/ as well. By default they are
+	// served: OkHttp 3.14 does not follow a 308 to a POST.
+	OpenAPI bool
+}
+
+// door is what a plain listener does with requests instead of serving them.
+type door struct {
+	challenge func(http.ResponseWriter, *http.Request) bool // nil: none
+	redirect  *Redirect                                     // nil: none
+}
+
+type doorKey struct{}
+
+// doorOf returns the door that r came through; nil: one without any business.
+func doorOf(r *http.Request) *door {
+	d, _ := r.Context().Value(doorKey{}).(*door)
+	return d
+}
+
+// challenge answers the certificate authority's questions.
+func (p *Proxy) challenge(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d := doorOf(r); d == nil || d.challenge == nil || !d.challenge(w, r) {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// redirect sends plain requests to https, but for the calls.
+func (p *Proxy) redirect(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d, ex := doorOf(r), exchangeOf(r)
+		if d == nil || d.redirect == nil || !d.redirect.OpenAPI && strings.HasPrefix(ex.path, openapi.Prefix) ||
+			ex.peerTrusted && r.Header.Get(forwardedProto) == "https" { // the client came by https, to a proxy before us
+			next.ServeHTTP(w, r)
+			return
+		}
+		if r.Host == "" {
+			ex.fail(w, http.StatusBadRequest, "this address is for https; call it so")
+			return
+		}
+		w.Header().Set("Location", d.redirect.location(r))
+		w.WriteHeader(http.StatusPermanentRedirect)
+	})
+}
+
+// location is r's address with https.
+func (to *Redirect) location(r *http.Request) string {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		if host = h; strings.Contains(h, ":") {
+			host = "[" + h + "]"
+		}
+	}
+	if to.Port != 0 && to.Port != 443 {
+		host += ":" + strconv.Itoa(to.Port)
+	}
+	return "https://" + host + requestURI(r)
+}

@@ -1,0 +1,72 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// acmeTLS is the protocol of TLS-ALPN-01 (RFC 8737): a certificate authority
+// shakes hands, looks at the certificate and leaves.
+const acmeTLS = "acme-tls/1"
+
+// strictTLSConn is strictConn for https. net/http would shake hands itself on a
+// *tls.Conn, but then its answers could not be seen in clear.
+type strictTLSConn struct {
+	*tls.Conn
+	patience time.Duration // for the handshake
+	log      *zap.Logger
+}
+
+func (c strictTLSConn) Write(b []byte) (int, error) { return writeStrictly(c.Conn, b) }
+
+// ConnectionState shakes hands. net/http calls it once on each connection that
+// is no *tls.Conn but has this method, on the connection's own goroutine before
+// the first read, to fill in Request.TLS. A connection on which no requests may
+// follow is closed.
+func (c strictTLSConn) ConnectionState() tls.ConnectionState {
+	ctx, cancel := context.WithTimeout(context.Background(), c.patience)
+	defer cancel()
+	err := c.HandshakeContext(ctx)
+	state := c.Conn.ConnectionState()
+	if err != nil {
+		c.explain(err)
+	}
+	if err != nil || state.NegotiatedProtocol == acmeTLS {
+		_ = c.Close() // there is nobody to tell
+	}
+	return state
+}
+
+// explain logs why a handshake failed. Those who leave without a word are
+// health checks and scanners.
+func (c strictTLSConn) explain(err error) {
+	remote := zap.Stringer("remote", c.RemoteAddr())
+	var plain tls.RecordHeaderError
+	switch {
+	case errors.As(err, &plain) && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader):
+		// In clear, as that is what this caller understands.
+		_, _ = io.WriteString(plain.Conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+
+			"powerjob-shim: this port speaks https; write https:// before the address")
+		c.log.Info("plain HTTP came to an https listener", remote)
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		c.log.Debug("TLS handshake not finished", remote, zap.Error(err))
+	default:
+		c.log.Info("TLS handshake failed", remote, zap.Error(err))
+	}
+}
+
+// looksLikeHTTP tells whether the first bytes of a connection are a method.
+func looksLikeHTTP(header [5]byte) bool {
+	switch string(header[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH":
+		return true
+	}
+	return false
+}
