@@ -24,6 +24,7 @@ func useAll(m *Metrics) {
 	m.RequestDuration.WithLabelValues("main", "saveJob").Observe(0.1)
 	m.UpstreamRequests.WithLabelValues("default", "saveJob", Code(0)).Inc()
 	m.UpstreamDuration.WithLabelValues("default").Observe(0.1)
+	m.ObserveCertificates(func() []Expiry { return []Expiry{{Name: "a.test"}} })
 	m.SetBuildInfo("v0.1.0", "abc", "go1.26")
 }
 
@@ -31,7 +32,9 @@ func TestTheNamesAreTheContractsAndPassTheLinter(t *testing.T) {
 	m, reg := newMetrics(t)
 	useAll(m)
 	want := []string{
+		"powerjob_shim_acme_events_total",
 		"powerjob_shim_build_info",
+		"powerjob_shim_certificate_expiry_timestamp_seconds",
 		"powerjob_shim_config_last_reload_success_timestamp_seconds",
 		"powerjob_shim_config_last_reload_successful",
 		"powerjob_shim_dedup_bypassed_total",
@@ -82,6 +85,8 @@ func TestTheLabelsAreTheContracts(t *testing.T) {
 		"resends_total":             "call",
 		"store_errors_total":        "operation",
 		"acme_events_total":         "event",
+
+		"certificate_expiry_timestamp_seconds": "name",
 		"build_info":                "goversion revision version",
 	}
 	for _, f := range gather(t, reg) {
