@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,8 @@ import (
 
 	"powerjob-shim/internal/legacy"
 )
+
+var update = flag.Bool("update", false, "write the recordings of the real client anew")
 
 // scenarios are the situations that the port is compared in with the real
 // client: its mode, and what happens to the first saveJob.
@@ -62,19 +65,30 @@ func TestThePortSendsWhatTheRealClientSends(t *testing.T) {
 					}
 					return string(out)
 				})
-				if err := os.WriteFile(file, []byte(recorded), 0o600); err != nil {
-					t.Fatal(err)
+				if *update {
+					if err := os.WriteFile(file, []byte(recorded), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if want := read(t, file); recorded != want {
+					t.Errorf("the real client sends\n%s\nthe recording has\n%s", recorded, want)
 				}
 			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := trace(t, scenario.mode, scenario.fault, callAll); got != string(want) {
+			want := read(t, file)
+			if got := trace(t, scenario.mode, scenario.fault, callAll); got != want {
 				t.Errorf("the port sends\n%s\nthe real client\n%s", got, want)
 			}
 		})
 	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // callAll is Trace.java for the port.

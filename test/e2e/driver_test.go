@@ -20,8 +20,10 @@ var javaFlags = []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256
 // javaClient is one real PowerJobClient object in a process of its own. Its
 // methods may be called from many goroutines.
 type javaClient struct {
-	stdin  io.WriteCloser
-	stderr *bytes.Buffer // to be read after the end
+	stdin      io.WriteCloser
+	stderr     *bytes.Buffer // to be read after the end
+	oneAtATime bool          // the threads take turns; set before the calls
+	turn       sync.Mutex
 
 	mu      sync.Mutex // protects what follows
 	next    int
@@ -125,10 +127,15 @@ func (c *javaClient) read(stdout io.Reader) {
 }
 
 // call calls a method of the client on one of its Java threads and waits for
-// the end. Calls on the same thread run one after another.
+// the end. Calls on the same thread run one after another; with oneAtATime, all
+// calls do.
 func (c *javaClient) call(thread int, method string, args ...any) result {
 	if args == nil {
 		args = []any{}
+	}
+	if c.oneAtATime {
+		c.turn.Lock()
+		defer c.turn.Unlock()
 	}
 	done := make(chan result, 1)
 	c.mu.Lock()
