@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -75,7 +74,7 @@ func (b heldBody) attach(r *http.Request) *http.Request {
 //  2. It turns out too large, or is late: what was read is put back in front of
 //     the rest.
 //  3. It breaks off: that is an error, and nothing may be forwarded.
-func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request) (held heldBody, bypass string, err error) {
+func (p *Proxy) readBody(r *http.Request) (held heldBody, bypass string, err error) {
 	limit := exchangeOf(r).snap.Dedup.maxBody()
 	if r.ContentLength > limit {
 		return held, rules.BypassBodyTooLarge, nil
@@ -92,34 +91,71 @@ func (p *Proxy) readBody(w http.ResponseWriter, r *http.Request) (held heldBody,
 	}
 	held = heldBody{from: &p.dedupState.bodies, taken: share}
 
-	conn := http.NewResponseController(w)
-	timed := conn.SetReadDeadline(time.Now().Add(bodyTimeout)) == nil
-	buf, err := readUpTo(r.Body, limit, share)
-	if timed {
-		_ = conn.SetReadDeadline(time.Time{}) // it was possible a moment ago
-	}
-	var late net.Error
-	switch {
-	case err == nil && int64(len(buf)) > limit:
-		bypass = rules.BypassBodyTooLarge
-	case err == nil:
-		held.bytes = buf
+	// Not by a read deadline: net/http takes a late body for a broken connection.
+	arrives := make(chan arrival, 1)
+	go func(body io.Reader) {
+		bytes, err := readUpTo(body, limit, share)
+		arrives <- arrival{bytes, err}
+	}(r.Body)
+	timer := time.NewTimer(bodyTimeout)
+	defer timer.Stop()
+	select {
+	case a := <-arrives:
+		switch {
+		case errors.Is(a.err, io.ErrUnexpectedEOF):
+			return held, "", errBodyCut
+		case a.err != nil:
+			return held, "", a.err
+		case int64(len(a.bytes)) > limit:
+			r.Body = refilled{a.before(r.Body), r.Body}
+			return held, rules.BypassBodyTooLarge, nil
+		}
+		held.bytes = a.bytes
 		return held, "", nil
-	case errors.As(err, &late) && late.Timeout():
-		// net/http takes a late body for a broken connection: it cancels the
-		// request's context and can read no further request.
-		exchangeOf(r).lastOnConn = true
-		bypass = rules.BypassBodyTimeout
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return held, "", errBodyCut
-	default:
-		return held, "", err
+	case <-timer.C:
+		r.Body, r.Trailer = refilled{&late{arrives, r.Body}, r.Body}, nil
+		return held, rules.BypassBodyTimeout, nil
 	}
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(buf), r.Body), r.Body}
-	return held, bypass, nil
+}
+
+// arrival is what was read of a body, up to the limit.
+type arrival struct {
+	bytes []byte
+	err   error
+}
+
+// before puts what has arrived in front of the rest.
+func (a arrival) before(rest io.Reader) io.Reader {
+	if a.err != nil {
+		rest = broken{a.err}
+	}
+	return io.MultiReader(bytes.NewReader(a.bytes), rest)
+}
+
+// broken is the rest of a body that broke off.
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
+
+// refilled is a body some of which has been read already.
+type refilled struct {
+	io.Reader
+	io.Closer
+}
+
+// late is a body that somebody else is reading: it yields first what that one
+// gets.
+type late struct {
+	arrives <-chan arrival // nil once it has come
+	body    io.Reader
+}
+
+func (l *late) Read(p []byte) (int, error) {
+	if l.arrives != nil {
+		a := <-l.arrives
+		l.arrives, l.body = nil, a.before(l.body)
+	}
+	return l.body.Read(p)
 }
 
 // readUpTo reads r to its end, or one byte beyond limit.

@@ -213,16 +213,22 @@ func TestOneWhoWaitsAndHangsUpHoldsNobodyUp(t *testing.T) {
 	wantExecuted(t, server, "saveJob", 1)
 }
 
+// roundTrip is a Transport.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // A panic further in must not leave anybody waiting, nor the call wedged.
 func TestAPanicWakesThoseWhoWait(t *testing.T) {
 	s, server := newDedup(t, legacy.Options{})
 	arrived, released := make(chan struct{}), make(chan struct{})
-	broken := s.dedup(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	sound := s.reverse.Transport
+	s.reverse.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
 		close(arrived)
 		<-released
 		panic("a fault")
-	}))
-	s.handler = s.observe(s.framing(s.route(broken)))
+	})
 	leader := async(t, s.addr, save(saveBody(0, "a")))
 	<-arrived
 	waiter := async(t, s.addr, save(saveBody(0, "a")))
@@ -234,7 +240,8 @@ func TestAPanicWakesThoseWhoWait(t *testing.T) {
 	if got := <-waiter; statusOf(got) != 504 || decision(got) != "unknown" {
 		t.Errorf("the one who waited got %q", got)
 	}
-	s.handler = s.chain()
+	s.inFlight(t, 0)
+	s.reverse.Transport = sound
 	if got := raw(t, s.addr, save(saveBody(0, "a"))); decision(got) != "forwarded" {
 		t.Errorf("the next save got %q", got)
 	}

@@ -214,7 +214,7 @@ func (rec *recorder) write() error {
 // all of it.
 func writeWhole(w http.ResponseWriter, status int, body []byte) error {
 	h := w.Header()
-	if h["Trailer"] == nil && status != http.StatusNoContent && status != http.StatusNotModified {
+	if len(body) > 0 && h["Trailer"] == nil { // else it stays as it came: it may be an answer to HEAD
 		h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
 	w.WriteHeader(status)
