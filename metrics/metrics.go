@@ -76,6 +76,7 @@ type Metrics struct {
 
 	buildInfo *prometheus.GaugeVec
 	store     atomic.Pointer[func() StoreStats]
+	upstreams *upstreamCollector
 	expiries  atomic.Pointer[func() []Expiry]
 }
 
@@ -127,6 +128,8 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 			"Always 1; the labels tell which build is running.", "version", "revision", "goversion"),
 	}
 	b.register(newStoreCollector(m))
+	m.upstreams = newUpstreamCollector()
+	b.register(m.upstreams)
 	b.register(newCertificateCollector(m))
 
 	for _, call := range calls {

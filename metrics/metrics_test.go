@@ -26,6 +26,9 @@ func useAll(m *Metrics) {
 	m.UpstreamDuration.WithLabelValues("default").Observe(0.1)
 	m.ObserveCertificates(func() []Expiry { return []Expiry{{Name: "a.test"}} })
 	m.SetBuildInfo("v0.1.0", "abc", "go1.26")
+	m.ObserveUpstreams(func() []UpstreamStats {
+		return []UpstreamStats{{Upstream: "default", Server: "a:1", Up: true, InFlight: 3}}
+	})
 }
 
 func TestTheNamesAreTheContractsAndPassTheLinter(t *testing.T) {
@@ -51,7 +54,9 @@ func TestTheNamesAreTheContractsAndPassTheLinter(t *testing.T) {
 		"powerjob_shim_resends_total",
 		"powerjob_shim_store_errors_total",
 		"powerjob_shim_upstream_duration_seconds",
+		"powerjob_shim_upstream_in_flight",
 		"powerjob_shim_upstream_requests_total",
+		"powerjob_shim_upstream_up",
 	}
 	var got []string
 	for _, f := range gather(t, reg) {
@@ -77,6 +82,8 @@ func TestTheLabelsAreTheContracts(t *testing.T) {
 		"request_duration_seconds":  "call route",
 		"upstream_requests_total":   "call code upstream",
 		"upstream_duration_seconds": "upstream",
+		"upstream_in_flight":        "server upstream",
+		"upstream_up":               "server upstream",
 		"dedup_total":               "call decision",
 		"dedup_bypassed_total":      "reason",
 		"gate_total":                "decision reason",

@@ -177,7 +177,7 @@ func (p *Proxy) assert(r *http.Request, app, password string) (int64, error) {
 	h[requestIDHeader] = []string{ex.id}
 	h["Idempotency-Key"] = nil // not sent: it allows the Transport to ask again on a stale connection
 
-	res, err := sender{p.metrics}.RoundTrip(out)
+	res, err := sender{p.metrics, p.log}.RoundTrip(out)
 	if sub.server != nil {
 		defer sub.server.inFlight.Add(-1)
 	}

@@ -28,6 +28,11 @@ var authHeaderKey = textproto.CanonicalMIMEHeaderKey(openapi.AuthHeader)
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 	ex := exchangeOf(r)
 	ex.outcome, ex.server, ex.failure, ex.fromUpstream, ex.denied = outcomeNotSent, nil, nil, false, false
+	if !ex.group.admit() {
+		ex.fail(w, http.StatusServiceUnavailable, "upstream "+ex.group.name+" has max_requests in flight; nothing was sent, call again later")
+		return
+	}
+	defer ex.group.leave()
 	defer func() {
 		if ex.server != nil {
 			ex.server.inFlight.Add(-1)
@@ -51,7 +56,7 @@ func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
 	errorLog, _ := zap.NewStdLogAt(p.log, zap.DebugLevel) // fails for unknown levels only
 	return &httputil.ReverseProxy{
 		Rewrite:       rewrite,
-		Transport:     sender{p.metrics},
+		Transport:     sender{p.metrics, p.log},
 		BufferPool:    newBuffers(),
 		FlushInterval: -1, // nothing waits in a buffer here
 		ErrorLog:      errorLog,
@@ -114,7 +119,12 @@ func setTarget(u *url.URL, in *http.Request) {
 
 // sender is the Transport of the ReverseProxy: it chooses a server of the
 // exchange's group, and another one while nothing has been sent.
-type sender struct{ metrics *metrics.Metrics }
+type sender struct {
+	metrics *metrics.Metrics
+	log     *zap.Logger
+}
+
+var errAllFull = errors.New("each server has max_connections in use")
 
 // RoundTrip implements http.RoundTripper. It keeps the exchange's outcome.
 func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
@@ -134,30 +144,36 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 	}
 	var (
 		res *http.Response
-		err error
+		err error = errAllFull
 	)
 	for _, srv := range ex.group.candidates() {
+		if !take(&srv.inFlight, ex.group.settings.MaxConnections) {
+			continue
+		}
 		if ex.server != nil {
 			ex.server.inFlight.Add(-1)
 		}
 		ex.server = srv
-		srv.inFlight.Add(1)
 		out.URL.Scheme, out.URL.Host = srv.url.Scheme, srv.name
 		sent := time.Now()
 		res, err = ex.group.transport.RoundTrip(out)
 		ex.upstream = time.Since(sent)
 		s.count(ex, res)
 		if err == nil {
-			srv.answered()
+			ex.group.answered(srv, res.StatusCode, s.log)
 			ex.outcome = outcomeAnswered
 			ex.denied = isFalse(authValue(res.Header[authHeaderKey]))
 			keepNamed(res.Header, ex.match.Headers)
 			return res, nil
 		}
+		if ex.in.broken() != nil || errors.Is(out.Context().Err(), context.Canceled) {
+			break // that was not the server
+		}
+		ex.group.failed(srv, s.log)
 		if ex.outcome != outcomeNotSent || out.Context().Err() != nil {
 			break
 		}
-		srv.failed(time.Now())
+		srv.refused(time.Now())
 	}
 	return nil, err
 }
@@ -199,6 +215,10 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, err error)
 	case errors.Is(r.Context().Err(), context.Canceled):
 		ex.hungUp = true
 		ex.fail(w, http.StatusBadGateway, "the caller closed the connection before the server"+at+" answered; "+advice)
+	case errors.Is(err, errAllFull):
+		ex.fail(w, http.StatusServiceUnavailable, "the servers of upstream "+ex.group.name+" have max_connections in use; nothing was sent, call again later")
+	case ex.outcome == outcomeNotSent && ex.group.allDown():
+		ex.fail(w, http.StatusServiceUnavailable, "no server of upstream "+ex.group.name+" is healthy, and none can be connected to. Nothing was sent")
 	case ex.outcome == outcomeNotSent:
 		ex.fail(w, http.StatusBadGateway, "cannot reach the PowerJob server"+at+": "+dialProblem(err)+
 			". Nothing was sent. Check that it runs, and the address under upstreams."+ex.group.name+".servers")

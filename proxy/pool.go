@@ -1,40 +1,22 @@
 package proxy
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
 	"powerjob-shim/rules/access"
 )
-
-// retryAfter is how long a server that refused a connection is tried last.
-const retryAfter = 5 * time.Second
-
-// server is one server of a group. Safe for concurrent use.
-type server struct {
-	url  *url.URL
-	name string // host:port
-
-	inFlight    atomic.Int64
-	failedUntil atomic.Int64 // Unix nanoseconds: connecting failed a short while ago
-}
-
-// usable reports whether the server is expected to take connections. This is
-// where health checks have their say.
-func (s *server) usable(now time.Time) bool { return now.UnixNano() >= s.failedUntil.Load() }
-
-func (s *server) failed(now time.Time) { s.failedUntil.Store(now.Add(retryAfter).UnixNano()) }
-
-func (s *server) answered() {
-	if s.failedUntil.Load() != 0 {
-		s.failedUntil.Store(0)
-	}
-}
 
 // upstreamGroup is a group of servers with the connections to them.
 type upstreamGroup struct {
@@ -42,16 +24,31 @@ type upstreamGroup struct {
 	settings  Upstream
 	servers   []*server
 	transport *http.Transport
+	load      *load
+	stop      context.CancelFunc // ends what start began
 
 	issuer   *access.Issuer // of the login bridge; nil: the servers log in themselves
 	asserted asserted
 }
 
-func newUpstreamGroup(name string, u Upstream) (*upstreamGroup, error) {
+// load is what a group has to carry. It outlives reloads that change the
+// group's settings, and so do its servers: bounds hold over them, and a server
+// that was found broken is not tried anew because a timeout changed.
+type load struct {
+	requests atomic.Int64
+	ejecting sync.Mutex // one ejection at a time
+}
+
+// newUpstreamGroup makes a group. old is the group of that name before, nil if
+// there was none.
+func newUpstreamGroup(name string, u Upstream, old *upstreamGroup) (*upstreamGroup, error) {
 	if len(u.Servers) == 0 {
 		return nil, errors.New("servers: at least one is needed")
 	}
-	g := &upstreamGroup{name: name, settings: u, transport: newTransport(u)}
+	g := &upstreamGroup{name: name, settings: u, transport: newTransport(u), load: new(load), stop: func() {}}
+	if old != nil {
+		g.load = old.load
+	}
 	if u.Bridge != nil {
 		g.issuer = access.NewIssuer(name, *u.Bridge)
 	}
@@ -61,7 +58,12 @@ func newUpstreamGroup(name string, u Upstream) (*upstreamGroup, error) {
 			errs = append(errs, err)
 			continue
 		}
-		g.servers = append(g.servers, &server{url: base, name: hostPort(base)})
+		s := old.server(base)
+		if slices.ContainsFunc(g.servers, func(o *server) bool { return o.name == s.name }) {
+			errs = append(errs, fmt.Errorf("servers: %s stands there twice", s.name))
+			continue
+		}
+		g.servers = append(g.servers, s)
 	}
 	return g, errors.Join(errs...)
 }
@@ -78,6 +80,18 @@ func checkServer(u *url.URL) error {
 	return nil
 }
 
+// server returns the group's server with this address, or a new one. g may be nil.
+func (g *upstreamGroup) server(base *url.URL) *server {
+	if g != nil {
+		for _, s := range g.servers {
+			if *s.url == *base {
+				return s
+			}
+		}
+	}
+	return &server{url: base, name: hostPort(base)}
+}
+
 // hostPort returns the address to connect to.
 func hostPort(u *url.URL) string {
 	switch {
@@ -89,25 +103,86 @@ func hostPort(u *url.URL) string {
 	return u.Host + ":80"
 }
 
+// start begins what a group does on its own: health checks, and looking names
+// up again. It ends with life or close; running waits for it.
+func (g *upstreamGroup) start(life context.Context, running *sync.WaitGroup, log *zap.Logger) {
+	life, g.stop = context.WithCancel(life)
+	for _, s := range g.servers {
+		s.keep(g.settings.Health)
+		if g.settings.Health.Active != nil {
+			c := newChecker(g, s, log)
+			running.Go(func() { c.run(life) })
+		}
+	}
+	if slices.ContainsFunc(g.servers, func(s *server) bool { return isName(s.url.Hostname()) }) {
+		running.Go(func() { g.lookUpAgain(life) })
+	}
+}
+
+// close ends what start began and closes unused connections. Those in use end
+// with their requests, or IdleTimeout later.
+func (g *upstreamGroup) close() {
+	g.stop()
+	g.transport.CloseIdleConnections()
+}
+
+// lookUpAgain closes unused connections from time to time. A new connection
+// goes to what the name means by then; without this, one that is never idle for
+// IdleTimeout would stay with a server that the name has left.
+func (g *upstreamGroup) lookUpAgain(life context.Context) {
+	t := time.NewTicker(g.settings.idleTimeout())
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			g.transport.CloseIdleConnections()
+		case <-life.Done():
+			return
+		}
+	}
+}
+
+func isName(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err != nil
+}
+
+// admit counts a request in, unless the group has as many as it may. Each one
+// that is admitted must call leave.
+func (g *upstreamGroup) admit() bool { return take(&g.load.requests, g.settings.MaxRequests) }
+
+func (g *upstreamGroup) leave() { g.load.requests.Add(-1) }
+
+// take adds one to n unless that would be more than bound. 0: no bound.
+func take(n *atomic.Int64, bound int) bool {
+	if after := n.Add(1); bound > 0 && after > int64(bound) {
+		n.Add(-1)
+		return false
+	}
+	return true
+}
+
 // candidates returns the servers in the order in which a request tries them:
-// the less loaded of two random ones first, those that lately refused a
-// connection last. The result may be shared: read it only.
+// the less loaded of two random ones first; then, as a last resort, those that
+// are not up, the most promising ones first. The result may be shared: read it
+// only.
 func (g *upstreamGroup) candidates() []*server {
 	if len(g.servers) == 1 {
 		return g.servers
 	}
 	order := make([]*server, 0, len(g.servers))
-	var failed []*server
+	var rest []*server
 	now := time.Now()
 	for _, i := range rand.Perm(len(g.servers)) { //nolint:gosec // spreading load needs no secret
-		if s := g.servers[i]; s.usable(now) {
+		if s := g.servers[i]; s.standing(now) == standingUp {
 			order = append(order, s)
 		} else {
-			failed = append(failed, s)
+			rest = append(rest, s)
 		}
 	}
 	if len(order) > 1 && order[1].inFlight.Load() < order[0].inFlight.Load() {
 		order[0], order[1] = order[1], order[0]
 	}
-	return append(order, failed...)
+	slices.SortStableFunc(rest, func(a, b *server) int { return cmp.Compare(a.standing(now), b.standing(now)) })
+	return append(order, rest...)
 }

@@ -92,12 +92,12 @@ func TestManyConcurrentRequestsReuseTheirConnections(t *testing.T) {
 
 func TestServersAreChosenByLoad(t *testing.T) {
 	settings := settingsFor(t, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
-	g, err := newUpstreamGroup("g", settings.Upstreams["default"])
+	g, err := newUpstreamGroup("g", settings.Upstreams["default"], nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	g.servers[0].inFlight.Store(10)
-	g.servers[1].failed(time.Now())
+	g.servers[1].refused(time.Now())
 	first := map[string]int{}
 	for range 100 {
 		c := g.candidates()

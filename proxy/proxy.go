@@ -44,9 +44,12 @@ type Proxy struct {
 	// watch it.
 	life context.Context
 	end  context.CancelCauseFunc
+
+	running sync.WaitGroup // what groups do on their own; ends with life
 }
 
-// New makes a Proxy. It opens nothing. All problems of the settings are
+// New makes a Proxy. It opens no listener; health checks begin, if there are
+// any. All problems of the settings are
 // reported, joined.
 func New(o Options, s Settings) (*Proxy, error) {
 	if o.Logger == nil {
@@ -60,6 +63,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	p.initDedup(o.Store, s.Dedup)
 	p.tokens = access.NewTokens(0)
 	p.reverse = p.newReverseProxy()
+	p.metrics.ObserveUpstreams(p.upstreamStats)
 	p.handler = p.chain()
 	if err := p.Swap(s); err != nil {
 		return nil, err
@@ -82,6 +86,7 @@ func (p *Proxy) Swap(s Settings) error {
 		return fmt.Errorf("compiling the settings: %w", err)
 	}
 	p.snap.Store(next)
+	next.start(p, old)
 	if old != nil {
 		old.retire(next)
 	}

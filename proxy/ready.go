@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"powerjob-shim/metrics"
 )
 
 const (
@@ -34,7 +36,8 @@ type groupState struct {
 
 type serverState struct {
 	Server    string `json:"server"`
-	Reachable bool   `json:"reachable"`
+	State     string `json:"state"`     // up, refusing, ejected or down: whether it gets requests
+	Reachable bool   `json:"reachable"` // it takes connections, tried just now
 	Problem   string `json:"problem,omitempty"`
 	InFlight  int64  `json:"in_flight"`
 }
@@ -67,7 +70,10 @@ func (r *reachability) probe(ctx context.Context, snap *snapshot) []groupState {
 }
 
 func (s *server) probe(ctx context.Context) serverState {
-	state := serverState{Server: s.name, InFlight: s.inFlight.Load()}
+	state := serverState{Server: s.name, State: s.standing(time.Now()).String(), InFlight: s.inFlight.Load()}
+	if why := s.lastCheck.Load(); why != nil {
+		state.Problem = "health check: " + *why
+	}
 	c, err := new(net.Dialer).DialContext(ctx, "tcp", s.name)
 	if err != nil {
 		state.Problem = dialProblem(err)
@@ -85,7 +91,7 @@ func (p *Proxy) readiness(ctx context.Context) (ready bool, lines []string) {
 	}
 	for _, g := range p.reach.probe(ctx, p.snap.Load()) {
 		for _, s := range g.Servers {
-			if s.Reachable {
+			if s.Reachable && s.State != standingDown.String() {
 				ready = true
 				continue
 			}
@@ -98,4 +104,22 @@ func (p *Proxy) readiness(ctx context.Context) (ready bool, lines []string) {
 		lines = append([]string{"no upstream server is reachable"}, lines...)
 	}
 	return ready, append(lines, p.dedupNotes()...)
+}
+
+// upstreamStats is what the metrics tell of the servers.
+func (p *Proxy) upstreamStats() []metrics.UpstreamStats {
+	snap := p.snap.Load()
+	if snap == nil { // New is not done yet
+		return nil
+	}
+	now := time.Now()
+	var all []metrics.UpstreamStats
+	for _, g := range snap.groups {
+		for _, s := range g.servers {
+			all = append(all, metrics.UpstreamStats{
+				Upstream: g.name, Server: s.name, Up: s.standing(now) == standingUp, InFlight: s.inFlight.Load(),
+			})
+		}
+	}
+	return all
 }

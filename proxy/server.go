@@ -174,6 +174,7 @@ func (s *Server) Serve(stop, now context.Context) error {
 	_ = s.server.Close()    // the process ends: nothing is left to be done about it
 	_ = s.adminHTTP.Close() // likewise
 	s.proxy.retire()
+	s.proxy.running.Wait()
 	if err := g.Wait(); err != nil {
 		return err
 	}

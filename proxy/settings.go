@@ -62,6 +62,16 @@ type Upstream struct {
 	// written leaves an unknown outcome. 0: 15 s (Tomcat closes after 60 s).
 	IdleTimeout time.Duration
 
+	// TLS is for https servers.
+	TLS UpstreamTLS
+
+	// MaxConnections bounds the connections to each server, MaxRequests the
+	// requests in flight to the group; tunnels count. Beyond either, callers
+	// get 503. 0: no bound. The bounds hold across reloads.
+	MaxConnections, MaxRequests int
+
+	Health Health
+
 	// OpenAPIPrefix is where the calls are on servers under a context path:
 	// "/x/openApi". Empty: "/openApi".
 	OpenAPIPrefix string

@@ -32,13 +32,15 @@ func compile(s Settings, old *snapshot) (*snapshot, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Upstreams)) {
 		u := s.Upstreams[name]
+		var before *upstreamGroup
 		if old != nil {
-			if g := old.groups[name]; g != nil && g.settings.equal(u) {
-				next.groups[name] = g
-				continue
-			}
+			before = old.groups[name]
 		}
-		g, err := newUpstreamGroup(name, u)
+		if before != nil && reflect.DeepEqual(before.settings, u) {
+			next.groups[name] = before
+			continue
+		}
+		g, err := newUpstreamGroup(name, u, before)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("upstreams.%s: %w", name, err))
 			continue
@@ -69,28 +71,22 @@ func compile(s Settings, old *snapshot) (*snapshot, error) {
 	return next, nil
 }
 
-// retire closes the idle connections of the groups that next does not have.
-// Those in use end with their requests, or IdleTimeout later.
-func (s *snapshot) retire(next *snapshot) {
+// start starts the groups that old (nil: none) does not have.
+func (s *snapshot) start(p *Proxy, old *snapshot) {
 	for name, g := range s.groups {
-		if next.groups[name] != g {
-			g.transport.CloseIdleConnections()
+		if old == nil || old.groups[name] != g {
+			g.start(p.life, &p.running, p.log)
 		}
 	}
 }
 
-// equal reports whether two groups' settings are the same.
-func (u Upstream) equal(v Upstream) bool {
-	if u.Timeout != v.Timeout || u.IdleTimeout != v.IdleTimeout ||
-		u.OpenAPIPrefix != v.OpenAPIPrefix || len(u.Servers) != len(v.Servers) || !reflect.DeepEqual(u.Bridge, v.Bridge) {
-		return false
-	}
-	for i := range u.Servers {
-		if u.Servers[i].String() != v.Servers[i].String() {
-			return false
+// retire closes the groups that next does not have.
+func (s *snapshot) retire(next *snapshot) {
+	for name, g := range s.groups {
+		if next.groups[name] != g {
+			g.close()
 		}
 	}
-	return true
 }
 
 // prefix returns where the calls are, without a slash at the end.

@@ -30,23 +30,28 @@ const (
 // It adds nothing to requests (no Accept-Encoding), speaks HTTP/1.1 only, and
 // ignores proxy settings of the environment: the servers are what was named.
 func newTransport(u Upstream) *http.Transport {
-	idle := u.IdleTimeout
-	if idle == 0 {
-		idle = defaultIdleTimeout
-	}
 	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 15 * time.Second}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	secure := &tlsDialer{settings: u.TLS, dialer: dialer}
 	return &http.Transport{
 		DialContext:           dialer.DialContext,
-		TLSHandshakeTimeout:   5 * time.Second,
+		DialTLSContext:        secure.dial,
+		MaxConnsPerHost:       u.MaxConnections,
 		MaxIdleConnsPerHost:   maxIdlePerServer,
-		IdleConnTimeout:       idle,
+		IdleConnTimeout:       u.idleTimeout(),
 		ResponseHeaderTimeout: u.Timeout,
 		ExpectContinueTimeout: continueTimeout,
 		DisableCompression:    true,
 		Protocols:             protocols,
 	}
+}
+
+func (u Upstream) idleTimeout() time.Duration {
+	if u.IdleTimeout == 0 {
+		return defaultIdleTimeout
+	}
+	return u.IdleTimeout
 }
 
 // buffers lends the buffers that bodies are copied through. The pointers keep
