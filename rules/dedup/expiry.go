@@ -12,8 +12,8 @@ const entryBytes = 512
 
 // remember puts a call that has ended into the queue of windows and makes room.
 func (m *Machine) remember(now time.Time, c *call) {
-	c.expires = now.Add(c.window)
-	m.expiries.push(c.expires, c, nil)
+	c.expiry = due{at: now.Add(c.window), call: c}
+	heap.Push(&m.expiries, &c.expiry)
 	m.grow()
 }
 
@@ -21,7 +21,7 @@ func (m *Machine) grow() {
 	m.stats.Entries++
 	m.stats.Bytes += entryBytes
 	for (m.stats.Entries > m.limits.Entries || m.stats.Bytes > m.limits.Bytes) && len(m.expiries) > 1 {
-		if m.expire(heap.Pop(&m.expiries).(item)) {
+		if m.expire(m.expiries.pop()) {
 			m.stats.Evicted++
 		}
 	}
@@ -30,7 +30,7 @@ func (m *Machine) grow() {
 // sweep ends all whose time has come.
 func (m *Machine) sweep(now time.Time) {
 	for len(m.leases) > 0 && !m.leases[0].at.After(now) {
-		c := heap.Pop(&m.leases).(item).call
+		c := m.leases.pop().call
 		if m.calls[c.id] != c {
 			continue
 		}
@@ -40,7 +40,7 @@ func (m *Machine) sweep(now time.Time) {
 		m.forget(c)
 	}
 	for len(m.expiries) > 0 && !m.expiries[0].at.After(now) {
-		m.expire(heap.Pop(&m.expiries).(item))
+		m.expire(m.expiries.pop())
 	}
 }
 
@@ -48,26 +48,27 @@ func (m *Machine) sweep(now time.Time) {
 // majority: else a call, with its answer, would be held until its lease ends.
 func (m *Machine) trimLeases() {
 	if len(m.leases) > 2*len(m.calls)+64 {
-		m.leases = slices.DeleteFunc(m.leases, func(it item) bool { return m.calls[it.call.id] != it.call })
+		m.leases = slices.DeleteFunc(m.leases, func(d *due) bool { return m.calls[d.call.id] != d.call })
 		heap.Init(&m.leases)
 	}
 }
 
 // expire ends an entry's window, and reports whether something was forgotten.
-func (m *Machine) expire(it item) bool {
+func (m *Machine) expire(d *due) bool {
 	m.stats.Entries--
 	m.stats.Bytes -= entryBytes
-	if l := it.login; l != nil {
-		if it.at.Before(l.expires) { // it was used meanwhile
+	if l := d.login; l != nil {
+		if d.at.Before(l.expires) { // it was used meanwhile
 			m.stats.Entries++
 			m.stats.Bytes += entryBytes
-			m.expiries.push(l.expires, nil, l)
+			d.at = l.expires
+			heap.Push(&m.expiries, d)
 			return false
 		}
 		m.dropLogin(l)
 		return true
 	}
-	c := it.call
+	c := d.call
 	if c.recorded() && c.dedup {
 		m.stats.Bytes -= int64(len(c.answer.Body))
 	}
@@ -76,26 +77,31 @@ func (m *Machine) expire(it item) bool {
 	return true
 }
 
-// item is a call or a login in a queue.
-type item struct {
+// due is a moment at which something ends: it lies within the call or login
+// whose end it is, so that a queue needs no memory of its own.
+type due struct {
 	at    time.Time
 	call  *call
 	login *login
 }
 
-// queue is a heap of items, the earliest first.
-type queue []item
-
-func (q *queue) push(at time.Time, c *call, l *login) { heap.Push(q, item{at, c, l}) }
+// queue is a heap, the earliest first. The zero value is empty.
+type queue []*due
 
 func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
 func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(x any)        { *q = append(*q, x.(item)) }
+
+// Push implements heap.Interface; callers use heap.Push.
+func (q *queue) Push(x any) { *q = append(*q, x.(*due)) }
+
+// Pop implements heap.Interface; callers use pop.
 func (q *queue) Pop() any {
 	old := *q
 	last := old[len(old)-1]
-	old[len(old)-1] = item{}
+	old[len(old)-1] = nil
 	*q = old[:len(old)-1]
 	return last
 }
+
+func (q *queue) pop() *due { return heap.Pop(q).(*due) }

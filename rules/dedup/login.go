@@ -1,6 +1,7 @@
 package dedup
 
 import (
+	"container/heap"
 	"net/netip"
 	"slices"
 	"time"
@@ -27,6 +28,7 @@ type login struct {
 	requested time.Time
 	window    time.Duration
 	expires   time.Time
+	expiry    due // when it was last looked at, expires may be later
 	openUntil time.Time
 
 	issued  bool  // it was seen being given out, for app
@@ -99,7 +101,8 @@ func (m *Machine) addLogin(now time.Time, token Token, key appKey, addr netip.Ad
 	l := &login{token: token, app: a, addr: addr, window: window, lineage: token}
 	l.touch(now, window)
 	m.logins[token] = l
-	m.expiries.push(l.expires, nil, l)
+	l.expiry = due{at: l.expires, login: l}
+	heap.Push(&m.expiries, &l.expiry)
 	m.grow()
 	return l
 }

@@ -1,6 +1,7 @@
 package dedup
 
 import (
+	"container/heap"
 	"time"
 )
 
@@ -103,7 +104,7 @@ func (m *Machine) Resume(now time.Time, id ID) Decision {
 func (m *Machine) admit(now time.Time, in Call) *call {
 	h := m.histories[in.Key]
 	if h == nil {
-		h = &history{key: in.Key}
+		h = newHistory(in.Key)
 		m.histories[in.Key] = h
 	}
 	m.seq++
@@ -114,17 +115,17 @@ func (m *Machine) admit(now time.Time, in Call) *call {
 	}
 	if s := in.Subjects; s.Unknown || s.Creates || len(s.Known) > 0 {
 		c.unknown, c.creates = s.Unknown, s.Creates
-		c.watches = m.watchesOf(in)
+		c.watches = m.watchesOf(in, c.first[:0])
 	}
 	lease := in.Lease
 	if lease <= 0 {
 		lease = time.Hour
 	}
-	c.expires = now.Add(lease)
 	h.open++
 	m.calls[c.id] = c
 	m.stats.InFlight = len(m.calls)
-	m.leases.push(c.expires, c, nil)
+	c.lease = due{at: now.Add(lease), call: c}
+	heap.Push(&m.leases, &c.lease)
 	return c
 }
 

@@ -13,6 +13,8 @@ type subject struct {
 	gen   uint64
 	users int     // watches that point here; none left: forgotten
 	busy  []*call // changes on it that are in flight
+
+	first [1]*call // where busy begins
 }
 
 // watch is a subject as a call saw it last.
@@ -36,6 +38,7 @@ func (m *Machine) subject(group string, s openapi.Subject) *subject {
 	if sub == nil {
 		m.seq++
 		sub = &subject{key: k, gen: m.seq}
+		sub.busy = sub.first[:0]
 		m.subjects[k] = sub
 	}
 	sub.users++
@@ -48,9 +51,9 @@ func (m *Machine) release(s *subject) {
 	}
 }
 
-func (m *Machine) watchesOf(in Call) []watch {
+// watchesOf appends to ws what a call changes and must not see changed.
+func (m *Machine) watchesOf(in Call, ws []watch) []watch {
 	unknown := in.Subjects.Unknown
-	ws := make([]watch, 0, 2+len(in.Subjects.Known))
 	ws = append(ws,
 		watch{subject: m.subject(in.Group, everything), changes: unknown},
 		watch{subject: m.subject(in.Group, anything), changes: true})

@@ -223,6 +223,14 @@ func TestAnswersThatOverlappedAChangeAreStale(t *testing.T) {
 	s.call("saveJob 1 A", "T").leads()
 }
 
+func TestAnAnswerThatAChangeCameInBetweenIsStale(t *testing.T) {
+	s := newScene(t)
+	first := s.call("saveJob 1 A", "T").leads()
+	s.call("saveJob 1 B", "T").leads().done("b")
+	first.done("a")
+	s.call("saveJob 1 A", "T").leads()
+}
+
 func TestAChangeThatEndsLateMakesWhatCameMeanwhileStale(t *testing.T) {
 	s := newScene(t)
 	other := s.call("saveJob 1 B", "T").leads()

@@ -70,16 +70,18 @@ type call struct {
 	token   Token
 	addr    netip.Addr
 	window  time.Duration
-	expires time.Time
+	lease   due // while it is in Machine.calls
+	expiry  due // once it is remembered
 
 	mark mark // left by this call's answer
 
 	// Of a leader:
 	outcome OutcomeKind // once answered
 	answer  *Answer
-	watches []watch // its subjects and their generations
-	lost    []lost  // callers who were owed this answer and hung up
-	orphan  *login  // the open login that this answer remembers
+	watches []watch  // its subjects and their generations
+	first   [3]watch // where watches begins: most calls change one thing
+	lost    []lost   // callers who were owed this answer and hung up
+	orphan  *login   // the open login that this answer remembers
 
 	// Of a call that was taken for a repetition:
 	reason     Reason
@@ -120,6 +122,16 @@ type history struct {
 	leaders []*call // in flight, or with a kept answer
 	unspent []*mark
 	spent   []*mark
+
+	// Most keys have one call: leaders and unspent begin here.
+	firstLeader [1]*call
+	firstMark   [1]*mark
+}
+
+func newHistory(key Key) *history {
+	h := &history{key: key}
+	h.leaders, h.unspent = h.firstLeader[:0], h.firstMark[:0]
+	return h
 }
 
 type subjectKey struct {
