@@ -61,7 +61,7 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, 
 	}
 	// A caller that closes the connection after this is no one who hung up:
 	// many do as soon as they have their answer.
-	here := stay()
+	here := stay() || errors.Is(context.Cause(r.Context()), errStopping)
 	if err := rec.write(); err != nil || !here {
 		ex.hungUp = true
 		store.Leave(call.ID)

@@ -13,7 +13,13 @@ import (
 // caller. A client that gives a call up closes its connection and sends the
 // call again on another: the two reach this process together, and the retry is
 // known as one only once the hang-up has been noticed.
-const hangUpNotice = 10 * time.Millisecond
+//
+// It is spent in turns: where the machine stalls, one long wait would be over
+// before anything else has run.
+const (
+	hangUpNotice = 10 * time.Millisecond
+	noticeTurns  = 10
+)
 
 // overlaps knows the calls in flight that only evidence tells from their
 // repetition. The zero value is ready to use.
@@ -48,7 +54,9 @@ func (s *overlaps) enter(ctx context.Context, o overlap) {
 	s.calls[o] = before + 1
 	s.mu.Unlock()
 	if before > 0 {
-		pause(ctx, hangUpNotice)
+		for range noticeTurns {
+			pause(ctx, hangUpNotice/noticeTurns)
+		}
 	}
 }
 
