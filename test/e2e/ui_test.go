@@ -27,9 +27,12 @@ func TestTheWebUIWorksThroughTheShim(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(picture), 0o750); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "run", "./uishot", "-browser", browser, "-url", "http://"+shim.listen,
+	uishot := filepath.Join(scratch, "uishot")
+	if out, err := exec.Command("go", "build", "-C", filepath.Join("..", "tools"), "-o", uishot, "./uishot").CombinedOutput(); err != nil {
+		missing(t, "uishot cannot be built: %v\n%s", err, out)
+	}
+	cmd := exec.Command(uishot, "-browser", browser, "-url", "http://"+shim.listen,
 		"-app", app.name, "-password", app.password, "-expect", "nightly 0", "-o", picture)
-	cmd.Dir = filepath.Join("..", "tools")
 	cmd.Stderr = os.Stderr
 	dieWithUs(cmd)
 	list, err := cmd.Output()
