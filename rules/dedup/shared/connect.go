@@ -1,0 +1,46 @@
+package shared
+
+import (
+	"crypto/tls"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// Connection says where Redis is.
+type Connection struct {
+	// Addresses are "host:port": one server, the sentinels (with MasterName), or
+	// a cluster's nodes (several, without).
+	Addresses  []string
+	MasterName string
+	Username   string // empty: the default user
+	Password   string
+	TLS        *tls.Config   // nil: a plain connection
+	Timeout    time.Duration // of one exchange; 0: 200 ms
+}
+
+// Connect returns a client that connects when it is used, or again. Its caller
+// closes it.
+func Connect(c Connection) redis.UniversalClient {
+	if c.Timeout <= 0 {
+		c.Timeout = 200 * time.Millisecond
+	}
+	return redis.NewUniversalClient(&redis.UniversalOptions{
+		Addrs: c.Addresses, MasterName: c.MasterName,
+		Username: c.Username, Password: c.Password,
+		// Sentinels have the same user, or none: those without passwords take
+		// a connection that does not log in only.
+		TLSConfig: c.TLS,
+
+		ContextTimeoutEnabled:    true,
+		MaxRetries:               -1, // the Store knows when to try again
+		DialerRetries:            1,
+		DialTimeout:              max(c.Timeout, 2*time.Second), // the context's deadline is nearer while somebody waits
+		ReadTimeout:              max(c.Timeout, 2*time.Second),
+		WriteTimeout:             max(c.Timeout, 2*time.Second),
+		PoolSize:                 16, // one is in use for each upstream group
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+}

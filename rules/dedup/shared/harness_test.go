@@ -1,0 +1,17 @@
+package shared
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// patience bounds what should happen soon on a busy machine.
+const patience = 10 * time.Second
+
+// client is one of a single server.
+func client(t testing.TB, addr string) redis.UniversalClient {
+	t.Helper()
+	return Connect(Connection{Addresses: []string{addr}})
+}

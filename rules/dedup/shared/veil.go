@@ -1,0 +1,51 @@
+package shared
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"net/netip"
+
+	"powerjob-shim/rules/dedup"
+)
+
+// veil hides what a log could tell about clients: keys, tokens and addresses
+// become hashes that only tell whether two are equal. With a secret nobody
+// without it can try guesses; without one, whoever reads the log can find an
+// IPv4 address by trying all, or a body by guessing it.
+type veil struct{ secret []byte }
+
+func (v veil) hash(label byte, data []byte) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	if len(v.secret) > 0 {
+		h = hmac.New(sha256.New, v.secret)
+	}
+	_, _ = h.Write([]byte{label}) // a hash never fails
+	_, _ = h.Write(data)
+	h.Sum(sum[:0])
+	return sum
+}
+
+func (v veil) key(k dedup.Key) dedup.Key {
+	if len(v.secret) == 0 {
+		return k // it is a hash already
+	}
+	return v.hash('k', k[:])
+}
+
+// token leaves the zero token, which is none, as it is.
+func (v veil) token(t dedup.Token) dedup.Token {
+	if len(v.secret) == 0 || t == (dedup.Token{}) {
+		return t
+	}
+	sum := v.hash('t', t[:])
+	return dedup.Token(sum[:len(t)])
+}
+
+// addr leaves the invalid address, which is unknown, as it is.
+func (v veil) addr(a netip.Addr) netip.Addr {
+	if !a.IsValid() {
+		return a
+	}
+	sum := v.hash('a', []byte(a.Unmap().String()))
+	return netip.AddrFrom16([16]byte(sum[:16]))
+}
