@@ -1,0 +1,162 @@
+package mutants
+
+const (
+	arrive   = "rules/dedup/machine.go"
+	evidence = "rules/dedup/evidence.go"
+	finish   = "rules/dedup/finish.go"
+	logins   = "rules/dedup/login.go"
+	plain    = "rules/dedup/plain.go"
+)
+
+var mutants = []mutant{
+	{
+		"another token is evidence", logins,
+		"l.touch(now, window)\n\tm.logins[token] = l",
+		"l.touch(now, window)\n\tl.refresh, l.requested, l.openUntil = true, now, now.Add(window)\n\tl.reopen()\n\tm.logins[token] = l",
+		"TestAnotherTokenAloneIsNoEvidence",
+	},
+	{
+		"constructors' tokens count", logins,
+		"\t\tl.refresh = false\n\t\tl.lineage = l.token\n\t\tl.pay()\n",
+		"\t\t_ = l\n",
+		"TestAConstructorsTokenPaysForNothing",
+	},
+	{
+		"the oldest mark", evidence,
+		"range slices.Backward(c.history.unspent)",
+		"range slices.All(c.history.unspent)",
+		"TestTheNewestOfSeveralAnswersIsTheOneToRepeat",
+	},
+	{
+		"logins pay any number of times", evidence,
+		"\tpays.pay()\n", "",
+		"TestALoginPaysForOneResendOnly",
+	},
+	{
+		"reads leave no mark", finish,
+		"if repeatable && ", "if c.dedup && repeatable && ",
+		"TestAReadLeavesAMarkThatExplainsItsLogin",
+	},
+	{
+		"the generation stops evidence too", arrive,
+		"case in.Dedup && leader.recorded() && m.mayHave(c, leader):",
+		"case in.Dedup && leader.recorded() && m.mayHave(c, leader) && !leader.stale && leader.untouched():",
+		"TestInterleaving5ALateResendIsNotExecutedOverANewerSave",
+	},
+	{
+		"retries are not known", arrive,
+		"h.retryOf(c); ok {", "h.retryOf(c); ok && false {",
+		"TestInterleaving4TheRetryOfACallerWhoGaveUp",
+	},
+	{
+		"no orphans", arrive,
+		"if h.orphaned(r) {", "if false && h.orphaned(r) {",
+		"TestInterleaving3AnOrphansAnswerGoesToTheOvertakenResend",
+	},
+	{
+		"an orphan does not look for the other's answer", arrive,
+		"m.taken(c, r); leader != nil {", "m.taken(c, r); false {",
+		"TestInterleaving3AnOrphanWaitsForTheOthersResend",
+	},
+	{
+		"a create without a subject", plain,
+		"range created {", "range created[:0] {",
+		"TestCreateDeleteCreate",
+	},
+	{
+		"a change counts from its end only", plain,
+		"\t\t\tm.seq++\n\t\t\tw.subject.gen = m.seq\n\t\t\tw.subject.busy = append(w.subject.busy, c)\n", "\t\t\t_ = c\n",
+		"TestNothingIsReplayedWhileItsThingIsBeingChanged",
+	},
+	{
+		"match: body for runJob", "configs/default.yaml",
+		"dedup: {match: resend, ", "dedup: {match: body, ",
+		"TestTheDefaultRulesCoverEveryChangingCall",
+	},
+
+	{
+		"a change in flight does not count", plain,
+		"if other.history != c.history {", "if false && other.history != c.history {",
+		"TestNothingIsReplayedWhileItsThingIsBeingChanged",
+	},
+	{
+		"an answer is never stale", plain,
+		"c.stale = c.stale || ", "c.stale = false && ",
+		"TestAnAnswerThatAChangeCameInBetweenIsStale",
+	},
+	{
+		"an unknown subject changes nothing", plain,
+		"unknown := in.Subjects.Unknown\n", "unknown := false\n",
+		"TestAChangeOfUnknownSubjectMayChangeAnything",
+	},
+	{
+		"the window runs from the arrival", "rules/dedup/expiry.go",
+		"at: now.Add(c.window),", "at: c.lease.at.Add(c.window - time.Minute),", // a minute is the lease in tests
+		"TestTheWindowRunsFromTheAnswer",
+	},
+	{
+		"a login waits for ever", logins,
+		"if !l.openUntil.After(now) {", "if false {",
+		"TestALoginWaitsForItsResendNoLongerThanTheWindow",
+	},
+	{
+		"answers after the login count", evidence,
+		"|| !mk.at.Before(r.requested) || ", "|| ",
+		"TestAMarkYoungerThanTheLoginIsNoEvidence",
+	},
+	{
+		"any lineage will do", evidence,
+		"if mk.lineage != r.lineage {", "if false {",
+		"TestALoginOfAnotherLineageDoesNotPayForThisOne",
+	},
+	{
+		"any address will do", evidence,
+		"return x == y && y == z", "return true",
+		"TestALoginFromElsewhereIsNoEvidence",
+	},
+	{
+		"addresses are always believed", logins,
+		"l.app.mixed = true", "l.app.mixed = false",
+		"TestATokenFromTwoAddressesShowsThatAddressesTellNothing",
+	},
+	{
+		"refusals explain nothing", evidence,
+		"refusedOnly := r.app.owedToRefusals(r, c.addr)", "refusedOnly := false",
+		"TestALoginThatARefusalExplainsIsNoEvidenceForAnotherCall",
+	},
+	{
+		"re-sends leave marks", finish,
+		"if repeatable && !c.left && !c.resend {", "if repeatable && !c.left {",
+		"TestARecognisedResendLeavesNoMark",
+	},
+	{
+		"a retry leaves no mark", arrive,
+		"if !c.resend && (", "if !c.resend && c.reason != Retry && (",
+		"TestARetryIsANewFirstSend",
+	},
+	{
+		"what could not be delivered is not given back", finish,
+		"\t\tc.giveBack()\n", "\t\t_ = c\n",
+		"TestAResendThatGaveUpGivesBothBack",
+	},
+	{
+		"checked answers are for everybody", arrive,
+		"return l != nil && l.issued && ", "return true || ",
+		"TestACheckedAnswerIsForItsTokenAndThoseOfItsApp",
+	},
+	{
+		"a history ends before its calls", finish,
+		"if h.open+len(", "if len(",
+		"TestWhoForwardsItselfAfterItsLeaderIsRemembered",
+	},
+	{
+		"ended calls are held until their lease ends", finish,
+		"\tm.trimLeases()\n", "",
+		"TestEndedCallsAreNotHeldUntilTheirLeaseEnds",
+	},
+	{
+		"a key without lengths", "rules/dedup/key.go",
+		"\t\tb = binary.BigEndian.AppendUint64(b, uint64(len(s)))\n", "",
+		"FuzzKey",
+	},
+}
