@@ -17,7 +17,6 @@ func (v *validator) unavailable() {
 		v.notBuilt(u.MaxRequests > 0, path+".max_requests", takeAway)
 		v.notBuilt(u.Health != nil, path+".health", takeAway)
 	}
-	v.notBuilt(v.cfg.Dedup.Store == StoreRedis, "dedup.store", "write memory")
 }
 
 func (v *validator) notBuilt(used bool, path, instead string) {

@@ -103,7 +103,12 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	p, err := proxy.New(proxy.Options{Logger: log, Metrics: m, Version: build.version}, settings)
+	store, closeStore, err := openStore(stop, cfg, log, m)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	p, err := proxy.New(proxy.Options{Logger: log, Metrics: m, Store: store, Version: build.version}, settings)
 	if err != nil {
 		return err
 	}

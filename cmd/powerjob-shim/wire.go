@@ -7,7 +7,6 @@ import (
 	"powerjob-shim/configs"
 	"powerjob-shim/proxy"
 	"powerjob-shim/rules"
-	"powerjob-shim/rules/dedup"
 )
 
 // settingsFrom makes what the proxy runs on from a configuration.
@@ -24,7 +23,7 @@ func settingsFrom(cfg *configs.Config) (proxy.Settings, error) {
 			Observe:   cfg.Dedup.Mode == configs.ModeObserve,
 			MaxBody:   int64(cfg.Dedup.MaxBody),
 			MaxAnswer: int64(cfg.Dedup.MaxAnswer),
-			Limits:    dedup.Limits{Entries: cfg.Dedup.MaxEntries, Bytes: int64(cfg.Dedup.MaxBytes)},
+			Limits:    limits(cfg),
 		},
 		Access:    accessFrom(&cfg.Auth),
 		AccessLog: cfg.Log.Access,

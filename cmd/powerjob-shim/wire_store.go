@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"powerjob-shim/configs"
+	"powerjob-shim/metrics"
+	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/dedup/shared"
+)
+
+// storeReadTimeout bounds how long a start waits for Redis. It goes on without.
+const storeReadTimeout = 3 * time.Second
+
+// openStore returns the store that replicas share; nil without one, for the
+// proxy's own in memory. stop must be called after the proxy's end.
+func openStore(ctx context.Context, cfg *configs.Config, log *zap.Logger, m *metrics.Metrics) (store dedup.Store, stop func(), err error) {
+	if cfg.Dedup.Store != configs.StoreRedis {
+		return nil, func() {}, nil
+	}
+	client, err := redisClient(&cfg.Dedup.Redis, log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("dedup.redis.tls: %w", err)
+	}
+	s := shared.New(shared.Options{
+		Client: client, Prefix: cfg.Dedup.Redis.KeyPrefix, Secret: []byte(cfg.Dedup.Redis.KeySecret),
+		Timeout: cfg.Dedup.Redis.Timeout, Limits: limits(cfg), Logger: log,
+		Failed: func(operation string) { m.StoreErrors.WithLabelValues(operation).Inc() },
+	})
+	ctx, cancel := context.WithTimeout(ctx, storeReadTimeout)
+	defer cancel()
+	s.Open(ctx, slices.Sorted(maps.Keys(cfg.Upstreams))...)
+	return s, func() {
+		s.Close()
+		_ = client.Close() // nothing is left to be told to it
+	}, nil
+}
+
+func limits(cfg *configs.Config) dedup.Limits {
+	return dedup.Limits{Entries: cfg.Dedup.MaxEntries, Bytes: int64(cfg.Dedup.MaxBytes)}
+}
+
+func redisClient(c *configs.Redis, log *zap.Logger) (redis.UniversalClient, error) {
+	redis.SetLogger(redisLogger{log})
+	config, err := clientTLS(c.TLS)
+	if err != nil {
+		return nil, err
+	}
+	return shared.Connect(shared.Connection{
+		Addresses: c.Addresses, MasterName: c.MasterName, Username: c.Username, Password: string(c.Password),
+		TLS: config, Timeout: c.Timeout,
+	}), nil
+}
+
+// redisLogger is go-redis' own log: what it says about sentinels and pools is
+// for those who look closely. Failures are the store's to tell.
+type redisLogger struct{ log *zap.Logger }
+
+// Printf implements go-redis' logging interface.
+func (l redisLogger) Printf(_ context.Context, format string, v ...any) {
+	l.log.Debug("redis", zap.String("detail", fmt.Sprintf(format, v...)))
+}
+
+// clientTLS reads the files of a connection to Redis; nil for a plain one.
+func clientTLS(t *configs.UpstreamTLS) (*tls.Config, error) {
+	if t == nil {
+		return nil, nil
+	}
+	config := &tls.Config{ServerName: t.ServerName, MinVersion: tls.VersionTLS12}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New(t.CAFile + " has no certificate")
+		}
+	}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
