@@ -18,6 +18,7 @@ const saves = 5
 func TestSaveJobThroughTheShimIsExecutedOnce(t *testing.T) {
 	direct := func(_ *testing.T, server string) string { return server }
 	through := func(t *testing.T, server string) string { return startShim(t, server).listen }
+	need(t, "java", "mvn")
 	for _, c := range []struct {
 		name    string
 		version string
@@ -38,7 +39,6 @@ func TestSaveJobThroughTheShimIsExecutedOnce(t *testing.T) {
 		{"4.3.6 to a 5.1.0 server through the shim", v436, legacy.Legacy, through, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			need(t, "java", "mvn")
 			server, address := startStandIn(t, legacy.Options{Mode: c.mode})
 			client := newClient(t, c.version, standInApp, c.path(t, address))
 			for i := range saves {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -46,6 +47,7 @@ func startShimAt(t *testing.T, listen, upstream string, args ...string) *shim {
 	}
 	args = append([]string{"run", "--listen", listen, "--admin", "127.0.0.1:0", "--upstream", "http://" + upstream}, args...)
 	s := &shim{cmd: exec.Command(path, args...), ended: make(chan struct{})}
+	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH")} // no configuration from whoever runs the tests
 	dieWithUs(s.cmd)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
