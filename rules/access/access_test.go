@@ -1,0 +1,181 @@
+package access
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/openapi"
+)
+
+var (
+	now  = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	addr = netip.MustParseAddr("10.1.2.3")
+	near = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	far  = []netip.Prefix{netip.MustParsePrefix("192.168.0.0/16"), netip.MustParsePrefix("fd00::/8")}
+)
+
+func caller(change func(*Caller)) Caller {
+	names := NewTokens(0)
+	names.Name("default", "1", "app1")
+	save, _ := openapi.Lookup("saveJob")
+	c := Caller{
+		Now: now, Addr: addr, Tokens: []string{"t"}, AppIDs: []string{"1"}, Call: save, Named: []byte("1"),
+		Grant: &Grant{Group: "default", App: "1", Name: "app1", Since: now.Add(-time.Hour)},
+		Names: names, Group: "default",
+	}
+	if change != nil {
+		change(&c)
+	}
+	return c
+}
+
+func legacy(c *Caller) { c.Tokens, c.AppIDs, c.Grant = nil, nil, nil }
+
+func TestTheFirstThingThatIsWrongIsTheReason(t *testing.T) {
+	query, _ := openapi.Lookup("queryJob")
+	status, _ := openapi.Lookup("fetchInstanceStatus")
+	for _, c := range []struct {
+		name   string
+		policy Policy
+		change func(*Caller)
+		want   Reason
+	}{
+		{"nothing", Policy{}, nil, Passed},
+		{"nothing, with lists", Policy{Addrs: near, Apps: []string{"app1"}}, nil, Passed},
+		{"nothing, listed by id", Policy{Apps: []string{"2", "1"}}, nil, Passed},
+		{"the address before the token", Policy{Addrs: far}, legacy, Address},
+		{"an address that is not known", Policy{Addrs: near}, func(c *Caller) { c.Addr = netip.Addr{} }, Address},
+		{"the app", Policy{Apps: []string{"app2"}}, nil, AppNotAllowed},
+		{"an app named like another's id", Policy{Apps: []string{"2"}}, func(c *Caller) { c.Grant.Name = "2" }, AppNotAllowed},
+		{"the token's age", Policy{TokenTTL: time.Hour}, nil, ExpiredToken},
+		{"the token's own end", Policy{}, func(c *Caller) { c.Grant.Until = now }, ExpiredToken},
+		{"not yet the token's age", Policy{TokenTTL: time.Hour + 1}, nil, Passed},
+		{"another app's token", Policy{}, func(c *Caller) { c.Grant.App = "2" }, OtherApp},
+		{"another app in the call", Policy{}, func(c *Caller) { c.Named = []byte("2") }, OtherApp},
+		{"no app in the call", Policy{}, func(c *Caller) { c.Named = nil }, Passed},
+		{"an empty app in the call", Policy{}, func(c *Caller) { c.Named = []byte{} }, OtherApp},
+		{"no app in a query", Policy{}, func(c *Caller) { c.Named, c.Call = nil, query }, OtherApp},
+		{"several apps in the call", Policy{}, func(c *Caller) { c.NamedErr = openapi.ErrSeveralApps }, OtherApp},
+		{"an unreadable call", Policy{}, func(c *Caller) { c.NamedErr = openapi.ErrUnreadable }, Unreadable},
+		{"an unknown token before an unreadable call", Policy{}, func(c *Caller) { c.Grant, c.NamedErr = nil, openapi.ErrUnreadable }, UnknownToken},
+		{"an unreadable call without a token", Policy{LegacyAddrs: near}, func(c *Caller) { legacy(c); c.NamedErr = openapi.ErrUnreadable }, Unreadable},
+		{"no token, query for all", Policy{LegacyApps: []string{"app1"}}, func(c *Caller) { legacy(c); c.Named, c.Call = nil, query }, LegacyClient},
+		{"no token, a read by id", Policy{LegacyAddrs: near, LegacyApps: []string{"app1"}}, func(c *Caller) { legacy(c); c.Named, c.Call = nil, status }, Passed},
+		{"no token, a read by id, from anywhere", Policy{LegacyApps: []string{"app1"}}, func(c *Caller) { legacy(c); c.Named, c.Call = nil, status }, LegacyClient},
+		{"no token, an app of no known name", Policy{LegacyApps: []string{"app2"}}, func(c *Caller) { legacy(c); c.Named = []byte("2") }, LegacyClient},
+		{"no token, allowed, and narrowed", Policy{LegacyAddrs: near, Apps: []string{"2"}}, legacy, AppNotAllowed},
+	} {
+		if got := c.policy.Judge(caller(c.change)); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestWhoMayLogIn(t *testing.T) {
+	for _, c := range []struct {
+		policy Policy
+		app    string
+		want   Reason
+	}{
+		{Policy{}, "app1", Passed},
+		{Policy{Apps: []string{"app1"}}, "app1", Passed},
+		{Policy{Apps: []string{"app1"}}, "app2", AppNotAllowed},
+		{Policy{Apps: []string{"app1"}}, "", AppNotAllowed},
+		{Policy{Apps: []string{"1"}}, "app1", Passed},
+		{Policy{Apps: []string{"1"}}, "app2", AppNotAllowed},
+		{Policy{Apps: []string{"7"}}, "app2", Passed}, // it may be 7's name
+		{Policy{Addrs: far}, "app1", Address},
+	} {
+		if got := c.policy.JudgeLogin(caller(nil), c.app); got != c.want {
+			t.Errorf("%+v, %s: %q, want %q", c.policy, c.app, got, c.want)
+		}
+	}
+}
+
+func TestBlockedPaths(t *testing.T) {
+	p := Policy{Block: []string{"/user/list", "/test/*", "/"}}
+	for _, c := range []struct {
+		path, context string
+		ambiguous     bool
+		want          bool
+	}{
+		{"/user/list", "", false, true},
+		{"/user/list/x", "", false, false},
+		{"/user/listing", "", false, false},
+		{"/x/user/list", "", false, false},
+		{"/x/user/list", "/x", false, true},
+		{"/xuser/list", "/x", false, false},
+		{"/user/list", "/x", false, true},
+		{"/test", "", false, true},
+		{"/test/a/b", "", false, true},
+		{"/tests", "", false, false},
+		{"/", "", false, true},
+		{"//anything", "", true, true},
+	} {
+		if got := p.Blocks(c.path, c.context, c.ambiguous); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	if (&Policy{}).Blocks("//anything", "", true) {
+		t.Error("a policy that blocks nothing blocks an ambiguous path")
+	}
+}
+
+func token(n int) dedup.Token { return dedup.Fingerprint(fmt.Sprint(n)) }
+
+func TestTheTokenThatWasNotUsedForLongestGoesFirst(t *testing.T) {
+	tokens := NewTokens(3)
+	for n := range 3 {
+		tokens.Add(token(n), Grant{Group: "g", App: fmt.Sprint(n)})
+	}
+	if tokens.Find(token(0), "g", nil) == nil { // used
+		t.Fatal("token 0 is not known")
+	}
+	tokens.Add(token(3), Grant{Group: "g"})
+	for n, want := range []bool{true, false, true, true} {
+		if got := tokens.Find(token(n), "g", nil) != nil; got != want {
+			t.Errorf("token %d is known: %v", n, got)
+		}
+	}
+	if len(tokens.known) != 3 || tokens.used.Len() != 3 {
+		t.Errorf("it has %d and %d entries, want 3", len(tokens.known), tokens.used.Len())
+	}
+}
+
+func TestATokenCountsInItsGroupAndForItsIssuerOnly(t *testing.T) {
+	tokens, issuer := NewTokens(0), NewIssuer("g", IssuerSettings{})
+	tokens.Add(token(1), Grant{Group: "g", App: "1"})
+	tokens.Add(token(2), Grant{Group: "g", App: "1", Issuer: issuer})
+	tokens.Add(dedup.Token{}, Grant{Group: "g", App: "1"})
+	if tokens.Find(token(1), "h", nil) != nil || tokens.Find(token(1), "g", issuer) != nil || tokens.Find(token(2), "g", nil) != nil {
+		t.Error("a token is found where it does not count")
+	}
+	if tokens.Find(token(1), "g", nil) == nil || tokens.Find(token(2), "g", issuer) == nil {
+		t.Error("a token is not found where it counts")
+	}
+	if tokens.Find(dedup.Token{}, "g", nil) != nil {
+		t.Error("no token at all is found")
+	}
+	tokens.Add(token(1), Grant{Group: "g", App: "5"})
+	if g := tokens.Find(token(1), "g", nil); g == nil || g.App != "5" {
+		t.Errorf("after adding it again it stands for %+v", g)
+	}
+}
+
+func TestNamesAreBounded(t *testing.T) {
+	tokens := NewTokens(0)
+	for n := range maxNames + 5 {
+		tokens.Name("g", fmt.Sprint(n), "name")
+	}
+	if len(tokens.names) != maxNames {
+		t.Errorf("%d names are kept", len(tokens.names))
+	}
+	tokens.Name("g", "0", "renamed")
+	tokens.Name("g", "0", "")
+	if got := tokens.NameOf("g", "0"); got != "renamed" {
+		t.Errorf("the name is %q", got)
+	}
+}
