@@ -19,7 +19,7 @@ func (p *Proxy) hold(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		body, unheld, err := p.readBody(w, r)
+		body, unheld, err := p.readBody(r)
 		defer body.release()
 		if err != nil { // cut off, malformed: what is not whole is not forwarded as whole
 			ex.failure, ex.hungUp = err, errors.Is(err, errBodyCut)
