@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
@@ -168,10 +167,8 @@ func (a *acme) run(ctx context.Context, https, plain net.Addr) {
 	}
 	<-ctx.Done()
 	a.cache.Stop()
-	// Else other instances wait for the locks of what was interrupted.
-	cleaning, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	certmagic.CleanUpOwnLocks(cleaning, a.log)
+	// What is interrupted gives its locks back by itself; where the process ends
+	// before it does, other instances take them for stale within seconds.
 }
 
 // hostOf returns the address that a listener is bound to; "": all.
