@@ -123,6 +123,9 @@ func (m *Machine) overtaker(c *call, r *login) *call {
 // here before it: it carried the token whose login had paid for c's first send,
 // came after that, and so looked like a first send.
 func (m *Machine) taken(c *call, r *login) *call {
+	if r.app.explained(r, c.addr) {
+		return nil
+	}
 	for _, x := range slices.Backward(c.history.leaders) {
 		l := m.logins[x.token]
 		if l == nil || x.resend || x.left || x.mark.spent || x.reason != First || !l.refresh || l == r || l.app != r.app || l.open ||
@@ -142,4 +145,26 @@ func (m *Machine) taken(c *call, r *login) *call {
 func (c *call) isResend() {
 	c.resend = true
 	c.unmark()
+}
+
+// explained reports whether unspent marks account for every open login of the
+// client: then r need not be an orphan's.
+func (a *app) explained(r *login, addr netip.Addr) bool {
+	open := 0
+	for _, l := range a.open {
+		if !l.requested.After(r.requested) && a.together(l.addr, r.addr, addr) {
+			open++
+		}
+	}
+	for _, mk := range a.unspent {
+		if !mk.at.Before(r.requested) {
+			break // the newer ones are behind it, but for what was given back
+		}
+		if a.together(mk.owner.addr, r.addr, addr) {
+			if open--; open == 0 {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -111,9 +111,12 @@ func (h *history) drop(c *call) {
 func (m *Machine) leaveMark(now time.Time, c *call, denied bool) {
 	c.mark = mark{set: true, denied: denied, at: now, lineage: m.lineage(c.token), owner: c}
 	c.history.unspent = append(c.history.unspent, &c.mark)
-	if a := m.apps[appKey{c.group, c.app}]; denied && a != nil {
+	if a := m.apps[appKey{c.group, c.app}]; a != nil {
 		c.mark.app = a
-		a.refused = append(a.refused, &c.mark)
+		a.unspent = append(a.unspent, &c.mark)
+		if denied {
+			a.refused = append(a.refused, &c.mark)
+		}
 	}
 	if !c.recorded() || !c.dedup {
 		m.remember(now, c)
@@ -139,10 +142,11 @@ func (mk *mark) spend() {
 	mk.settle()
 }
 
-// settle takes a refusal off the list of those that explain a login.
+// settle takes a mark off the lists of those that explain a login.
 func (mk *mark) settle() {
 	if mk.app != nil {
 		mk.app.refused = without(mk.app.refused, mk)
+		mk.app.unspent = without(mk.app.unspent, mk)
 	}
 }
 
@@ -159,7 +163,12 @@ func (c *call) giveBack() {
 	c.spentLogin.reopen()
 }
 
+// without takes mk out of marks. Mostly it is the oldest: then nothing moves.
 func without(marks []*mark, mk *mark) []*mark {
+	if len(marks) > 0 && marks[0] == mk {
+		marks[0] = nil
+		return marks[1:]
+	}
 	if i := slices.Index(marks, mk); i >= 0 {
 		return slices.Delete(marks, i, i+1)
 	}

@@ -45,6 +45,7 @@ type app struct {
 	open   []*login
 	// refused are the unspent marks of calls whose token was refused.
 	refused []*mark
+	unspent []*mark // of all calls, oldest first
 	// mixed says that one token came from two addresses: addresses tell nothing.
 	mixed bool
 }

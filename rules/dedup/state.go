@@ -103,7 +103,7 @@ type mark struct {
 	at      time.Time
 	lineage Token
 	owner   *call  // whose answer left it
-	app     *app   // of a refusal, where it is listed; nil: nowhere
+	app     *app   // in whose lists it is; nil: in none
 	spentAt uint64 // the arrival that spent it
 	paidBy  Token  // of the login that paid
 }
