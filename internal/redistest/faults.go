@@ -1,0 +1,137 @@
+package redistest
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Faults is a TCP proxy in front of a Redis that can be made to fail. The zero
+// state passes everything on.
+type Faults struct {
+	Addr string
+	to   string
+
+	mu      sync.Mutex
+	delay   time.Duration // before each piece of an answer
+	silent  bool          // answers are swallowed, the connection stays: half-open
+	garbage bool          // answers are other bytes
+	loseOne bool          // the next answer is swallowed and the connection cut
+	refuse  bool          // connections are closed as they come
+	conns   map[net.Conn]bool
+}
+
+// NewFaults starts a proxy in front of a server.
+func NewFaults(t testing.TB, to string) *Faults {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &Faults{Addr: ln.Addr().String(), to: to, conns: map[net.Conn]bool{}}
+	t.Cleanup(func() {
+		_ = ln.Close()
+		f.Cut()
+	})
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go f.serve(c)
+		}
+	}()
+	return f
+}
+
+// Delay holds every answer back.
+func (f *Faults) Delay(d time.Duration) { f.set(func() { f.delay = d }) }
+
+// Silent swallows answers, as a half-open connection does.
+func (f *Faults) Silent(on bool) { f.set(func() { f.silent = on }) }
+
+// Garbage answers with something that is no Redis.
+func (f *Faults) Garbage(on bool) { f.set(func() { f.garbage = on }) }
+
+// Refuse closes connections, present and new ones.
+func (f *Faults) Refuse(on bool) {
+	f.set(func() { f.refuse = on })
+	if on {
+		f.Cut()
+	}
+}
+
+// LoseOne swallows the next answer to what has been executed, and cuts its
+// connection.
+func (f *Faults) LoseOne() { f.set(func() { f.loseOne = true }) }
+
+// Cut closes all connections.
+func (f *Faults) Cut() {
+	f.set(func() {
+		for c := range f.conns {
+			_ = c.Close() // its copying goroutines end
+		}
+	})
+}
+
+func (f *Faults) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+func (f *Faults) serve(from net.Conn) {
+	defer func() { _ = from.Close() }()
+	to, err := net.Dial("tcp", f.to)
+	if err != nil {
+		return
+	}
+	defer func() { _ = to.Close() }()
+	refused := false
+	f.set(func() {
+		if refused = f.refuse; !refused {
+			f.conns[from], f.conns[to] = true, true
+		}
+	})
+	if refused {
+		return
+	}
+	defer f.set(func() {
+		delete(f.conns, from)
+		delete(f.conns, to)
+	})
+	go func() {
+		_, _ = io.Copy(to, from)
+		_ = to.Close()
+	}()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := to.Read(buf)
+		if err != nil {
+			return
+		}
+		var delay time.Duration
+		var silent, garbage, lose bool
+		f.set(func() {
+			delay, silent, garbage, lose = f.delay, f.silent, f.garbage, f.loseOne
+			f.loseOne = false
+		})
+		time.Sleep(delay)
+		switch {
+		case lose:
+			return
+		case silent:
+			continue
+		case garbage:
+			_, err = from.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+		default:
+			_, err = from.Write(buf[:n])
+		}
+		if err != nil {
+			return
+		}
+	}
+}
