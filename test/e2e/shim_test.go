@@ -41,11 +41,17 @@ func startShim(t *testing.T, upstream string, args ...string) *shim {
 
 func startShimAt(t *testing.T, listen, upstream string, args ...string) *shim {
 	t.Helper()
+	return runShim(t, append([]string{"--listen", listen, "--upstream", "http://" + upstream}, args...)...)
+}
+
+// runShim runs a shim with these arguments, and waits until it listens.
+func runShim(t *testing.T, args ...string) *shim {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	args = append([]string{"run", "--listen", listen, "--admin", "127.0.0.1:0", "--upstream", "http://" + upstream}, args...)
+	args = append([]string{"run", "--admin", "127.0.0.1:0"}, args...)
 	s := &shim{cmd: exec.Command(path, args...), ended: make(chan struct{})}
 	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH")} // no configuration from whoever runs the tests
 	dieWithUs(s.cmd)

@@ -15,11 +15,12 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.stream.Collectors;
 
 /**
  * Drives one real PowerJobClient object from another process, over lines of JSON.
  *
- * <p>Arguments: the server addresses (comma-separated host:port), the app's name, its password. The first line written tells
+ * <p>Arguments: the server addresses (comma-separated host:port, or https://host:port), the app's name, its password. The first line written tells
  * whether the client's constructor returned: {@code {"id":0,"success":true}} or {@code {"id":0,"exception":"..."}}.
  *
  * <p>Then every line read, {@code {"id":1,"thread":0,"method":"copyJob","args":[7]}}, is one call of the client's own method on the
@@ -31,6 +32,7 @@ import java.util.concurrent.Executors;
  */
 public final class Driver {
     private static final ObjectMapper JSON = new ObjectMapper();
+    private static final String HTTPS = "https://";
 
     private final PrintStream out;
     private Object client;
@@ -54,15 +56,30 @@ public final class Driver {
     private boolean construct(List<String> addresses, String app, String password) {
         ObjectNode answer = JSON.createObjectNode().put("id", 0);
         try {
-            client = Class.forName("tech.powerjob.client.PowerJobClient")
-                    .getConstructor(List.class, String.class, String.class)
-                    .newInstance(addresses, app, password);
+            client = newClient(addresses, app, password);
             write(answer.put("success", true));
             return true;
         } catch (Throwable e) {
             write(answer.put("exception", describe(e)));
             return false;
         }
+    }
+
+    private static Object newClient(List<String> addresses, String app, String password) throws Exception {
+        Class<?> type = Class.forName("tech.powerjob.client.PowerJobClient");
+        if (!addresses.get(0).startsWith(HTTPS)) {
+            return type.getConstructor(List.class, String.class, String.class).newInstance(addresses, app, password);
+        }
+        // That constructor knows plain HTTP only.
+        Class<?> config = Class.forName("tech.powerjob.client.ClientConfig");
+        Class<?> protocol = Class.forName("tech.powerjob.client.common.Protocol");
+        Object c = config.getConstructor().newInstance();
+        config.getMethod("setAppName", String.class).invoke(c, app);
+        config.getMethod("setPassword", String.class).invoke(c, password);
+        config.getMethod("setProtocol", protocol).invoke(c, protocol.getField("HTTPS").get(null));
+        config.getMethod("setAddressList", List.class).invoke(c, addresses.stream()
+                .map(address -> address.substring(HTTPS.length())).collect(Collectors.toList()));
+        return type.getConstructor(config).newInstance(c);
     }
 
     private void serve() throws Exception {
