@@ -50,22 +50,26 @@ func (b heldBody) release() {
 	}
 }
 
-// attach returns r with the body to be read again, as often as the Transport
-// must start anew on another connection.
-func (b heldBody) attach(r *http.Request) *http.Request {
-	out := new(http.Request)
-	*out = *r
-	out.ContentLength = int64(len(b.bytes))
-	out.TransferEncoding = nil
-	out.GetBody = func() (io.ReadCloser, error) {
+// attach gives r the body to be read again, as often as the Transport must
+// start anew on another connection.
+func (b heldBody) attach(r *http.Request) {
+	r.ContentLength = int64(len(b.bytes))
+	r.TransferEncoding = nil
+	r.GetBody = func() (io.ReadCloser, error) {
 		if len(b.bytes) == 0 {
 			return http.NoBody, nil
 		}
-		return io.NopCloser(bytes.NewReader(b.bytes)), nil
+		body := new(bodyReader)
+		body.Reset(b.bytes)
+		return body, nil
 	}
-	out.Body, _ = out.GetBody()
-	return out
+	r.Body, _ = r.GetBody()
 }
+
+// bodyReader reads from memory.
+type bodyReader struct{ bytes.Reader }
+
+func (*bodyReader) Close() error { return nil }
 
 // readBody reads the whole body of a call. Where it must not or cannot be held,
 // it returns why, and r.Body still yields all of it.

@@ -27,7 +27,7 @@ func (p *Proxy) hold(next http.Handler) http.Handler {
 			return
 		}
 		if ex.body, ex.unheld = body.bytes, unheld; unheld == "" {
-			r = body.attach(r)
+			body.attach(r)
 		}
 		next.ServeHTTP(w, r)
 	})
