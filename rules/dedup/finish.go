@@ -47,10 +47,10 @@ func (m *Machine) Leave(now time.Time, id ID) {
 	}
 	c.left = true
 	c.unmark()
-	switch c.reason {
-	case Resend:
+	switch {
+	case c.spentMark != nil && (c.leader != nil || !c.dedup):
 		c.giveBack()
-	case Retry:
+	case c.reason == Retry:
 		c.leader.owe(c.wasLost)
 	default: // the retry is known by its token
 		c.source().owe(c.asLost())
@@ -102,6 +102,11 @@ func (m *Machine) clear(c *call) {
 }
 
 func (h *history) drop(c *call) {
+	if len(h.leaders) > 0 && h.leaders[0] == c { // mostly it is the oldest
+		h.leaders[0] = nil
+		h.leaders = h.leaders[1:]
+		return
+	}
 	if i := slices.Index(h.leaders, c); i >= 0 {
 		h.leaders = slices.Delete(h.leaders, i, i+1)
 	}

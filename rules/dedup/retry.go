@@ -6,7 +6,12 @@ import "slices"
 // answer and that this caller is: the same token, or without tokens the same
 // trusted address.
 func (h *history) retryOf(c *call) (*call, lost, bool) {
+	if !h.owes {
+		return nil, lost{}, false
+	}
+	h.owes = false
 	for _, leader := range slices.Backward(h.leaders) {
+		h.owes = h.owes || len(leader.lost) > 0
 		for _, l := range leader.lost {
 			if l.token == c.token && (c.token != Token{} || c.addr.IsValid() && l.addr == c.addr) {
 				return leader, l, true
@@ -17,7 +22,12 @@ func (h *history) retryOf(c *call) (*call, lost, bool) {
 }
 
 // owe notes that a caller who was to have c's answer hung up.
-func (c *call) owe(l lost) { c.lost = append(c.lost, l) }
+func (c *call) owe(l lost) {
+	if l.token != (Token{}) || l.addr.IsValid() { // nothing else would be known again
+		c.lost = append(c.lost, l)
+		c.history.owes = true
+	}
+}
 
 // forgive takes back one owe.
 func (c *call) forgive(l lost) {

@@ -119,6 +119,7 @@ type lost struct {
 type history struct {
 	key     Key
 	open    int     // of the arrivals in Machine.calls, how many are its own
+	owes    bool    // some of leaders may have lost callers
 	leaders []*call // in flight, or with a kept answer
 	unspent []*mark
 	spent   []*mark

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -118,11 +119,9 @@ func TestNoHistoryGoesWrongMoreOftenThanItsFamilyAllows(t *testing.T) {
 			n       int
 			allowed float64
 		}{{"doubled", s.doubled, s.Allowed.Doubled}, {"dropped", s.dropped, s.Allowed.Dropped}, {"bad", s.bad, s.Allowed.BadStates}} {
-			// A few more are chance where the histories are few.
-			most := c.allowed * float64(s.histories) / 1000
-			if c.allowed > 0 {
-				most += 3
-			}
+			// Three standard deviations more are chance where the histories are few.
+			mean := c.allowed * float64(s.histories) / 1000
+			most := mean + 3*math.Sqrt(mean)
 			if float64(c.n) > most {
 				t.Errorf("%s: %d of %d histories %s, allowed are %.1f; see: go test ./test/sim -run More -args -seeds 1 -from %d -family %q -show %s",
 					s.Name, c.n, s.histories, c.kind, most, s.first[c.kind], s.Name, c.kind)

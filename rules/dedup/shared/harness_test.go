@@ -1,6 +1,8 @@
 package shared
 
 import (
+	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -15,3 +17,12 @@ func client(t testing.TB, addr string) redis.UniversalClient {
 	t.Helper()
 	return Connect(Connection{Addresses: []string{addr}})
 }
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(silent{}) // failures are what is tested
+	os.Exit(m.Run())
+}
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
