@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"powerjob-shim/metrics"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/dedup"
@@ -46,6 +48,7 @@ type dedupState struct {
 	overlaps overlaps
 	// decisions counts for /status; the map itself never changes.
 	decisions map[rules.Decision]*atomic.Uint64
+	counters  map[decided]prometheus.Counter // of the metric; never changes
 }
 
 func (p *Proxy) initDedup(store dedup.Store, s DedupSettings) {
@@ -55,10 +58,20 @@ func (p *Proxy) initDedup(store dedup.Store, s DedupSettings) {
 	p.dedupState.store = store
 	p.dedupState.bodies.max = maxBodiesAtOnce
 	p.dedupState.decisions = map[rules.Decision]*atomic.Uint64{}
+	p.dedupState.counters = map[decided]prometheus.Counter{}
 	for _, d := range rules.Decisions() {
 		p.dedupState.decisions[rules.Decision(d)] = new(atomic.Uint64)
+		for _, call := range append(openapi.Names(), metrics.Other) {
+			p.dedupState.counters[decided{call, rules.Decision(d)}] = p.metrics.Dedup.WithLabelValues(call, d)
+		}
 	}
 	p.metrics.ObserveStore(func() metrics.StoreStats { return metrics.StoreStats(p.dedupState.store.Stats()) })
+}
+
+// decided is what one series of the metric counts.
+type decided struct {
+	call     string
+	decision rules.Decision
 }
 
 // dedupStatus is what /status tells under "dedup".
@@ -244,7 +257,7 @@ func (p *Proxy) decide(ex *exchange, d rules.Decision, reason string) {
 	}
 	ex.decided = d
 	p.dedupState.decisions[d].Add(1)
-	p.metrics.Dedup.WithLabelValues(ex.callName(), string(d)).Inc()
+	p.dedupState.counters[decided{ex.callName(), d}].Inc()
 }
 
 func (p *Proxy) bypass(ex *exchange, reason string) {

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"strconv"
 
@@ -28,7 +27,7 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, 
 	ctx, cancel := p.detach(r.Context(), ex)
 	defer cancel()
 
-	rec := recorder{w: w, limit: ex.snap.Dedup.maxAnswer(), header: http.Header{}}
+	rec := recorder{w: w, limit: ex.snap.Dedup.maxAnswer(), header: w.Header()}
 	rec.overflow = func() {
 		p.decide(ex, rules.Forwarded, reason)
 		store.Finish(call.ID, dedup.Outcome{Kind: answeredKind(ex), Status: rec.status})
@@ -107,7 +106,7 @@ func answeredKind(ex *exchange) dedup.OutcomeKind {
 type recorder struct {
 	w         http.ResponseWriter
 	limit     int64
-	header    http.Header
+	header    http.Header // w's
 	status    int
 	body      []byte
 	streaming bool
@@ -153,7 +152,6 @@ func (rec *recorder) Write(b []byte) (int, error) {
 	}
 	rec.overflow()
 	rec.streaming = true
-	maps.Copy(rec.w.Header(), rec.header)
 	rec.w.WriteHeader(rec.status)
 	_, _ = rec.w.Write(rec.body)
 	_, _ = rec.w.Write(b)
@@ -163,7 +161,11 @@ func (rec *recorder) Write(b []byte) (int, error) {
 
 // announced is the answer's Content-Length as far as it can be kept; 0: none.
 func (rec *recorder) announced() int {
-	n, err := strconv.Atoi(rec.header.Get("Content-Length"))
+	announced := rec.header["Content-Length"]
+	if len(announced) == 0 {
+		return 0
+	}
+	n, err := strconv.Atoi(announced[0])
 	if err != nil || n < 0 || int64(n) > rec.limit {
 		return 0
 	}
@@ -207,13 +209,13 @@ func (rec *recorder) lost(ex *exchange) {
 		rec.status = http.StatusGatewayTimeout
 		return
 	}
-	rec.header, rec.status, rec.body = http.Header{}, 0, nil
+	clear(rec.header)
+	rec.status, rec.body = 0, nil
 	ex.fail(rec, http.StatusGatewayTimeout, "the PowerJob server broke its answer off; the call may have been executed: look before you call again")
 }
 
 // write passes the collected answer on.
 func (rec *recorder) write() error {
-	maps.Copy(rec.w.Header(), rec.header)
 	if rec.status == 0 {
 		rec.status = http.StatusOK
 	}
