@@ -18,7 +18,7 @@ RACE      = $(shell command -v $(firstword $(shell $(GO) env CC)) >/dev/null && 
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## show the defect and the cure; needs no server
@@ -49,6 +49,10 @@ cost: ## what a request costs: time, bytes and allocations
 
 bin/caddy: test/tools/go.mod
 	cd test/tools && GOBIN=$(CURDIR)/bin nice -n 10 $(GO) install github.com/caddyserver/caddy/v2/cmd/caddy
+
+.PHONY: manifests
+manifests: ## check the Kubernetes, Docker and systemd files
+	bash test/manifests/check.sh
 
 .PHONY: bench
 bench: build ## the shim side by side with what you would pick instead; make bin/caddy first to have Caddy in it
