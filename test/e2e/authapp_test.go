@@ -30,6 +30,7 @@ func startAuthStub(t *testing.T, app realApp) *authStub {
 	t.Helper()
 	s := &authStub{app: app, received: map[string]int{}}
 	server := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: app.server.address})
+	server.Transport = &http.Transport{}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		call := path.Base(r.URL.Path)
 		s.mu.Lock()
