@@ -40,8 +40,10 @@ type Config struct {
 	Auth Auth `yaml:"auth"`
 	// TrustedProxies are the peers whose X-Forwarded-For is believed. Empty: none.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
-	Log            Log            `yaml:"log"`
-	Shutdown       Shutdown       `yaml:"shutdown"`
+	// MaxBody bounds the body of every request; 413 beyond. 0: no bound.
+	MaxBody  Size     `yaml:"max_body"`
+	Log      Log      `yaml:"log"`
+	Shutdown Shutdown `yaml:"shutdown"`
 
 	digest [32]byte // of the file's content, see Digest
 }
@@ -54,6 +56,9 @@ type Listener struct {
 	TLS *TLS `yaml:"tls"`
 	// Redirect answers plain HTTP with a redirect to https. Nil: no redirect.
 	Redirect *Redirect `yaml:"redirect"`
+	// MaxConnections bounds the open connections; 503 on those beyond, and from
+	// twice as many on they are closed unread. 0: no bound.
+	MaxConnections int `yaml:"max_connections"`
 }
 
 // Values of TLS.Mode.

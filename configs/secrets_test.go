@@ -15,7 +15,7 @@ func TestSecretsComeFromFilesAndVariablesWithoutTheirNewline(t *testing.T) {
 		}
 	}
 	t.Chdir(dir)
-	cfg := loadAvailable(t, `
+	cfg := loadText(t, `
 upstreams:
   default:
     servers: ["http://127.0.0.1:7701"]
@@ -42,7 +42,7 @@ dedup: {redis: {password_env: POWERJOB_SHIM_REDIS_PASSWORD, key_secret_env: KEY}
 }
 
 func TestABridgeWithoutSecretHasNone(t *testing.T) {
-	cfg := loadAvailable(t, `upstreams: {a: {servers: ["http://a"], login_bridge: {apps: [{name: a, password: b}]}}}`, nil)
+	cfg := loadText(t, `upstreams: {a: {servers: ["http://a"], login_bridge: {apps: [{name: a, password: b}]}}}`, nil)
 	if got := cfg.Upstreams["a"].LoginBridge.Secret; got != "" {
 		t.Errorf("secret %q", string(got))
 	}

@@ -26,11 +26,13 @@ func validate(cfg *Config, at places, r *report) {
 	v.rules()
 	v.dedup()
 	v.auth()
+	if v.cfg.MaxBody < 0 {
+		v.bad("max_body", "must not be negative; write for example 256MiB, or 0 for no bound")
+	}
 	v.choice("log.level", cfg.Log.Level, "debug", "info", "warn", "error")
 	v.choice("log.format", cfg.Log.Format, "json", "console")
 	v.notNegative("shutdown.grace", cfg.Shutdown.Grace)
 	v.notNegative("shutdown.delay", cfg.Shutdown.Delay)
-	v.unavailable()
 }
 
 type validator struct {
@@ -101,6 +103,7 @@ func (v *validator) listeners() {
 		path := index("listen", i)
 		all = append(all, bound{path + ".address", l.Address})
 		v.address(path+".address", l.Address, ":7700")
+		v.atLeast(path+".max_connections", l.MaxConnections, 0)
 		if l.TLS != nil {
 			v.tls(path+".tls", l.TLS)
 		}

@@ -7,6 +7,7 @@ import "net/http"
 //	observe    first, so that whatever happens further in, a refusal or a panic
 //	           included, has a request id, one log line and its metrics
 //	framing    before anything trusts where this request ends
+//	limitBody  before anything reads a body
 //	challenge  before route, which may not know the name that is to be proved
 //	route      before all that depends on the call, the group and the rules
 //	redirect   after route, which knows what is a call
@@ -33,6 +34,7 @@ func (p *Proxy) chain() http.Handler {
 	h = p.redirect(h)
 	h = p.route(h)
 	h = p.challenge(h)
+	h = p.limitBody(h)
 	h = p.framing(h)
 	return p.observe(h)
 }

@@ -92,6 +92,8 @@ func rewrite(pr *httputil.ProxyRequest) {
 		if body, err := in.GetBody(); err == nil {
 			out.Body = body // unwrapped, it goes out in one write with the header
 		}
+	} else if out.Body != nil {
+		out.Body = movingBody{out.Body, http.NewResponseController(&ex.answer)}
 	}
 	if out.Trailer != nil {
 		delete(out.Trailer, authHeaderKey)
@@ -204,10 +206,9 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, err error)
 	var timeout net.Error
 	switch {
 	case ex.in.broken() != nil:
-		// The caller's side broke, not the server's. Should it still listen, it
-		// sees an error and not the empty 200 of a handler that wrote nothing.
+		// The caller's side broke, not the server's.
 		ex.hungUp = errors.Is(ex.in.broken(), io.ErrUnexpectedEOF) || r.Context().Err() != nil
-		ex.fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
+		ex.failBody(w, ex.in.broken())
 	case stopping && ex.outcome == outcomeNotSent:
 		ex.fail(w, http.StatusServiceUnavailable, "stopping; nothing was sent to the server, call again")
 	case stopping:

@@ -12,7 +12,8 @@ import (
 // Spring Boot takes 8 KiB.
 const maxHeaderBytes = 64 << 10
 
-// framing refuses what is no request to a server, and closes the connection after requests whose end others might see
+// framing refuses what is no request to a server or came on a connection too
+// many, and closes the connection after requests whose end others might see
 // elsewhere, so that nothing behind them is taken for a request:
 //
 //   - chunked: a Content-Length beside Transfer-Encoding is removed by net/http
@@ -28,6 +29,9 @@ func (p *Proxy) framing(next http.Handler) http.Handler {
 		ex := exchangeOf(r)
 		ex.lastOnConn = true
 		switch {
+		case crowded(r):
+			ex.fail(w, http.StatusServiceUnavailable, "too many connections are open here; nothing was sent, call again later")
+			return
 		case r.ProtoMajor != 1: // net/http hands on "PRI * HTTP/2.0"
 			ex.fail(w, http.StatusHTTPVersionNotSupported, "only HTTP/1.1 is spoken here")
 			return
@@ -40,7 +44,9 @@ func (p *Proxy) framing(next http.Handler) http.Handler {
 		case len(r.TransferEncoding) > 0, r.ProtoMinor == 0:
 			delete(r.Header, "Upgrade") // a tunnel would go on where this must end
 		default:
-			ex.lastOnConn = false
+			// While this shim is stopping, its callers should go elsewhere before
+			// their connections are closed.
+			ex.lastOnConn = p.draining.Load()
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -61,23 +67,40 @@ type strictListener struct {
 	tls  *tls.Config // nil: plain HTTP
 	door *door       // nil: nothing is done at the door
 	log  *zap.Logger
+	open *connections
 }
 
 func (l strictListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	tcp, ok := c.(*net.TCPConn)
-	switch {
-	case !ok:
-		return c, err
-	case l.tls != nil:
-		return strictTLSConn{tls.Server(tcp, l.tls), readHeaderTimeout, l.log}, err
+	for {
+		c, err := l.Listener.Accept()
+		tcp, ok := c.(*net.TCPConn)
+		if !ok {
+			return c, err
+		}
+		place := l.open.enter()
+		switch {
+		case place == nil:
+			_ = tcp.Close() // nothing was read
+			continue
+		case l.tls != nil:
+			return strictTLSConn{tls.Server(tcp, l.tls), readHeaderTimeout, l.log, place}, err
+		}
+		return strictConn{tcp, place}, err
 	}
-	return strictConn{tcp}, err
 }
 
 // strictConn embeds a *net.TCPConn, not a net.Conn, to keep CloseWrite, which
 // net/http uses to let a client read an early answer to its end.
-type strictConn struct{ *net.TCPConn }
+type strictConn struct {
+	*net.TCPConn
+	*place
+}
+
+// Close implements net.Conn.
+func (c strictConn) Close() error {
+	c.leave()
+	return c.TCPConn.Close()
+}
 
 func (c strictConn) Write(b []byte) (int, error) { return writeStrictly(c.TCPConn, b) }
 

@@ -23,7 +23,7 @@ func (p *Proxy) hold(next http.Handler) http.Handler {
 		defer body.release()
 		if err != nil { // cut off, malformed: what is not whole is not forwarded as whole
 			ex.failure, ex.hungUp = err, errors.Is(err, errBodyCut)
-			ex.fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
+			ex.failBody(w, err)
 			return
 		}
 		if ex.body, ex.unheld = body.bytes, unheld; unheld == "" {

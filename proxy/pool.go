@@ -53,6 +53,9 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup) (*upstreamGro
 		g.issuer = access.NewIssuer(name, *u.Bridge)
 	}
 	var errs []error
+	if _, err := u.TLS.read(); err != nil {
+		errs = append(errs, fmt.Errorf("tls: %w", err))
+	}
 	for _, base := range u.Servers {
 		if err := checkServer(base); err != nil {
 			errs = append(errs, err)

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"powerjob-shim/rules/openapi"
@@ -25,6 +26,11 @@ func newCompiledRoute(r Route, g *upstreamGroup) compiledRoute {
 		c.paths = []string{"*"}
 	}
 	return c
+}
+
+// everyPath reports whether the route is for all paths.
+func (c *compiledRoute) everyPath() bool {
+	return slices.ContainsFunc(c.paths, func(p string) bool { return p == "*" || p == "/*" })
 }
 
 // matches returns how specific the route is for a request, or ok false: an
@@ -88,6 +94,10 @@ func (p *Proxy) route(next http.Handler) http.Handler {
 		if err != nil {
 			if openapi.MayBeOpenAPI(raw) {
 				ex.fail(w, http.StatusBadRequest, "this path can be read as more than one; write it without empty, . or .. segments and without encoded slashes")
+				return
+			}
+			if ex.snap.byPath {
+				ex.fail(w, http.StatusBadRequest, "this path can be read as more than one, and routes depend on it; write it without empty, . or .. segments and without encoded slashes")
 				return
 			}
 			path, ex.ambiguous = raw, true

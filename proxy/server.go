@@ -49,6 +49,10 @@ type Listener struct {
 
 	// Redirect sends plain requests to https. nil: they are served.
 	Redirect *Redirect
+
+	// MaxConnections bounds the open connections: up to twice as many are
+	// accepted, those beyond the bound only to be answered with 503. 0: no bound.
+	MaxConnections int
 }
 
 // Server is a Proxy with its open listeners.
@@ -77,6 +81,7 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 			ReadHeaderTimeout: readHeaderTimeout,
 			IdleTimeout:       clientIdleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
+			ConnContext:       markOver,
 			ErrorLog:          errorLog,
 			BaseContext: func(ln net.Listener) context.Context {
 				return context.WithValue(p.life, doorKey{}, ln.(strictListener).door)
@@ -105,7 +110,7 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 			if c.TLS != nil {
 				d = nil
 			}
-			s.clients = append(s.clients, strictListener{Listener: ln, tls: c.TLS, door: d, log: p.log})
+			s.clients = append(s.clients, strictListener{Listener: ln, tls: c.TLS, door: d, log: p.log, open: &connections{bound: int64(c.MaxConnections)}})
 		}
 	}
 	if l.Admin != "" {

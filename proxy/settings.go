@@ -41,6 +41,9 @@ type Settings struct {
 	Dedup          DedupSettings
 	Access         access.Policy // who may call; the zero value: everyone
 
+	// MaxBody bounds the body of every request, in bytes; 413 beyond. 0: no bound.
+	MaxBody int64
+
 	AccessLog bool // one line per request
 	Shutdown  Shutdown
 

@@ -17,6 +17,7 @@ type snapshot struct {
 	Settings
 	groups map[string]*upstreamGroup
 	routes []compiledRoute
+	byPath bool // a request's path decides about its route
 }
 
 // compile checks s and prepares it. Groups of old (nil: none) that s has
@@ -63,7 +64,9 @@ func compile(s Settings, old *snapshot) (*snapshot, error) {
 			}
 			continue
 		}
-		next.routes = append(next.routes, newCompiledRoute(r, g))
+		route := newCompiledRoute(r, g)
+		next.routes = append(next.routes, route)
+		next.byPath = next.byPath || !route.everyPath()
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)

@@ -22,6 +22,13 @@ type strictTLSConn struct {
 	*tls.Conn
 	patience time.Duration // for the handshake
 	log      *zap.Logger
+	*place
+}
+
+// Close implements net.Conn.
+func (c strictTLSConn) Close() error {
+	c.leave()
+	return c.Conn.Close()
 }
 
 func (c strictTLSConn) Write(b []byte) (int, error) { return writeStrictly(c.Conn, b) }

@@ -26,17 +26,23 @@ func settingsFrom(cfg *configs.Config) (proxy.Settings, error) {
 			Limits:    limits(cfg),
 		},
 		Access:    accessFrom(&cfg.Auth),
+		MaxBody:   int64(cfg.MaxBody),
 		AccessLog: cfg.Log.Access,
 		Shutdown:  proxy.Shutdown{Delay: cfg.Shutdown.Delay, Grace: cfg.Shutdown.Grace},
 		Hash:      cfg.Hash(),
 	}
 	for name, u := range cfg.Upstreams {
+		var secure proxy.UpstreamTLS
+		if u.TLS != nil {
+			secure = proxy.UpstreamTLS(*u.TLS)
+		}
 		servers, err := parseServers(u.Servers)
 		if err != nil {
 			return proxy.Settings{}, fmt.Errorf("upstreams.%s.servers: %w", name, err)
 		}
 		s.Upstreams[name] = proxy.Upstream{
-			Servers: servers, Timeout: u.Timeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
+			Servers: servers, TLS: secure, Timeout: u.Timeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
+			MaxConnections: u.MaxConnections, MaxRequests: u.MaxRequests, Health: healthFrom(u.Health),
 			Bridge: bridgeFrom(u.LoginBridge),
 		}
 	}
@@ -44,6 +50,22 @@ func settingsFrom(cfg *configs.Config) (proxy.Settings, error) {
 		s.Routes = append(s.Routes, proxy.Route{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Upstream: r.Upstream})
 	}
 	return s, nil
+}
+
+func healthFrom(h *configs.Health) proxy.Health {
+	var health proxy.Health
+	if h == nil {
+		return health
+	}
+	if a := h.Active; a != nil {
+		health.Active = &proxy.ActiveHealth{
+			TCP: a.Check == configs.CheckTCP, Interval: a.Interval, Timeout: a.Timeout, Unhealthy: a.Unhealthy, Healthy: a.Healthy,
+		}
+	}
+	if p := h.Passive; p != nil {
+		health.Passive = &proxy.PassiveHealth{Failures: p.Failures, Eject: p.Eject, MaxEject: p.MaxEject}
+	}
+	return health
 }
 
 func parseServers(addresses []string) ([]*url.URL, error) {
@@ -79,7 +101,7 @@ func rulesFrom(list []configs.Rule) (*rules.Set, error) {
 func listeners(list []configs.Listener) []proxy.Listener {
 	all := make([]proxy.Listener, len(list))
 	for i, l := range list {
-		all[i] = proxy.Listener{Address: l.Address}
+		all[i] = proxy.Listener{Address: l.Address, MaxConnections: l.MaxConnections}
 		if l.Redirect != nil {
 			all[i].Redirect = &proxy.Redirect{Port: l.Redirect.Port, OpenAPI: l.Redirect.OpenAPI}
 		}

@@ -1,0 +1,58 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// bodyStall is how long a request's body may stand still while it is passed on.
+// There is no limit for all of it: an upload may take its time.
+const bodyStall = 30 * time.Second
+
+// limitBody refuses requests whose body is larger than max_body. One that does
+// not say how large it is breaks off there; the server sees no whole request.
+func (p *Proxy) limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ex := exchangeOf(r)
+		bound := ex.snap.MaxBody
+		switch {
+		case bound <= 0:
+		case r.ContentLength > bound:
+			ex.lastOnConn = true // its body may still be on the way
+			ex.failBody(w, &http.MaxBytesError{Limit: bound})
+			return
+		case r.ContentLength < 0:
+			ex.in.ReadCloser = http.MaxBytesReader(w, ex.in.ReadCloser, bound)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// failBody answers a request whose body could not be read to its end.
+func (ex *exchange) failBody(w http.ResponseWriter, err error) {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		ex.fail(w, http.StatusRequestEntityTooLarge, "the request's body is larger than max_body")
+		return
+	}
+	// Should the caller still listen, it sees an error and not the empty 200 of
+	// a handler that wrote nothing.
+	ex.fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
+}
+
+// movingBody is a streamed body that must not stand still.
+type movingBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+}
+
+func (b movingBody) Read(p []byte) (int, error) {
+	_ = b.conn.SetReadDeadline(time.Now().Add(bodyStall)) // not possible: then it may
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		_ = b.conn.SetReadDeadline(time.Time{}) // net/http goes on reading, to see a hang-up
+	}
+	return n, err
+}
