@@ -24,6 +24,7 @@ import (
 
 	"powerjob-shim/metrics"
 	"powerjob-shim/rules"
+	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -77,9 +78,15 @@ func settingsFor(t testing.TB, servers ...string) Settings {
 
 func newShim(t testing.TB, s Settings) *shim {
 	t.Helper()
+	return newShimOn(t, s, nil)
+}
+
+// newShimOn is newShim with a store that outlives the shim; nil: its own.
+func newShimOn(t testing.TB, s Settings, store dedup.Store) *shim {
+	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	registry := prometheus.NewRegistry()
-	p, err := New(Options{Logger: zap.New(core), Metrics: metrics.New(registry, openapi.Names()), Version: "test"}, s)
+	p, err := New(Options{Logger: zap.New(core), Metrics: metrics.New(registry, openapi.Names()), Store: store, Version: "test"}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
