@@ -12,7 +12,7 @@ ARG VERSION=dev
 ARG REVISION=unknown
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
     -ldflags "-s -w -X main.version=$VERSION -X main.revision=$REVISION" \
-    -o /powerjob-shim ./cmd/powerjob-shim
+    -o /powerjob-shim ./cmd/powerjob-shim && mkdir /state
 
 FROM scratch
 ARG VERSION=dev
@@ -24,6 +24,8 @@ LABEL org.opencontainers.image.title="powerjob-shim" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /powerjob-shim /powerjob-shim
+# Certificates; a new volume there takes over the owner.
+COPY --from=build --chown=65532:65532 /state /var/lib/powerjob-shim
 # Kubelet and Prometheus come from outside the container; on a host the default
 # is loopback.
 ENV POWERJOB_SHIM_ADMIN__ADDRESS=:9700
