@@ -94,7 +94,7 @@ func TestTheLabelsAreTheContracts(t *testing.T) {
 		"acme_events_total":         "event",
 
 		"certificate_expiry_timestamp_seconds": "name",
-		"build_info":                "goversion revision version",
+		"build_info":                           "goversion revision version",
 	}
 	for _, f := range gather(t, reg) {
 		var labels []string

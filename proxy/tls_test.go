@@ -56,7 +56,7 @@ func newTLSShim(t testing.TB, s Settings, to *Redirect, challenge func(http.Resp
 // dialTLS shakes hands, offering these protocols; none: no ALPN at all.
 func dialTLS(t testing.TB, addr string, protocols ...string) (*tls.Conn, error) {
 	t.Helper()
-	c := tls.Client(dial(t, addr), &tls.Config{InsecureSkipVerify: true, NextProtos: protocols}) //nolint:gosec // as PowerJob's client does
+	c := tls.Client(dial(t, addr), &tls.Config{InsecureSkipVerify: true, NextProtos: protocols})
 	_ = c.SetDeadline(time.Now().Add(patience))
 	return c, c.Handshake()
 }

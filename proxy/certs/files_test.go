@@ -123,7 +123,7 @@ func TestClientsNeedACertificateOfTheCAAndTheCAMayChange(t *testing.T) {
 	put(t, trusted, ca.pem)
 	_, addr := run(t, Settings{Files: []KeyPair{pair}, ClientCA: trusted, poll: soon})
 	accepted := func(by *authority) bool {
-		cfg := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the other direction is tested
+		cfg := &tls.Config{InsecureSkipVerify: true}
 		if by != nil {
 			own, err := tls.X509KeyPair(by.leaf(t, "client"))
 			if err != nil {
@@ -146,7 +146,7 @@ func TestOldVersionsOfTLSAreRefused(t *testing.T) {
 	pair := write(t, t.TempDir(), "tls", cert, key)
 	for lowest, refused := range map[uint16]uint16{0: tls.VersionTLS11, tls.VersionTLS13: tls.VersionTLS12} {
 		_, addr := run(t, Settings{Files: []KeyPair{pair}, MinVersion: lowest})
-		cfg := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: refused} //nolint:gosec // what is refused
+		cfg := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: refused}
 		if _, err := shake(addr, cfg); err == nil {
 			t.Errorf("%s was accepted", tls.VersionName(refused))
 		}

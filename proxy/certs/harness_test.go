@@ -138,7 +138,7 @@ func run(t testing.TB, s Settings) (*Source, string) {
 // served returns the certificate that a client gets which asks for name.
 func served(t testing.TB, addr, name string) *x509.Certificate {
 	t.Helper()
-	leaf, err := shake(addr, &tls.Config{ServerName: name, InsecureSkipVerify: true}) //nolint:gosec // it is looked at by the test
+	leaf, err := shake(addr, &tls.Config{ServerName: name, InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}

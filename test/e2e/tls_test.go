@@ -113,7 +113,7 @@ func acme(ca *pebble.Server, storage string) string {
 // certificateOf returns what a listener shows to who asks for shim.test.
 func certificateOf(t *testing.T, address string) *x509.Certificate {
 	t.Helper()
-	c, err := tls.Dial("tcp", address, &tls.Config{ServerName: "shim.test", InsecureSkipVerify: true}) //nolint:gosec // the test looks at it
+	c, err := tls.Dial("tcp", address, &tls.Config{ServerName: "shim.test", InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestCurlIsSpokenToInHTTP1(t *testing.T) {
 	_, address := startStandIn(t, legacy.Options{})
 	shim := startTLSShim(t, address, anyPort, anyPort, selfSigned(t))
 	for _, version := range []string{"--http1.1", "--http2"} {
-		out, err := exec.Command("curl", "--silent", "--show-error", "--insecure", "--include", version, "--data", "jobId=1", //nolint:gosec // a test's own arguments
+		out, err := exec.Command("curl", "--silent", "--show-error", "--insecure", "--include", version, "--data", "jobId=1",
 			"--write-out", "spoken: %{http_version}", "https://"+shim.listen+"/openApi/runJob").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "\r\nX-POWERJOB-AUTH-PASSED: true\r\n") || !strings.HasSuffix(string(out), "spoken: 1.1") {
 			t.Errorf("%s: %v\n%s", version, err, out)
@@ -185,7 +185,7 @@ func TestOpenSSLAgreesOnHTTP1OrIsRefused(t *testing.T) {
 		{[]string{"-tls1_2"}, "Protocol  : TLSv1.2"},
 		{[]string{"-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"}, "protocol version"},
 	} {
-		cmd := exec.Command("openssl", append([]string{"s_client", "-connect", shim.listen}, c.args...)...) //nolint:gosec // a test's own arguments
+		cmd := exec.Command("openssl", append([]string{"s_client", "-connect", shim.listen}, c.args...)...)
 		cmd.Stdin = strings.NewReader("")
 		out, _ := cmd.CombinedOutput() // it fails where it is refused
 		if !strings.Contains(string(out), c.want) {
@@ -231,7 +231,7 @@ func TestNoCallFailsWhileTheCertificateChanges(t *testing.T) {
 	for caller := range 8 {
 		transport := &http.Transport{
 			DisableKeepAlives: caller%2 == 0, // the others keep the certificate they began with
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(c tls.ConnectionState) error { //nolint:gosec // as PowerJob's client does
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(c tls.ConnectionState) error {
 				seen.Store(c.PeerCertificates[0].DNSNames[0], true)
 				return nil
 			}},
