@@ -11,15 +11,20 @@ import (
 	"powerjob-shim/internal/client"
 	"powerjob-shim/internal/legacy"
 	"powerjob-shim/internal/redistest"
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup/shared"
 	"powerjob-shim/rules/openapi"
 )
 
 // newReplicas starts n shims that share a store, in front of one server.
-func newReplicas(t *testing.T, n int, o legacy.Options) ([]*shim, *legacy.Server) {
+func newReplicas(t *testing.T, n int, o legacy.Options, change ...func(*Settings)) ([]*shim, *legacy.Server) {
 	t.Helper()
 	redis := redistest.Start(t)
 	server, url := startLegacy(t, o)
+	settings := dedupSettings(t, url)
+	for _, c := range change {
+		c(&settings)
+	}
 	shims := make([]*shim, n)
 	for i := range shims {
 		conn := shared.Connect(shared.Connection{Addresses: []string{redis.Addr}})
@@ -28,7 +33,7 @@ func newReplicas(t *testing.T, n int, o legacy.Options) ([]*shim, *legacy.Server
 			store.Close()
 			_ = conn.Close()
 		})
-		shims[i] = newShimOn(t, dedupSettings(t, url), store)
+		shims[i] = newShimOn(t, settings, store, store)
 	}
 	return shims, server
 }
@@ -107,6 +112,8 @@ type alternating struct {
 	to    []string
 	next  int
 	under client.Transport
+
+	keepCase bool // lose nothing
 }
 
 // RoundTrip implements client.Transport.
@@ -114,6 +121,9 @@ func (a *alternating) RoundTrip(_ string, r client.Request) (client.Response, er
 	a.next++
 	res, err := a.under.RoundTrip(a.to[a.next%len(a.to)], r)
 	for i := range res.Header {
+		if a.keepCase {
+			break
+		}
 		res.Header[i].Name = strings.ToLower(res.Header[i].Name)
 	}
 	return res, err
@@ -141,5 +151,29 @@ func TestAReSendOnAnotherReplicaIsNotExecuted(t *testing.T) {
 	wantExecuted(t, server, "runJob", runs)
 	if got := server.Received("authApp"); got < runs {
 		t.Errorf("%d logins: the header was not lost", got)
+	}
+}
+
+func TestTheGateKnowsTokensOfOtherReplicas(t *testing.T) {
+	shims, server := newReplicas(t, 2, legacy.Options{Mode: legacy.Legacy}, func(s *Settings) { s.Access.Mode = access.Enforce })
+	under := &client.SocketTransport{Timeout: patience}
+	t.Cleanup(under.CloseIdle)
+	// The header arrives: a token that is refused would show as another login.
+	c, err := client.New(client.Config{
+		Addresses: []string{"replicas"}, AppName: "app1", Password: "pw",
+		Transport: &alternating{to: []string{shims[0].addr, shims[1].addr}, under: under, keepCase: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logins := server.Received("authApp")
+	const runs = 10
+	id := must(t, c, "saveJob", client.Params{"jobName": "nightly"}).ID()
+	for range runs {
+		must(t, c, "runJob", client.Params{"jobId": id})
+	}
+	wantExecuted(t, server, "runJob", runs)
+	if got := server.Received("authApp"); got != logins {
+		t.Errorf("%d more logins", got-logins)
 	}
 }

@@ -109,6 +109,13 @@ func (p *Proxy) grantOf(r *http.Request) *access.Grant {
 			p.tokens.Add(token, *grant)
 		}
 	}
+	if grant == nil && issuer == nil && p.sharedTokens != nil { // of a login on another replica
+		if t, ok := p.sharedTokens.FindToken(ex.group.name, token); ok {
+			grant = &access.Grant{Group: ex.group.name, App: t.App, Name: t.Name, Since: t.Since}
+			p.tokens.Add(token, *grant)
+			p.tokens.Name(ex.group.name, t.App, t.Name)
+		}
+	}
 	return grant
 }
 

@@ -78,15 +78,15 @@ func settingsFor(t testing.TB, servers ...string) Settings {
 
 func newShim(t testing.TB, s Settings) *shim {
 	t.Helper()
-	return newShimOn(t, s, nil)
+	return newShimOn(t, s, nil, nil)
 }
 
-// newShimOn is newShim with a store that outlives the shim; nil: its own.
-func newShimOn(t testing.TB, s Settings, store dedup.Store) *shim {
+// newShimOn is newShim with stores that outlive the shim; nil: its own.
+func newShimOn(t testing.TB, s Settings, store dedup.Store, tokens dedup.Tokens) *shim {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	registry := prometheus.NewRegistry()
-	p, err := New(Options{Logger: zap.New(core), Metrics: metrics.New(registry, openapi.Names()), Store: store, Version: "test"}, s)
+	p, err := New(Options{Logger: zap.New(core), Metrics: metrics.New(registry, openapi.Names()), Store: store, Tokens: tokens, Version: "test"}, s)
 	if err != nil {
 		t.Fatal(err)
 	}

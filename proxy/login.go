@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -65,7 +66,12 @@ func (p *Proxy) issued(ex *exchange, answer []byte, name string, presented dedup
 		result = "ok"
 		token := dedup.Fingerprint(got.Token)
 		if ex.group.issuer == nil { // the bridge's tokens speak for themselves
-			p.tokens.Add(token, access.Grant{Group: ex.group.name, App: got.AppID, Name: name, Since: time.Now()})
+			now := time.Now()
+			p.tokens.Add(token, access.Grant{Group: ex.group.name, App: got.AppID, Name: name, Since: now})
+			if policy := &ex.snap.Access; p.sharedTokens != nil && policy.Mode != access.Off {
+				known := dedup.KnownToken{App: got.AppID, Name: name, Since: now}
+				p.sharedTokens.KeepToken(ex.group.name, token, known, cmp.Or(policy.TokenTTL, access.DefaultTTL))
+			}
 		}
 		p.tokens.Name(ex.group.name, got.AppID, name)
 		if window := ex.snap.Rules.Window(); window > 0 {

@@ -14,6 +14,7 @@ import (
 
 	"powerjob-shim/metrics"
 	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup"
 )
 
 // errStopping is the cause of contexts that end because the shim ends.
@@ -34,7 +35,9 @@ type Proxy struct {
 
 	dedupState dedupState
 	tokens     *access.Tokens
-	reach      reachability
+	// sharedTokens are those of other replicas; nil: there are none.
+	sharedTokens dedup.Tokens
+	reach        reachability
 
 	draining atomic.Bool  // /readyz fails
 	active   atomic.Int64 // requests being served, hijacked ones included
@@ -61,7 +64,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	p := &Proxy{log: o.Logger, metrics: o.Metrics, version: o.Version, started: time.Now()}
 	p.life, p.end = context.WithCancelCause(context.Background())
 	p.initDedup(o.Store, s.Dedup)
-	p.tokens = access.NewTokens(0)
+	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
 	p.reverse = p.newReverseProxy()
 	p.metrics.ObserveUpstreams(p.upstreamStats)
 	p.handler = p.chain()

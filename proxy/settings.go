@@ -21,6 +21,9 @@ type Options struct {
 	// Store remembers calls. Nil: one in memory, with Settings.Dedup.Limits. It
 	// outlives every reload; whoever made it closes it after the Proxy's end.
 	Store dedup.Store
+	// Tokens are where the gate looks for tokens that it does not know. Nil:
+	// nowhere, so that each replica wants a login of its own.
+	Tokens dedup.Tokens
 
 	// Version is told by /status.
 	Version string

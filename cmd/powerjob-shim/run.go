@@ -103,12 +103,13 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	store, closeStore, err := openStore(stop, cfg, log, m)
+	options := proxy.Options{Logger: log, Metrics: m, Version: build.version}
+	closeStore, err := useStore(stop, &options, cfg)
 	if err != nil {
 		return err
 	}
 	defer closeStore()
-	p, err := proxy.New(proxy.Options{Logger: log, Metrics: m, Store: store, Version: build.version}, settings)
+	p, err := proxy.New(options, settings)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/configs"
-	"powerjob-shim/metrics"
+	"powerjob-shim/proxy"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/dedup/shared"
 )
@@ -23,25 +23,26 @@ import (
 // storeReadTimeout bounds how long a start waits for Redis. It goes on without.
 const storeReadTimeout = 3 * time.Second
 
-// openStore returns the store that replicas share; nil without one, for the
-// proxy's own in memory. stop must be called after the proxy's end.
-func openStore(ctx context.Context, cfg *configs.Config, log *zap.Logger, m *metrics.Metrics) (store dedup.Store, stop func(), err error) {
+// useStore gives the proxy the store that replicas share, if there is to be
+// one; else it makes its own, in memory. stop must be called after its end.
+func useStore(ctx context.Context, o *proxy.Options, cfg *configs.Config) (stop func(), err error) {
 	if cfg.Dedup.Store != configs.StoreRedis {
-		return nil, func() {}, nil
+		return func() {}, nil
 	}
-	client, err := redisClient(&cfg.Dedup.Redis, log)
+	client, err := redisClient(&cfg.Dedup.Redis, o.Logger)
 	if err != nil {
-		return nil, nil, fmt.Errorf("dedup.redis.tls: %w", err)
+		return nil, fmt.Errorf("dedup.redis.tls: %w", err)
 	}
 	s := shared.New(shared.Options{
 		Client: client, Prefix: cfg.Dedup.Redis.KeyPrefix, Secret: []byte(cfg.Dedup.Redis.KeySecret),
-		Timeout: cfg.Dedup.Redis.Timeout, Limits: limits(cfg), Logger: log,
-		Failed: func(operation string) { m.StoreErrors.WithLabelValues(operation).Inc() },
+		Timeout: cfg.Dedup.Redis.Timeout, Limits: limits(cfg), Logger: o.Logger,
+		Failed: func(operation string) { o.Metrics.StoreErrors.WithLabelValues(operation).Inc() },
 	})
 	ctx, cancel := context.WithTimeout(ctx, storeReadTimeout)
 	defer cancel()
 	s.Open(ctx, slices.Sorted(maps.Keys(cfg.Upstreams))...)
-	return s, func() {
+	o.Store, o.Tokens = s, s
+	return func() {
 		s.Close()
 		_ = client.Close() // nothing is left to be told to it
 	}, nil

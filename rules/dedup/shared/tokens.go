@@ -1,0 +1,61 @@
+package shared
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"powerjob-shim/rules/dedup"
+)
+
+var _ dedup.Tokens = (*Store)(nil)
+
+// KeepToken implements dedup.Tokens. Tokens live far longer than the log, so
+// each has a key of its own.
+func (s *Store) KeepToken(group string, token dedup.Token, t dedup.KnownToken, ttl time.Duration) {
+	value, err := json.Marshal(t)
+	if err != nil || !s.group(group).works() {
+		s.o.Failed("keep_token")
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout/2)
+	defer cancel()
+	if s.o.Client.Set(ctx, s.tokenKey(group, token), value, ttl).Err() != nil {
+		s.o.Failed("keep_token")
+	}
+}
+
+// FindToken implements dedup.Tokens. While Redis does not answer, none is known.
+func (s *Store) FindToken(group string, token dedup.Token) (t dedup.KnownToken, ok bool) {
+	if !s.group(group).works() {
+		s.o.Failed("find_token")
+		return t, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
+	defer cancel()
+	value, err := s.o.Client.Get(ctx, s.tokenKey(group, token)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return t, false
+	}
+	if err != nil || json.Unmarshal(value, &t) != nil || t.App == "" {
+		s.o.Failed("find_token")
+		return dedup.KnownToken{}, false
+	}
+	return t, true
+}
+
+func (s *Store) tokenKey(group string, token dedup.Token) string {
+	token = s.veil.token(token)
+	return s.o.Prefix + "{" + group + "}:token:" + hex.EncodeToString(token[:])
+}
+
+// works reports whether the circuit is closed.
+func (g *group) works() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.health.open
+}

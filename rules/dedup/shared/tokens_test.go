@@ -1,0 +1,52 @@
+package shared
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"powerjob-shim/internal/redistest"
+	"powerjob-shim/rules/dedup"
+)
+
+func TestATokenIsKnownToAllReplicasUntilItEnds(t *testing.T) {
+	server := redistest.Start(t)
+	all := replicas(t, 2, func() redis.UniversalClient { return client(t, server.Addr) }, nil)
+	a, b := all[0].(*Store), all[1].(*Store)
+	want := dedup.KnownToken{App: "1", Name: "app1", Since: time.Now().UTC().Truncate(time.Millisecond)}
+	a.KeepToken("default", dedup.Fingerprint("T"), want, time.Hour)
+	if got, ok := b.FindToken("default", dedup.Fingerprint("T")); !ok || got != want {
+		t.Errorf("found %+v, %v", got, ok)
+	}
+	if _, ok := b.FindToken("other", dedup.Fingerprint("T")); ok {
+		t.Error("a token is known in another group")
+	}
+	if _, ok := b.FindToken("default", dedup.Fingerprint("U")); ok {
+		t.Error("an unknown token is known")
+	}
+	if ttl, err := server.Do("PTTL", a.tokenKey("default", dedup.Fingerprint("T"))); err != nil || len(ttl) != len("3600000") {
+		t.Errorf("it ends in %s ms, %v", ttl, err)
+	}
+	a.KeepToken("default", dedup.Fingerprint("short"), want, 20*time.Millisecond)
+	redistest.Eventually(t, "it ends", func() bool {
+		_, ok := b.FindToken("default", dedup.Fingerprint("short"))
+		return !ok
+	})
+}
+
+func TestATokenIsNotWaitedForWhileRedisIsAway(t *testing.T) {
+	b := newBroken(t)
+	b.faults.Silent(true)
+	for range openAfter + 1 {
+		b.store.Now("default")
+	}
+	began := time.Now()
+	if _, ok := b.store.FindToken("default", dedup.Fingerprint("T")); ok {
+		t.Error("found without Redis")
+	}
+	b.store.KeepToken("default", dedup.Fingerprint("T"), dedup.KnownToken{App: "1"}, time.Hour)
+	if took := time.Since(began); took > slack {
+		t.Errorf("waited %v", took)
+	}
+}
