@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -47,4 +48,28 @@ func TestTheRetryOfACallerThatHungUpGetsTheFirstAnswer(t *testing.T) {
 		s.inFlight(t, 0)
 	}
 	wantExecuted(t, server, "runJob", rounds)
+}
+
+// probe is a caller who does something when its answer begins.
+type probe struct {
+	discard
+	begins func()
+}
+
+func (p *probe) WriteHeader(int) { p.begins() }
+
+// A client may repeat a call as soon as it has the first byte of its answer.
+func TestTheAnswerIsOnRecordBeforeItIsWritten(t *testing.T) {
+	s, server := newDedup(t, legacy.Options{})
+	body := saveBody(0, "a")
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(save(body))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again string
+	s.ServeHTTP(&probe{discard{http.Header{}}, func() { again = exchangeOnce(t, s.addr, save(body)) }}, r)
+	if decision(again) != "replayed" {
+		t.Errorf("the repeated call got %q", again)
+	}
+	wantExecuted(t, server, "saveJob", 1)
 }
