@@ -38,11 +38,14 @@ func TestEveryCallOfA5xClientOnARealServerThroughTheBridge(t *testing.T) {
 
 			made := repeatableChanges(t, client, 0, "to read")
 			instance := client.must(t, 0, "runJob", made.job, "p", minute).id(t)
-			for method, args := range map[string][]any{
+			reads := map[string][]any{
 				"exportJob": {made.job}, "fetchJob": {made.job}, "fetchAllJob": nil, "queryJob": {map[string]any{"jobNameLike": "to%"}},
-				"fetchInstanceStatus": {instance}, "fetchInstanceInfo": {instance}, "queryInstanceInfo": {map[string]any{"jobIdEq": made.job}},
-				"fetchWorkflow": {made.workflow},
-			} {
+				"fetchInstanceStatus": {instance}, "fetchInstanceInfo": {instance}, "fetchWorkflow": {made.workflow},
+			}
+			if version != v510 { // whose client does not have it
+				reads["queryInstanceInfo"] = []any{map[string]any{"jobIdEq": made.job}}
+			}
+			for method, args := range reads {
 				r := client.call(0, method, args...)
 				// A fault of the server's own: it declares an abstract type.
 				if faulty := method == "queryInstanceInfo" && strings.Contains(r.Message, "Cannot construct instance of `tech.powerjob.common.PowerQuery`"); !r.Success && !faulty {
