@@ -45,7 +45,7 @@ func (p *Proxy) challenge(next http.Handler) http.Handler {
 func (p *Proxy) redirect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d, ex := doorOf(r), exchangeOf(r)
-		if d == nil || d.redirect == nil || !d.redirect.OpenAPI && strings.HasPrefix(ex.path, openapi.Prefix) ||
+		if d == nil || d.redirect == nil || !d.redirect.OpenAPI && strings.HasPrefix(ex.path+"/", openapi.Prefix) ||
 			ex.peerTrusted && r.Header.Get(forwardedProto) == "https" { // the client came by https, to a proxy before us
 			next.ServeHTTP(w, r)
 			return
