@@ -88,6 +88,11 @@ type Config struct {
 	AppName   string
 	Password  string    // in plain text; 5.x sends its MD5, 4.x the text
 	Transport Transport // nil: a SocketTransport of its own
+
+	// Pause is called where a thread of the original may be preempted although
+	// it does not block: between a login's answer and the shared token field,
+	// and between the field and the request that it is read for. nil: nothing.
+	Pause func()
 }
 
 // Client is one PowerJobClient object of 5.1.0. Its methods may be called from
@@ -116,6 +121,9 @@ func New(config Config) (*Client, error) {
 	}
 	if config.Transport == nil {
 		config.Transport = &SocketTransport{}
+	}
+	if config.Pause == nil {
+		config.Pause = func() {}
 	}
 	c := &Client{config: config}
 	c.current.Store(&config.Addresses[0])
@@ -197,7 +205,9 @@ func (c *Client) refresh() error {
 	if err := decode(answer, &got); err != nil {
 		return fmt.Errorf("logging in: %w", err)
 	}
+	c.config.Pause()
 	c.auth.Store(&got)
+	c.config.Pause()
 	return nil
 }
 

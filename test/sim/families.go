@@ -39,6 +39,7 @@ func Families() []Family {
 		both("header always lost, single-threaded", Always, Rates{}, Rates{}, single),
 		both("header always lost, threads", Always, Rates{13, 4, 1}, Rates{5, 2, 1}),
 		both("header always lost, one process of threads", Always, Rates{2, 1, 1}, Rates{2, 1, 1}, oneProcess),
+		both("header always lost, threads that are preempted", Always, Rates{60, 8, 5}, Rates{45, 2, 2}, func(f *Family) { f.Preempt = true }),
 		both("header never lost", Never, Rates{}, Rates{}),
 		both("header lost for some processes", SomeProcesses, Rates{60, 33, 2}, Rates{2, 1, 1}),
 		both("header lost at random", AtRandom, Rates{85, 65, 2}, Rates{40, 32, 2}),

@@ -48,6 +48,10 @@ type Family struct {
 	SlowRate, LoseRate, FailRate, RefuseRate, CutRate, LostWrites, RestartRate float64
 
 	HideHangUps, ExecuteFirst, Observe, BodyForAll bool
+
+	// Preempt lets threads lose the processor between a login's answer, the
+	// shared token field and the call that reads it.
+	Preempt bool
 }
 
 // Rates count histories in 1,000.
@@ -209,7 +213,7 @@ func (w *world) construct(p *process) {
 	for i := range w.shims {
 		addresses = append(addresses, fmt.Sprintf("s%d", (i+p.index)%len(w.shims)))
 	}
-	config := client.Config{Addresses: addresses, AppName: "app1", Password: "pw", Transport: p}
+	config := client.Config{Addresses: addresses, AppName: "app1", Password: "pw", Transport: p, Pause: w.preempt}
 	var err error
 	if w.Old {
 		p.client, err = client.NewV4(config)
@@ -327,4 +331,11 @@ func (w *world) retries(c *logical) bool {
 		return e.failed && e.op == c.op && e.proc == c.proc && e.started.Before(c.started) &&
 			c.started.Sub(e.ended) < shimTimeout+window
 	})
+}
+
+// preempt takes the processor from the running thread for a moment, now and then.
+func (w *world) preempt() {
+	if w.Preempt && w.chance(0.3) {
+		w.current.sleep(w.between(0, ms))
+	}
 }
