@@ -38,6 +38,23 @@ for config in configs/kubernetes/*/shim.yaml configs/example.yaml; do
 	echo "$config: $("$work/powerjob-shim" check --config "$config")"
 done
 
+# No schema for these two is at hand: that they can be read is all.
+for route in httproute tlsroute; do
+	printf 'resources: [%s.yaml]\n' $route >"$work/kustomization.yaml"
+	cp "configs/kubernetes/behind-gateway/$route.yaml" "$work/"
+	"$work/kustomize" build "$work" >/dev/null
+	echo "configs/kubernetes/behind-gateway/$route.yaml: read, NOT CHECKED against a schema"
+done
+
+compose=configs/compose/compose.yaml
+if docker compose version >/dev/null 2>&1; then
+	MYSQL_ROOT_PASSWORD=x docker compose -f $compose config --quiet
+	echo "$compose: docker compose finds nothing"
+elif python -c 'import yaml' 2>/dev/null; then
+	python -c "import yaml; yaml.safe_load(open('$compose'))"
+	echo "$compose: read, NOT CHECKED: there is no docker compose"
+fi
+
 if command -v hadolint >/dev/null; then
 	hadolint Dockerfile
 	echo "Dockerfile: hadolint finds nothing"
