@@ -1,0 +1,246 @@
+// Package redisstore keeps certmagic's files in Redis or Valkey, so that
+// replicas ask for each certificate once and each can answer the challenge.
+//
+//	storage, err := redisstore.New(redisstore.Options{Client: client, Prefix: "powerjob-shim:"})
+//
+// All files are fields of one hash: few and small they are, and one key is
+// atomic, on a Cluster too. Locks are keys with a lease. What is in Redis must
+// last: an authority gives out a name's certificates only so often, so that a
+// Redis without persistence is no place for them.
+package redisstore
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+)
+
+// Options are what a Storage is made of.
+type Options struct {
+	Client redis.UniversalClient // not closed by the Storage
+	Prefix string                // begins every key
+	// Secret encrypts the files, private keys among them (AES-256-GCM); all
+	// replicas need the same. Empty: they are stored as they are.
+	Secret []byte
+	// Timeout bounds each exchange with Redis. Zero: 5 s. Nobody waits here for
+	// an answer to a call.
+	Timeout time.Duration
+	// Lease is how long a lock outlives a replica that died with it. Zero: 30 s.
+	Lease  time.Duration
+	Logger *zap.Logger // nil: nothing is logged
+}
+
+// Storage implements certmagic.Storage, TryLocker and LockLeaseRenewer. Make
+// one with New.
+type Storage struct {
+	o     Options
+	files string      // the hash's key
+	seal  cipher.AEAD // nil: nothing is encrypted
+
+	mu   sync.Mutex
+	held map[string]*lock // guarded by mu
+}
+
+var (
+	_ certmagic.Storage          = (*Storage)(nil)
+	_ certmagic.TryLocker        = (*Storage)(nil)
+	_ certmagic.LockLeaseRenewer = (*Storage)(nil)
+)
+
+// New returns a Storage, which connects when it is used.
+func New(o Options) (*Storage, error) {
+	o.Timeout, o.Lease = cmp.Or(o.Timeout, 5*time.Second), cmp.Or(o.Lease, 30*time.Second)
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	s := &Storage{o: o, files: o.Prefix + "{certificates}:files", held: map[string]*lock{}}
+	if len(o.Secret) > 0 {
+		// A key of its own: the same secret hashes the dedup store's keys.
+		derive := hmac.New(sha256.New, o.Secret)
+		_, _ = derive.Write([]byte("powerjob-shim certificates 1")) // a hash never fails
+		block, err := aes.NewCipher(derive.Sum(nil))
+		if err != nil {
+			return nil, err
+		}
+		if s.seal, err = cipher.NewGCM(block); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Storage) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, s.o.Timeout)
+}
+
+// A stored file is its time of change in Unix milliseconds and its content,
+// sealed together with its key if there is a secret.
+const (
+	stampBytes = 8
+	plainForm  = 0
+	sealedForm = 1
+)
+
+func (s *Storage) encode(key string, value []byte, now time.Time) []byte {
+	b := binary.BigEndian.AppendUint64([]byte{plainForm}, uint64(now.UnixMilli())) //nolint:gosec // after 1970
+	if s.seal == nil {
+		return append(b, value...)
+	}
+	b[0] = sealedForm
+	nonce := make([]byte, s.seal.NonceSize())
+	_, _ = rand.Read(nonce) // it never fails
+	return s.seal.Seal(append(b, nonce...), nonce, value, s.sealedWith(key, b))
+}
+
+func (s *Storage) sealedWith(key string, head []byte) []byte {
+	return append(bytes.Clone(head[:1+stampBytes]), key...)
+}
+
+func (s *Storage) decode(key string, b []byte) (value []byte, changed time.Time, err error) {
+	if len(b) < 1+stampBytes || b[0] > sealedForm {
+		return nil, changed, fmt.Errorf("reading %s: it is not a stored file", key)
+	}
+	changed = time.UnixMilli(int64(binary.BigEndian.Uint64(b[1:]))) //nolint:gosec // as it was written
+	value = b[1+stampBytes:]
+	if b[0] == plainForm {
+		return value, changed, nil
+	}
+	if s.seal == nil || len(value) < s.seal.NonceSize() {
+		return nil, changed, fmt.Errorf("reading %s: it is encrypted, and there is no secret", key)
+	}
+	n := s.seal.NonceSize()
+	value, err = s.seal.Open(nil, value[:n], value[n:], s.sealedWith(key, b))
+	if err != nil {
+		return nil, changed, fmt.Errorf("reading %s: it was encrypted with another secret: %w", key, err)
+	}
+	return value, changed, nil
+}
+
+// Store implements certmagic.Storage.
+func (s *Storage) Store(ctx context.Context, key string, value []byte) error {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	return s.o.Client.HSet(ctx, s.files, key, s.encode(key, value, time.Now())).Err()
+}
+
+func (s *Storage) load(ctx context.Context, key string) ([]byte, time.Time, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	b, err := s.o.Client.HGet(ctx, s.files, key).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, time.Time{}, fmt.Errorf("%s: %w", key, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return s.decode(key, b)
+}
+
+// Load implements certmagic.Storage.
+func (s *Storage) Load(ctx context.Context, key string) ([]byte, error) {
+	value, _, err := s.load(ctx, key)
+	return value, err
+}
+
+// below returns the files in a directory, at any depth; "" is the root.
+func (s *Storage) below(ctx context.Context, dir string) ([]string, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	keys, err := s.o.Client.HKeys(ctx, s.files).Result()
+	if dir != "" {
+		keys = slices.DeleteFunc(keys, func(k string) bool { return !strings.HasPrefix(k, dir+"/") })
+	}
+	return keys, err
+}
+
+// Delete implements certmagic.Storage.
+func (s *Storage) Delete(ctx context.Context, key string) error {
+	files, err := s.below(ctx, key)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	return s.o.Client.HDel(ctx, s.files, append(files, key)...).Err()
+}
+
+// Exists implements certmagic.Storage.
+func (s *Storage) Exists(ctx context.Context, key string) bool {
+	_, err := s.Stat(ctx, key)
+	return err == nil
+}
+
+// List implements certmagic.Storage. Like certmagic's own FileStorage it
+// returns directories too.
+func (s *Storage) List(ctx context.Context, dir string, recursive bool) ([]string, error) {
+	files, err := s.below(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 && dir != "" {
+		return nil, fmt.Errorf("%s: %w", dir, fs.ErrNotExist)
+	}
+	found := map[string]bool{}
+	var all []string
+	for _, file := range files {
+		start := 0
+		if dir != "" {
+			start = len(dir) + 1
+		}
+		for {
+			end := strings.IndexByte(file[start:], '/')
+			key := file
+			if end >= 0 {
+				key = file[:start+end]
+			}
+			if !found[key] {
+				found[key] = true
+				all = append(all, key)
+			}
+			if end < 0 || !recursive {
+				break
+			}
+			start += end + 1
+		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// Stat implements certmagic.Storage. Of a directory it knows that it is one.
+func (s *Storage) Stat(ctx context.Context, key string) (certmagic.KeyInfo, error) {
+	value, changed, err := s.load(ctx, key)
+	if err == nil {
+		return certmagic.KeyInfo{Key: key, Modified: changed, Size: int64(len(value)), IsTerminal: true}, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		files, listErr := s.below(ctx, key)
+		if listErr != nil {
+			return certmagic.KeyInfo{}, listErr
+		}
+		if len(files) > 0 {
+			return certmagic.KeyInfo{Key: key}, nil
+		}
+	}
+	return certmagic.KeyInfo{}, err
+}
+
+// String is for certmagic's log.
+func (s *Storage) String() string { return "redis:" + s.files }
