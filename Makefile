@@ -4,6 +4,7 @@
 
 GO       ?= go
 UPSTREAM ?=
+SOAK     ?= 5m
 SEEDS    ?= 2000
 ROUNDS   ?= 5
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -33,11 +34,20 @@ run: ## run in front of your server: make run UPSTREAM=http://127.0.0.1:7701
 test: ## all tests, with the race detector
 	@test -n "$(RACE)" || echo "no C compiler here: testing without the race detector"
 	$(GO) test $(RACE) -timeout 25m ./...
+	cd test/faults && $(GO) test $(RACE) -timeout 5m ./...
 	$(GO) test -timeout 25m ./test/sim
 
 .PHONY: sim
 sim: ## the simulation's table: make sim SEEDS=20000
 	$(GO) test -count=1 -timeout 0 -v -run 'GoesWrongMoreOften|EachLimit' ./test/sim -args -seeds $(SEEDS)
+
+.PHONY: faults
+faults: ## 10,000 broken connections to servers, and what is left of them
+	cd test/faults && $(GO) test -count=1 -timeout 25m -v . -args -faults 10000
+
+.PHONY: soak
+soak: ## 5 minutes of load and change (SOAK=duration)
+	SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -v ./test/soak/
 
 .PHONY: e2e
 e2e: ## only the tests with the real client and server; all their parts must be there

@@ -70,6 +70,7 @@ func (p *Proxy) observe(next http.Handler) http.Handler {
 					broken = http.ErrAbortHandler
 				}
 			}
+			ex.endBody()
 			p.record(r, ex)
 			if broken != nil {
 				panic(broken)

@@ -42,6 +42,14 @@ func (ex *exchange) failBody(w http.ResponseWriter, err error) {
 	ex.fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
 }
 
+// endBody bounds how long net/http waits for the rest of a body that nobody read
+// to its end, before the answer or after it.
+func (ex *exchange) endBody() {
+	if ex.in.ReadCloser != nil && ex.answer.status != http.StatusSwitchingProtocols {
+		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Now().Add(bodyStall)) // not possible: then it may wait
+	}
+}
+
 // movingBody is a streamed body that must not stand still.
 type movingBody struct {
 	io.ReadCloser

@@ -1,0 +1,168 @@
+package soak
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	crand "crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func (s *server) start(t *testing.T) {
+	t.Helper()
+	ln, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = ln.Addr().String()
+	s.http = &http.Server{Handler: s.handler, ReadHeaderTimeout: time.Minute}
+	go func(h *http.Server) { _ = h.Serve(ln) }(s.http)
+}
+
+// stop lets requests in flight end, as a server that is stopped in order does.
+func (s *server) stop(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// shim is the program with its configuration.
+type shim struct {
+	cmd                *exec.Cmd
+	http, https, admin string
+	dir                string
+	servers            []*server // of the configuration
+}
+
+func start(t *testing.T, servers []*server) *shim {
+	t.Helper()
+	s := &shim{dir: t.TempDir(), servers: slices.Clone(servers), http: free(t), https: free(t), admin: free(t)}
+	s.renew(t)
+	s.write(t, 0)
+	binary := filepath.Join(s.dir, "powerjob-shim")
+	if out, err := exec.Command("go", "build", "-o", binary, "powerjob-shim/cmd/powerjob-shim").CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	log, err := os.Create(filepath.Join(s.dir, "log")) //nolint:gosec // a test's directory
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	s.cmd = exec.Command(binary, "run", "--config", filepath.Join(s.dir, "shim.yaml")) //nolint:gosec // built above
+	s.cmd.Stderr = log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		res, err := http.Get("http://" + s.admin + "/readyz")
+		if err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return s
+			}
+		}
+		if time.Now().After(end) {
+			text, _ := os.ReadFile(log.Name()) // for the message only
+			t.Fatalf("the shim is not ready: %v\n%s", err, text)
+		}
+	}
+}
+
+// free returns an address that nobody listened at a moment ago.
+func free(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	return ln.Addr().String()
+}
+
+func (s *shim) leave(out *server) {
+	s.servers = slices.DeleteFunc(s.servers, func(o *server) bool { return o == out })
+}
+func (s *shim) enter(in *server) { s.servers = append(s.servers, in) }
+
+// configure writes another configuration and has it loaded.
+func (s *shim) configure(t *testing.T, n int) {
+	t.Helper()
+	s.write(t, n)
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *shim) write(t *testing.T, n int) {
+	t.Helper()
+	var urls []string
+	for _, srv := range s.servers {
+		urls = append(urls, "http://"+srv.addr)
+	}
+	text := fmt.Sprintf(`listen:
+  - {address: %q, max_connections: 100}
+  - {address: %q, tls: {mode: files, files: [{cert: %s/tls.crt, key: %s/tls.key}]}}
+admin: {address: %q}
+upstreams:
+  default:
+    servers: [%s]
+    timeout: %ds
+    health: {active: {interval: 1s}, passive: {}}
+routes:
+  - {name: main-%d, upstream: default}
+log: {level: warn}
+`, s.http, s.https, s.dir, s.dir, s.admin, strings.Join(urls, ", "), 20+n%5, n%2)
+	replace(t, filepath.Join(s.dir, "shim.yaml"), []byte(text))
+}
+
+// renew makes another certificate.
+func (s *shim) renew(t *testing.T) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "soak"},
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(crand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace(t, filepath.Join(s.dir, "tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
+	replace(t, filepath.Join(s.dir, "tls.crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// replace writes a file as a whole.
+func replace(t *testing.T, file string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(file+".new", data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
