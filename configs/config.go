@@ -94,8 +94,9 @@ type TLS struct {
 	// Names are those in the made certificate. Empty: localhost and the host's name (self-signed).
 	Names []string `yaml:"names"`
 
-	// Storage is the directory that certificates are kept in (acme, self-signed).
-	// Default: /var/lib/powerjob-shim.
+	// Storage is the directory that certificates are kept in (acme,
+	// self-signed), or "redis" (acme): the one of dedup.redis, encrypted with its
+	// key_secret if there is one. Default: /var/lib/powerjob-shim.
 	Storage string `yaml:"storage"`
 	// ClientCA is a PEM file; clients must then show a certificate signed by it. Empty: they need none.
 	ClientCA string `yaml:"client_ca"`

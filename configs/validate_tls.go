@@ -69,8 +69,15 @@ func (v *validator) tls(path string, t *TLS) {
 	case TLSSelfSigned:
 		v.hosts(path+".names", t.Names)
 	}
-	if (t.Mode == TLSACME || t.Mode == TLSSelfSigned) && t.Storage == "" {
+	switch {
+	case t.Mode != TLSACME && t.Mode != TLSSelfSigned:
+	case t.Storage == "":
 		v.bad(path+".storage", "is empty; write a directory")
+	case t.Storage != StoreRedis:
+	case t.Mode == TLSSelfSigned:
+		v.bad(path+".storage", "redis is for mode %s; write a directory (./redis for one of this name)", TLSACME)
+	case len(v.cfg.Dedup.Redis.Addresses) == 0:
+		v.bad(path+".storage", "redis is where dedup.redis says; write dedup.redis.addresses, or a directory here")
 	}
 }
 

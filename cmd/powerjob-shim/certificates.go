@@ -24,7 +24,8 @@ type certificates struct {
 
 // openCertificates makes the listeners' certificates ready, as far as that
 // needs nobody else.
-func openCertificates(list []configs.Listener, log *zap.Logger, m *metrics.Metrics) (*certificates, error) {
+func openCertificates(cfg *configs.Config, log *zap.Logger, m *metrics.Metrics) (*certificates, error) {
+	list := cfg.Listen
 	plain := slices.ContainsFunc(list, func(l configs.Listener) bool { return l.TLS == nil })
 	c := &certificates{sources: make([]*certs.Source, len(list))}
 	for i, l := range list {
@@ -32,6 +33,13 @@ func openCertificates(list []configs.Listener, log *zap.Logger, m *metrics.Metri
 			continue
 		}
 		s := certsFrom(l.TLS, plain)
+		if s.ACME != nil && l.TLS.Storage == configs.StoreRedis {
+			shared, err := sharedCertificates(&cfg.Dedup.Redis, log)
+			if err != nil {
+				return nil, fmt.Errorf("listen[%d].tls.storage: %w", i, err)
+			}
+			s.ACME.Shared = shared
+		}
 		s.Logger = log.With(zap.String("listener", l.Address))
 		s.Event = func(e certs.Event) { m.ACMEEvents.WithLabelValues(string(e)).Inc() }
 		var err error

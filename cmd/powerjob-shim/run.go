@@ -113,7 +113,7 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	crts, err := openCertificates(cfg.Listen, log, m)
+	crts, err := openCertificates(cfg, log, m)
 	if err != nil {
 		return err
 	}

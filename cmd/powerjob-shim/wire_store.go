@@ -16,6 +16,7 @@ import (
 
 	"powerjob-shim/configs"
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/certs/redisstore"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/dedup/shared"
 )
@@ -29,7 +30,7 @@ func useStore(ctx context.Context, o *proxy.Options, cfg *configs.Config) (stop 
 	if cfg.Dedup.Store != configs.StoreRedis {
 		return func() {}, nil
 	}
-	client, err := redisClient(&cfg.Dedup.Redis, o.Logger)
+	client, err := redisClient(&cfg.Dedup.Redis, cfg.Dedup.Redis.Timeout, o.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("dedup.redis.tls: %w", err)
 	}
@@ -52,7 +53,20 @@ func limits(cfg *configs.Config) dedup.Limits {
 	return dedup.Limits{Entries: cfg.Dedup.MaxEntries, Bytes: int64(cfg.Dedup.MaxBytes)}
 }
 
-func redisClient(c *configs.Redis, log *zap.Logger) (redis.UniversalClient, error) {
+// sharedCertificates is certmagic's storage in Redis. Its connections live as
+// long as the process, since certificates are served until then.
+func sharedCertificates(c *configs.Redis, log *zap.Logger) (*redisstore.Storage, error) {
+	const timeout = 5 * time.Second // nobody waits for it
+	client, err := redisClient(c, timeout, log)
+	if err != nil {
+		return nil, err
+	}
+	return redisstore.New(redisstore.Options{
+		Client: client, Prefix: c.KeyPrefix, Secret: []byte(c.KeySecret), Timeout: timeout, Logger: log,
+	})
+}
+
+func redisClient(c *configs.Redis, timeout time.Duration, log *zap.Logger) (redis.UniversalClient, error) {
 	redis.SetLogger(redisLogger{log})
 	config, err := clientTLS(c.TLS)
 	if err != nil {
@@ -60,7 +74,7 @@ func redisClient(c *configs.Redis, log *zap.Logger) (redis.UniversalClient, erro
 	}
 	return shared.Connect(shared.Connection{
 		Addresses: c.Addresses, MasterName: c.MasterName, Username: c.Username, Password: string(c.Password),
-		TLS: config, Timeout: c.Timeout,
+		TLS: config, Timeout: timeout,
 	}), nil
 }
 

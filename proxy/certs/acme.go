@@ -33,6 +33,8 @@ type ACME struct {
 	// Storage is a directory in certmagic's layout. Instances that share it ask
 	// for each certificate once, and answer each other's challenges.
 	Storage string
+	// Shared is used instead of Storage, which may then be empty. Nil: it is not.
+	Shared certmagic.Storage
 }
 
 // acme keeps certificates that a certificate authority has signed. One that is
@@ -48,8 +50,12 @@ type acme struct {
 
 func newACME(s Settings) (*acme, error) {
 	o := s.ACME
-	if err := writable(o.Storage); err != nil {
-		return nil, fmt.Errorf("opening the certificates' storage: %w", err)
+	storage := o.Shared
+	if storage == nil {
+		if err := writable(o.Storage); err != nil {
+			return nil, fmt.Errorf("opening the certificates' storage: %w", err)
+		}
+		storage = &certmagic.FileStorage{Path: o.Storage}
 	}
 	var roots *x509.CertPool
 	if o.CARoot != "" {
@@ -74,7 +80,7 @@ func newACME(s Settings) (*acme, error) {
 		Logger:             quiet,
 	})
 	a.magic = certmagic.New(a.cache, certmagic.Config{
-		Storage:            &certmagic.FileStorage{Path: o.Storage},
+		Storage:            storage,
 		DefaultServerName:  o.Domains[0],
 		FallbackServerName: o.Domains[0],
 		// Fetching staples would let a slow responder hold up the start.
