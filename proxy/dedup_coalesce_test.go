@@ -163,13 +163,13 @@ func TestWhereNoConnectionIsHadNothingIsExecutedAndAllGet502(t *testing.T) {
 	const callers = 4
 	s, server := newDedup(t, legacy.Options{})
 	transport := s.snap.Load().groups["default"].transport
-	real, released, refusing := transport.DialContext, make(chan struct{}), true
+	dial, released, refusing := transport.DialContext, make(chan struct{}), true
 	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if refusing {
 			<-released
 			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 		}
-		return real(ctx, network, addr)
+		return dial(ctx, network, addr)
 	}
 	var answers []<-chan string
 	for range callers {

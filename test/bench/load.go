@@ -160,7 +160,7 @@ func drive(c *candidate, connections, count int, each func(*client) error) ([]ti
 		wg.Go(func() {
 			cl, err := dial(c)
 			if err == nil {
-				defer cl.conn.Close() //nolint:errcheck // only read from
+				defer cl.conn.Close()
 				for err == nil && left.Add(-1) >= 0 {
 					err = each(cl)
 				}

@@ -63,7 +63,7 @@ func (s *spreading) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	first := rand.IntN(len(s.shims)) //nolint:gosec // chance
+	first := rand.IntN(len(s.shims))
 	for i := range s.shims {
 		out := r.Clone(r.Context())
 		out.URL.Host = s.shims[(first+i)%len(s.shims)].listen

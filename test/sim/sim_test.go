@@ -99,7 +99,7 @@ func report(sums []*sum) {
 		}
 		fmt.Fprintf(out, "%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", s.histories, s.calls, s.doubled, s.dropped, s.foreign, s.bad, s.Name, strings.Join(faults, ", "))
 	}
-	out.Flush() //nolint:errcheck // standard output
+	out.Flush()
 	for _, s := range sums {
 		if seed, ok := s.first[*kind]; ok {
 			fmt.Printf("\n%s, seed %d:\n%s\n", s.Name, seed, strings.Join(Play(s.Family, Seeded(seed), true).Timeline, "\n"))
