@@ -31,7 +31,7 @@ type memoryNet struct {
 func newMemoryNet() *memoryNet { return &memoryNet{listeners: map[string]*memoryListener{}} }
 
 // serve serves h at addr until the test ends.
-func (n *memoryNet) serve(base context.Context, t testing.TB, addr string, h http.Handler) {
+func (n *memoryNet) serve(t testing.TB, addr string, h http.Handler, base context.Context) { //nolint:revive // the end of all its conns, not of the call
 	ln := &memoryListener{at: netip.MustParseAddrPort(addr), conns: make(chan net.Conn), closed: make(chan struct{})}
 	n.mu.Lock()
 	n.listeners[addr] = ln
@@ -115,7 +115,7 @@ type world struct {
 // newWorld must be called in a bubble.
 func newWorld(t testing.TB, o legacy.Options, change func(*Settings)) *world {
 	w := &world{memoryNet: newMemoryNet(), server: legacy.New(o), registry: prometheus.NewRegistry()}
-	w.serve(context.Background(), t, serverAddr, w.server)
+	w.serve(t, serverAddr, w.server, context.Background())
 	settings := dedupSettings(t, "http://"+serverAddr)
 	up := settings.Upstreams["default"]
 	up.Timeout = 30 * time.Second
@@ -130,7 +130,7 @@ func newWorld(t testing.TB, o legacy.Options, change func(*Settings)) *world {
 	transport := w.shim.snap.Load().groups["default"].transport
 	transport.DialContext = w.dialer(shimHost)
 	for _, addr := range []string{shimAddr, shimAddress} {
-		w.serve(w.shim.life, t, addr, w.shim)
+		w.serve(t, addr, w.shim, w.shim.life)
 	}
 	t.Cleanup(func() {
 		w.shim.end(errStopping)
