@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,7 @@ type dedupState struct {
 	store dedup.Store
 	// bodies bounds the bytes of requests that are being read.
 	bodies   budget
+	readings sync.Pool // of *reading
 	warned   warnings
 	overlaps overlaps
 	// decisions counts for /status; the map itself never changes.

@@ -50,26 +50,22 @@ func (b heldBody) release() {
 	}
 }
 
-// attach gives r the body to be read again, as often as the Transport must
-// start anew on another connection.
-func (b heldBody) attach(r *http.Request) {
-	r.ContentLength = int64(len(b.bytes))
-	r.TransferEncoding = nil
-	r.GetBody = func() (io.ReadCloser, error) {
-		if len(b.bytes) == 0 {
-			return http.NoBody, nil
-		}
-		body := new(bodyReader)
-		body.Reset(b.bytes)
-		return body, nil
+// attach gives r the body that ex holds, to be read again where the Transport
+// must start anew on another connection. Of an io.NopCloser over a bytes.Reader
+// net/http knows that it is in memory: it writes header and body at once.
+func (ex *exchange) attach(r *http.Request) {
+	r.ContentLength, r.TransferEncoding, r.GetBody = int64(len(ex.body)), nil, ex.newBody
+	r.Body = http.NoBody
+	if len(ex.body) > 0 {
+		ex.firstBody.Reset(ex.body)
+		r.Body = io.NopCloser(&ex.firstBody)
 	}
-	r.Body, _ = r.GetBody()
 }
 
-// bodyReader reads from memory.
-type bodyReader struct{ bytes.Reader }
-
-func (*bodyReader) Close() error { return nil }
+// newBody returns the body that ex holds from its start.
+func (ex *exchange) newBody() (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(ex.body)), nil
+}
 
 // readBody reads the whole body of a call. Where it must not or cannot be held,
 // it returns why, and r.Body still yields all of it.
@@ -95,30 +91,62 @@ func (p *Proxy) readBody(r *http.Request) (held heldBody, bypass string, err err
 	}
 	held = heldBody{from: &p.dedupState.bodies, taken: share}
 
-	// Not by a read deadline: net/http takes a late body for a broken connection.
-	arrives := make(chan arrival, 1)
-	go func(body io.Reader) {
-		bytes, err := readUpTo(body, limit, share)
-		arrives <- arrival{bytes, err}
-	}(r.Body)
-	timer := time.NewTimer(bodyTimeout)
-	defer timer.Stop()
-	select {
-	case a := <-arrives:
-		switch {
-		case errors.Is(a.err, io.ErrUnexpectedEOF):
-			return held, "", errBodyCut
-		case a.err != nil:
-			return held, "", a.err
-		case int64(len(a.bytes)) > limit:
-			r.Body = refilled{a.before(r.Body), r.Body}
-			return held, rules.BypassBodyTooLarge, nil
-		}
-		held.bytes = a.bytes
-		return held, "", nil
-	case <-timer.C:
-		r.Body, r.Trailer = refilled{&late{arrives, r.Body}, r.Body}, nil
+	rd, _ := p.dedupState.readings.Get().(*reading)
+	if rd == nil {
+		rd = newReading()
+	}
+	a, ok := rd.read(r.Body, limit, share)
+	if !ok {
+		r.Body, r.Trailer = refilled{&late{rd.arrives, r.Body}, r.Body}, nil
 		return held, rules.BypassBodyTimeout, nil
+	}
+	p.dedupState.readings.Put(rd)
+	switch {
+	case errors.Is(a.err, io.ErrUnexpectedEOF):
+		return held, "", errBodyCut
+	case a.err != nil:
+		return held, "", a.err
+	case int64(len(a.bytes)) > limit:
+		r.Body = refilled{a.before(r.Body), r.Body}
+		return held, rules.BypassBodyTooLarge, nil
+	}
+	held.bytes = a.bytes
+	return held, "", nil
+}
+
+// reading reads one body after another, each on a goroutine of its own: a read
+// deadline would do with less, but net/http takes a late body for a broken
+// connection. It is used again unless a body was late.
+type reading struct {
+	body         io.Reader
+	limit, share int64
+	arrives      chan arrival
+	late         *time.Timer
+	run          func() // made once: a go statement with arguments allocates
+}
+
+func newReading() *reading {
+	rd := &reading{arrives: make(chan arrival, 1), late: time.NewTimer(bodyTimeout)}
+	rd.run = func() {
+		bytes, err := readUpTo(rd.body, rd.limit, rd.share)
+		rd.arrives <- arrival{bytes, err}
+	}
+	return rd
+}
+
+// read reads body up to limit. After bodyTimeout it returns false: what is read
+// comes over rd.arrives then, and rd must not be used again.
+func (rd *reading) read(body io.Reader, limit, share int64) (arrival, bool) {
+	rd.body, rd.limit, rd.share = body, limit, share
+	rd.late.Reset(bodyTimeout)
+	go rd.run()
+	select {
+	case a := <-rd.arrives:
+		rd.late.Stop()
+		rd.body = nil
+		return a, true
+	case <-rd.late.C:
+		return arrival{}, false
 	}
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -64,8 +65,9 @@ type exchange struct {
 
 	// body is the request's, where hold could hold it; else unheld, one of the
 	// bypass reasons, says why not. Both are empty where no link looks at it.
-	body   []byte
-	unheld string
+	body      []byte
+	unheld    string
+	firstBody bytes.Reader // see attach
 
 	fingerprint   dedup.Token // see token
 	fingerprinted bool

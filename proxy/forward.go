@@ -89,9 +89,7 @@ func rewrite(pr *httputil.ProxyRequest) {
 	}
 	if in.GetBody != nil { // the body is here already
 		delete(h, "Expect")
-		if body, err := in.GetBody(); err == nil {
-			out.Body = body // unwrapped, it goes out in one write with the header
-		}
+		out.Body = in.Body // unwrapped, it goes out in one write with the header
 	} else if out.Body != nil {
 		out.Body = movingBody{out.Body, http.NewResponseController(&ex.answer)}
 	}
@@ -134,7 +132,7 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 	// Without a connection nothing can have been sent; with one, who knows.
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { ex.outcome = outcomeUnknown }}
 	out = out.WithContext(httptrace.WithClientTrace(out.Context(), trace))
-	if out.Body != nil {
+	if out.Body != nil && out.GetBody == nil { // a streamed one
 		body := io.Reader(out.Body)
 		if out.ContentLength > 0 {
 			// net/http's Transport reads on after the last byte, to see that

@@ -27,7 +27,7 @@ func (p *Proxy) hold(next http.Handler) http.Handler {
 			return
 		}
 		if ex.body, ex.unheld = body.bytes, unheld; unheld == "" {
-			body.attach(r)
+			ex.attach(r)
 		}
 		next.ServeHTTP(w, r)
 	})
