@@ -25,7 +25,12 @@ func TestBeyondMaxConnectionsCallersGet503AndBeyondTwiceAsManyNothing(t *testing
 	stop, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(stop, context.Background()) }()
-	t.Cleanup(func() { cancel(); <-done })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	addr := srv.Addrs()[0].String()
 	open := &srv.clients[0].(strictListener).open.open
 

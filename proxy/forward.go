@@ -144,7 +144,7 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 	}
 	var (
 		res *http.Response
-		err error = errAllFull
+		err = errAllFull
 	)
 	for _, srv := range ex.group.candidates() {
 		if !take(&srv.inFlight, ex.group.settings.MaxConnections) {

@@ -71,7 +71,7 @@ func TestANameIsFollowedToItsNewAddressByClientsThatNeverPause(t *testing.T) {
 	if err != nil {
 		t.Skipf("no second loopback address here: %v", err)
 	}
-	next := &httptest.Server{Listener: ln, Config: &http.Server{Handler: says("new")}} //nolint:gosec // a test's
+	next := &httptest.Server{Listener: ln, Config: &http.Server{Handler: says("new")}}
 	next.Start()
 	t.Cleanup(next.Close)
 

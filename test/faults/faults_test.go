@@ -33,7 +33,7 @@ import (
 var count = flag.Int("faults", 300, "requests of which each meets a fault; make faults: 10,000")
 
 const (
-	timeout     = 150 * time.Millisecond // until an upstream's answer
+	timeout     = 400 * time.Millisecond // until an upstream's answer
 	idleTimeout = 50 * time.Millisecond
 	callers     = 16
 	answer      = `{"success":true,"data":1,"message":null}`

@@ -60,12 +60,12 @@ func start(t *testing.T, servers []*server) *shim {
 	if out, err := exec.Command("go", "build", "-o", binary, "powerjob-shim/cmd/powerjob-shim").CombinedOutput(); err != nil {
 		t.Fatalf("building the program: %v\n%s", err, out)
 	}
-	log, err := os.Create(filepath.Join(s.dir, "log")) //nolint:gosec // a test's directory
+	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = log.Close() })
-	s.cmd = exec.Command(binary, "run", "--config", filepath.Join(s.dir, "shim.yaml")) //nolint:gosec // built above
+	s.cmd = exec.Command(binary, "run", "--config", filepath.Join(s.dir, "shim.yaml"))
 	s.cmd.Stderr = log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func TestSoak(t *testing.T) {
 			tls     *tls.Config
 		}{
 			{"http", through, []string{shim.http}, nil},
-			{"https", through, []string{shim.https}, &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // as the real client
+			{"https", through, []string{shim.https}, &tls.Config{InsecureSkipVerify: true}},
 			{"direct", direct, addresses, nil},
 		} {
 			wg.Go(func() { c.tally.call(t, fmt.Sprint(c.name, i), end, c.address, c.tls) })
@@ -206,7 +206,7 @@ func (c *tally) call(t *testing.T, name string, end time.Time, addresses []strin
 		} else {
 			c.ok.Add(1)
 		}
-		time.Sleep(rand.N(2 * pause)) //nolint:gosec // no secret
+		time.Sleep(rand.N(2 * pause))
 	}
 }
 
