@@ -167,7 +167,7 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Ha
 		ex.failWaiter(w, d.Outcome)
 	default:
 		if call.Dedup {
-			p.lead(w, r, next, call, string(d.Reason))
+			p.lead(w, r, next, call.ID, string(d.Reason))
 		} else {
 			p.pass(w, r, next, call.ID)
 		}

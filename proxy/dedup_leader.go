@@ -11,6 +11,17 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
+// leader is a call that is forwarded and whose answer others may get. All that
+// this takes is one object.
+type leader struct {
+	proxy  *Proxy
+	ex     *exchange
+	id     dedup.ID
+	reason string
+	ctx    detached
+	rec    recorder
+}
+
 // lead forwards a call whose answer others may get. It runs on the caller's
 // goroutine but does not end with the caller: the client gives up after 2 s,
 // and its retry must find the answer. The order is:
@@ -18,81 +29,75 @@ import (
 //  1. the call is forwarded, its answer collected;
 //  2. the store learns of the answer, and those who wait for it wake;
 //  3. the caller gets it; that it hung up meanwhile, the store learns too.
-func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, call dedup.Call, reason string) {
-	ex, store := exchangeOf(r), p.dedupState.store
-
-	// A caller who hangs up is noted at once: its retry may be on the way.
-	stay := context.AfterFunc(r.Context(), func() { store.Leave(call.ID) })
-	defer stay()
-	ctx, cancel := p.detach(r.Context(), ex)
-	defer cancel()
-
-	rec := recorder{w: w, limit: ex.snap.Dedup.maxAnswer(), header: w.Header()}
-	rec.overflow = func() {
-		p.decide(ex, rules.Forwarded, reason)
-		store.Finish(call.ID, dedup.Outcome{Kind: answeredKind(ex), Status: rec.status})
+func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, id dedup.ID, reason string) {
+	ex := exchangeOf(r)
+	l := &leader{
+		proxy: p, ex: ex, id: id, reason: reason,
+		ctx: detached{p.lend(ex.group.settings.Timeout), r.Context()},
+		rec: recorder{w: w, limit: ex.snap.Dedup.maxAnswer(), header: w.Header()},
 	}
-	finished := false
-	defer func() {
-		if !finished { // a panic: whatever it was, the call may have been executed
-			store.Finish(call.ID, dedup.Outcome{Kind: dedup.Lost})
-		}
-	}()
-	whole := rec.collect(next, r.WithContext(ctx))
-	finished = true
-	if rec.streaming {
+	l.rec.leader = l
+	// A caller who hangs up is noted at once: its retry may be on the way.
+	stay := context.AfterFunc(r.Context(), l.left)
+	defer stay()
+
+	if whole := l.forward(r, next); l.rec.streaming {
 		if !whole {
 			panic(http.ErrAbortHandler) // the caller must see that it is cut off
 		}
 		return
 	}
-
-	out := rec.outcome(ex, whole)
-	if out.Kind == dedup.Kept && ex.call != nil {
-		out.Created = ex.call.Created(rec.body)
-	}
-	store.Finish(call.ID, out)
-	if out.Kind == dedup.Lost {
-		p.decide(ex, rules.Unknown, reason)
-		rec.lost(ex)
-	} else {
-		p.decide(ex, rules.Forwarded, reason)
-	}
 	// A caller that closes the connection after this is no one who hung up:
 	// many do as soon as they have their answer.
 	here := stay() || errors.Is(context.Cause(r.Context()), errStopping)
-	if err := rec.write(); err != nil || !here {
+	if err := l.rec.write(); err != nil || !here {
 		ex.hungUp = true
-		store.Leave(call.ID)
+		l.left()
 	}
 }
 
-// detach returns a context that outlives the caller's and ends with the
-// upstream's timeout, or when the shim stops.
-func (p *Proxy) detach(caller context.Context, ex *exchange) (context.Context, context.CancelFunc) {
-	ctx, cancel := p.life, context.CancelFunc(nil)
-	if t := ex.group.settings.Timeout; t > 0 {
-		ctx, cancel = context.WithTimeout(ctx, t)
+// forward does what next does, tells the store, and reports whether the answer
+// came to its end.
+func (l *leader) forward(r *http.Request, next http.Handler) (whole bool) {
+	finished := false
+	defer func() {
+		if !finished { // a panic: whatever it was, the call may have been executed
+			l.finish(dedup.Outcome{Kind: dedup.Lost})
+		}
+		if whole && l.ex.outcome == outcomeAnswered {
+			l.proxy.takeBack(l.ctx.term)
+		} else {
+			l.ctx.term.end()
+		}
+	}()
+	whole = l.rec.collect(next, r.WithContext(&l.ctx))
+	finished = true
+	if l.rec.streaming {
+		return whole
+	}
+	out := l.rec.outcome(l.ex, whole)
+	if call := l.ex.call; out.Kind == dedup.Kept && call != nil {
+		out.Created = call.Created(l.rec.body)
+	}
+	l.finish(out)
+	if out.Kind == dedup.Lost {
+		l.proxy.decide(l.ex, rules.Unknown, l.reason)
+		l.rec.lost(l.ex)
 	} else {
-		ctx, cancel = context.WithCancel(ctx)
+		l.proxy.decide(l.ex, rules.Forwarded, l.reason)
 	}
-	return detached{ctx, caller}, cancel
+	return whole
 }
 
-// detached is a context with the values of another, but not its end.
-// context.WithoutCancel and a hook on Proxy.life would be the same at three
-// times the allocations.
-type detached struct {
-	context.Context
-	caller context.Context
+// overflow is called before the first byte of an answer is passed on that is
+// too large to be kept.
+func (l *leader) overflow() {
+	l.proxy.decide(l.ex, rules.Forwarded, l.reason)
+	l.finish(dedup.Outcome{Kind: answeredKind(l.ex), Status: l.rec.status})
 }
 
-func (d detached) Value(key any) any {
-	if v := d.Context.Value(key); v != nil { // how package context finds its own
-		return v
-	}
-	return d.caller.Value(key)
-}
+func (l *leader) finish(out dedup.Outcome) { l.proxy.dedupState.store.Finish(l.id, out) }
+func (l *leader) left()                    { l.proxy.dedupState.store.Leave(l.id) }
 
 func answeredKind(ex *exchange) dedup.OutcomeKind {
 	if ex.denied {
@@ -110,7 +115,7 @@ type recorder struct {
 	status    int
 	body      []byte
 	streaming bool
-	overflow  func() // called once, before the first byte is passed on
+	leader    *leader // whose answer it is; nil: nobody's who must know of an overflow
 }
 
 // collect runs next, and reports whether the answer came to its end.
@@ -150,7 +155,9 @@ func (rec *recorder) Write(b []byte) (int, error) {
 		rec.body = append(rec.body, b...)
 		return len(b), nil
 	}
-	rec.overflow()
+	if rec.leader != nil {
+		rec.leader.overflow()
+	}
 	rec.streaming = true
 	rec.w.WriteHeader(rec.status)
 	_, _ = rec.w.Write(rec.body)

@@ -35,7 +35,7 @@ func (p *Proxy) login(next http.Handler) http.Handler {
 				requested = p.dedupState.store.Now(ex.group.name)
 			}
 		}
-		rec := recorder{w: w, limit: maxLoginAnswer, header: w.Header(), overflow: func() {}}
+		rec := recorder{w: w, limit: maxLoginAnswer, header: w.Header()}
 		if whole := rec.collect(next, r); !whole {
 			if rec.streaming || rec.status != 0 {
 				panic(http.ErrAbortHandler)

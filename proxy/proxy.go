@@ -47,6 +47,8 @@ type Proxy struct {
 	// watch it.
 	life context.Context
 	end  context.CancelCauseFunc
+	// freeTerms are terms that can be lent; bounded, since they end with life only.
+	freeTerms chan *term
 
 	running sync.WaitGroup // what groups do on their own; ends with life
 }
@@ -63,6 +65,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	}
 	p := &Proxy{log: o.Logger, metrics: o.Metrics, version: o.Version, started: time.Now()}
 	p.life, p.end = context.WithCancelCause(context.Background())
+	p.freeTerms = make(chan *term, maxFreeTerms)
 	p.initDedup(o.Store, s.Dedup)
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
 	p.reverse = p.newReverseProxy()
