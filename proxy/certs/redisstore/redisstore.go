@@ -99,7 +99,7 @@ const (
 )
 
 func (s *Storage) encode(key string, value []byte, now time.Time) []byte {
-	b := binary.BigEndian.AppendUint64([]byte{plainForm}, uint64(now.UnixMilli())) //nolint:gosec // after 1970
+	b := binary.BigEndian.AppendUint64([]byte{plainForm}, uint64(now.UnixMilli()))
 	if s.seal == nil {
 		return append(b, value...)
 	}
@@ -117,7 +117,7 @@ func (s *Storage) decode(key string, b []byte) (value []byte, changed time.Time,
 	if len(b) < 1+stampBytes || b[0] > sealedForm {
 		return nil, changed, fmt.Errorf("reading %s: it is not a stored file", key)
 	}
-	changed = time.UnixMilli(int64(binary.BigEndian.Uint64(b[1:]))) //nolint:gosec // as it was written
+	changed = time.UnixMilli(int64(binary.BigEndian.Uint64(b[1:])))
 	value = b[1+stampBytes:]
 	if b[0] == plainForm {
 		return value, changed, nil

@@ -93,7 +93,7 @@ func (a *adversary) execute(args []any, lose bool) []any {
 	if lose {
 		a.entries = a.entries[:a.rng.IntN(len(a.entries)+1)]
 	}
-	now := uint64(time.Now().UnixMilli()) //nolint:gosec // after 1970
+	now := uint64(time.Now().UnixMilli())
 	own := []any{}
 	for _, data := range args[3:] {
 		if now > a.last.ms {
@@ -125,7 +125,7 @@ type history struct {
 // taken by chance, one thread each.
 func play(seed uint64, faults bool) *history {
 	h := &history{called: map[string]int{}, executed: map[string]int{}}
-	a := &adversary{rng: rand.New(rand.NewPCG(seed, 7))} //nolint:gosec // chance that can be repeated
+	a := &adversary{rng: rand.New(rand.NewPCG(seed, 7))}
 	began := time.Now()
 	faulty := func() bool { return faults && time.Since(began) > 500*time.Millisecond }
 	stores := make([]*Store, 3)
@@ -135,19 +135,19 @@ func play(seed uint64, faults bool) *history {
 	}
 	var clients sync.WaitGroup
 	for n := range 3 {
-		rng := rand.New(rand.NewPCG(seed, uint64(100+n))) //nolint:gosec // as above
+		rng := rand.New(rand.NewPCG(seed, uint64(100+n)))
 		clients.Go(func() {
-			any := func() *Store { return stores[rng.IntN(len(stores))] }
+			take := func() *Store { return stores[rng.IntN(len(stores))] }
 			for i := range 25 {
 				body, token := fmt.Sprint("run of ", n, " on ", rng.IntN(3)), fmt.Sprint("token ", n, " ", i)
 				h.note(h.called, body)
-				h.send(any(), body, token)
-				s := any()
+				h.send(take(), body, token)
+				s := take()
 				requested := s.Now("default")
 				time.Sleep(time.Duration(rng.IntN(5)) * time.Millisecond)
 				again := token + " refreshed"
 				s.Issued(dedup.Issue{Group: "default", App: "1", Token: dedup.Fingerprint(again), Requested: requested, Bare: true, Window: window})
-				h.send(any(), body, again)
+				h.send(take(), body, again)
 				time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
 			}
 		})

@@ -38,7 +38,7 @@ func appendAnswer(b []byte, a *dedup.Answer) []byte {
 		}
 	}
 	b = append(b, form)
-	b = binary.AppendUvarint(b, uint64(a.Status)) //nolint:gosec // never negative
+	b = binary.AppendUvarint(b, uint64(a.Status))
 	b = appendString(b, a.ContentType)
 	b = appendString(b, a.Auth)
 	b = binary.AppendUvarint(b, uint64(len(a.Body)))
@@ -51,7 +51,7 @@ func (r *reader) answer() *dedup.Answer {
 	if form == noAnswer {
 		return nil
 	}
-	a := &dedup.Answer{Status: int(r.uvarint())} //nolint:gosec // checked below
+	a := &dedup.Answer{Status: int(r.uvarint())}
 	a.ContentType = string(r.bytes(r.length()))
 	a.Auth = string(r.bytes(r.length()))
 	size := r.uvarint()

@@ -59,10 +59,10 @@ const (
 	flagUnknown
 )
 
-// encode appends e to b: fixed fields first, numbers as varints, strings behind
-// their length. README of the format is this function and decode.
-func (e *Event) encode(b []byte) []byte {
-	b = append(b, version, byte(e.kind))
+// encode returns e as it stands in the log: lengths and numbers are varints.
+// This function and decode are the format's description.
+func (e *Event) encode() []byte {
+	b := append(make([]byte, 0, 160), version, byte(e.kind))
 	b = binary.BigEndian.AppendUint64(b, e.Replica)
 	b = binary.AppendUvarint(b, e.N)
 	switch e.kind {
@@ -130,7 +130,7 @@ func decode(b []byte) (*Event, error) {
 	case finish:
 		e.id = dedup.ID(r.uint64())
 		e.outcome.Kind = dedup.OutcomeKind(r.byte())
-		e.outcome.Status = int(r.uvarint()) //nolint:gosec // compared with 200, nothing else
+		e.outcome.Status = int(r.uvarint())
 		e.outcome.Created = r.subjects()
 		e.outcome.Answer = r.answer()
 		r.bad = r.bad || e.outcome.Kind > dedup.Lost || e.outcome.Kind == dedup.Kept && e.outcome.Answer == nil
@@ -239,7 +239,7 @@ func (r *reader) length() int {
 		r.bad = true
 		return 0
 	}
-	return int(v) //nolint:gosec // just compared
+	return int(v)
 }
 
 // maxDuration bounds windows and leases: time plus it must not overflow.
@@ -251,7 +251,7 @@ func (r *reader) duration() time.Duration {
 		r.bad = true
 		return 0
 	}
-	return time.Duration(v) //nolint:gosec // just compared
+	return time.Duration(v)
 }
 
 func (r *reader) addr() netip.Addr {

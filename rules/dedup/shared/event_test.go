@@ -37,7 +37,7 @@ func sampleEvents() []*Event {
 
 func TestAnEventIsReadAsItWasWritten(t *testing.T) {
 	for _, want := range sampleEvents() {
-		got, err := decode(want.encode(nil))
+		got, err := decode(want.encode())
 		if err != nil {
 			t.Errorf("kind %d: %v", want.kind, err)
 			continue
@@ -61,7 +61,7 @@ func TestAnAnswerIsCompressedWhereThatHelps(t *testing.T) {
 
 func TestWhatIsNoEventIsRefused(t *testing.T) {
 	for _, e := range sampleEvents() {
-		b := e.encode(nil)
+		b := e.encode()
 		for n := range len(b) {
 			if _, err := decode(b[:n]); err == nil {
 				t.Errorf("kind %d: the first %d of %d bytes are an event", e.kind, n, len(b))
@@ -80,7 +80,7 @@ func TestWhatIsNoEventIsRefused(t *testing.T) {
 // FuzzDecode looks for entries that break a replica, and for two that are one.
 func FuzzDecode(f *testing.F) {
 	for _, e := range sampleEvents() {
-		f.Add(e.encode(nil))
+		f.Add(e.encode())
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := decode(b)
@@ -89,7 +89,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		r := NewReplica("default", dedup.Limits{})
 		r.Apply(time.Unix(1, 0), e)
-		again, err := decode(e.encode(nil))
+		again, err := decode(e.encode())
 		if err != nil || !reflect.DeepEqual(again, e) {
 			t.Errorf("%v: %+v became %+v", err, e, again)
 		}

@@ -110,7 +110,7 @@ func (g *group) enqueue(e *Event) *pending {
 	case issued:
 		e.issue.Requested = e.issue.Requested.Add(-g.r.shift)
 	}
-	p := &pending{e: e, data: e.encode(nil), made: time.Now(), applied: make(chan struct{})}
+	p := &pending{e: e, data: e.encode(), made: time.Now(), applied: make(chan struct{})}
 	g.queue = append(g.queue, p)
 	g.queued += len(p.data)
 	return p
@@ -121,6 +121,13 @@ func (g *group) poke() {
 	case g.wake <- struct{}{}:
 	default:
 	}
+}
+
+// refused notes that a call of this replica is none of the log's.
+func (g *group) refused() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open--
 }
 
 // delivered notes that a call of this replica is over.

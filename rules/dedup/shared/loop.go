@@ -16,7 +16,7 @@ const (
 	// what is read before Redis goes away is known afterwards.
 	idlePoll = 250 * time.Millisecond
 	// For a caller who waits, another replica's answer is looked for this often.
-	waitPollMin, waitPollMax = 5 * time.Millisecond, 50 * time.Millisecond
+	waitPollLow, waitPollHigh = 5 * time.Millisecond, 50 * time.Millisecond
 
 	// batchEvents and batchBytes bound what one append sends.
 	batchEvents, batchBytes = 256, 1 << 20
@@ -61,7 +61,7 @@ func (g *group) pause() (time.Duration, <-chan struct{}) {
 	case len(g.queue) > 0 || g.more:
 		return 0, nil
 	case len(g.waits) > 0:
-		return jitter(waitPollMin, waitPollMax), g.wake
+		return jitter(waitPollLow, waitPollHigh), g.wake
 	}
 	return jitter(idlePoll*3/4, idlePoll*5/4), g.wake
 }
@@ -75,7 +75,7 @@ func (g *group) round() {
 	g.mu.Lock()
 	batch := g.batch()
 	after, keep, timeout := g.at, g.keep, g.s.o.Timeout
-	if g.health.open || !g.readOnce { // nobody waits: connecting may take longer
+	if g.health.open || !g.readOnce && len(batch) == 0 { // nobody waits: connecting may take longer
 		timeout = max(timeout, 2*time.Second)
 	}
 	g.mu.Unlock()
@@ -112,6 +112,10 @@ func mayPass(err error) bool {
 
 // batch is what goes with the next append.
 func (g *group) batch() []*pending {
+	select {
+	case <-g.wake: // for what goes now
+	default:
+	}
 	g.shorten()
 	due := time.Since(g.sentAt) >= heartbeat
 	if len(g.over) > 0 && (due || len(g.queue) > 0 || len(g.over) >= batchEvents) {
@@ -156,7 +160,13 @@ func (g *group) failed(batch []*pending, err error) {
 		g.s.o.Logger.Warn("the shared dedup store does not work; this replica deduplicates alone until it does",
 			zap.String("group", g.name), zap.Error(err))
 	}
-	if g.health.open { // nobody will hear what becomes of the others' calls
+	if g.health.open {
+		for _, p := range g.queue {
+			if !p.isApplied() {
+				g.applyOne(p)
+			}
+		}
+		// Nobody will hear what becomes of the others' calls.
 		g.tell(g.r.EndOthers(g.s.replica))
 	}
 }

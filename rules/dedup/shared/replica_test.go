@@ -15,7 +15,7 @@ import (
 // replicas; one of them gets parts of it twice.
 func TestReplicasThatReadTheSameLogDecideTheSame(t *testing.T) {
 	for seed := range uint64(50) {
-		rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // chance that can be repeated
+		rng := rand.New(rand.NewPCG(seed, 1))
 		a, b := NewReplica("g", dedup.Limits{Entries: 40}), NewReplica("g", dedup.Limits{Entries: 40})
 		at := time.Unix(1_000_000, 0)
 		var log []*Event
@@ -27,7 +27,7 @@ func TestReplicasThatReadTheSameLogDecideTheSame(t *testing.T) {
 			numbers[e.Replica]++
 			e.N = numbers[e.Replica]
 			log = append(log, e)
-			copied, err := decode(e.encode(nil))
+			copied, err := decode(e.encode())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,16 +52,16 @@ func TestReplicasThatReadTheSameLogDecideTheSame(t *testing.T) {
 }
 
 func randomEvent(rng *rand.Rand, i int) *Event {
-	recent := dedup.ID(max(1, i-rng.IntN(20))) //nolint:gosec // small
+	recent := dedup.ID(max(1, i-rng.IntN(20)))
 	switch rng.IntN(8) {
 	case 0, 1, 2:
 		return &Event{kind: arrive, call: dedup.Call{
-			ID: dedup.ID(i + 1), Key: dedup.Key{byte(rng.IntN(5))}, App: "1", Token: dedup.Token{byte(rng.IntN(4))}, //nolint:gosec // small
+			ID: dedup.ID(i + 1), Key: dedup.Key{byte(rng.IntN(5))}, App: "1", Token: dedup.Token{byte(rng.IntN(4))},
 			Subjects: openapi.Subjects{Known: []openapi.Subject{{Kind: openapi.Job, ID: rng.Int64N(3)}}},
 			Window:   5 * time.Second, Lease: 20 * time.Second, Dedup: rng.IntN(5) > 0, Body: rng.IntN(2) > 0,
 		}}
 	case 3, 4:
-		out := dedup.Outcome{Kind: dedup.OutcomeKind(rng.IntN(5)), Status: 200} //nolint:gosec // small
+		out := dedup.Outcome{Kind: dedup.OutcomeKind(rng.IntN(5)), Status: 200}
 		if out.Kind == dedup.Kept {
 			out.Answer = &dedup.Answer{Status: 200, Body: []byte("x")}
 		}
@@ -75,7 +75,7 @@ func randomEvent(rng *rand.Rand, i int) *Event {
 		return &Event{kind: tick}
 	}
 	return &Event{kind: issued, issue: dedup.Issue{
-		App: "1", Token: dedup.Token{byte(rng.IntN(4))}, Requested: time.Unix(1_000_000, 0), Bare: true, Window: 5 * time.Second, //nolint:gosec // small
+		App: "1", Token: dedup.Token{byte(rng.IntN(4))}, Requested: time.Unix(1_000_000, 0), Bare: true, Window: 5 * time.Second,
 	}}
 }
 

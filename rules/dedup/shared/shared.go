@@ -170,6 +170,7 @@ func (s *Store) Arrive(c dedup.Call) dedup.Decision {
 	f.left -= time.Since(began)
 	if d.Verdict == dedup.Refuse {
 		s.take(c.ID)
+		g.refused()
 	}
 	return d
 }

@@ -36,3 +36,16 @@ func TestMiniredisIsAStore(t *testing.T) {
 		return replicas(t, n, func() redis.UniversalClient { return client(t, addr) }, nil)
 	})
 }
+
+func TestARefusedCallLeavesNothing(t *testing.T) {
+	addr := miniredis.RunT(t).Addr()
+	s := replicas(t, 1, func() redis.UniversalClient { return client(t, addr) }, func(o *Options) { o.Limits.InFlight = 1 })[0].(*Store)
+	first, second := storetest.Save(s, "one", "T"), storetest.Save(s, "another", "T")
+	storetest.Want(t, s.Arrive(first), dedup.Lead, "")
+	storetest.Want(t, s.Arrive(second), dedup.Refuse, "")
+	s.Finish(first.ID, storetest.Success("1"))
+	s.Delivered(first.ID)
+	if g := s.group("default"); g.open != 0 || len(s.calls) != 0 || len(g.waits) != 0 {
+		t.Errorf("%d in flight, %d calls, %d waiting", g.open, len(s.calls), len(g.waits))
+	}
+}

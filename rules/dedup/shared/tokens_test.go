@@ -38,9 +38,10 @@ func TestATokenIsKnownToAllReplicasUntilItEnds(t *testing.T) {
 func TestATokenIsNotWaitedForWhileRedisIsAway(t *testing.T) {
 	b := newBroken(t)
 	b.faults.Silent(true)
-	for range openAfter + 1 {
+	redistest.Eventually(t, "the circuit is open", func() bool {
 		b.store.Now("default")
-	}
+		return !b.store.group("default").works()
+	})
 	began := time.Now()
 	if _, ok := b.store.FindToken("default", dedup.Fingerprint("T")); ok {
 		t.Error("found without Redis")
