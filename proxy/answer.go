@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"powerjob-shim/metrics"
+	"powerjob-shim/rules"
 )
 
 // The headers that the shim itself writes.
@@ -13,6 +14,15 @@ const (
 	requestIDHeader = "X-Request-Id"
 	shimHeader      = "X-Powerjob-Shim"
 )
+
+// shimValues are the values of shimHeader. Answers share them: read them only.
+var shimValues = func() map[rules.Decision][]string {
+	values := map[rules.Decision][]string{}
+	for _, d := range rules.Decisions() {
+		values[rules.Decision(d)] = []string{d}
+	}
+	return values
+}()
 
 // answerWriter is the last writer before the caller: it finishes an answer's
 // header at the moment it is written, when no one can canonicalise it any
@@ -70,7 +80,7 @@ func (w *answerWriter) finish() {
 		h[requestIDHeader] = []string{ex.id}
 	}
 	if ex.decided != "" {
-		h[shimHeader] = []string{string(ex.decided)}
+		h[shimHeader] = shimValues[ex.decided]
 	}
 	if ex.lastOnConn {
 		h["Connection"] = []string{"close"}

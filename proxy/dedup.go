@@ -167,7 +167,7 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Ha
 		ex.failWaiter(w, d.Outcome)
 	default:
 		if call.Dedup {
-			p.lead(w, r, next, call.ID, string(d.Reason))
+			p.lead(w, r, next, &call, string(d.Reason))
 		} else {
 			p.pass(w, r, next, call.ID)
 		}
@@ -194,7 +194,7 @@ func (ex *exchange) dedupCall(r *http.Request, window time.Duration) dedup.Call 
 		ContentType: contentType, App: call.App, Body: body,
 	}.Key()
 	if ex.call != nil {
-		call.Subjects = ex.call.SubjectsOf(contentType, r.URL.RawQuery, body)
+		call.Subjects = ex.call.AppendSubjects(ex.subject[:0], contentType, r.URL.RawQuery, body)
 	} else {
 		call.Subjects.Unknown = true
 	}

@@ -18,6 +18,7 @@ type leader struct {
 	ex     *exchange
 	id     dedup.ID
 	reason string
+	makes  bool // see openapi.Call.Makes
 	ctx    detached
 	rec    recorder
 }
@@ -29,12 +30,13 @@ type leader struct {
 //  1. the call is forwarded, its answer collected;
 //  2. the store learns of the answer, and those who wait for it wake;
 //  3. the caller gets it; that it hung up meanwhile, the store learns too.
-func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, id dedup.ID, reason string) {
+func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, call *dedup.Call, reason string) {
 	ex := exchangeOf(r)
 	l := &leader{
-		proxy: p, ex: ex, id: id, reason: reason,
-		ctx: detached{p.lend(ex.group.settings.Timeout), r.Context()},
-		rec: recorder{w: w, limit: ex.snap.Dedup.maxAnswer(), header: w.Header()},
+		proxy: p, ex: ex, id: call.ID, reason: reason,
+		makes: ex.call != nil && ex.call.Makes(call.Subjects),
+		ctx:   detached{p.lend(ex.group.settings.Timeout), r.Context()},
+		rec:   recorder{w: w, limit: ex.snap.Dedup.maxAnswer(), header: w.Header()},
 	}
 	l.rec.leader = l
 	// A caller who hangs up is noted at once: its retry may be on the way.
@@ -76,8 +78,8 @@ func (l *leader) forward(r *http.Request, next http.Handler) (whole bool) {
 		return whole
 	}
 	out := l.rec.outcome(l.ex, whole)
-	if call := l.ex.call; out.Kind == dedup.Kept && call != nil {
-		out.Created = call.Created(l.rec.body)
+	if out.Kind == dedup.Kept && l.makes {
+		out.Created = l.ex.call.Created(l.rec.body)
 	}
 	l.finish(out)
 	if out.Kind == dedup.Lost {

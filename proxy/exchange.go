@@ -67,7 +67,8 @@ type exchange struct {
 	// bypass reasons, says why not. Both are empty where no link looks at it.
 	body      []byte
 	unheld    string
-	firstBody bytes.Reader // see attach
+	firstBody bytes.Reader       // see attach
+	subject   [1]openapi.Subject // room for what most calls are about
 
 	fingerprint   dedup.Token // see token
 	fingerprinted bool

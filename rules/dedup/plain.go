@@ -92,6 +92,9 @@ func (m *Machine) raiseAtEnd(c *call, created []openapi.Subject) {
 		}
 	}
 	for _, s := range created {
+		if slices.ContainsFunc(c.watches, func(w watch) bool { return w.subject.key.Subject == s }) {
+			continue // the request named it too
+		}
 		sub := m.subject(c.group, s)
 		c.watches = append(c.watches, watch{subject: sub, gen: sub.gen, changes: true})
 	}

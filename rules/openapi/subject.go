@@ -31,6 +31,12 @@ const maxSubjects = 64
 // body for forms, as Spring reads it. The zero value is returned for calls
 // that change nothing.
 func (c *Call) SubjectsOf(contentType, rawQuery string, body []byte) Subjects {
+	return c.AppendSubjects(nil, contentType, rawQuery, body)
+}
+
+// AppendSubjects is SubjectsOf with known, which must be empty, as the room for
+// Known: with enough of it nothing is allocated.
+func (c *Call) AppendSubjects(known []Subject, contentType, rawQuery string, body []byte) Subjects {
 	if c.Kind != Change {
 		return Subjects{}
 	}
@@ -45,15 +51,15 @@ func (c *Call) SubjectsOf(contentType, rawQuery string, body []byte) Subjects {
 		if err != nil {
 			return unknown
 		}
-		return Subjects{Known: []Subject{{c.Subject, id}}}
+		return Subjects{Known: append(known, Subject{c.Subject, id})}
 	case JSON:
-		var s Subjects
+		s := Subjects{Known: known}
 		if !s.add(c, body) {
 			return unknown
 		}
 		return s
 	case JSONArray:
-		var s Subjects
+		s := Subjects{Known: known}
 		ok := elements(body, func(v []byte) bool { return len(s.Known) < maxSubjects && s.add(c, v) })
 		if !ok {
 			return unknown
@@ -78,6 +84,12 @@ func (s *Subjects) add(c *Call, object []byte) bool {
 		s.Known = append(s.Known, subject)
 	}
 	return ok
+}
+
+// Makes reports whether a request about s makes something that it does not name,
+// so that only its answer tells. JSON requests that name an id change that thing.
+func (c *Call) Makes(s Subjects) bool {
+	return c.Creates != NoSubject && (s.Creates || s.Unknown || c.Body == Form)
 }
 
 // integer reads a JSON number or, as Jackson does, a string with one in it.

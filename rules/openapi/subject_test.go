@@ -117,6 +117,28 @@ func TestSubjectsAreReadFromTheRequest(t *testing.T) {
 	}
 }
 
+func TestWhatARequestMakesButDoesNotName(t *testing.T) {
+	for _, test := range []struct {
+		call string
+		s    Subjects
+		want bool
+	}{
+		{"saveJob", creates, true},
+		{"saveJob", unknown, true},
+		{"saveJob", known(Job, 7), false},
+		{"addWorkflowNode", Subjects{Known: known(WorkflowNode, 7).Known, Creates: true}, true},
+		{"addWorkflowNode", known(WorkflowNode, 7), false},
+		{"copyJob", known(Job, 7), true},
+		{"runJob", known(Job, 7), true},
+		{"disableJob", known(Job, 7), false},
+		{"disableJob", unknown, false},
+	} {
+		if got := call(t, test.call).Makes(test.s); got != test.want {
+			t.Errorf("%s about %+v: got %v, want %v", test.call, test.s, got, test.want)
+		}
+	}
+}
+
 func TestTheSubjectsOfOneRequestAreBounded(t *testing.T) {
 	c := call(t, "addWorkflowNode")
 	nodes := func(n int) []byte {
