@@ -105,7 +105,11 @@ func (s *scanner) str() ([]byte, bool) {
 	if len(s.rest) == 0 || s.rest[0] != '"' {
 		return nil, false
 	}
-	for i := 1; i < len(s.rest); i++ {
+	i := 1
+	if end := bytes.IndexByte(s.rest[1:], '"'); end >= 0 && bytes.IndexByte(s.rest[1:1+end], '\\') < 0 {
+		i += end // no escapes, as nearly always: found without looking at each byte
+	}
+	for ; i < len(s.rest); i++ {
 		switch s.rest[i] {
 		case '\\':
 			i++
@@ -117,6 +121,9 @@ func (s *scanner) str() ([]byte, bool) {
 	}
 	return nil, false
 }
+
+// endsPlain are the bytes that end a number, true, false or null.
+var endsPlain = [256]bool{',': true, ':': true, '{': true, '}': true, '[': true, ']': true, '"': true, ' ': true, '\n': true, '\r': true, '\t': true}
 
 // value takes any value. Brackets are counted, not paired by kind: text that
 // is not JSON may pass here, and then no server takes it either.
@@ -146,9 +153,9 @@ func (s *scanner) value() ([]byte, bool) {
 			}
 			s.rest = s.rest[1:]
 		default:
-			n := bytes.IndexAny(s.rest, ",:{}[]\" \n\r\t")
-			if n < 0 {
-				n = len(s.rest)
+			n := 1
+			for n < len(s.rest) && !endsPlain[s.rest[n]] {
+				n++
 			}
 			s.rest = s.rest[n:]
 		}
