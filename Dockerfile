@@ -28,7 +28,7 @@ COPY --from=build /powerjob-shim /powerjob-shim
 COPY --from=build --chown=65532:65532 /state /var/lib/powerjob-shim
 # Kubelet and Prometheus come from outside the container; on a host the default
 # is loopback.
-ENV POWERJOB_SHIM_ADMIN__ADDRESS=:9700
+ENV POWERJOB_SHIM_ADMIN=:9700
 EXPOSE 7700 9700
 # A number, so that runAsNonRoot can be checked without a user database.
 USER 65532:65532

@@ -6,7 +6,7 @@ type Decision string
 
 // The decisions.
 const (
-	Forwarded Decision = "forwarded" // executed by the upstream
+	Forwarded Decision = "forwarded" // sent on to the upstream, or tried
 	Replayed  Decision = "replayed"  // answered with the recorded answer of an earlier call
 	Coalesced Decision = "coalesced" // waited for a call in flight and got its answer
 	Observed  Decision = "observed"  // would have been replayed or coalesced, but was forwarded

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,24 +35,29 @@ func newHealthcheckCmd(environ []string) *cobra.Command {
 }
 
 // adminAddress is where run listens: the flag's, the environment's, the file's
-// or the default.
+// or the default. A file that was broken since run read it decides nothing.
 func adminAddress(flag, file string, environ []string) string {
 	if flag != "" {
 		return flag
 	}
-	// The servers may have been named on run's command line only, and a
-	// configuration is not valid without any.
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	configs.AddFlags(flags)
-	for _, servers := range []string{"", "http://127.0.0.1:1"} {
-		if servers != "" {
-			_ = flags.Set("upstream", servers) // the flag exists
-		}
-		if cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: flags}); err == nil {
-			return cfg.Admin.Address
+	if cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: flags}); err == nil {
+		return cfg.Admin.Address
+	}
+	// The servers may have been named on run's command line only, and a
+	// configuration is not valid without any.
+	_ = flags.Set("upstream", "http://127.0.0.1:1") // the flag exists
+	if cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: flags}); err == nil {
+		return cfg.Admin.Address
+	}
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		if (name == "POWERJOB_SHIM_ADMIN" || name == "POWERJOB_SHIM_ADMIN__ADDRESS") && value != "" {
+			return value
 		}
 	}
-	return "127.0.0.1:9700" // a file that was broken since the start tells nothing
+	return "127.0.0.1:9700"
 }
 
 // loopback is how to reach a listener of this host.
