@@ -2,6 +2,8 @@ package configs
 
 import (
 	"maps"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -21,6 +23,9 @@ func (v *validator) upstreams() {
 		same := make([]string, len(u.Servers))
 		for i, server := range u.Servers {
 			same[i] = v.serverURL(index(path+".servers", i), server)
+			if v.isOwn(server) {
+				v.bad(index(path+".servers", i), "%q is where the shim itself listens; write the PowerJob server's address", server)
+			}
 		}
 		v.distinct(path+".servers", same)
 		v.positive(path+".timeout", u.Timeout, "30s")
@@ -41,6 +46,24 @@ func (v *validator) upstreams() {
 			v.loginBridge(path+".login_bridge", u.LoginBridge)
 		}
 	}
+}
+
+// isOwn reports whether a server's address is plainly one of the shim's own:
+// every request would come back to it until nothing is left.
+func (v *validator) isOwn(server string) bool {
+	u, err := url.Parse(server)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(v.cfg.Listen, func(l Listener) bool {
+		host, port, err := net.SplitHostPort(l.Address)
+		if err != nil || port == "0" || port != u.Port() {
+			return false
+		}
+		everywhere := host == "" || host == "0.0.0.0" || host == "::"
+		local := u.Hostname() == "localhost" || strings.HasPrefix(u.Hostname(), "127.") || u.Hostname() == "::1"
+		return host == u.Hostname() || everywhere && local
+	})
 }
 
 func (v *validator) openAPIPrefix(path, prefix string) {

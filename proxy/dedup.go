@@ -163,7 +163,11 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Ha
 		p.bypass(ex, rules.BypassInFlight)
 		next.ServeHTTP(w, r)
 	case dedup.Fail:
-		p.decide(ex, rules.Unknown, string(d.Reason))
+		decided := rules.Unknown
+		if d.Outcome == dedup.NotSent {
+			decided = rules.Coalesced
+		}
+		p.decide(ex, decided, string(d.Reason))
 		ex.failWaiter(w, d.Outcome)
 	default:
 		if call.Dedup {
