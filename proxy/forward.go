@@ -129,8 +129,8 @@ var errAllFull = errors.New("each server has max_connections in use")
 // RoundTrip implements http.RoundTripper. It keeps the exchange's outcome.
 func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 	ex := exchangeOf(out)
-	// Without a connection nothing can have been sent; with one, who knows.
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { ex.outcome = outcomeUnknown }}
+	var tried sent
+	trace := &httptrace.ClientTrace{GotConn: tried.got}
 	out = out.WithContext(httptrace.WithClientTrace(out.Context(), trace))
 	if out.Body != nil && out.GetBody == nil { // a streamed one
 		body := io.Reader(out.Body)
@@ -146,7 +146,9 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 		res *http.Response
 		err = errAllFull
 	)
-	for _, srv := range ex.group.candidates() {
+	servers, again := ex.group.candidates(), true
+	for i := 0; i < len(servers); i++ {
+		srv := servers[i]
 		if !take(&srv.inFlight, ex.group.settings.MaxConnections) {
 			continue
 		}
@@ -155,9 +157,10 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 		}
 		ex.server = srv
 		out.URL.Scheme, out.URL.Host = srv.url.Scheme, srv.name
-		sent := time.Now()
+		tried = sent{}
+		began := time.Now()
 		res, err = ex.group.transport.RoundTrip(out)
-		ex.upstream = time.Since(sent)
+		ex.upstream = time.Since(began)
 		s.count(ex, res)
 		if err == nil {
 			ex.group.answered(srv, res.StatusCode, s.log)
@@ -166,16 +169,46 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 			keepNamed(res.Header, ex.match.Headers)
 			return res, nil
 		}
+		if ex.outcome = outcomeUnknown; nothingSent(out, &tried) {
+			ex.outcome = outcomeNotSent
+		}
 		if ex.in.broken() != nil || errors.Is(out.Context().Err(), context.Canceled) {
 			break // that was not the server
 		}
+		if ex.outcome == outcomeNotSent && tried.conn != nil && rewind(out) {
+			// The connection had ended before anything was written to it, which
+			// says little about the server: once, it is tried again.
+			if again {
+				again = false
+				i--
+			}
+			continue
+		}
 		ex.group.failed(srv, s.log)
-		if ex.outcome != outcomeNotSent || out.Context().Err() != nil {
+		if ex.outcome != outcomeNotSent || tried.conn != nil || out.Context().Err() != nil {
 			break
 		}
-		srv.refused(time.Now())
+		ex.group.refused(srv, err, s.log)
 	}
 	return nil, err
+}
+
+// rewind makes a request's body, some of which may have been read, begin anew.
+// It reports whether that was possible.
+func rewind(out *http.Request) bool {
+	if out.Body == nil || out.GetBody == nil {
+		return out.Body == nil
+	}
+	body, err := out.GetBody()
+	out.Body = body
+	return err == nil
+}
+
+// nothingSent reports whether a request that failed is known to have had no byte
+// written. While the Transport gives a request up because time is over, it may
+// still be writing.
+func nothingSent(out *http.Request, s *sent) bool {
+	return s.conn == nil && !s.maybe || !s.any() && out.Context().Err() == nil
 }
 
 func (s sender) count(ex *exchange, res *http.Response) {

@@ -33,10 +33,11 @@ func newTransport(u Upstream) *http.Transport {
 	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 15 * time.Second}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	secure := &tlsDialer{settings: u.TLS, dialer: dialer}
+	dial := watched(dialer.DialContext)
+	secure := &tlsDialer{settings: u.TLS, dial: dial}
 	return &http.Transport{
-		DialContext:           dialer.DialContext,
-		DialTLSContext:        secure.dial,
+		DialContext:           dial,
+		DialTLSContext:        secure.dialTLS,
 		MaxConnsPerHost:       u.MaxConnections,
 		MaxIdleConnsPerHost:   maxIdlePerServer,
 		IdleConnTimeout:       u.idleTimeout(),

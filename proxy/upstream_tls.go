@@ -28,13 +28,13 @@ type UpstreamTLS struct {
 // concurrent use.
 type tlsDialer struct {
 	settings UpstreamTLS
-	dialer   *net.Dialer
+	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	mu   sync.Mutex
 	last *tls.Config // the last one that could be read; nil: none yet
 }
 
-func (d *tlsDialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (d *tlsDialer) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
 	config, err := d.config()
 	if err != nil {
 		return nil, fmt.Errorf("reading tls files: %w", err)
@@ -45,7 +45,7 @@ func (d *tlsDialer) dial(ctx context.Context, network, addr string) (net.Conn, e
 			return nil, err
 		}
 	}
-	conn, err := d.dialer.DialContext(ctx, network, addr)
+	conn, err := d.dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
