@@ -93,13 +93,17 @@ func (s *server) keep(h Health) {
 	}
 }
 
-// refused notes that no connection was had.
-func (s *server) refused(now time.Time) { s.refusingUntil.Store(now.Add(refusingFor).UnixNano()) }
+// refused notes that no connection was had. The first time is logged.
+func (g *upstreamGroup) refused(s *server, err error, log *zap.Logger) {
+	if s.refusingUntil.Swap(time.Now().Add(refusingFor).UnixNano()) == 0 {
+		log.Warn("upstream server cannot be reached", zap.String(fieldUpstream, g.name), zap.String(fieldUpstreamServer, s.name), zap.Error(err))
+	}
+}
 
 // answered notes an answer with this status.
 func (g *upstreamGroup) answered(s *server, status int, log *zap.Logger) {
-	if s.refusingUntil.Load() != 0 {
-		s.refusingUntil.Store(0)
+	if s.refusingUntil.Load() != 0 && s.refusingUntil.Swap(0) != 0 {
+		log.Info("upstream server answers again", zap.String(fieldUpstream, g.name), zap.String(fieldUpstreamServer, s.name))
 	}
 	if status >= http.StatusInternalServerError {
 		g.failed(s, log)

@@ -94,7 +94,7 @@ func TestServersThatAreNotUpAreTriedLastInTheOrderOfPromise(t *testing.T) {
 	now := time.Now()
 	g.servers[0].down.Store(true)
 	g.servers[1].ejectedUntil.Store(now.Add(time.Hour).UnixNano())
-	g.servers[2].refused(now)
+	g.refused(g.servers[2], nil, zap.NewNop())
 	for range 20 {
 		for i, s := range g.candidates() {
 			if s != g.servers[3-i] {

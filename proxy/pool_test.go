@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 func TestAServerThatRefusesTheConnectionIsPassedOver(t *testing.T) {
@@ -97,7 +99,7 @@ func TestServersAreChosenByLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.servers[0].inFlight.Store(10)
-	g.servers[1].refused(time.Now())
+	g.refused(g.servers[1], nil, zap.NewNop())
 	first := map[string]int{}
 	for range 100 {
 		c := g.candidates()
