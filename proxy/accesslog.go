@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -130,7 +131,7 @@ func (p *Proxy) record(r *http.Request, ex *exchange) {
 			zap.Float64(fieldUpstreamSeconds, ex.upstream.Seconds()))
 	}
 	if ex.failure != nil {
-		fields = append(fields, zap.String(fieldError, ex.failure.Error()))
+		fields = append(fields, zap.String(fieldError, withoutAnswer(ex.failure)))
 	}
 	entry.Write(fields...)
 }
@@ -155,4 +156,14 @@ func saneID(id string) bool {
 		}
 	}
 	return true
+}
+
+// withoutAnswer is an error's text without what a server sent: net/http quotes
+// the bytes of malformed answers, and there may be a token among them.
+func withoutAnswer(err error) string {
+	text := err.Error()
+	if i := strings.Index(text, "malformed"); i >= 0 {
+		return text[:i] + "malformed answer"
+	}
+	return text
 }

@@ -226,7 +226,7 @@ func (p *Proxy) await(ctx context.Context, id dedup.ID) (dedup.Decision, error) 
 func (p *Proxy) gaveUp(w http.ResponseWriter, ex *exchange, err error) {
 	p.decide(ex, rules.Unknown, "")
 	if errors.Is(err, errStopping) {
-		ex.fail(w, http.StatusServiceUnavailable, "stopping while an equal call is in flight; call again")
+		ex.fail(w, http.StatusGatewayTimeout, "stopping while an equal call is in flight; it may have been executed: look before you call again")
 		return
 	}
 	ex.hungUp = true

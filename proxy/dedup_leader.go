@@ -200,6 +200,9 @@ func (rec *recorder) outcome(ex *exchange, whole bool) dedup.Outcome {
 	case ex.denied:
 		return dedup.Outcome{Kind: dedup.Denied}
 	}
+	if len(rec.header["Content-Encoding"]) > 0 { // although it was not asked for: not to be read, nor for others
+		return dedup.Outcome{Kind: dedup.Answered, Status: rec.status}
+	}
 	answer := &dedup.Answer{
 		Status: rec.status, ContentType: rec.header.Get("Content-Type"),
 		Auth: authValue(rec.header[authHeaderKey]), Body: rec.body,

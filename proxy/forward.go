@@ -81,7 +81,20 @@ func rewrite(pr *httputil.ProxyRequest) {
 		delete(h, tokenKey)
 		delete(h, appIDKey)
 	}
-	if ex.call != nil && ex.call.Kind == openapi.Change {
+	if in.GetBody != nil && ex.group.issuer == nil {
+		// What the gate and the record went by must be what the server gets,
+		// whatever a Connection header names.
+		for _, name := range [...]string{tokenKey, appIDKey, "Content-Type"} {
+			if v, ok := in.Header[name]; ok {
+				h[name] = v
+			}
+		}
+	}
+	if ex.match.Dedup != nil || ex.call != nil && ex.call.Kind == openapi.Login {
+		// The answer is read here, and may go to callers who take no gzip.
+		delete(h, "Accept-Encoding")
+	}
+	if ex.underOpenAPI() {
 		// With either, net/http's Transport takes a request without a body for
 		// repeatable, and sends it again by itself on a stale connection.
 		delete(h, "Idempotency-Key")
@@ -124,6 +137,8 @@ type sender struct {
 	log     *zap.Logger
 }
 
+var errNoStatus = errors.New("the server's answer has no valid status")
+
 var errAllFull = errors.New("each server has max_connections in use")
 
 // RoundTrip implements http.RoundTripper. It keeps the exchange's outcome.
@@ -162,6 +177,10 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 		res, err = ex.group.transport.RoundTrip(out)
 		ex.upstream = time.Since(began)
 		s.count(ex, res)
+		if err == nil && res.StatusCode < 100 {
+			_ = res.Body.Close() // there is nothing in it for anybody
+			res, err = nil, errNoStatus
+		}
 		if err == nil {
 			ex.group.answered(srv, res.StatusCode, s.log)
 			ex.outcome = outcomeAnswered

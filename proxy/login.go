@@ -37,9 +37,12 @@ func (p *Proxy) login(next http.Handler) http.Handler {
 		}
 		rec := recorder{w: w, limit: maxLoginAnswer, header: w.Header()}
 		if whole := rec.collect(next, r); !whole {
-			if rec.streaming || rec.status != 0 {
+			if rec.streaming {
 				panic(http.ErrAbortHandler)
 			}
+			// Not one byte of it was passed on: the caller gets a whole answer.
+			clear(rec.header)
+			ex.fail(w, http.StatusBadGateway, "the PowerJob server broke its answer to a login off; call again")
 			return
 		}
 		if rec.streaming {

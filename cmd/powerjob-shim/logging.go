@@ -2,6 +2,8 @@ package main
 
 import (
 	"io"
+	"log"
+	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -32,3 +34,19 @@ func logLevel(cfg configs.Log) zapcore.Level {
 	}
 	return level
 }
+
+// silenceStandardLog keeps net/http from writing to standard error by itself:
+// its Transport quotes what a server sent unasked, tokens included.
+func silenceStandardLog(logger *zap.Logger) {
+	log.SetFlags(0)
+	log.SetOutput(writerFunc(func(p []byte) (int, error) {
+		text, _, _ := strings.Cut(string(p), "starting with")
+		logger.Warn("net/http", zap.String("text", strings.TrimSpace(text)))
+		return len(p), nil
+	}))
+}
+
+type writerFunc func([]byte) (int, error)
+
+// Write implements io.Writer.
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

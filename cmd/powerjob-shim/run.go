@@ -90,6 +90,7 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 		return err
 	}
 	log, level := newLogger(cfg.Log, stderr)
+	silenceStandardLog(log)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced, and says so
 	limitMemory(log)
 

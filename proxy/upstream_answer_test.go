@@ -1,0 +1,84 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// Answers that a server should not have given.
+
+func TestCallsThatAreReadHereAskForNoGzip(t *testing.T) {
+	var got http.Header
+	url := upstream(t, func(w http.ResponseWriter, r *http.Request) { got = r.Header.Clone() })
+	s := newShim(t, dedupSettings(t, url))
+	for target, kept := range map[string]string{"/openApi/saveJob": "", "/openApi/authApp": "", "/openApi/fetchJob": "gzip", "/js/app.js": "gzip"} {
+		exchangeOnce(t, s.addr, request("POST", target, "{}", "Accept-Encoding: gzip", "Content-Type: application/json"))
+		if v := got.Get("Accept-Encoding"); v != kept {
+			t.Errorf("%s: the server got Accept-Encoding %q, want %q", target, v, kept)
+		}
+	}
+}
+
+func TestAnEncodedAnswerIsNoOneElses(t *testing.T) {
+	executed := 0
+	url := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+		executed++
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write([]byte("\x1f\x8b not to be read"))
+	})
+	s := newShim(t, dedupSettings(t, url))
+	for range 2 {
+		answer := exchangeOnce(t, s.addr, save(saveBody(0, "a")))
+		if decision(answer) != "forwarded" || len(lines(answer, "Content-Encoding")) != 1 {
+			t.Errorf("got %q, want it forwarded, with its encoding", answer)
+		}
+	}
+	if executed != 2 {
+		t.Errorf("executed %d times, want 2", executed)
+	}
+}
+
+func TestWhatTheRecordWentByReachesTheServerWhateverConnectionNames(t *testing.T) {
+	var got http.Header
+	url := upstream(t, func(w http.ResponseWriter, r *http.Request) { got = r.Header.Clone() })
+	s := newShim(t, dedupSettings(t, url))
+	exchangeOnce(t, s.addr, request("POST", "/openApi/saveJob", "{}", "Content-Type: application/json", "X-POWERJOB-APP-ID: 7",
+		"X-POWERJOB-ACCESS-TOKEN: t", "Connection: X-POWERJOB-APP-ID, X-POWERJOB-ACCESS-TOKEN, Content-Type"))
+	for name, want := range map[string]string{"Content-Type": "application/json", "X-Powerjob-App-Id": "7", "X-Powerjob-Access-Token": "t"} {
+		if v := got.Get(name); v != want {
+			t.Errorf("the server got %s %q, want %q", name, v, want)
+		}
+	}
+}
+
+func TestALoginsAnswerThatBreaksOffIsA502NotACutConnection(t *testing.T) {
+	server := newRawServer(t, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{\"succ")
+	s := newShim(t, dedupSettings(t, server.url))
+	answer := exchangeOnce(t, s.addr, request("POST", "/openApi/authApp", "{}", "Content-Type: application/json"))
+	if statusOf(answer) != 502 || !strings.Contains(answer, `"success":false`) || len(lines(answer, authLine)) != 0 {
+		t.Errorf("got %q, want a whole 502", answer)
+	}
+}
+
+func TestAStatusBelow100IsNoSuccess(t *testing.T) {
+	server := newRawServer(t, "HTTP/1.1 099 Odd\r\nContent-Length: 16\r\n\r\n{\"success\":true}")
+	s := newShim(t, dedupSettings(t, server.url))
+	answer := exchangeOnce(t, s.addr, save(saveBody(0, "a")))
+	if statusOf(answer) != 504 || decision(answer) != "unknown" || len(lines(answer, authLine)) != 0 {
+		t.Errorf("got %q, want 504 unknown", answer)
+	}
+}
+
+func TestTheLogQuotesNothingOfAMalformedAnswer(t *testing.T) {
+	server := newRawServer(t, "{\"data\":{\"token\":\"SECRET\"}}\r\nConnection: close\r\n\r\n")
+	s := newShim(t, dedupSettings(t, server.url))
+	exchangeOnce(t, s.addr, request("POST", "/openApi/authApp", "{}", "Content-Type: application/json"))
+	for _, entry := range s.logs.All() {
+		for _, f := range entry.Context {
+			if strings.Contains(f.String, "SECRET") {
+				t.Errorf("%s: field %s is %q", entry.Message, f.Key, f.String)
+			}
+		}
+	}
+}
