@@ -78,6 +78,7 @@ func (s *Server) Run() {
 	s.t.Helper()
 	cmd := exec.Command(s.program, s.args...) //nolint:gosec // a test's own arguments
 	cmd.Dir = s.dir
+	dieWithUs(cmd)
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

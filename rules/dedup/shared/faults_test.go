@@ -232,7 +232,16 @@ func TestACallThatTakesLongIsNotTakenForADeadReplicas(t *testing.T) {
 	time.AfterFunc(deadAfter+2*heartbeat, func() { all[0].Finish(c.ID, storetest.Success("1")) })
 	ctx, cancel := context.WithTimeout(t.Context(), 3*deadAfter)
 	defer cancel()
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	busy.Go(func() { // the log is alive, whatever the first one says
+		for ctx.Err() == nil {
+			all[1].Now("default")
+			time.Sleep(heartbeat / 2)
+		}
+	})
 	d, err := all[1].Await(ctx, w.ID)
+	cancel()
 	if err != nil {
 		t.Fatal(err)
 	}

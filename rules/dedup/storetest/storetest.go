@@ -161,6 +161,7 @@ func coalesce(t *testing.T, a, b dedup.Store) {
 	Want(t, b.Arrive(second), dedup.Wait, "")
 	got := make(chan dedup.Decision)
 	go func() { got <- await(t, b, second.ID) }()
+	time.Sleep(100 * time.Millisecond) // it has looked, and found nothing yet
 	a.Finish(first.ID, Success("7"))
 	d := <-got
 	Want(t, d, dedup.Replay, "7")

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package redistest
+
+import "os/exec"
+
+// dieWithUs cannot be had here.
+func dieWithUs(*exec.Cmd) {}
