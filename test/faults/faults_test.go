@@ -81,7 +81,7 @@ func TestFaultsAreAnsweredAndLeaveNothingBehind(t *testing.T) {
 		t.Fatalf("without a fault: %d, %v", code, err)
 	}
 	before := settled(0, 0)
-	each := max(1, *count/len(faults))
+	each := (*count + len(faults) - 1) / len(faults)
 	for _, f := range faults {
 		added, err := toxic.Toxics.AddToxicJson(strings.NewReader(f.toxic))
 		if err != nil {
