@@ -57,12 +57,8 @@ e2e: ## only the tests with the real client and server; all their parts must be 
 cost: ## what a request costs: time, bytes and allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./proxy/ ./rules/...
 
-bin/caddy: test/tools/go.mod
-	cd test/tools && GOBIN=$(CURDIR)/bin nice -n 10 $(GO) install github.com/caddyserver/caddy/v2/cmd/caddy
-
-.PHONY: manifests
-manifests: ## check the Kubernetes, Docker and systemd files
-	bash test/manifests/check.sh
+bin/caddy:
+	GOBIN=$(CURDIR)/bin nice -n 10 $(GO) install github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 
 .PHONY: bench
 bench: build ## the shim side by side with what you would pick instead; make bin/caddy first to have Caddy in it

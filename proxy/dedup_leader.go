@@ -79,7 +79,7 @@ func (l *leader) forward(r *http.Request, next http.Handler) (whole bool) {
 	}
 	out := l.rec.outcome(l.ex, whole)
 	if out.Kind == dedup.Kept && l.makes {
-		out.Created = l.ex.call.Created(l.rec.body)
+		out.Created = l.ex.call.Created(out.Answer.Body)
 	}
 	l.finish(out)
 	if out.Kind == dedup.Lost {
@@ -200,15 +200,16 @@ func (rec *recorder) outcome(ex *exchange, whole bool) dedup.Outcome {
 	case ex.denied:
 		return dedup.Outcome{Kind: dedup.Denied}
 	}
-	if len(rec.header["Content-Encoding"]) > 0 { // although it was not asked for: not to be read, nor for others
+	body, ok := plainBody(rec.header, rec.body, rec.limit)
+	if !ok { // not to be read, nor for others
 		return dedup.Outcome{Kind: dedup.Answered, Status: rec.status}
 	}
 	answer := &dedup.Answer{
 		Status: rec.status, ContentType: rec.header.Get("Content-Type"),
-		Auth: authValue(rec.header[authHeaderKey]), Body: rec.body,
+		Auth: authValue(rec.header[authHeaderKey]), Body: body,
 	}
 	kind := dedup.Answered
-	if rec.status == http.StatusOK && openapi.Succeeded(rec.body) {
+	if rec.status == http.StatusOK && openapi.Succeeded(body) {
 		kind = dedup.Kept
 	}
 	return dedup.Outcome{Kind: kind, Answer: answer, Status: rec.status}

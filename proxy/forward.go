@@ -90,10 +90,6 @@ func rewrite(pr *httputil.ProxyRequest) {
 			}
 		}
 	}
-	if ex.match.Dedup != nil || ex.call != nil && ex.call.Kind == openapi.Login {
-		// The answer is read here, and may go to callers who take no gzip.
-		delete(h, "Accept-Encoding")
-	}
 	if ex.underOpenAPI() {
 		// With either, net/http's Transport takes a request without a body for
 		// repeatable, and sends it again by itself on a stale connection.

@@ -48,8 +48,8 @@ func (p *Proxy) login(next http.Handler) http.Handler {
 		if rec.streaming {
 			return
 		}
-		answer := rec.body
-		if rec.status != http.StatusOK {
+		answer, ok := plainBody(rec.header, rec.body, maxLoginAnswer)
+		if !ok || rec.status != http.StatusOK {
 			answer = nil
 		}
 		name := ex.call.LoginName(r.Header.Get("Content-Type"), r.URL.RawQuery, ex.body)

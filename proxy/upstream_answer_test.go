@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bytes"
+	"compress/gzip"
 	"net/http"
 	"strings"
 	"testing"
@@ -8,34 +10,66 @@ import (
 
 // Answers that a server should not have given.
 
-func TestCallsThatAreReadHereAskForNoGzip(t *testing.T) {
-	var got http.Header
-	url := upstream(t, func(w http.ResponseWriter, r *http.Request) { got = r.Header.Clone() })
-	s := newShim(t, dedupSettings(t, url))
-	for target, kept := range map[string]string{"/openApi/saveJob": "", "/openApi/authApp": "", "/openApi/fetchJob": "gzip", "/js/app.js": "gzip"} {
-		exchangeOnce(t, s.addr, request("POST", target, "{}", "Accept-Encoding: gzip", "Content-Type: application/json"))
-		if v := got.Get("Accept-Encoding"); v != kept {
-			t.Errorf("%s: the server got Accept-Encoding %q, want %q", target, v, kept)
+func gzipped(text string) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write([]byte(text)) // a buffer takes everything
+	_ = w.Close()
+	return b.Bytes()
+}
+
+// A client whose header is lost, behind it a hop that compresses everything.
+func TestCompressedAnswersAreReadAndReplayedPlain(t *testing.T) {
+	executed := 0
+	url := upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if v := r.Header.Get("Accept-Encoding"); v != "gzip" {
+			t.Errorf("%s: the server got Accept-Encoding %q, want gzip as it came", r.URL.Path, v)
 		}
+		answer := `{"success":true,"data":{"appId":1,"token":"R"}}`
+		if r.URL.Path == "/openApi/runJob" {
+			executed++
+			answer = `{"success":true,"data":7}`
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(gzipped(answer))
+	})
+	s := newShim(t, dedupSettings(t, url))
+	run := func(token string) string {
+		return exchangeOnce(t, s.addr, request("POST", "/openApi/runJob", "jobId=1", "Accept-Encoding: gzip",
+			"Content-Type: application/x-www-form-urlencoded", "X-POWERJOB-APP-ID: 1", "X-POWERJOB-ACCESS-TOKEN: "+token))
+	}
+	first := run("T")
+	if len(lines(first, "Content-Encoding")) != 1 || !strings.HasSuffix(first, string(gzipped(`{"success":true,"data":7}`))) {
+		t.Errorf("the caller got %q, want the server's bytes", first)
+	}
+	exchangeOnce(t, s.addr, request("POST", "/openApi/authApp", "{}", "Accept-Encoding: gzip", "Content-Type: application/json"))
+	again := run("R")
+	if decision(again) != "replayed" || len(lines(again, "Content-Encoding")) != 0 || bodyOf(again) != `{"success":true,"data":7}` {
+		t.Errorf("the re-send got %q, want it replayed in plain", again)
+	}
+	if executed != 1 {
+		t.Errorf("executed %d times, want once", executed)
 	}
 }
 
-func TestAnEncodedAnswerIsNoOneElses(t *testing.T) {
-	executed := 0
-	url := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
-		executed++
-		w.Header().Set("Content-Encoding", "gzip")
-		_, _ = w.Write([]byte("\x1f\x8b not to be read"))
-	})
-	s := newShim(t, dedupSettings(t, url))
-	for range 2 {
-		answer := exchangeOnce(t, s.addr, save(saveBody(0, "a")))
-		if decision(answer) != "forwarded" || len(lines(answer, "Content-Encoding")) != 1 {
-			t.Errorf("got %q, want it forwarded, with its encoding", answer)
+func TestAnAnswerInAnUnknownEncodingIsNoOneElses(t *testing.T) {
+	for _, encoding := range []string{"br", "gzip"} { // the latter is not what it says
+		executed := 0
+		url := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
+			executed++
+			w.Header().Set("Content-Encoding", encoding)
+			_, _ = w.Write([]byte("not to be read"))
+		})
+		s := newShim(t, dedupSettings(t, url))
+		for range 2 {
+			answer := exchangeOnce(t, s.addr, save(saveBody(0, "a")))
+			if decision(answer) != "forwarded" || len(lines(answer, "Content-Encoding")) != 1 {
+				t.Errorf("got %q, want it forwarded, with its encoding", answer)
+			}
 		}
-	}
-	if executed != 2 {
-		t.Errorf("executed %d times, want 2", executed)
+		if executed != 2 {
+			t.Errorf("%s: executed %d times, want 2", encoding, executed)
+		}
 	}
 }
 
