@@ -60,6 +60,10 @@ cost: ## what a request costs: time, bytes and allocations
 bin/caddy:
 	GOBIN=$(CURDIR)/bin nice -n 10 $(GO) install github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9
 
+.PHONY: manifests
+manifests: ## check the Kubernetes, Docker and systemd files
+	bash test/manifests/check.sh
+
 .PHONY: bench
 bench: build ## the shim side by side with what you would pick instead; make bin/caddy first to have Caddy in it
 	$(GO) run ./test/bench -rounds $(ROUNDS) -svg docs/performance.svg
