@@ -40,6 +40,11 @@ func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *answerWriter) WriteHeader(status int) {
+	if status == http.StatusContinue {
+		// The server asks for the body: net/http says so to the caller itself
+		// once the body is read, and would say it twice.
+		return
+	}
 	if status >= 200 && w.status == 0 {
 		w.status = status
 		w.finish()
