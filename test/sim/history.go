@@ -47,7 +47,7 @@ type Family struct {
 
 	SlowRate, LoseRate, FailRate, RefuseRate, CutRate, LostWrites, RestartRate float64
 
-	HideHangUps, ExecuteFirst, Observe, BodyForAll bool
+	HideHangUps bool
 
 	// Preempt lets threads lose the processor between a login's answer, the
 	// shared token field and the call that reads it.

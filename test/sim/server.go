@@ -73,9 +73,6 @@ func (s *server) execute(call *logical, reply func(answer)) {
 	}
 	// It executes at some moment of its work and answers at the end.
 	executes := w.between(0, work)
-	if w.ExecuteFirst {
-		executes = 0
-	}
 	lost := !call.op.read && w.LoseRate > 0 && w.chance(w.LoseRate)
 	failed := !call.op.read && w.FailRate > 0 && w.chance(w.FailRate)
 	w.after(executes, func() {

@@ -74,8 +74,7 @@ func (s *shim) describe(x *exchange) dedup.Call {
 	call.Subjects = c.SubjectsOf(op.request.ContentType, "", op.request.Body)
 	if c.Kind == openapi.Change {
 		call.Dedup = true
-		call.Body = op.name == "saveJob" || s.w.BodyForAll
-		call.Observe = s.w.Observe
+		call.Body = op.name == "saveJob"
 	}
 	return call
 }
