@@ -197,21 +197,7 @@ func (g *gate) fault(r legacy.Request) legacy.Fault {
 // Envoy, HAProxy and every HTTP/2 hop do.
 func lowercasing(t testing.TB, to string) (addr string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			from, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go lowercase(from, to)
-		}
-	}()
-	return ln.Addr().String()
+	return accepting(t, func(from net.Conn) { lowercase(from, to) })
 }
 
 func lowercase(from net.Conn, to string) {

@@ -89,28 +89,15 @@ func TestCallsSurviveServersThatCloseIdleConnections(t *testing.T) {
 	const calls = 1000
 	var executed atomic.Int64
 	closed := make(chan struct{}, calls)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				if req, err := readRaw(bufio.NewReader(c)); err == nil && req != "" {
-					executed.Add(1)
-					_, _ = io.WriteString(c, answerWith())
-				}
-				_ = c.Close()
-				closed <- struct{}{}
-			}()
+	addr := accepting(t, func(c net.Conn) {
+		if req, err := readRaw(bufio.NewReader(c)); err == nil && req != "" {
+			executed.Add(1)
+			_, _ = io.WriteString(c, answerWith())
 		}
-	}()
-	settings := settingsFor(t, "http://"+ln.Addr().String())
+		_ = c.Close()
+		closed <- struct{}{}
+	})
+	settings := settingsFor(t, "http://"+addr)
 	settings.Rules = compileRules(t, authRule, changesRule)
 	s := newShim(t, settings)
 	c := dial(t, s.addr)
