@@ -158,7 +158,7 @@ func (a *app) explained(r *login, addr netip.Addr) bool {
 	}
 	for _, mk := range a.unspent {
 		if !mk.at.Before(r.requested) {
-			break // the newer ones are behind it, but for what was given back
+			break // the younger ones are behind it
 		}
 		if a.together(mk.owner.addr, r.addr, addr) {
 			if open--; open == 0 {

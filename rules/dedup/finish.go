@@ -114,15 +114,8 @@ func (h *history) drop(c *call) {
 
 // leaveMark notes that c's answer is being written to a first send.
 func (m *Machine) leaveMark(now time.Time, c *call, denied bool) {
-	c.mark = mark{set: true, denied: denied, at: now, lineage: m.lineage(c.token), owner: c}
-	c.history.unspent = append(c.history.unspent, &c.mark)
-	if a := m.apps[appKey{c.group, c.app}]; a != nil {
-		c.mark.app = a
-		a.unspent = append(a.unspent, &c.mark)
-		if denied {
-			a.refused = append(a.refused, &c.mark)
-		}
-	}
+	c.mark = mark{set: true, denied: denied, at: now, lineage: m.lineage(c.token), owner: c, app: m.apps[appKey{c.group, c.app}]}
+	c.mark.list()
 	if !c.recorded() || !c.dedup {
 		m.remember(now, c)
 	}
@@ -132,40 +125,63 @@ func (c *call) unmark() {
 	if !c.mark.set {
 		return
 	}
-	h := c.history
-	h.unspent = without(h.unspent, &c.mark)
-	h.spent = without(h.spent, &c.mark)
-	c.mark.settle()
+	if h := c.history; c.mark.spent {
+		h.spent = without(h.spent, &c.mark)
+	} else {
+		c.mark.unlist()
+	}
 	c.mark.set = false
 }
 
 func (mk *mark) spend() {
+	mk.unlist()
 	h := mk.owner.history
-	h.unspent = without(h.unspent, mk)
 	h.spent = append(h.spent, mk)
 	mk.spent = true
-	mk.settle()
-}
-
-// settle takes a mark off the lists of those that explain a login.
-func (mk *mark) settle() {
-	if mk.app != nil {
-		mk.app.refused = without(mk.app.refused, mk)
-		mk.app.unspent = without(mk.app.unspent, mk)
-	}
 }
 
 // giveBack undoes spend: a re-send's answer could not be delivered.
 func (c *call) giveBack() {
-	mk := c.spentMark
-	if mk.set && mk.spent {
+	if mk := c.spentMark; mk.set && mk.spent {
 		h := mk.owner.history
 		h.spent = without(h.spent, mk)
-		i, _ := slices.BinarySearchFunc(h.unspent, mk, func(a, b *mark) int { return a.at.Compare(b.at) })
-		h.unspent = slices.Insert(h.unspent, i, mk)
 		mk.spent = false
+		mk.list()
 	}
 	c.spentLogin.reopen()
+}
+
+// list puts mk among the unspent marks, those of its key and those that explain
+// a login of its app.
+func (mk *mark) list() {
+	h := mk.owner.history
+	h.unspent = insert(h.unspent, mk)
+	if a := mk.app; a != nil {
+		a.unspent = insert(a.unspent, mk)
+		if mk.denied {
+			a.refused = insert(a.refused, mk)
+		}
+	}
+}
+
+// unlist undoes list.
+func (mk *mark) unlist() {
+	h := mk.owner.history
+	h.unspent = without(h.unspent, mk)
+	if a := mk.app; a != nil {
+		a.unspent = without(a.unspent, mk)
+		a.refused = without(a.refused, mk)
+	}
+}
+
+// insert puts mk into marks, behind those that are not younger. Mostly it is
+// the youngest.
+func insert(marks []*mark, mk *mark) []*mark {
+	i := len(marks)
+	for i > 0 && marks[i-1].at.After(mk.at) {
+		i--
+	}
+	return slices.Insert(marks, i, mk)
 }
 
 // without takes mk out of marks. Mostly it is the oldest: then nothing moves.

@@ -231,6 +231,9 @@ func (w *walk) check(t *rapid.T) {
 			if !mk.set || mk.spent || mk.owner.history != h {
 				t.Fatal("an unspent mark that is none")
 			}
+			if a := mk.app; a != nil && (!slices.Contains(a.unspent, mk) || mk.denied != slices.Contains(a.refused, mk)) {
+				t.Fatal("an unspent mark that its app knows nothing of")
+			}
 		}
 	}
 	for _, s := range m.subjects {

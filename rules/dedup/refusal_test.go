@@ -84,3 +84,14 @@ func TestARefusedReadExplainsItsLogin(t *testing.T) {
 	s.call("runJob 1", "R").leads()
 	s.call("fetchJob 1", "R").leadsAs(AfterFalse)
 }
+
+func TestARefusalWhoseResendGaveUpExplainsItsLoginAgain(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T")
+	s.call("runJob 1", "T").leads().done("a")
+	s.call("fetchJob 1", "T").leads().ends(denied).delivered()
+	s.refresh("R")
+	s.call("fetchJob 1", "R").leadsAs(AfterFalse).hangsUp()
+	s.call("runJob 1", "R").leads()
+	s.call("fetchJob 1", "R").leadsAs(AfterFalse)
+}

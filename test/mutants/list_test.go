@@ -140,6 +140,11 @@ var mutants = []mutant{
 		"TestAResendThatGaveUpGivesBothBack",
 	},
 	{
+		"what is given back explains no login", finish,
+		"\t\tmk.spent = false\n\t\tmk.list()\n", "\t\tmk.spent = false\n\t\th.unspent = insert(h.unspent, mk)\n",
+		"TestAMarkThatWasGivenBackExplainsItsLogin",
+	},
+	{
 		"checked answers are for everybody", arrive,
 		"return l != nil && l.issued && ", "return true || ",
 		"TestACheckedAnswerIsForItsTokenAndThoseOfItsApp",
