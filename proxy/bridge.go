@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -175,7 +174,6 @@ func (p *Proxy) assert(r *http.Request, app, password string) (int64, error) {
 	h["Content-Type"] = []string{"application/x-www-form-urlencoded"}
 	h["User-Agent"] = []string{"powerjob-shim"}
 	h[requestIDHeader] = []string{ex.id}
-	h["Idempotency-Key"] = nil // not sent: it allows the Transport to ask again on a stale connection
 
 	res, err := sender{p.metrics, p.log}.RoundTrip(out)
 	if sub.server != nil {
@@ -208,16 +206,13 @@ func (p *Proxy) bridgeFailed(w http.ResponseWriter, ex *exchange, err error) {
 	ex.failure = err
 	p.log.Error("the login bridge cannot log a client in", zap.String(fieldRequestID, ex.id),
 		zap.String(fieldUpstream, ex.group.name), zap.Error(err))
-	var (
-		refused *assertRefused
-		timeout net.Error
-	)
+	var refused *assertRefused
 	switch {
 	case errors.As(err, &refused):
 		ex.fail(w, http.StatusBadGateway, "the PowerJob server refuses the password that login_bridge has for this app; correct it in upstreams."+ex.group.name+".login_bridge")
 	case p.life.Err() != nil:
 		ex.fail(w, http.StatusServiceUnavailable, "stopping; log in again")
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case isTimeout(err):
 		ex.fail(w, http.StatusGatewayTimeout, "the PowerJob server did not answer the login in time; log in again")
 	default:
 		ex.fail(w, http.StatusBadGateway, "the PowerJob server could not be asked for this app's id; the shim's log has why, request id "+ex.id)

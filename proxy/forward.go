@@ -4,18 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/http/httputil"
 	"net/textproto"
 	"net/url"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
-	"powerjob-shim/metrics"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -126,115 +122,6 @@ func setTarget(u *url.URL, in *http.Request) {
 	}
 }
 
-// sender is the Transport of the ReverseProxy: it chooses a server of the
-// exchange's group, and another one while nothing has been sent.
-type sender struct {
-	metrics *metrics.Metrics
-	log     *zap.Logger
-}
-
-var errNoStatus = errors.New("the server's answer has no valid status")
-
-var errAllFull = errors.New("each server has max_connections in use")
-
-// RoundTrip implements http.RoundTripper. It keeps the exchange's outcome.
-func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
-	ex := exchangeOf(out)
-	var tried sent
-	trace := &httptrace.ClientTrace{GotConn: tried.got}
-	out = out.WithContext(httptrace.WithClientTrace(out.Context(), trace))
-	if out.Body != nil && out.GetBody == nil { // a streamed one
-		body := io.Reader(out.Body)
-		if out.ContentLength > 0 {
-			// net/http's Transport reads on after the last byte, to see that
-			// there is no more. By then the server may have answered and ours
-			// have closed the body, and the Transport would break off the answer.
-			body = io.LimitReader(body, out.ContentLength)
-		}
-		out.Body = io.NopCloser(body) // an attempt that could not connect must not close it
-	}
-	var (
-		res *http.Response
-		err = errAllFull
-	)
-	servers, again := ex.group.candidates(), true
-	for i := 0; i < len(servers); i++ {
-		srv := servers[i]
-		if !take(&srv.inFlight, ex.group.settings.MaxConnections) {
-			continue
-		}
-		if ex.server != nil {
-			ex.server.inFlight.Add(-1)
-		}
-		ex.server = srv
-		out.URL.Scheme, out.URL.Host = srv.url.Scheme, srv.name
-		tried = sent{}
-		began := time.Now()
-		res, err = ex.group.transport.RoundTrip(out)
-		ex.upstream = time.Since(began)
-		s.count(ex, res)
-		if err == nil && res.StatusCode < 100 {
-			_ = res.Body.Close() // there is nothing in it for anybody
-			res, err = nil, errNoStatus
-		}
-		if err == nil {
-			ex.group.answered(srv, res.StatusCode, s.log)
-			ex.outcome = outcomeAnswered
-			ex.denied = isFalse(authValue(res.Header[authHeaderKey]))
-			keepNamed(res.Header, ex.match.Headers)
-			return res, nil
-		}
-		if ex.outcome = outcomeUnknown; nothingSent(out, &tried) {
-			ex.outcome = outcomeNotSent
-		}
-		if ex.in.broken() != nil || errors.Is(out.Context().Err(), context.Canceled) {
-			break // that was not the server
-		}
-		if ex.outcome == outcomeNotSent && tried.conn != nil && rewind(out) {
-			// The connection had ended before anything was written to it, which
-			// says little about the server: once, it is tried again.
-			if again {
-				again = false
-				i--
-			}
-			continue
-		}
-		ex.group.failed(srv, s.log)
-		if ex.outcome != outcomeNotSent || tried.conn != nil || out.Context().Err() != nil {
-			break
-		}
-		ex.group.refused(srv, err, s.log)
-	}
-	return nil, err
-}
-
-// rewind makes a request's body, some of which may have been read, begin anew.
-// It reports whether that was possible.
-func rewind(out *http.Request) bool {
-	if out.Body == nil || out.GetBody == nil {
-		return out.Body == nil
-	}
-	body, err := out.GetBody()
-	out.Body = body
-	return err == nil
-}
-
-// nothingSent reports whether a request that failed is known to have had no byte
-// written. While the Transport gives a request up because time is over, it may
-// still be writing.
-func nothingSent(out *http.Request, s *sent) bool {
-	return s.conn == nil && !s.maybe || !s.any() && out.Context().Err() == nil
-}
-
-func (s sender) count(ex *exchange, res *http.Response) {
-	status := 0
-	if res != nil {
-		status = res.StatusCode
-		s.metrics.UpstreamDuration.WithLabelValues(ex.group.name).Observe(ex.upstream.Seconds())
-	}
-	s.metrics.UpstreamRequests.WithLabelValues(ex.group.name, ex.callName(), metrics.Code(status)).Inc()
-}
-
 // forwardFailed is ReverseProxy's ErrorHandler: no answer, or none that can be
 // passed on. It says to the caller what happened, what may have been executed,
 // and what to do.
@@ -245,11 +132,13 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, err error)
 		ex.outcome = outcomeUnknown
 	}
 	at, advice := "", "it may have been executed: look before you call again"
+	if ex.harmless() {
+		advice = "call again"
+	}
 	if ex.server != nil {
 		at = " at " + ex.server.name
 	}
 	stopping := errors.Is(context.Cause(r.Context()), errStopping)
-	var timeout net.Error
 	switch {
 	case ex.in.broken() != nil:
 		// The caller's side broke, not the server's.
@@ -269,7 +158,7 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, err error)
 	case ex.outcome == outcomeNotSent:
 		ex.fail(w, http.StatusBadGateway, "cannot reach the PowerJob server"+at+": "+dialProblem(err)+
 			". Nothing was sent. Check that it runs, and the address under upstreams."+ex.group.name+".servers")
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case isTimeout(err):
 		ex.fail(w, http.StatusGatewayTimeout, "the PowerJob server"+at+" did not answer within "+
 			ex.group.settings.Timeout.String()+"; "+advice)
 	default:

@@ -62,10 +62,14 @@ var faults = []fault{
 
 func TestFaultsAreAnsweredAndLeaveNothingBehind(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	var arrived atomic.Int64
+	var saves, reads atomic.Int64
 	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err == nil {
-			arrived.Add(1)
+			if strings.HasSuffix(r.URL.Path, "/saveJob") {
+				saves.Add(1)
+			} else {
+				reads.Add(1)
+			}
 		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, answer)
@@ -87,10 +91,12 @@ func TestFaultsAreAnsweredAndLeaveNothingBehind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sent := arrived.Load()
+		saved, read := saves.Load(), reads.Load()
 		codes := callAll(t, addr, f, each)
-		if n := arrived.Load() - sent; n > int64(each) {
-			t.Errorf("%s: %d calls became %d at the server", f.name, each, n)
+		saved, read = saves.Load()-saved, reads.Load()-read
+		// Every second call is a read; one that was cut is sent again, once.
+		if saved > int64(each+1)/2 || read > 2*int64(each/2) {
+			t.Errorf("%s: of %d calls %d saves and %d reads arrived at the server", f.name, each, saved, read)
 		}
 		t.Logf("%-31s %v", f.name, codes)
 		if err := toxic.Toxics.RemoveToxic(context.Background(), added.Name); err != nil {

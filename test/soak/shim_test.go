@@ -43,6 +43,10 @@ func (s *server) stop(t *testing.T) {
 	}
 }
 
+// kill cuts all connections, whatever is under way on them. Requests that have
+// arrived are executed all the same.
+func (s *server) kill() { _ = s.http.Close() }
+
 // shim is the program with its configuration.
 type shim struct {
 	cmd                *exec.Cmd

@@ -31,6 +31,8 @@ const (
 	callersEach = 4                     // clients by http, by https, and directly
 	pause       = 20 * time.Millisecond // between a client's calls
 	warmUp      = 20 * time.Second
+	answerTime  = 5 * time.Millisecond // of a server, after the execution
+	atKill      = 500 * time.Millisecond
 )
 
 func TestSoak(t *testing.T) {
@@ -38,7 +40,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Skip("runs with SOAK=5m; see make soak")
 	}
-	db := legacy.New(legacy.Options{})
+	db := legacy.New(legacy.Options{Delay: answerTime})
 	servers := make([]*server, 3)
 	for i := range servers {
 		servers[i] = newServer(t, db)
@@ -48,6 +50,7 @@ func TestSoak(t *testing.T) {
 	end := time.Now().Add(length)
 	var wg sync.WaitGroup
 	through, direct := newTally(), newTally()
+	var lastKill atomic.Int64 // Unix nanoseconds
 	for i := range callersEach {
 		addresses := make([]string, len(servers))
 		for j, s := range servers {
@@ -63,7 +66,7 @@ func TestSoak(t *testing.T) {
 			{"https", through, []string{shim.https}, &tls.Config{InsecureSkipVerify: true}},
 			{"direct", direct, addresses, nil},
 		} {
-			wg.Go(func() { c.tally.call(t, fmt.Sprint(c.name, i), end, c.address, c.tls) })
+			wg.Go(func() { c.tally.call(t, fmt.Sprint(c.name, i), end, &lastKill, c.address, c.tls) })
 		}
 	}
 	reloads, renewals, stops := 0, 0, 0
@@ -79,8 +82,9 @@ func TestSoak(t *testing.T) {
 			out.start(t)
 			shim.enter(out)
 			shim.configure(t, tick)
-		case 6: // and another one goes away unannounced, for two seconds
-			servers[(tick/8+1)%len(servers)].stop(t)
+		case 6: // and another one is killed, for two seconds
+			lastKill.Store(time.Now().UnixNano())
+			servers[(tick/8+1)%len(servers)].kill()
 			stops++
 			shim.configure(t, tick)
 		case 0:
@@ -101,16 +105,12 @@ func TestSoak(t *testing.T) {
 	}
 	wg.Wait()
 
-	made := map[string]int{}
+	executed := map[string]int{} // by mark
 	for _, e := range db.Executions() {
-		if e.Call == "saveJob" {
-			made[e.Input]++
-		}
+		executed[mark.FindString(e.Input)]++
 	}
-	report := fmt.Sprintf("%v, %d reloads, %d certificates, %d announced and %d unannounced stops of a server\n\n", length, reloads, renewals, stops, stops)
-	report += fmt.Sprintf("through the shim: %v\ndirectly:         %v\n\n", through, direct)
-	report += fmt.Sprintf("saves executed more than once: %d of %d through the shim, %d of %d directly\n\n",
-		through.twice(made), len(through.saved), direct.twice(made), len(direct.saved))
+	report := fmt.Sprintf("%v, %d reloads, %d certificates, %d servers taken out and %d killed\n\n", length, reloads, renewals, stops, stops)
+	report += fmt.Sprintf("through the shim: %v\n    %v\ndirectly:         %v\n    %v\n\n", through, through.times(executed), direct, direct.times(executed))
 	early, late := mean(samples, warmUp), mean(samples, time.Duration(len(samples)*3/4)*time.Second)
 	report += fmt.Sprintf("the shim after warming up:    %v\nthe shim in the last quarter: %v\n", early, late)
 	t.Log("\n" + report)
@@ -119,19 +119,21 @@ func TestSoak(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if direct.failed() > 0 {
-		t.Errorf("%d calls failed directly", direct.failed())
+	for _, f := range direct.failures {
+		t.Errorf("directly, %s failed: %s", f.mark, f.why)
 	}
-	// A call that a stopping server throws away may have been executed: the
-	// shim says so, where the client by itself silently sends it again.
-	if n := through.unknown(); n != through.failed() || n > stops {
-		t.Errorf("%d calls failed through the shim, %d of them with an unknown outcome, in %d unannounced stops", through.failed(), n, stops)
+	for _, f := range through.failures {
+		// A change that was at a server when it was killed may have been executed.
+		// The shim says so; a direct client sends it again, whatever became of it.
+		if !f.change || !f.unknown || f.sinceKill > atKill {
+			t.Errorf("%s failed, %v after a server was killed, and would not have failed directly: %s", f.mark, f.sinceKill, f.why)
+		}
 	}
-	if through.twice(made) > 0 {
-		t.Errorf("%d saves through the shim were executed twice", through.twice(made))
+	if n := through.times(executed); n.more > 0 || n.lost > 0 {
+		t.Errorf("through the shim: %v", n)
 	}
-	if direct.twice(made) == 0 {
-		t.Error("directly no save was executed twice: this test cannot fail")
+	if direct.times(executed).more == 0 {
+		t.Error("directly no change was executed twice: this test cannot fail")
 	}
 	if len(samples) > int(3*warmUp/time.Second) && (late.memory > early.memory*12/10 || late.goroutines > early.goroutines+20 || late.descriptors > early.descriptors+20) {
 		t.Errorf("not flat: %v, then %v", early, late)
@@ -141,68 +143,81 @@ func TestSoak(t *testing.T) {
 
 // tally is what became of calls.
 type tally struct {
-	ok       atomic.Int64
-	thrown   atomic.Int64 // requests whose connection ended before the answer began
-	mu       sync.Mutex
-	failures map[string]int
-	saved    []string // job names
+	ok     atomic.Int64
+	thrown atomic.Int64 // requests whose connection ended before the answer began
+
+	mu       sync.Mutex // protects what follows
+	failures []failure
+	changes  map[string]bool // marks of changes: whether it was answered
 }
 
-func newTally() *tally { return &tally{failures: map[string]int{}} }
+// failure is a call that failed.
+type failure struct {
+	mark, why string
+	change    bool
+	unknown   bool          // the caller was told that it may have been executed
+	sinceKill time.Duration // from the last kill of a server to the call's end
+}
 
-func (c *tally) failed() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	for _, k := range c.failures {
-		n += k
+func newTally() *tally { return &tally{changes: map[string]bool{}} }
+
+// times is how often changes were executed.
+type times struct {
+	changes int
+	more    int // executed more than once
+	lost    int // answered, but not executed
+
+	unknown         int // outcomes that the caller was told are not known
+	unknownExecuted int
+}
+
+func (c *tally) times(executed map[string]int) (n times) {
+	for mark, answered := range c.changes {
+		n.changes++
+		if executed[mark] > 1 {
+			n.more++
+		}
+		if answered && executed[mark] == 0 {
+			n.lost++
+		}
 	}
-	return n
-}
-
-// unknown returns how many failures say that the call may have been executed.
-func (c *tally) unknown() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	for why, k := range c.failures {
-		if strings.Contains(why, "may have been executed") {
-			n += k
+	for _, f := range c.failures {
+		if f.unknown {
+			n.unknown++
+			n.unknownExecuted += min(1, executed[f.mark])
 		}
 	}
 	return n
 }
 
-// twice returns how many of the saves were executed more than once.
-func (c *tally) twice(made map[string]int) int {
-	mine := make(map[string]bool, len(c.saved))
-	for _, name := range c.saved {
-		mine[name] = true
-	}
-	n := 0
-	for input, times := range made {
-		_, name, _ := strings.Cut(input, "soak-")
-		name, _, _ = strings.Cut(name, "-end")
-		if times > 1 && mine[name] {
-			n++
-		}
-	}
-	return n
-}
-
-func (c *tally) String() string {
-	s := fmt.Sprintf("%d calls answered, %d failed", c.ok.Load(), c.failed())
-	if n := c.thrown.Load(); n > 0 {
-		s += fmt.Sprintf(", %d requests thrown away by a server and silently sent again", n)
-	}
-	for _, why := range slices.Sorted(maps.Keys(c.failures)) {
-		s += fmt.Sprintf("\n    %d x %s", c.failures[why], why)
+func (n times) String() string {
+	s := fmt.Sprintf("of %d changes %d were executed more than once", n.changes, n.more)
+	if n.unknown > 0 {
+		s += fmt.Sprintf("; %d have an unknown outcome, of which %d were executed, once", n.unknown, n.unknownExecuted)
 	}
 	return s
 }
 
+func (c *tally) String() string {
+	s := fmt.Sprintf("%d calls answered, %d failed", c.ok.Load(), len(c.failures))
+	if n := c.thrown.Load(); n > 0 {
+		s += fmt.Sprintf(", %d requests thrown away by a server and silently sent again", n)
+	}
+	reasons := map[string]int{}
+	for _, f := range c.failures {
+		reasons[f.why]++
+	}
+	for _, why := range slices.Sorted(maps.Keys(reasons)) {
+		s += fmt.Sprintf("\n    %d x %s", reasons[why], why)
+	}
+	return s
+}
+
+// mark tells one call from all others, in what it sends.
+var mark = regexp.MustCompile(`soak-[a-z]+\d-\d+`)
+
 // call is one client: most calls are saves, each of another job.
-func (c *tally) call(t *testing.T, name string, end time.Time, addresses []string, secure *tls.Config) {
+func (c *tally) call(t *testing.T, name string, end time.Time, lastKill *atomic.Int64, addresses []string, secure *tls.Config) {
 	transport := &client.SocketTransport{TLS: secure, Dial: c.dial} // Dial is for plain HTTP
 	defer transport.CloseIdle()
 	cl, err := client.New(client.Config{Addresses: addresses, AppName: "app1", Password: "pw", Transport: transport})
@@ -211,28 +226,34 @@ func (c *tally) call(t *testing.T, name string, end time.Time, addresses []strin
 		return
 	}
 	for n := 0; time.Now().Before(end); n++ {
+		mark, change := fmt.Sprintf("soak-%s-%d", name, n), true
 		var err error
 		switch n % 5 {
-		case 0, 1, 2:
-			job := fmt.Sprint(name, "-", n)
-			c.mu.Lock()
-			c.saved = append(c.saved, job)
-			c.mu.Unlock()
-			_, err = cl.Call("saveJob", client.Params{"jobName": "soak-" + job + "-end"})
-		case 3:
-			_, err = cl.Call("runJob", client.Params{"jobId": 1, "instanceParams": fmt.Sprint(name, n)})
+		case 0, 1:
+			_, err = cl.Call("saveJob", client.Params{"jobName": mark})
+		case 2:
+			_, err = cl.Call("runJob", client.Params{"jobId": 1, "instanceParams": mark})
 		default:
-			_, err = cl.Call("queryJob", client.Params{"idEq": 1})
+			change = false
+			_, err = cl.Call("queryJob", client.Params{"jobNameLike": mark})
 		}
-		if err != nil {
-			c.mu.Lock()
-			c.failures[reason(err)]++
-			c.mu.Unlock()
-		} else {
-			c.ok.Add(1)
-		}
+		c.note(mark, change, err, time.Since(time.Unix(0, lastKill.Load())))
 		time.Sleep(rand.N(2 * pause))
 	}
+}
+
+func (c *tally) note(mark string, change bool, err error, sinceKill time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if change {
+		c.changes[mark] = err == nil
+	}
+	if err == nil {
+		c.ok.Add(1)
+		return
+	}
+	why, unknown := reason(err)
+	c.failures = append(c.failures, failure{mark, why, change, unknown, sinceKill})
 }
 
 // dial makes connections that count what the client does not tell.
@@ -266,14 +287,17 @@ func (c *counted) Read(p []byte) (int, error) {
 
 var address = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
-func reason(err error) string {
+// reason is why a call failed, and whether the caller was told that it may have
+// been executed.
+func reason(err error) (why string, unknown bool) {
 	var status *client.StatusError
 	if errors.As(err, &status) {
 		_, message, _ := strings.Cut(status.Body, "powerjob-shim: ")
 		message = address.ReplaceAllString(strings.TrimSuffix(message, `"}`), "…")
-		return fmt.Sprintf("status %d: %s", status.Status, message)
+		return fmt.Sprintf("status %d: %s", status.Status, message),
+			status.Status == http.StatusGatewayTimeout && strings.Contains(message, "may have been executed")
 	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
+	return strings.ReplaceAll(err.Error(), "\n", "; "), false
 }
 
 // server is one address of the stand-in.

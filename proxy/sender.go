@@ -1,0 +1,150 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"time"
+
+	"go.uber.org/zap"
+
+	"powerjob-shim/metrics"
+	"powerjob-shim/rules/openapi"
+)
+
+// sender is the Transport of the ReverseProxy: it chooses a server of the
+// exchange's group, and another one while nothing has been sent. A call that is
+// harmless to repeat it sends once more where the server broke off.
+type sender struct {
+	metrics *metrics.Metrics
+	log     *zap.Logger
+}
+
+var errNoStatus = errors.New("the server's answer has no valid status")
+
+var errAllFull = errors.New("each server has max_connections in use")
+
+// RoundTrip implements http.RoundTripper. It keeps the exchange's outcome.
+func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
+	ex := exchangeOf(out)
+	var tried sent
+	trace := &httptrace.ClientTrace{GotConn: tried.got}
+	out = out.WithContext(httptrace.WithClientTrace(out.Context(), trace))
+	if out.Body != nil && out.GetBody == nil { // a streamed one
+		body := io.Reader(out.Body)
+		if out.ContentLength > 0 {
+			// net/http's Transport reads on after the last byte, to see that
+			// there is no more. By then the server may have answered and ours
+			// have closed the body, and the Transport would break off the answer.
+			body = io.LimitReader(body, out.ContentLength)
+		}
+		out.Body = io.NopCloser(body) // an attempt that could not connect must not close it
+	}
+	var (
+		res *http.Response
+		err = errAllFull
+	)
+	servers, stale, repeated := ex.group.candidates(), false, false
+	for i := 0; i < len(servers); i++ {
+		srv := servers[i]
+		if srv != ex.server && !take(&srv.inFlight, ex.group.settings.MaxConnections) {
+			continue
+		}
+		if ex.server != nil && srv != ex.server {
+			ex.server.inFlight.Add(-1)
+		}
+		ex.server = srv
+		out.URL.Scheme, out.URL.Host = srv.url.Scheme, srv.name
+		tried = sent{}
+		began := time.Now()
+		res, err = ex.group.transport.RoundTrip(out)
+		ex.upstream = time.Since(began)
+		s.count(ex, res)
+		if err == nil && res.StatusCode < 100 {
+			_ = res.Body.Close() // there is nothing in it for anybody
+			res, err = nil, errNoStatus
+		}
+		if err == nil {
+			ex.group.answered(srv, res.StatusCode, s.log)
+			ex.outcome = outcomeAnswered
+			ex.denied = isFalse(authValue(res.Header[authHeaderKey]))
+			keepNamed(res.Header, ex.match.Headers)
+			return res, nil
+		}
+		unsent := nothingSent(out, &tried)
+		if ex.outcome = outcomeUnknown; unsent && !repeated {
+			ex.outcome = outcomeNotSent
+		}
+		if ex.in.broken() != nil || errors.Is(out.Context().Err(), context.Canceled) {
+			break // that was not the server
+		}
+		if unsent && tried.conn != nil && rewind(out) {
+			// The connection had ended before anything was written to it, which
+			// says little about the server: once, it is tried again.
+			if !stale {
+				stale = true
+				i--
+			}
+			continue
+		}
+		ex.group.failed(srv, s.log)
+		switch {
+		case out.Context().Err() != nil:
+			return nil, err
+		case unsent && tried.conn == nil:
+			ex.group.refused(srv, err, s.log)
+		case !unsent && !repeated && ex.harmless() && !isTimeout(err) && rewind(out):
+			// One that is stopping, most likely: the others come first.
+			repeated = true
+			servers = append(servers[:len(servers):len(servers)], srv)
+		default:
+			return nil, err
+		}
+	}
+	return nil, err
+}
+
+// harmless reports whether a request may be sent again though a server may have
+// executed it: a call that changes nothing, or a login, which gives out one more
+// token. OkHttp would send it again by itself, and a client with several servers
+// to the next of them.
+//
+// Requests that are no calls are as net/http's Transport has it, and browsers: a
+// GET goes out again by itself where a used connection ended. No more than that,
+// for the web UI has GETs that change something (/job/run).
+func (ex *exchange) harmless() bool { return ex.call != nil && ex.call.Kind != openapi.Change }
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// rewind makes a request's body, some of which may have been read, begin anew.
+// It reports whether that was possible.
+func rewind(out *http.Request) bool {
+	if out.Body == nil || out.GetBody == nil {
+		return out.Body == nil
+	}
+	body, err := out.GetBody()
+	out.Body = body
+	return err == nil
+}
+
+// nothingSent reports whether a request that failed is known to have had no byte
+// written. While the Transport gives a request up because time is over, it may
+// still be writing.
+func nothingSent(out *http.Request, s *sent) bool {
+	return s.conn == nil && !s.maybe || !s.any() && out.Context().Err() == nil
+}
+
+func (s sender) count(ex *exchange, res *http.Response) {
+	status := 0
+	if res != nil {
+		status = res.StatusCode
+		s.metrics.UpstreamDuration.WithLabelValues(ex.group.name).Observe(ex.upstream.Seconds())
+	}
+	s.metrics.UpstreamRequests.WithLabelValues(ex.group.name, ex.callName(), metrics.Code(status)).Inc()
+}
