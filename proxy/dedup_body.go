@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -15,10 +16,11 @@ const (
 	// bodyTimeout is how long a call's body may take to arrive before the call
 	// is forwarded without deduplication. PowerJob's clients give up after 2 s.
 	bodyTimeout = 10 * time.Second
-	// maxBodiesAtOnce bounds the bytes of all bodies being held at once.
+	// maxBodiesAtOnce bounds the memory of all bodies being held at once.
 	maxBodiesAtOnce = 32 << 20
-	// firstBuffer is what is allocated on the word of a Content-Length alone.
-	firstBuffer = 16 << 10
+	// firstBuffer is what a body gets before its first byte is there. From then
+	// on it gets as much as it has sent: an announced length is only a word.
+	firstBuffer = 4 << 10
 )
 
 var errBodyCut = errors.New("the request's body broke off")
@@ -37,16 +39,16 @@ func (b *budget) take(n int64) bool {
 	return true
 }
 
-// heldBody is a request's body in memory, with its share of the budget.
+// heldBody is a request's body in memory.
 type heldBody struct {
 	bytes []byte
-	taken int64
-	from  *budget
+	rd    *reading // has its share of the budget; nil: none was needed
 }
 
+// release gives the body's share of the budget back.
 func (b heldBody) release() {
-	if b.from != nil {
-		b.from.used.Add(-b.taken)
+	if b.rd != nil {
+		b.rd.giveBack()
 	}
 }
 
@@ -82,28 +84,21 @@ func (p *Proxy) readBody(r *http.Request) (held heldBody, bypass string, err err
 	if r.ContentLength == 0 {
 		return held, "", nil
 	}
-	share := r.ContentLength
-	if share < 0 {
-		share = limit
-	}
-	if !p.dedupState.bodies.take(share) {
-		return held, rules.BypassBodyBudget, nil
-	}
-	held = heldBody{from: &p.dedupState.bodies, taken: share}
-
 	rd, _ := p.dedupState.readings.Get().(*reading)
 	if rd == nil {
-		rd = newReading()
+		rd = newReading(&p.dedupState)
 	}
-	a, ok := rd.read(r.Body, limit, share)
-	if !ok {
+	held.rd = rd
+	a, ok := rd.read(r.Body, limit, r.ContentLength)
+	switch {
+	case !ok:
 		r.Body, r.Trailer = refilled{&late{rd.arrives, r.Body}, r.Body}, nil
 		return held, rules.BypassBodyTimeout, nil
-	}
-	p.dedupState.readings.Put(rd)
-	switch {
 	case errors.Is(a.err, io.ErrUnexpectedEOF):
 		return held, "", errBodyCut
+	case a.crowded:
+		r.Body = refilled{a.before(r.Body), r.Body}
+		return held, rules.BypassBodyBudget, nil
 	case a.err != nil:
 		return held, "", a.err
 	case int64(len(a.bytes)) > limit:
@@ -118,26 +113,29 @@ func (p *Proxy) readBody(r *http.Request) (held heldBody, bypass string, err err
 // deadline would do with less, but net/http takes a late body for a broken
 // connection. It is used again unless a body was late.
 type reading struct {
-	body         io.Reader
-	limit, share int64
-	arrives      chan arrival
-	late         *time.Timer
-	run          func() // made once: a go statement with arguments allocates
+	body            io.Reader
+	limit, expected int64
+	arrives         chan arrival
+	late            *time.Timer
+	run             func() // made once: a go statement with arguments allocates
+
+	from    *dedupState  // whose budget and pool it uses
+	share   atomic.Int64 // of the budget; far below zero once it was given back
+	wasLate bool         // the goroutine may still be at work
 }
 
-func newReading() *reading {
-	rd := &reading{arrives: make(chan arrival, 1), late: time.NewTimer(bodyTimeout)}
-	rd.run = func() {
-		bytes, err := readUpTo(rd.body, rd.limit, rd.share)
-		rd.arrives <- arrival{bytes, err}
-	}
+func newReading(from *dedupState) *reading {
+	rd := &reading{arrives: make(chan arrival, 1), late: time.NewTimer(bodyTimeout), from: from}
+	rd.run = func() { rd.arrives <- rd.readUpTo() }
 	return rd
 }
 
-// read reads body up to limit. After bodyTimeout it returns false: what is read
-// comes over rd.arrives then, and rd must not be used again.
-func (rd *reading) read(body io.Reader, limit, share int64) (arrival, bool) {
-	rd.body, rd.limit, rd.share = body, limit, share
+// read reads body up to limit; expected is its announced length, -1: none. After
+// bodyTimeout it returns false: what is read comes over rd.arrives then, and rd
+// must not be used again.
+func (rd *reading) read(body io.Reader, limit, expected int64) (arrival, bool) {
+	rd.body, rd.limit, rd.expected = body, limit, expected
+	rd.share.Store(0)
 	rd.late.Reset(bodyTimeout)
 	go rd.run()
 	select {
@@ -146,14 +144,36 @@ func (rd *reading) read(body io.Reader, limit, share int64) (arrival, bool) {
 		rd.body = nil
 		return a, true
 	case <-rd.late.C:
+		rd.wasLate = true
 		return arrival{}, false
+	}
+}
+
+// take takes n bytes of the budget for this body.
+func (rd *reading) take(n int64) bool {
+	if !rd.from.bodies.take(n) {
+		return false
+	}
+	if rd.share.Add(n) < 0 { // its request has ended, nobody would give it back
+		rd.from.bodies.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+// giveBack gives back all that was taken, and lets nothing more be taken.
+func (rd *reading) giveBack() {
+	rd.from.bodies.used.Add(-rd.share.Swap(math.MinInt64 / 2))
+	if !rd.wasLate {
+		rd.from.readings.Put(rd)
 	}
 }
 
 // arrival is what was read of a body, up to the limit.
 type arrival struct {
-	bytes []byte
-	err   error
+	bytes   []byte
+	err     error
+	crowded bool // there is more, but no budget to hold it
 }
 
 // before puts what has arrived in front of the rest.
@@ -190,21 +210,30 @@ func (l *late) Read(p []byte) (int, error) {
 	return l.body.Read(p)
 }
 
-// readUpTo reads r to its end, or one byte beyond limit.
-func readUpTo(r io.Reader, limit, expected int64) ([]byte, error) {
-	buf := make([]byte, 0, min(expected+1, firstBuffer)) // + 1: room to see the end
-	for int64(len(buf)) <= limit {
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
+// readUpTo reads the body to its end, or one byte beyond the limit. Its buffer
+// grows with what has come, and takes from the budget before it does.
+func (rd *reading) readUpTo() arrival {
+	most := rd.limit + 1 // to see that it is too large
+	if rd.expected >= 0 {
+		most = min(most, rd.expected+1) // to see its end
+	}
+	var buf []byte
+	for int64(len(buf)) <= rd.limit {
+		if had := int64(cap(buf)); int64(len(buf)) == had {
+			size := min(max(firstBuffer, 2*had), most)
+			if !rd.take(size - had) {
+				return arrival{bytes: buf, crowded: true}
+			}
+			buf = append(make([]byte, 0, size), buf...)
 		}
-		n, err := r.Read(buf[len(buf):min(int64(cap(buf)), limit+1)])
+		n, err := rd.body.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		if err == io.EOF {
-			return buf, nil
+			return arrival{bytes: buf}
 		}
 		if err != nil {
-			return buf, err
+			return arrival{bytes: buf, err: err}
 		}
 	}
-	return buf, nil
+	return arrival{bytes: buf}
 }
