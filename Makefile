@@ -45,6 +45,10 @@ sim: ## the simulation's table: make sim SEEDS=20000
 faults: ## 10,000 broken connections to servers, and what is left of them
 	cd test/faults && $(GO) test -count=1 -timeout 25m -v . -args -faults 10000
 
+.PHONY: servers
+servers: ## the shared store on Redis 6.2, Redis 8 and Valkey 9
+	bash test/redis/servers.sh
+
 .PHONY: soak
 soak: ## 5 minutes of load and change (SOAK=duration)
 	SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -v ./test/soak/

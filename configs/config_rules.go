@@ -83,8 +83,10 @@ type Dedup struct {
 // Redis is a Redis or Valkey, 6.2 or later.
 type Redis struct {
 	// Addresses are "host:port": one server, the sentinels (with MasterName), or
-	// a cluster's nodes (several, without).
+	// a Cluster's nodes (several without MasterName, or Cluster).
 	Addresses []string `yaml:"addresses"`
+	// Cluster says that a single address leads to a Cluster. Default: false.
+	Cluster bool `yaml:"cluster"`
 	// MasterName is the name that the sentinels know. Empty: no sentinels.
 	MasterName string `yaml:"master_name"`
 	// Username is an ACL user. Empty: the default user.
@@ -94,7 +96,13 @@ type Redis struct {
 	Password     Secret `yaml:"password"`
 	PasswordFile string `yaml:"password_file"`
 	PasswordEnv  string `yaml:"password_env"`
-	// TLS is nil for a plain connection.
+	// SentinelUsername and the sentinels' password are what the sentinels
+	// themselves ask for; at most one of the three. Empty: they ask for nothing.
+	SentinelUsername     string `yaml:"sentinel_username"`
+	SentinelPassword     Secret `yaml:"sentinel_password"`
+	SentinelPasswordFile string `yaml:"sentinel_password_file"`
+	SentinelPasswordEnv  string `yaml:"sentinel_password_env"`
+	// TLS is nil for a plain connection. It holds for sentinels too.
 	TLS *UpstreamTLS `yaml:"tls"`
 	// KeyPrefix begins every key. Default: "powerjob-shim:".
 	KeyPrefix string `yaml:"key_prefix"`

@@ -22,6 +22,7 @@ func resolveSecrets(cfg *Config, environ []string, bad func(path, format string,
 	redis := &cfg.Dedup.Redis
 	secrets := []secret{
 		{path: "dedup.redis.password", value: &redis.Password, plain: true, file: redis.PasswordFile, env: redis.PasswordEnv},
+		{path: "dedup.redis.sentinel_password", value: &redis.SentinelPassword, plain: true, file: redis.SentinelPasswordFile, env: redis.SentinelPasswordEnv},
 		{path: "dedup.redis.key_secret", value: &redis.KeySecret, min: minKeyBytes, file: redis.KeySecretFile, env: redis.KeySecretEnv},
 	}
 	for name, u := range cfg.Upstreams {

@@ -90,6 +90,12 @@ func (v *validator) redis(path string, c *Redis) {
 		v.address(index(path+".addresses", i), address, "redis:6379")
 	}
 	v.distinct(path+".addresses", c.Addresses)
+	if c.MasterName == "" && (c.SentinelUsername != "" || c.SentinelPassword != "") {
+		v.bad(path+".master_name", "is missing beside what the sentinels ask for; write the name that they know, such as mymaster")
+	}
+	if c.MasterName != "" && c.Cluster {
+		v.bad(path+".cluster", "a Cluster has no sentinels; keep cluster or master_name")
+	}
 	if c.KeyPrefix == "" || strings.ContainsAny(c.KeyPrefix, "{} \t\r\n") {
 		v.bad(path+".key_prefix", "%q must be something without spaces and braces; write for example powerjob-shim:", c.KeyPrefix)
 	}

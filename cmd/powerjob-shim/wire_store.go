@@ -73,7 +73,9 @@ func redisClient(c *configs.Redis, timeout time.Duration, log *zap.Logger) (redi
 		return nil, err
 	}
 	return shared.Connect(shared.Connection{
-		Addresses: c.Addresses, MasterName: c.MasterName, Username: c.Username, Password: string(c.Password),
+		Addresses: c.Addresses, Cluster: c.Cluster, MasterName: c.MasterName,
+		Username: c.Username, Password: string(c.Password),
+		SentinelUsername: c.SentinelUsername, SentinelPassword: string(c.SentinelPassword),
 		TLS: config, Timeout: timeout,
 	}), nil
 }

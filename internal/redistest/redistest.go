@@ -1,19 +1,25 @@
 // Package redistest starts real Redis servers on loopback for tests: one, a
 // primary with replicas under Sentinels, a Cluster. They keep nothing, and are
 // killed when the test ends.
+//
+// The server is the redis-server in PATH. The variable
+// POWERJOB_SHIM_TEST_REDIS_SERVER names another one, of Redis from 6.2 on or
+// Valkey, by its path or its name in PATH; test/redis/servers.sh runs the tests
+// on several. A Cluster needs redis-cli as well, of any version.
 package redistest
 
 import (
-	"bufio"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,10 +30,17 @@ import (
 // patience bounds what should happen soon on a busy machine.
 const patience = 30 * time.Second
 
-// Server is a running redis-server or redis-sentinel.
+// Variable names the one that says which server is started.
+const Variable = "POWERJOB_SHIM_TEST_REDIS_SERVER"
+
+// Server is a running server or sentinel.
 type Server struct {
 	Addr string // host:port
 	Port int
+	// Password, of the default user, is what Do logs in with; empty: it does not.
+	Password string
+	// TLS is how Do connects; nil: plainly.
+	TLS *tls.Config
 
 	t       testing.TB
 	program string
@@ -47,30 +60,38 @@ func Need(t testing.TB, program string) {
 	if os.Getenv("CI") == "true" {
 		t.Fatalf("%s is not installed", program)
 	}
-	t.Skipf("%s is not installed (Debian: redis-server, redis-sentinel)", program)
+	t.Skipf("%s is not installed (Debian: redis-server)", program)
 }
 
-// Start runs a redis-server with arguments as on its command line.
+// Start runs a server with arguments as on its command line.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	return start(t, "redis-server", freePort(t), args...)
+	s := newServer(t, freePort(t))
+	s.serve(args...)
+	return s
 }
 
-func start(t testing.TB, program string, port int, args ...string) *Server {
+func newServer(t testing.TB, port int) *Server {
 	t.Helper()
-	Need(t, program)
 	s := &Server{
-		t: t, program: program, dir: t.TempDir(), Port: port, Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		t: t, program: cmp.Or(os.Getenv(Variable), "redis-server"), dir: t.TempDir(),
+		Port: port, Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 	}
-	s.args = append([]string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no", "--daemonize", "no",
-	}, args...)
-	if program == "redis-sentinel" {
-		s.args = args
-	}
+	Need(t, s.program)
 	t.Cleanup(s.Kill)
-	s.Run()
 	return s
+}
+
+// serve runs s as a server that keeps nothing.
+func (s *Server) serve(args ...string) {
+	s.t.Helper()
+	port := []string{"--port", strconv.Itoa(s.Port)}
+	if s.TLS != nil {
+		port = []string{"--port", "0", "--tls-port", strconv.Itoa(s.Port)}
+	}
+	s.args = append(port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no", "--daemonize", "no")
+	s.args = append(s.args, args...)
+	s.Run()
 }
 
 // Run starts the server, again after Kill: with nothing in it.
@@ -78,6 +99,12 @@ func (s *Server) Run() {
 	s.t.Helper()
 	cmd := exec.Command(s.program, s.args...) //nolint:gosec // a test's own arguments
 	cmd.Dir = s.dir
+	log, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }() // the child has its own descriptor
+	cmd.Stdout, cmd.Stderr = log, log
 	dieWithUs(cmd)
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -85,19 +112,28 @@ func (s *Server) Run() {
 	s.mu.Lock()
 	s.cmd = cmd
 	s.mu.Unlock()
-	Eventually(s.t, s.program+" takes connections", func() bool {
-		c, err := net.DialTimeout("tcp", s.Addr, time.Second)
-		if err != nil {
-			return false
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		err := s.ping()
+		var refusal redis.Error // for want of a password, say
+		if err == nil || errors.As(err, &refusal) && !redis.IsLoadingError(err) {
+			return
 		}
-		defer func() { _ = c.Close() }()
-		_ = c.SetDeadline(time.Now().Add(time.Second))
-		if _, err := c.Write([]byte("PING\r\n")); err != nil {
-			return false
+		if time.Now().After(deadline) {
+			said, _ := os.ReadFile(log.Name())
+			s.t.Fatalf("%s does not answer within %v: %v; it says:\n%s", s.program, patience, err, said)
 		}
-		line, _ := bufio.NewReader(c).ReadString('\n')
-		return strings.HasPrefix(line, "+PONG") || strings.HasPrefix(line, "-NOAUTH") || strings.HasPrefix(line, "-NOPERM")
-	})
+	}
+}
+
+// ping asks only whoever listens: go-redis logs what it cannot dial.
+func (s *Server) ping() error {
+	c, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	if err != nil {
+		return err
+	}
+	_ = c.Close()
+	_, err = s.Do("PING")
+	return err
 }
 
 // Kill ends the server at once, as kill -9 does.
@@ -123,104 +159,17 @@ func (s *Server) Signal(sig os.Signal) {
 
 // Do runs one command and returns its answer as text.
 func (s *Server) Do(args ...any) (string, error) {
-	c := redis.NewClient(&redis.Options{Addr: s.Addr, DisableIdentity: true})
+	c := redis.NewClient(&redis.Options{
+		Addr: s.Addr, Password: s.Password, TLSConfig: s.TLS, DisableIdentity: true,
+		MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second, ReadTimeout: 5 * time.Second,
+	})
 	defer func() { _ = c.Close() }()
 	v, err := c.Do(context.Background(), args...).Result()
 	return fmt.Sprint(v), err
 }
 
-// Sentinels are a primary, replicas and three sentinels that watch them.
-type Sentinels struct {
-	Name      string
-	Servers   []*Server
-	Sentinels []*Server
-}
-
-// StartSentinels runs a primary with replicas under three sentinels, which
-// notice within half a second that a primary is gone.
-func StartSentinels(t testing.TB, replicas int) *Sentinels {
-	t.Helper()
-	Need(t, "redis-sentinel")
-	set := &Sentinels{Name: "shim"}
-	primary := Start(t, "--repl-diskless-sync-delay", "0")
-	set.Servers = append(set.Servers, primary)
-	for range replicas {
-		set.Servers = append(set.Servers, Start(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(primary.Port), "--repl-diskless-sync-delay", "0"))
-	}
-	for range 3 {
-		port := freePort(t)
-		file := filepath.Join(t.TempDir(), "sentinel.conf")
-		config := fmt.Sprintf("port %d\nbind 127.0.0.1\nsentinel monitor %[2]s 127.0.0.1 %[3]d 2\nsentinel down-after-milliseconds %[2]s 500\n"+
-			"sentinel failover-timeout %[2]s 3000\nsentinel parallel-syncs %[2]s 1\n", port, set.Name, primary.Port)
-		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		set.Sentinels = append(set.Sentinels, start(t, "redis-sentinel", port, file))
-	}
-	Eventually(t, "the sentinels know each other and the replicas", func() bool {
-		for _, s := range set.Sentinels {
-			info, err := s.Do("INFO", "sentinel")
-			if err != nil || !strings.Contains(info, fmt.Sprintf("slaves=%d,sentinels=3", replicas)) {
-				return false
-			}
-		}
-		for _, s := range set.Servers[1:] {
-			if info, err := s.Do("INFO", "replication"); err != nil || !strings.Contains(info, "master_link_status:up") {
-				return false
-			}
-		}
-		return true
-	})
-	return set
-}
-
-// Addrs are those of the sentinels.
-func (s *Sentinels) Addrs() []string { return addrs(s.Sentinels) }
-
-// Primary is the server that the sentinels take for the primary.
-func (s *Sentinels) Primary() (*Server, error) {
-	answer, err := s.Sentinels[0].Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", s.Name)
-	if err != nil {
-		return nil, err
-	}
-	for _, server := range s.Servers {
-		if strings.Contains(answer, strconv.Itoa(server.Port)) {
-			return server, nil
-		}
-	}
-	return nil, errors.New("no primary is known: " + answer)
-}
-
-// StartCluster runs a Cluster of three primaries with a replica each.
-func StartCluster(t testing.TB) []*Server {
-	t.Helper()
-	Need(t, "redis-cli")
-	nodes := make([]*Server, 6)
-	for i := range nodes {
-		nodes[i] = Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", strconv.Itoa(freePort(t)),
-			"--repl-diskless-sync-delay", "0")
-	}
-	args := append([]string{"--cluster", "create"}, addrs(nodes)...)
-	args = append(args, "--cluster-replicas", "1", "--cluster-yes")
-	if out, err := exec.Command("redis-cli", args...).CombinedOutput(); err != nil { //nolint:gosec // a test's own arguments
-		t.Fatalf("making a cluster: %v\n%s", err, out)
-	}
-	Eventually(t, "the cluster is whole", func() bool {
-		for _, n := range nodes {
-			info, err := n.Do("CLUSTER", "INFO")
-			if err != nil || !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:6") {
-				return false
-			}
-		}
-		return true
-	})
-	return nodes
-}
-
 // Addrs returns the servers' addresses.
-func Addrs(servers []*Server) []string { return addrs(servers) }
-
-func addrs(servers []*Server) []string {
+func Addrs(servers []*Server) []string {
 	all := make([]string, len(servers))
 	for i, s := range servers {
 		all[i] = s.Addr
@@ -228,15 +177,28 @@ func addrs(servers []*Server) []string {
 	return all
 }
 
-// freePort is one that nothing listens on at the moment.
+// freePort is one that nothing listens on at the moment; nor does anything on
+// the port 10000 above, where nodes of a Cluster talk. Both are below those that
+// Linux gives to connections, one of which could else come first.
 func freePort(t testing.TB) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 10000 + rand.IntN(12000) //nolint:gosec // not a secret
+		if isFree(port) && isFree(port+10000) {
+			return port
+		}
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
+}
+
+func isFree(port int) bool {
+	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	_ = ln.Close()
+	return true
 }
 
 // Eventually waits until ok.

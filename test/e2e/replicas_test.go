@@ -159,7 +159,7 @@ func judgeLoop(t *testing.T, server *legacy.Server, calls []made, limit string, 
 // TestReplicasExecuteEveryCallOnce has real clients call through two shims that
 // share a store, and breaks something in the middle.
 func TestReplicasExecuteEveryCallOnce(t *testing.T) {
-	need(t, "java", "mvn", "redis-server", "redis-sentinel")
+	need(t, "java", "mvn", "redis-server")
 	for _, c := range []struct {
 		name     string
 		sentinel bool

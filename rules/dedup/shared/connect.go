@@ -11,13 +11,18 @@ import (
 // Connection says where Redis is.
 type Connection struct {
 	// Addresses are "host:port": one server, the sentinels (with MasterName), or
-	// a cluster's nodes (several, without).
+	// a Cluster's nodes (several without MasterName, or Cluster).
 	Addresses  []string
+	Cluster    bool // a single address leads to a Cluster
 	MasterName string
 	Username   string // empty: the default user
 	Password   string
-	TLS        *tls.Config   // nil: a plain connection
-	Timeout    time.Duration // of one exchange; 0: 200 ms
+	// SentinelUsername and SentinelPassword are what the sentinels themselves ask
+	// for. Empty: nothing.
+	SentinelUsername string
+	SentinelPassword string
+	TLS              *tls.Config   // nil: plain connections, to sentinels too
+	Timeout          time.Duration // of one exchange; 0: 200 ms
 }
 
 // Connect returns a client that connects when it is used, or again. Its caller
@@ -27,10 +32,9 @@ func Connect(c Connection) redis.UniversalClient {
 		c.Timeout = 200 * time.Millisecond
 	}
 	return redis.NewUniversalClient(&redis.UniversalOptions{
-		Addrs: c.Addresses, MasterName: c.MasterName,
+		Addrs: c.Addresses, MasterName: c.MasterName, IsClusterMode: c.Cluster,
 		Username: c.Username, Password: c.Password,
-		// Sentinels have the same user, or none: those without passwords take
-		// a connection that does not log in only.
+		SentinelUsername: c.SentinelUsername, SentinelPassword: c.SentinelPassword,
 		TLSConfig: c.TLS,
 
 		ContextTimeoutEnabled:    true,

@@ -96,6 +96,9 @@ func appendTo(ctx context.Context, c redis.Scripter, key string, after position,
 		args = append(args, e)
 	}
 	reply, err := appendScript.Run(ctx, c, []string{key}, args...).Slice()
+	if _, moved := redis.IsMovedError(err); moved {
+		return page{}, fmt.Errorf("it is one node of a Cluster; write dedup.redis.cluster: true: %w", err)
+	}
 	if err != nil {
 		return page{}, err
 	}

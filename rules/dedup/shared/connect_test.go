@@ -1,0 +1,87 @@
+package shared
+
+import (
+	"crypto/tls"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"powerjob-shim/internal/redistest"
+	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/dedup/storetest"
+)
+
+// conforms runs the suite on what a connection leads to.
+func conforms(t *testing.T, c Connection) {
+	t.Helper()
+	storetest.Run(t, func(t *testing.T, n int) []dedup.Store {
+		return replicas(t, n, func() redis.UniversalClient { return Connect(c) }, nil)
+	})
+}
+
+// says makes calls, which go on, until the store says what does not work.
+func says(t *testing.T, c Connection, what string) {
+	t.Helper()
+	s := replicas(t, 1, func() redis.UniversalClient { return Connect(c) }, func(o *Options) { o.Timeout = budget })[0].(*Store)
+	calls := 0
+	redistest.Eventually(t, "the status says "+what, func() bool {
+		calls++
+		storetest.Do(t, s, storetest.Save(s, fmt.Sprint("save ", calls), "T"), storetest.Success("1"))
+		return strings.Contains(strings.Join(s.Status().Problems, "\n"), what)
+	})
+}
+
+func TestAServerWithTLSAndAUserIsAStore(t *testing.T) {
+	server, authority := redistest.StartTLS(t)
+	mustDo(t, server, append([]any{"ACL", "SETUSER", "shim"}, needed...)...)
+	mustDo(t, server, "ACL", "SETUSER", "default", "off")
+	right := Connection{Addresses: []string{server.Addr}, Username: "shim", Password: "secret", TLS: authority.Client()}
+	conforms(t, right)
+
+	// Whoever is not let in, or is not who it should be, is told of.
+	for _, c := range []struct {
+		name, says string
+		change     func(*Connection)
+	}{
+		{"plain", "does not work", func(c *Connection) { c.TLS = nil }},
+		{"no certificate", "certificate required", func(c *Connection) { c.TLS = authority.Stranger() }},
+		{"an unknown authority", "unknown authority", func(c *Connection) { c.TLS = &tls.Config{MinVersion: tls.VersionTLS12} }},
+		{"another name", "certificate is valid for localhost", func(c *Connection) { c.TLS.ServerName = "redis.example.com" }},
+		{"a wrong password", "WRONGPASS", func(c *Connection) { c.Password = "wrong" }},
+	} {
+		wrong := right
+		wrong.TLS = authority.Client()
+		c.change(&wrong)
+		t.Run(c.name, func(t *testing.T) { says(t, wrong, c.says) })
+	}
+}
+
+// watcher is what docs/scaling.md says that a user of the sentinels needs.
+const watcher = "watcher on >watching -@all +auth +hello +ping +subscribe +sentinel|get-master-addr-by-name +sentinel|sentinels allchannels"
+
+func TestASentinelSetWithPasswordsIsAStore(t *testing.T) {
+	set := redistest.StartGuardedSentinels(t, 1, redistest.Guard{Password: "secret", SentinelPassword: "sentinels", SentinelUser: watcher})
+	right := Connection{
+		Addresses: set.Addrs(), MasterName: set.Name, Password: "secret",
+		SentinelUsername: "watcher", SentinelPassword: "watching",
+	}
+	conforms(t, right)
+
+	wrong := right
+	wrong.SentinelUsername, wrong.SentinelPassword = "", ""
+	says(t, wrong, "sentinels")
+	wrong.SentinelPassword = "sentinels" // the default user's
+	conforms(t, wrong)
+}
+
+func TestOneAddressLeadsToACluster(t *testing.T) {
+	nodes := redistest.StartCluster(t)
+	for _, n := range []*redistest.Server{nodes[0], nodes[5]} { // a primary, a replica
+		conforms(t, Connection{Addresses: []string{n.Addr}, Cluster: true})
+	}
+	// Without the word a node refuses what others have. This one is a replica,
+	// and has nothing.
+	says(t, Connection{Addresses: []string{nodes[5].Addr}}, "dedup.redis.cluster: true")
+}
