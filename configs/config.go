@@ -59,6 +59,15 @@ type Listener struct {
 	// MaxConnections bounds the open connections; 503 on those beyond, and from
 	// twice as many on they are closed unread. 0: no bound.
 	MaxConnections int `yaml:"max_connections"`
+	// HeaderTimeout ends connections that take longer for the TLS handshake or
+	// for a request's header; without an answer. Default: 10s.
+	HeaderTimeout time.Duration `yaml:"header_timeout"`
+	// BodyTimeout is how long a request's body may stand still; 400 then. There
+	// is no limit for all of it. Default: 30s.
+	BodyTimeout time.Duration `yaml:"body_timeout"`
+	// IdleTimeout closes unused connections. PowerJob's client closes its own
+	// after 5 minutes, and should be the one who does. Default: 6m.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
 }
 
 // Values of TLS.Mode.

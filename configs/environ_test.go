@@ -51,7 +51,7 @@ func TestEachFlagHasAVariable(t *testing.T) {
 	if cfg.Dedup.MaxEntries != 17 {
 		t.Errorf("the file was not read: %+v", cfg.Dedup)
 	}
-	if want := []Listener{{Address: "127.0.0.1:1"}, {Address: "127.0.0.1:2"}}; !slices.Equal(cfg.Listen, want) {
+	if want := listenersAt("127.0.0.1:1", "127.0.0.1:2"); !slices.Equal(cfg.Listen, want) {
 		t.Errorf("listen %+v, want %+v", cfg.Listen, want)
 	}
 	if got := cfg.Upstreams["default"].Servers; !slices.Equal(got, []string{"http://a", "http://b"}) {

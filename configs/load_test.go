@@ -45,6 +45,15 @@ func flagsOf(t *testing.T, args ...string) *pflag.FlagSet {
 	return flags
 }
 
+// listenersAt are listeners that have only an address of their own.
+func listenersAt(addresses ...string) []Listener {
+	var all []Listener
+	for _, address := range addresses {
+		all = append(all, Listener{Address: address, HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, IdleTimeout: 6 * time.Minute})
+	}
+	return all
+}
+
 func TestAnUpstreamFlagAloneIsAConfiguration(t *testing.T) {
 	cfg := mustLoad(t, Source{Flags: flagsOf(t, "--upstream", "http://127.0.0.1:7701")})
 	want := map[string]Upstream{"default": {
@@ -53,7 +62,7 @@ func TestAnUpstreamFlagAloneIsAConfiguration(t *testing.T) {
 	if !reflect.DeepEqual(cfg.Upstreams, want) {
 		t.Errorf("upstreams %+v, want %+v", cfg.Upstreams, want)
 	}
-	if want := []Listener{{Address: ":7700"}}; !reflect.DeepEqual(cfg.Listen, want) {
+	if want := listenersAt(":7700"); !reflect.DeepEqual(cfg.Listen, want) {
 		t.Errorf("listen %+v, want %+v", cfg.Listen, want)
 	}
 	if cfg.Admin != (Admin{Address: "127.0.0.1:9700"}) {
@@ -105,7 +114,7 @@ func TestFlagsMayBeRepeated(t *testing.T) {
 	cfg := mustLoad(t, Source{Flags: flagsOf(t,
 		"--listen", "127.0.0.1:0", "--listen", "[::1]:0", "--upstream", "http://a", "--upstream", "http://b",
 		"--log-level", "debug", "--log-format", "console")})
-	if want := []Listener{{Address: "127.0.0.1:0"}, {Address: "[::1]:0"}}; !reflect.DeepEqual(cfg.Listen, want) {
+	if want := listenersAt("127.0.0.1:0", "[::1]:0"); !reflect.DeepEqual(cfg.Listen, want) {
 		t.Errorf("listen %+v, want %+v", cfg.Listen, want)
 	}
 	if got := cfg.Upstreams["default"].Servers; !slices.Equal(got, []string{"http://a", "http://b"}) {

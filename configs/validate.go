@@ -104,6 +104,9 @@ func (v *validator) listeners() {
 		all = append(all, bound{path + ".address", l.Address})
 		v.address(path+".address", l.Address, ":7700")
 		v.atLeast(path+".max_connections", l.MaxConnections, 0)
+		v.positive(path+".header_timeout", l.HeaderTimeout, "10s")
+		v.positive(path+".body_timeout", l.BodyTimeout, "30s")
+		v.positive(path+".idle_timeout", l.IdleTimeout, "6m")
 		if l.TLS != nil {
 			v.tls(path+".tls", l.TLS)
 		}

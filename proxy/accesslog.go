@@ -46,7 +46,7 @@ func (p *Proxy) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.active.Add(1)
 		defer p.active.Add(-1)
-		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now()}
+		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now(), bodyTimeout: bodyTimeoutOf(r)}
 		ex.findClient(r)
 		ex.answer = answerWriter{ResponseWriter: w, ex: ex, metrics: p.metrics}
 		r = withExchange(r, ex)

@@ -7,10 +7,6 @@ import (
 	"time"
 )
 
-// bodyStall is how long a request's body may stand still while it is passed on.
-// There is no limit for all of it: an upload may take its time.
-const bodyStall = 30 * time.Second
-
 // limitBody refuses requests whose body is larger than max_body. One that does
 // not say how large it is breaks off there; the server sees no whole request.
 func (p *Proxy) limitBody(next http.Handler) http.Handler {
@@ -46,18 +42,19 @@ func (ex *exchange) failBody(w http.ResponseWriter, err error) {
 // to its end, before the answer or after it.
 func (ex *exchange) endBody() {
 	if ex.in.ReadCloser != nil && ex.answer.status != http.StatusSwitchingProtocols {
-		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Now().Add(bodyStall)) // not possible: then it may wait
+		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Now().Add(ex.bodyTimeout)) // not possible: then it may wait
 	}
 }
 
 // movingBody is a streamed body that must not stand still.
 type movingBody struct {
 	io.ReadCloser
-	conn *http.ResponseController
+	conn    *http.ResponseController
+	timeout time.Duration
 }
 
 func (b movingBody) Read(p []byte) (int, error) {
-	_ = b.conn.SetReadDeadline(time.Now().Add(bodyStall)) // not possible: then it may
+	_ = b.conn.SetReadDeadline(time.Now().Add(b.timeout)) // not possible: then it may
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
 		_ = b.conn.SetReadDeadline(time.Time{}) // net/http goes on reading, to see a hang-up

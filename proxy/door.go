@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"powerjob-shim/rules/openapi"
 )
@@ -18,18 +19,30 @@ type Redirect struct {
 	OpenAPI bool
 }
 
-// door is what a plain listener does with requests instead of serving them.
+// door is what a listener does with its requests, as far as it differs from
+// the others.
 type door struct {
+	// What a plain one answers instead of serving it.
 	challenge func(http.ResponseWriter, *http.Request) bool // nil: none
 	redirect  *Redirect                                     // nil: none
+
+	bodyTimeout time.Duration
 }
 
 type doorKey struct{}
 
-// doorOf returns the door that r came through; nil: one without any business.
+// doorOf returns the door that r came through; nil: no listener's.
 func doorOf(r *http.Request) *door {
 	d, _ := r.Context().Value(doorKey{}).(*door)
 	return d
+}
+
+// bodyTimeoutOf returns how long r's body may stand still.
+func bodyTimeoutOf(r *http.Request) time.Duration {
+	if d := doorOf(r); d != nil {
+		return d.bodyTimeout
+	}
+	return defaultBodyTimeout
 }
 
 // challenge answers the certificate authority's questions.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 )
 
 // lastAnswers is how long requests get, once the grace is over, to be told so:
@@ -26,7 +27,11 @@ func (s *Server) drain(now context.Context) {
 	pause(now, how.Delay)
 
 	ctx, cancel := context.WithTimeout(now, how.Grace)
-	err := s.server.Shutdown(ctx)
+	var g errgroup.Group
+	for _, srv := range s.servers {
+		g.Go(func() error { return srv.Shutdown(ctx) })
+	}
+	err := g.Wait()
 	cancel()
 	if err != nil {
 		p.log.Warn("the grace is over, ending requests in flight", zap.Int64("in_flight", p.active.Load()))

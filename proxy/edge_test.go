@@ -121,7 +121,7 @@ func TestABodyThatStandsStillIsGivenUp(t *testing.T) {
 		for _, c := range []struct {
 			pause time.Duration
 			want  int
-		}{{bodyStall - time.Second, 200}, {bodyStall + time.Second, 400}} {
+		}{{defaultBodyTimeout - time.Second, 200}, {defaultBodyTimeout + time.Second, 400}} {
 			conn, err := mem.dialer("10.0.0.9")(context.Background(), "tcp", shimAddr)
 			if err != nil {
 				t.Fatal(err)
@@ -165,7 +165,7 @@ func TestABodyThatNobodyReadsIsNotWaitedForLong(t *testing.T) {
 		if answer, _ := readRaw(r); statusOf(answer) != 404 { // net/http waits for the body first
 			t.Errorf("after %v the client got %q", time.Since(began), answer)
 		}
-		if _, err := r.ReadByte(); err != io.EOF || time.Since(began) > 2*bodyStall {
+		if _, err := r.ReadByte(); err != io.EOF || time.Since(began) > 2*defaultBodyTimeout {
 			t.Errorf("after %v the connection ended with %v", time.Since(began), err)
 		}
 		_ = conn.Close()

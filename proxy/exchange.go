@@ -41,6 +41,8 @@ type exchange struct {
 	id       string    // X-Request-Id
 	received time.Time // when its header had been read
 
+	bodyTimeout time.Duration // how long its body may stand still
+
 	// client is the caller's address after trusted_proxies. clientTrusted
 	// tells whether it is a real client's, as far as the configuration tells;
 	// it is false where a trusted proxy did not name whom it speaks for.

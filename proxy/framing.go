@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -65,9 +66,10 @@ const (
 type strictListener struct {
 	net.Listener
 	tls  *tls.Config // nil: plain HTTP
-	door *door       // nil: nothing is done at the door
 	log  *zap.Logger
 	open *connections
+
+	headerTimeout time.Duration
 }
 
 func (l strictListener) Accept() (net.Conn, error) {
@@ -83,7 +85,7 @@ func (l strictListener) Accept() (net.Conn, error) {
 			_ = tcp.Close() // nothing was read
 			continue
 		case l.tls != nil:
-			return strictTLSConn{tls.Server(tcp, l.tls), readHeaderTimeout, l.log, place}, err
+			return strictTLSConn{tls.Server(tcp, l.tls), l.headerTimeout, l.log, place}, err
 		}
 		return strictConn{tcp, place}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestAmbiguousFramingIsRefusedAndTheUpstreamSeesNothing(t *testing.T) {
@@ -137,19 +136,6 @@ func TestOrdinaryRequestsShareAConnection(t *testing.T) {
 	got := raw(t, s.addr, "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"+request("GET", "/b", ""))
 	if n := strings.Count(got, "HTTP/1.1 200"); n != 2 {
 		t.Errorf("the client got %d answers, want 2:\n%s", n, got)
-	}
-}
-
-func TestASlowHeaderIsClosedWithoutAnAnswer(t *testing.T) {
-	s, err := mustProxy(t, settingsFor(t, deadServer(t))).Listen(Listeners{Clients: []Listener{{Address: "127.0.0.1:0"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.server.ReadHeaderTimeout = 50 * time.Millisecond
-	go func() { _ = s.server.Serve(s.clients[0]) }()
-	t.Cleanup(func() { _ = s.server.Close() })
-	if got := raw(t, s.Addrs()[0].String(), "POST /openApi/saveJob HTTP/1.1\r\nHost:"); got != "" {
-		t.Errorf("the client got %q, want nothing: OkHttp repeats a request on 408", got)
 	}
 }
 

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"time"
@@ -14,15 +16,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// What Listener's timeouts are by default.
 const (
-	// readHeaderTimeout ends connections that send a header too slowly. They
-	// are closed without an answer: OkHttp would repeat a request on a 408.
-	readHeaderTimeout = 10 * time.Second
-
-	// clientIdleTimeout is longer than the 5 minutes after which OkHttp closes
-	// an unused connection, so that the client is the one who closes: no call
-	// is written to a connection that is being closed.
-	clientIdleTimeout = 6 * time.Minute
+	defaultHeaderTimeout = 10 * time.Second
+	defaultBodyTimeout   = 30 * time.Second
+	defaultIdleTime      = 6 * time.Minute
 )
 
 // Listeners says where to listen.
@@ -53,14 +51,28 @@ type Listener struct {
 	// MaxConnections bounds the open connections: up to twice as many are
 	// accepted, those beyond the bound only to be answered with 503. 0: no bound.
 	MaxConnections int
+
+	// HeaderTimeout ends connections that take longer for the TLS handshake or
+	// for a request's header. They are closed without an answer, or with 400 in
+	// the first line: OkHttp would repeat a request on a 408. 0: 10 s.
+	HeaderTimeout time.Duration
+
+	// BodyTimeout is how long a request's body may stand still; 400 then. There
+	// is no limit for all of it: an upload may take its time. 0: 30 s.
+	BodyTimeout time.Duration
+
+	// IdleTimeout closes unused connections. By default it is longer than the 5
+	// minutes after which OkHttp closes them, so that the client is the one who
+	// closes: no call is written to a connection that is being closed. 0: 6 min.
+	IdleTimeout time.Duration
 }
 
 // Server is a Proxy with its open listeners.
 type Server struct {
 	proxy     *Proxy
 	clients   []net.Listener
-	admin     net.Listener // nil: none
-	server    *http.Server
+	servers   []*http.Server // of clients, one each
+	admin     net.Listener   // nil: none
 	adminHTTP *http.Server
 }
 
@@ -71,25 +83,11 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the servers' log: %w", err)
 	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
 	s := &Server{
 		proxy: p,
-		server: &http.Server{
-			Handler:           p,
-			Protocols:         protocols,
-			ReadHeaderTimeout: readHeaderTimeout,
-			IdleTimeout:       clientIdleTimeout,
-			MaxHeaderBytes:    maxHeaderBytes,
-			ConnContext:       markOver,
-			ErrorLog:          errorLog,
-			BaseContext: func(ln net.Listener) context.Context {
-				return context.WithValue(p.life, doorKey{}, ln.(strictListener).door)
-			},
-		},
 		adminHTTP: &http.Server{
 			Handler:           p.Admin(l.Gatherer, l.Pprof),
-			ReadHeaderTimeout: readHeaderTimeout,
+			ReadHeaderTimeout: defaultHeaderTimeout,
 			ErrorLog:          errorLog,
 		},
 	}
@@ -106,11 +104,15 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 	}
 	for _, c := range l.Clients {
 		if ln := open(c.Address); ln != nil {
-			d := &door{challenge: l.Challenge, redirect: c.Redirect}
-			if c.TLS != nil {
-				d = nil
+			d := &door{bodyTimeout: cmp.Or(c.BodyTimeout, defaultBodyTimeout)}
+			if c.TLS == nil {
+				d.challenge, d.redirect = l.Challenge, c.Redirect
 			}
-			s.clients = append(s.clients, strictListener{Listener: ln, tls: c.TLS, door: d, log: p.log, open: &connections{bound: int64(c.MaxConnections)}})
+			headers := cmp.Or(c.HeaderTimeout, defaultHeaderTimeout)
+			s.clients = append(s.clients, strictListener{
+				Listener: ln, tls: c.TLS, log: p.log, open: &connections{bound: int64(c.MaxConnections)}, headerTimeout: headers,
+			})
+			s.servers = append(s.servers, p.httpServer(d, headers, cmp.Or(c.IdleTimeout, defaultIdleTime), errorLog))
 		}
 	}
 	if l.Admin != "" {
@@ -121,6 +123,23 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// httpServer makes the one of a listener.
+func (p *Proxy) httpServer(d *door, headers, idle time.Duration, errorLog *log.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	base := context.WithValue(p.life, doorKey{}, d)
+	return &http.Server{
+		Handler:           p,
+		Protocols:         protocols,
+		ReadHeaderTimeout: headers,
+		IdleTimeout:       idle,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ConnContext:       markOver,
+		ErrorLog:          errorLog,
+		BaseContext:       func(net.Listener) context.Context { return base },
+	}
 }
 
 // Addrs returns the clients' addresses, in the order of Listeners.Clients.
@@ -163,8 +182,8 @@ func (s *Server) Serve(stop, now context.Context) error {
 			return nil
 		})
 	}
-	for _, ln := range s.clients {
-		serve(s.server, ln)
+	for i, ln := range s.clients {
+		serve(s.servers[i], ln)
 	}
 	if s.admin != nil {
 		serve(s.adminHTTP, s.admin)
@@ -176,8 +195,9 @@ func (s *Server) Serve(stop, now context.Context) error {
 	case <-failed.Done():
 	}
 	s.proxy.end(errStopping)
-	_ = s.server.Close()    // the process ends: nothing is left to be done about it
-	_ = s.adminHTTP.Close() // likewise
+	for _, srv := range append(s.servers, s.adminHTTP) {
+		_ = srv.Close() // the process ends: nothing is left to be done about it
+	}
 	s.proxy.retire()
 	s.proxy.running.Wait()
 	if err := g.Wait(); err != nil {

@@ -101,7 +101,10 @@ func rulesFrom(list []configs.Rule) (*rules.Set, error) {
 func listeners(list []configs.Listener) []proxy.Listener {
 	all := make([]proxy.Listener, len(list))
 	for i, l := range list {
-		all[i] = proxy.Listener{Address: l.Address, MaxConnections: l.MaxConnections}
+		all[i] = proxy.Listener{
+			Address: l.Address, MaxConnections: l.MaxConnections,
+			HeaderTimeout: l.HeaderTimeout, BodyTimeout: l.BodyTimeout, IdleTimeout: l.IdleTimeout,
+		}
 		if l.Redirect != nil {
 			all[i].Redirect = &proxy.Redirect{Port: l.Redirect.Port, OpenAPI: l.Redirect.OpenAPI}
 		}
