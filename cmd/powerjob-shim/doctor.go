@@ -103,9 +103,7 @@ func doctor(ctx context.Context, out io.Writer, target string, timeout time.Dura
 
 // patient is a server to be examined.
 type patient struct {
-	url     *url.URL
-	address string
-	prefix  string // the server's context path
+	server
 	timeout time.Duration
 }
 
@@ -113,23 +111,11 @@ func newPatient(target string, timeout time.Duration) (*patient, error) {
 	if timeout <= 0 {
 		return nil, fmt.Errorf("--timeout is %v; write a positive duration such as 5s", timeout)
 	}
-	if !strings.Contains(target, "://") {
-		target = "http://" + target
-	}
-	u, err := url.Parse(target)
+	server, err := parseServer(target)
 	if err != nil {
-		return nil, fmt.Errorf("reading the URL: %w", err)
+		return nil, err
 	}
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.RawQuery != "" || u.User != nil {
-		return nil, fmt.Errorf("the URL is %q; write the server's address such as http://10.0.0.1:7700", target)
-	}
-	u.Fragment = ""
-	prefix := strings.TrimSuffix(strings.TrimRight(u.EscapedPath(), "/"), strings.TrimSuffix(openapi.Prefix, "/"))
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return &patient{url: u, address: net.JoinHostPort(u.Hostname(), port), prefix: prefix, timeout: timeout}, nil
+	return &patient{server: server, timeout: timeout}, nil
 }
 
 // examine sends the probes one after the other, each on a connection of its own.

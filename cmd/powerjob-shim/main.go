@@ -8,6 +8,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,8 +18,12 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
 
-// run executes one command line. It returns the process's exit code: 0, or 1
-// for everything that went wrong, which it has then written to stderr.
+// exitDuplicates is the exit code of duplicates where it has found some.
+const exitDuplicates = 3
+
+// run executes one command line. It returns the process's exit code: 0,
+// exitDuplicates, or 1 for everything that went wrong; why not 0 it has then
+// written to stderr.
 func run(args, environ []string, stdout, stderr io.Writer) int {
 	root := newRootCmd(environ)
 	root.SetArgs(args)
@@ -27,6 +32,9 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	if err := root.Execute(); err != nil {
 		// A configuration's problems are one line each, with their place first.
 		_, _ = fmt.Fprintln(stderr, err) // there is nowhere else to say it
+		if errors.Is(err, errDuplicates) {
+			return exitDuplicates
+		}
 		return 1
 	}
 	return 0
@@ -50,6 +58,7 @@ func newRootCmd(environ []string) *cobra.Command {
 		newCheckCmd(environ),
 		newDemoCmd(startInProcess),
 		newDoctorCmd(),
+		newDuplicatesCmd(environ),
 		newHealthcheckCmd(environ),
 		newVersionCmd(),
 	)

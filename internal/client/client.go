@@ -127,7 +127,7 @@ func New(config Config) (*Client, error) {
 	}
 	c := &Client{config: config}
 	c.current.Store(&config.Addresses[0])
-	answer, err := c.request(c.loginRequest())
+	answer, err := c.request(LoginRequest(config.AppName, config.Password))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (c *Client) AppID() int64 { return c.appID }
 // The app id is added as each method of the original does. The error is what
 // the original throws; a business error is none.
 func (c *Client) Call(name string, p Params) (Result, error) {
-	r, err := encode5(name, p, c.appID)
+	r, err := Encode(name, p, c.appID)
 	if err != nil {
 		return Result{}, err
 	}
@@ -194,7 +194,7 @@ func (c *Client) doRequest(r Request) (Response, error) {
 
 // refresh logs in without a token and without an app id.
 func (c *Client) refresh() error {
-	answer, err := c.clusterRequest(c.loginRequest())
+	answer, err := c.clusterRequest(LoginRequest(c.config.AppName, c.config.Password))
 	if err != nil {
 		return err
 	}
@@ -211,12 +211,13 @@ func (c *Client) refresh() error {
 	return nil
 }
 
-func (c *Client) loginRequest() Request {
+// LoginRequest is 5.x's login: authApp with the MD5 of the password.
+func LoginRequest(appName, password string) Request {
 	body, err := json.Marshal(struct {
 		AppName           string `json:"appName"`
 		EncryptedPassword string `json:"encryptedPassword"`
 		EncryptType       string `json:"encryptType"`
-	}{c.config.AppName, md5Hex(c.config.Password), "md5"})
+	}{appName, md5Hex(password), "md5"})
 	if err != nil {
 		panic(err) // three strings
 	}

@@ -81,8 +81,9 @@ var appIDNames = map[string]string{
 	"queryJob": "appIdEq", "queryInstance": "appIdEq",
 }
 
-// encode5 builds a call as 5.1.0's PowerJobClient does.
-func encode5(name string, p Params, appID int64) (Request, error) {
+// Encode builds a call as 5.1.0's PowerJobClient does, without the two header
+// fields of a logged-in app.
+func Encode(name string, p Params, appID int64) (Request, error) {
 	return encodeCall(name, p, appID, hashMapOrder)
 }
 

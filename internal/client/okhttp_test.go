@@ -12,9 +12,8 @@ import (
 // TestARequestIsWrittenAsOkHttpWritesIt compares with the bytes of a real
 // 5.1.0 client's first request.
 func TestARequestIsWrittenAsOkHttpWritesIt(t *testing.T) {
-	c := &Client{config: Config{AppName: "app1", Password: "pw"}}
 	var got bytes.Buffer
-	if err := WriteRequest(&got, "127.0.0.1:44775", c.loginRequest()); err != nil {
+	if err := WriteRequest(&got, "127.0.0.1:44775", LoginRequest("app1", "pw")); err != nil {
 		t.Fatal(err)
 	}
 	want := "POST /openApi/authApp HTTP/1.1\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 93\r\n" +
@@ -141,7 +140,7 @@ func TestCallsAreEncodedAsTheOriginalsDo(t *testing.T) {
 				t.Errorf("%s %s: %s, %v; want %s", version, c.name, r.Body, err, want)
 			}
 		}
-		r, err := encode5(c.name, c.p, 1)
+		r, err := Encode(c.name, c.p, 1)
 		check("5.x", r, err, c.v5)
 		r, err = encode4(c.name, c.p, 1)
 		check("4.x", r, err, c.v4)

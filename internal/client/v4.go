@@ -22,8 +22,7 @@ func NewV4(config Config) (*V4, error) {
 		config.Transport = &SocketTransport{Timeout: v4Timeout}
 	}
 	c := &V4{config: config}
-	login := Request{Path: "/openApi/assert", ContentType: formType, Body: []byte(
-		"appName=" + formEscape(config.AppName) + "&password=" + formEscape(config.Password))}
+	login := AssertRequest(config.AppName, config.Password)
 	failures := []error{ErrNoServer}
 	for i, address := range config.Addresses {
 		answer, err := config.Transport.RoundTrip(address, login)
@@ -41,6 +40,12 @@ func NewV4(config Config) (*V4, error) {
 		return c, nil
 	}
 	return nil, errors.Join(failures...)
+}
+
+// AssertRequest is 4.x's login: assert with the password in plain text.
+func AssertRequest(appName, password string) Request {
+	return Request{Path: "/openApi/assert", ContentType: formType, Body: []byte(
+		"appName=" + formEscape(appName) + "&password=" + formEscape(password))}
 }
 
 // AppID is the id of the app that the client logged in to.

@@ -3,6 +3,7 @@ package legacy
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"powerjob-shim/internal/client"
 )
@@ -25,6 +26,7 @@ func TestEveryChangingCallChangesTheState(t *testing.T) {
 		{"saveJob", client.Params{"id": 1, "jobName": "b"}, 1},
 		{"copyJob", client.Params{"jobId": 1}, 2},
 		{"disableJob", client.Params{"jobId": 1}, 0},
+		{"copyJob", client.Params{"jobId": 1}, 3},
 		{"enableJob", client.Params{"jobId": 2}, 0},
 		{"runJob", client.Params{"jobId": 1, "instanceParams": "x", "delay": 0}, run},
 		{"stopInstance", client.Params{"instanceId": run}, 0},
@@ -53,6 +55,7 @@ func TestEveryChangingCallChangesTheState(t *testing.T) {
 		Jobs: map[int64]Job{
 			1: {ID: 1, AppID: 1, Name: "b", Spec: `{"jobName":"b"}`, Status: Disabled},
 			2: {ID: 2, AppID: 1, Name: "b_COPY", Spec: `{"jobName":"b"}`, Status: Deleted},
+			3: {ID: 3, AppID: 1, Name: "b_COPY", Spec: `{"jobName":"b"}`, Status: Disabled},
 		},
 		Instances: map[int64]Instance{
 			run:     {ID: run, JobID: 1, AppID: 1, Params: "x", Status: Running, Runs: 2},
@@ -94,7 +97,8 @@ func TestEveryChangingCallChangesTheState(t *testing.T) {
 }
 
 func TestEveryReadingCallAnswersFromTheState(t *testing.T) {
-	s, address := start(t, Options{Mode: CheckOn})
+	now := time.Date(2026, 3, 1, 8, 0, 0, 5e6, time.FixedZone("CET", 3600))
+	s, address := start(t, Options{Mode: CheckOn, Now: func() time.Time { return now }})
 	c, err := client.New(client.Config{Addresses: []string{address}, AppName: "app1", Password: "pw"})
 	if err != nil {
 		t.Fatal(err)
@@ -103,21 +107,22 @@ func TestEveryReadingCallAnswersFromTheState(t *testing.T) {
 		name string
 		p    client.Params
 	}{
-		{"saveJob", client.Params{"jobName": "a", "jobParams": "p"}}, {"runJob", client.Params{"jobId": 1}},
+		{"saveJob", client.Params{"jobName": "a", "jobParams": "p", "processorInfo": "x.Y"}}, {"runJob", client.Params{"jobId": 1}},
 		{"saveWorkflow", client.Params{"wfName": "w"}}, {"runWorkflow", client.Params{"workflowId": 1}},
 	} {
 		if r, err := c.Call(call.name, call.p); err != nil || !r.Success {
 			t.Fatalf("%s: %+v, %v", call.name, r, err)
 		}
 	}
-	job := `{"id":1,"appId":1,"jobName":"a","jobParams":"p","status":1}`
+	job := `{"id":1,"appId":1,"jobName":"a","jobDescription":null,"jobParams":"p","timeExpression":null,"processorInfo":"x.Y","status":1,` +
+		`"gmtCreate":"2026-03-01T07:00:00.005+00:00","gmtModified":"2026-03-01T07:00:00.005+00:00"}`
 	instance := `{"instanceId":700000000000000001,"jobId":1,"appId":1,"instanceParams":"","status":3,"runningTimes":1}`
 	for _, read := range []struct {
 		call string
 		p    client.Params
 		want string
 	}{
-		{"exportJob", client.Params{"jobId": 1}, `{"jobName":"a","jobParams":"p"}`},
+		{"exportJob", client.Params{"jobId": 1}, `{"jobName":"a","jobParams":"p","processorInfo":"x.Y"}`},
 		{"fetchJob", client.Params{"jobId": 1}, job},
 		{"fetchAllJob", nil, "[" + job + "]"},
 		{"queryJob", client.Params{"jobNameEq": "b"}, "[]"},

@@ -114,6 +114,7 @@ type Core struct {
 	mu         sync.Mutex // protects what follows
 	apps       []App
 	state      State
+	stamps     map[int64]stamps // of the jobs, by id
 	executions []Execution
 	logins     int
 	issued     map[string]int // a token's fingerprint -> number of its login
@@ -121,7 +122,7 @@ type Core struct {
 
 // NewCore returns a server without jobs.
 func NewCore(o CoreOptions) *Core {
-	c := &Core{mode: o.Mode, apps: o.Apps, now: o.Now, rand: o.Rand, state: newState(), issued: map[string]int{}}
+	c := &Core{mode: o.Mode, apps: o.Apps, now: o.Now, rand: o.Rand, state: newState(), stamps: map[int64]stamps{}, issued: map[string]int{}}
 	if c.apps == nil {
 		c.apps = defaultApps
 	}

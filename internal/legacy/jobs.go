@@ -1,5 +1,7 @@
 package legacy
 
+import "time"
+
 // ownJob is OpenAPIController.checkJobIdValid. A deleted job is still found.
 func (c *Core) ownJob(p params) (Job, error) {
 	id, app, err := p.owned("jobId")
@@ -49,12 +51,27 @@ func (c *Core) saveJob(p params) (outcome, error) {
 		j.ID = *id
 		out.subject = j.ID
 	}
-	c.state.Jobs[j.ID] = j
+	c.keep(j, id == nil)
 	out.data = j.ID
 	return out, nil
 }
 
-// copyJob makes a disabled copy. The real server does not look at the app id.
+// stamps are a job's times. They are not in the State, which is compared.
+type stamps struct{ made, changed time.Time }
+
+// keep stores a job with its times.
+func (c *Core) keep(j Job, isNew bool) {
+	t := c.stamps[j.ID]
+	t.changed = c.now()
+	if isNew {
+		t.made = t.changed
+	}
+	c.stamps[j.ID] = t
+	c.state.Jobs[j.ID] = j
+}
+
+// copyJob makes a copy that is enabled if the job is. The real server does not
+// look at the app id.
 func (c *Core) copyJob(p params) (outcome, error) {
 	id, err := p.need("jobId")
 	if err != nil {
@@ -64,8 +81,8 @@ func (c *Core) copyJob(p params) (outcome, error) {
 	if !ok {
 		return outcome{}, throw("IllegalArgumentException: can't find job by jobId: %d", id)
 	}
-	j.ID, j.Name, j.Status = c.state.nextJob(), j.Name+"_COPY", Disabled
-	c.state.Jobs[j.ID] = j
+	j.ID, j.Name = c.state.nextJob(), j.Name+"_COPY"
+	c.keep(j, true)
 	return outcome{data: j.ID, app: j.AppID, subject: id, made: j.ID}, nil
 }
 
@@ -76,7 +93,7 @@ func setJob(status int) func(*Core, params) (outcome, error) {
 			return outcome{}, err
 		}
 		j.Status = status
-		c.state.Jobs[j.ID] = j
+		c.keep(j, false)
 		return outcome{app: j.AppID, subject: j.ID}, nil
 	}
 }

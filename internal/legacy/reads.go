@@ -5,11 +5,16 @@ import "encoding/json"
 // The views are a few fields of PowerJob's DTOs, under their names there.
 type (
 	jobView struct {
-		ID        int64  `json:"id"`
-		AppID     int64  `json:"appId"`
-		JobName   string `json:"jobName"`
-		JobParams string `json:"jobParams"`
-		Status    int    `json:"status"`
+		ID             int64           `json:"id"`
+		AppID          int64           `json:"appId"`
+		JobName        string          `json:"jobName"`
+		JobDescription json.RawMessage `json:"jobDescription"` // null where saveJob had none, as all these
+		JobParams      string          `json:"jobParams"`
+		TimeExpression json.RawMessage `json:"timeExpression"`
+		ProcessorInfo  json.RawMessage `json:"processorInfo"`
+		Status         int             `json:"status"`
+		GmtCreate      string          `json:"gmtCreate"`
+		GmtModified    string          `json:"gmtModified"`
 	}
 	instanceView struct {
 		InstanceID     int64  `json:"instanceId"`
@@ -41,8 +46,16 @@ type (
 	}
 )
 
-func (j Job) view() jobView {
-	return jobView{j.ID, j.AppID, j.Name, j.Params, j.Status}
+// javaTime is how the servers' JSON tells a Date (tried on 4.3.9).
+const javaTime = "2006-01-02T15:04:05.000-07:00"
+
+func (c *Core) view(j Job) jobView {
+	var v jobView
+	_ = json.Unmarshal([]byte(j.Spec), &v) // what is not of the right type there is set below
+	t := c.stamps[j.ID]
+	v.ID, v.AppID, v.JobName, v.JobParams, v.Status = j.ID, j.AppID, j.Name, j.Params, j.Status
+	v.GmtCreate, v.GmtModified = t.made.UTC().Format(javaTime), t.changed.UTC().Format(javaTime)
+	return v
 }
 
 func (i Instance) view() instanceView {
@@ -63,7 +76,7 @@ func (c *Core) fetchJob(p params) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	return outcome{data: j.view()}, nil
+	return outcome{data: c.view(j)}, nil
 }
 
 // jobsOf lists an app's jobs, deleted ones too, and with a name where one is
@@ -72,7 +85,7 @@ func (c *Core) jobsOf(app *int64, name string) outcome {
 	list := []jobView{}
 	for _, j := range values(c.state.Jobs) {
 		if app != nil && j.AppID == *app && (name == "" || j.Name == name) {
-			list = append(list, j.view())
+			list = append(list, c.view(j))
 		}
 	}
 	return outcome{data: list}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"powerjob-shim/internal/legacy"
+)
+
+func TestDuplicatesSaysWhatIsWrong(t *testing.T) {
+	answer := func(status int, body string) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "https://other/")
+			w.WriteHeader(status)
+			fmt.Fprint(w, body)
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	inList := func(data string) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/openApi/authApp" {
+				fmt.Fprint(w, `{"success":true,"data":{"appId":1,"token":"t"}}`)
+				return
+			}
+			fmt.Fprint(w, data)
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	_, server := startServer(t, legacy.Options{})
+	_, old := startServer(t, legacy.Options{Mode: legacy.NoAuthApp})
+	_, slow := startServer(t, legacy.Options{Delay: time.Minute})
+	secure := httptest.NewTLSServer(legacy.New(legacy.Options{}))
+	t.Cleanup(secure.Close)
+	app1 := []string{"--app", "app1", "--password-env", "PASSWORD"}
+	file := writeFile(t, filepath.Join(t.TempDir(), "password"), "pw\n")
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no app":               {[]string{server, "--password-env", "PASSWORD"}, `required flag(s) "app" not set`},
+		"no password":          {[]string{server, "--app", "app1"}, "at least one of the flags in the group [password-file password-env] is required"},
+		"no such file":         {[]string{server, "--app", "app1", "--password-file", file + "x"}, "no such file"},
+		"no such variable":     {[]string{server, "--app", "app1", "--password-env", "X"}, "there is no environment variable X"},
+		"both ways":            {append([]string{server, "--disable", "--delete"}, app1...), "[disable delete]"},
+		"no time":              {append([]string{server, "--within", "0s"}, app1...), "--within is 0s"},
+		"no patience":          {append([]string{server, "--timeout", "-1s"}, app1...), "--timeout is -1s"},
+		"an odd format":        {append([]string{server, "--format", "xml"}, app1...), `--format is "xml"`},
+		"JSON cannot ask":      {append([]string{server, "--format", "json", "--delete"}, app1...), "add --yes"},
+		"no URL":               {append([]string{"ftp://x"}, app1...), "write the server's address"},
+		"silence":              {append([]string{slow, "--timeout", "50ms"}, app1...), "no answer in time; --timeout gives it more"},
+		"an unknown authority": {append([]string{secure.URL}, app1...), "; --insecure does not check"},
+		"nobody":               {append([]string{closedPort(t)}, app1...), "connection refused"},
+		"a wrong password":     {[]string{server, "--app", "app1", "--password-env", "WRONG"}, `logging in to app "app1": the server says "INCORRECT_PASSWORD"; check the name and the password`},
+		"an unknown app":       {[]string{server, "--app", "nope", "--password-env", "PASSWORD"}, `the server says "INVALID_APP:nope"`},
+		"the same, 4.x":        {[]string{old, "--app", "app1", "--password-env", "WRONG"}, "INCORRECT_PASSWORD"},
+		"a wrong path":         {append([]string{server + "/y"}, app1...), "is its context path in the URL"},
+		"a page":               {append([]string{answer(200, "<html>hello")}, app1...), `this is not PowerJob's answer: "<html>hello"`},
+		"a redirect":           {append([]string{answer(302, "")}, app1...), `redirects to "https://other/"`},
+		"a gateway":            {append([]string{answer(502, "oh")}, app1...), `502 Bad Gateway without PowerJob's envelope: "oh"`},
+		"a shim's 502":         {append([]string{answer(502, `{"success":false,"message":"powerjob-shim: no"}`)}, app1...), `logging in: the server says "powerjob-shim: no"`},
+		"a login of nothing":   {append([]string{answer(200, `{"success":true,"data":{}}`)}, app1...), "names no app id"},
+		"a list that is none":  {append([]string{inList(`{"success":true,"data":7}`)}, app1...), "listing the jobs: reading the answer"},
+		"a list without time":  {append([]string{inList(`{"success":true,"data":[{"id":7}]}`)}, app1...), "job 7: gmtCreate"},
+	} {
+		code, stdout, stderr := execute([]string{"PASSWORD=pw", "WRONG=wp"}, append([]string{"duplicates"}, c.args...)...)
+		if code != 1 || stdout != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: %d, %q, %q; want %q", name, code, stdout, stderr, c.want)
+		}
+	}
+	if code, _, stderr := asApp1(secure.URL, "--insecure"); code != 0 {
+		t.Errorf("with --insecure: %d, %s", code, stderr)
+	}
+	if code, _, stderr := execute(nil, "duplicates", server, "--app", "app1", "--password-file", file); code != 0 {
+		t.Errorf("with a password file: %d, %s", code, stderr)
+	}
+}
+
+func TestThePasswordInPlainTextGoesToPowerJobOnly(t *testing.T) {
+	var got []string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, r.URL.Path+" "+string(body))
+		if r.URL.Path == "/openApi/authApp" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(s.Close)
+	code, _, stderr := asApp1(s.URL)
+	if code != 1 || len(got) != 2 || got[1] != "/openApi/assert appName=app1&password=" {
+		t.Errorf("%d, %s: the server got %q", code, stderr, got)
+	}
+}

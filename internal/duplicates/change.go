@@ -1,0 +1,111 @@
+package duplicates
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"powerjob-shim/internal/client"
+)
+
+// Action is what is done to leftovers.
+type Action struct {
+	Wanted Status // the state that they get
+	call   string
+}
+
+// The actions. Neither removes anything: enableJob brings a job back.
+var (
+	Disable = Action{Disabled, "disableJob"}
+	Delete  = Action{Deleted, "deleteJob"}
+)
+
+// Concerns tells whether a finding has a leftover that the action would change.
+func (a Action) Concerns(f Finding) bool {
+	return f.Kind == Pair && f.Jobs[0].Status < a.Wanted
+}
+
+// Result says how the change of one leftover ended.
+type Result string
+
+// The results.
+const (
+	Done    Result = "done"
+	Skipped Result = "skipped" // it is not what was found any more; nothing was sent
+	Failed  Result = "failed"
+)
+
+// Outcome is a Result and its reason, "" where there is nothing to add.
+type Outcome struct {
+	Result Result
+	Reason string
+	silent bool // the server did not answer
+}
+
+// maxSilence is how many leftovers in a row may end without any answer before
+// the others are given up: each may take the whole timeout.
+const maxSilence = 3
+
+// ApplyAll changes the leftovers of all findings that the action concerns, one
+// after the other, and reports each. It goes on after a failure, unless the
+// server has gone silent or ctx has ended: then the others fail untried. A call
+// that is under way is not cut off by ctx.
+func (s *Session) ApplyAll(ctx context.Context, a Action, found []Finding, report func(Finding, Outcome)) {
+	silent := 0
+	for _, f := range found {
+		if !a.Concerns(f) {
+			continue
+		}
+		switch {
+		case ctx.Err() != nil:
+			report(f, Outcome{Result: Failed, Reason: "not tried: interrupted"})
+			continue
+		case silent == maxSilence:
+			report(f, Outcome{Result: Failed, Reason: "not tried: the server does not answer any more"})
+			continue
+		}
+		o := s.apply(context.WithoutCancel(ctx), a, f)
+		if o.silent {
+			silent++
+		} else {
+			silent = 0
+		}
+		report(f, o)
+	}
+}
+
+// apply looks at both jobs of a pair again, and changes the leftover if nothing
+// has happened to either.
+func (s *Session) apply(ctx context.Context, a Action, f Finding) Outcome {
+	for i, listed := range f.Jobs {
+		now, err := s.job(ctx, listed.ID)
+		switch {
+		case err != nil:
+			return failed(err)
+		case i == 0 && now.Status == a.Wanted:
+			return Outcome{Result: Skipped, Reason: fmt.Sprintf("somebody else has %s it", a.Wanted)}
+		case now != listed:
+			return Outcome{Result: Skipped, Reason: fmt.Sprintf("job %d was changed since it was listed", listed.ID)}
+		}
+	}
+	id := f.Jobs[0].ID
+	err := s.call(ctx, a.call, client.Params{"jobId": id}, nil)
+	if err == nil {
+		return Outcome{Result: Done}
+	}
+	// Without an answer, or with a gateway's, it may have been executed.
+	if now, again := s.job(ctx, id); again == nil {
+		if now.Status == a.Wanted {
+			return Outcome{Result: Done, Reason: fmt.Sprintf("%v; but it is %s now", err, a.Wanted)}
+		}
+		return Outcome{Result: Failed, Reason: err.Error()}
+	}
+	o := failed(err)
+	o.Reason += "; whether it was executed is not known: list again"
+	return o
+}
+
+func failed(err error) Outcome {
+	var none *silence
+	return Outcome{Result: Failed, Reason: err.Error(), silent: errors.As(err, &none)}
+}
