@@ -115,7 +115,7 @@ func findDuplicates(cmd *cobra.Command, target string, f duplicatesFlags, enviro
 	concerned := r.concerned(action)
 	if change && concerned > 0 {
 		if !f.yes {
-			ok, err := confirm(cmd.InOrStdin(), out, fmt.Sprintf("\nSet %s to %s? [y/N] ", count(concerned, "leftover"), action.Wanted))
+			ok, err := confirm(cmd.InOrStdin(), out, fmt.Sprintf("\n%s %s? [y/N] ", f.verb(), count(concerned, "leftover")))
 			if err != nil {
 				return err
 			}
@@ -166,6 +166,13 @@ func (f *duplicatesFlags) action() (duplicates.Action, bool) {
 		return duplicates.Delete, true
 	}
 	return duplicates.Disable, f.disable
+}
+
+func (f *duplicatesFlags) verb() string {
+	if f.delete {
+		return "Delete"
+	}
+	return "Disable"
 }
 
 func (f *duplicatesFlags) password(environ []string) (string, error) {

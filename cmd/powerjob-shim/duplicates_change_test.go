@@ -131,7 +131,7 @@ func TestNothingIsChangedWithoutAYes(t *testing.T) {
 		err     error // nil and not changed: any
 		says    string
 	}{
-		"y\n":   {true, nil, "Set 3 leftovers to deleted? [y/N] \n  1 deleted"},
+		"y\n":   {true, nil, "\nDelete 3 leftovers? [y/N] \n  1 deleted"},
 		"YES":   {true, nil, "  3 deleted"},
 		"\n":    {false, errDuplicates, "Nothing was changed."},
 		"no\n":  {false, errDuplicates, "Nothing was changed."},
