@@ -2,17 +2,13 @@ package proxy
 
 import (
 	"bufio"
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"powerjob-shim/rules"
-	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -72,53 +68,4 @@ func BenchmarkCall(b *testing.B) {
 			benchCalls(b, benchProxy(b, bench.settings), bench.call, bench.body)
 		})
 	}
-}
-
-// BenchmarkRemembered is what one call costs the store, by how many it
-// remembers, and what one of them costs in memory.
-func BenchmarkRemembered(b *testing.B) {
-	for _, size := range []int{1, 1_000, 100_000} {
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			before := heap()
-			store := dedup.NewMemory(dedup.Limits{Entries: size})
-			n := 0
-			for range size {
-				n++
-				remember(b, store, n)
-			}
-			perCall := float64(heap()-before) / float64(size)
-			b.ReportAllocs()
-			for b.Loop() {
-				n++
-				remember(b, store, n)
-			}
-			b.ReportMetric(perCall, "heap-B/call")
-			runtime.KeepAlive(store)
-		})
-	}
-}
-
-// remember takes the n-th of calls through the store that all differ, each on
-// a job of its own.
-func remember(b *testing.B, store *dedup.Memory, n int) {
-	call := dedup.Call{
-		ID: store.NextID(), Group: "default", App: "1", Token: dedup.Token{1},
-		Key:      dedup.KeyParts{Group: "default", Body: strconv.AppendInt(nil, int64(n), 10)}.Key(),
-		Subjects: openapi.Subjects{Known: []openapi.Subject{{Kind: openapi.Job, ID: int64(n)}}},
-		Window:   time.Hour, Dedup: true, Body: true,
-	}
-	if d := store.Arrive(call); d.Verdict != dedup.Lead {
-		b.Fatalf("verdict %d", d.Verdict)
-	}
-	body, _ := json.Marshal(map[string]any{"success": true, "data": n, "message": nil})
-	store.Finish(call.ID, dedup.Outcome{Kind: dedup.Kept, Answer: &dedup.Answer{Status: 200, ContentType: "application/json", Body: body}})
-	store.Delivered(call.ID)
-}
-
-// heap returns the bytes of live objects.
-func heap() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }

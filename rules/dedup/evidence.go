@@ -22,12 +22,12 @@ func (m *Machine) evidence(c *call, r *login) (*mark, *login) {
 	)
 	refusedOnly := r.app.owedToRefusals(r, c.addr)
 	for _, mk := range slices.Backward(c.history.unspent) {
-		if (found != nil || refusedOnly) && !mk.denied || !mk.at.Before(r.requested) || !r.app.together(mk.owner.addr, r.addr, c.addr) {
+		if (found != nil || refusedOnly) && !mk.denied || mk.at >= r.requested || !r.app.together(mk.by.addr, r.addr, c.addr) {
 			continue
 		}
 		by := r
 		if !r.open {
-			if mk.lineage != r.lineage {
+			if mk.by.lineage != r.lineage {
 				continue
 			}
 			if by = m.overwritten(r, c.addr); by == nil {
@@ -47,7 +47,7 @@ func (m *Machine) evidence(c *call, r *login) (*mark, *login) {
 func (a *app) owedToRefusals(r *login, addr netip.Addr) bool {
 	refused := 0
 	for _, mk := range a.refused {
-		if mk.at.Before(r.requested) && a.together(mk.owner.addr, r.addr, addr) {
+		if mk.at < r.requested && a.together(mk.by.addr, r.addr, addr) {
 			refused++
 		}
 	}
@@ -66,7 +66,7 @@ func (a *app) owedToRefusals(r *login, addr netip.Addr) bool {
 // token was overwritten in the shared field by r's.
 func (m *Machine) overwritten(r *login, addr netip.Addr) *login {
 	for _, l := range slices.Backward(r.app.open) {
-		if l != r && !l.requested.After(r.requested) && r.app.together(l.addr, r.addr, addr) {
+		if l != r && l.requested <= r.requested && r.app.together(l.addr, r.addr, addr) {
 			return l
 		}
 	}
@@ -85,9 +85,9 @@ func (a *app) together(x, y, z netip.Addr) bool {
 func (m *Machine) spend(c *call, r *login, mk *mark, pays *login) {
 	c.spentMark, c.spentLogin = mk, pays
 	mk.spend()
-	mk.spentAt, mk.paidBy = c.arrival, pays.token
+	mk.paid = &payment{c.arrival, pays.token}
 	if pays == r {
-		r.lineage = mk.lineage
+		r.lineage = mk.by.lineage
 	}
 	pays.pay()
 }
@@ -98,7 +98,7 @@ func (h *history) orphaned(r *login) bool {
 	if r == nil || !r.refresh || !r.open {
 		return false
 	}
-	return slices.ContainsFunc(h.spent, func(mk *mark) bool { return mk.at.Before(r.requested) })
+	return slices.ContainsFunc(h.spent, func(mk *mark) bool { return mk.at < r.requested })
 }
 
 // overtaker finds an orphan's answer for c: a call that took over the login of
@@ -133,7 +133,7 @@ func (m *Machine) taken(c *call, r *login) *call {
 			continue
 		}
 		for _, mk := range c.history.spent {
-			if mk.at.Before(r.requested) && mk.paidBy == x.token && mk.spentAt < x.arrival {
+			if mk.at < r.requested && mk.paid.token == x.token && mk.paid.arrival < x.arrival {
 				return x
 			}
 		}
@@ -152,15 +152,15 @@ func (c *call) isResend() {
 func (a *app) explained(r *login, addr netip.Addr) bool {
 	open := 0
 	for _, l := range a.open {
-		if !l.requested.After(r.requested) && a.together(l.addr, r.addr, addr) {
+		if l.requested <= r.requested && a.together(l.addr, r.addr, addr) {
 			open++
 		}
 	}
 	for _, mk := range a.unspent {
-		if !mk.at.Before(r.requested) {
+		if mk.at >= r.requested {
 			break // the younger ones are behind it
 		}
-		if a.together(mk.owner.addr, r.addr, addr) {
+		if a.together(mk.by.addr, r.addr, addr) {
 			if open--; open == 0 {
 				return true
 			}

@@ -1,37 +1,45 @@
 package dedup
 
-import (
-	"container/heap"
-	"slices"
-	"time"
+import "time"
+
+const (
+	// entryBytes is what an entry is counted for besides its answer: a login, or
+	// a packed call with the thing that it changed, and their places in maps and
+	// queues. Measured: 175 to 400 bytes (TestAnEntryTakesWhatItIsCountedFor).
+	entryBytes = 400
+	// callBytes is what a call is counted for besides while it is not packed.
+	callBytes = 512
 )
 
-// entryBytes is what an entry is counted for besides its answer: the call, its
-// history, its subject, their places in the maps and queues. Measured by
-// BenchmarkRemembered in package proxy: about 970 bytes.
-const entryBytes = 1024
-
-// remember puts a call that has ended into the queue of windows and makes room.
-func (m *Machine) remember(now time.Time, c *call) {
-	c.expiry = due{at: now.Add(c.window), call: c}
-	heap.Push(&m.expiries, &c.expiry)
-	m.grow()
+// clock turns the time of an event into the Machine's.
+func (m *Machine) clock(t time.Time) moment {
+	if m.epoch.IsZero() {
+		m.epoch = t
+	}
+	return moment(t.Sub(m.epoch))
 }
 
-func (m *Machine) grow() {
+// remember puts a call that has ended into the queue of windows and makes room.
+func (m *Machine) remember(now moment, c *call) {
+	m.expiries.push(now.add(c.window), c.entry)
+	m.grow(entryBytes + callBytes)
+}
+
+func (m *Machine) grow(bytes int64) {
 	m.stats.Entries++
-	m.stats.Bytes += entryBytes
-	for (m.stats.Entries > m.limits.Entries || m.stats.Bytes > m.limits.Bytes) && len(m.expiries) > 1 {
-		if m.expire(m.expiries.pop()) {
+	m.stats.Bytes += bytes
+	for (m.stats.Entries > m.limits.Entries || m.stats.Bytes > m.limits.Bytes) && len(m.expiries)+len(m.unused) > 1 {
+		if m.expireNext() {
 			m.stats.Evicted++
 		}
 	}
 }
 
 // sweep ends all whose time has come.
-func (m *Machine) sweep(now time.Time) {
-	for len(m.leases) > 0 && !m.leases[0].at.After(now) {
-		c := m.leases.pop().call
+func (m *Machine) sweep(t time.Time) (now moment) {
+	now = m.clock(t)
+	for m.leases.ended(now) {
+		c := m.leases.pop().of
 		if m.calls[c.id] != c {
 			continue
 		}
@@ -40,69 +48,55 @@ func (m *Machine) sweep(now time.Time) {
 		}
 		m.forget(c)
 	}
-	for len(m.expiries) > 0 && !m.expiries[0].at.After(now) {
-		m.expire(m.expiries.pop())
+	for m.expiries.ended(now) || m.unused.ended(now) {
+		m.expireNext()
 	}
+	return now
 }
 
 // trimLeases drops the leases of calls that have ended once they are in the
 // majority: else a call, with its answer, would be held until its lease ends.
 func (m *Machine) trimLeases() {
 	if len(m.leases) > 2*len(m.calls)+64 {
-		m.leases = slices.DeleteFunc(m.leases, func(d *due) bool { return m.calls[d.call.id] != d.call })
-		heap.Init(&m.leases)
+		m.leases.keep(func(c *call) bool { return m.calls[c.id] == c })
 	}
 }
 
-// expire ends an entry's window, and reports whether something was forgotten.
-func (m *Machine) expire(d *due) bool {
-	m.stats.Entries--
-	m.stats.Bytes -= entryBytes
-	if l := d.login; l != nil {
-		if d.at.Before(l.expires) { // it was used meanwhile
-			m.stats.Entries++
-			m.stats.Bytes += entryBytes
-			d.at = l.expires
-			heap.Push(&m.expiries, d)
-			return false
-		}
-		m.dropLogin(l)
+// expireNext ends the window that ends next, of a call or a login, and reports
+// whether something was forgotten.
+func (m *Machine) expireNext() bool {
+	if len(m.expiries) > 0 && (len(m.unused) == 0 || m.expiries[0].at <= m.unused[0].at) {
+		m.expire(m.expiries.pop().of)
 		return true
 	}
-	c := d.call
+	d := m.unused.pop()
+	if d.at < d.of.expires { // it was used meanwhile
+		m.unused.push(d.of.expires, d.of)
+		return false
+	}
+	m.stats.Entries--
+	m.stats.Bytes -= entryBytes
+	m.dropLogin(d.of)
+	return true
+}
+
+// expire forgets a call.
+func (m *Machine) expire(e *entry) {
+	m.stats.Entries--
+	m.stats.Bytes -= entryBytes
+	if e.packed() {
+		if e.dedup {
+			m.stats.Bytes -= int64(len(e.text))
+		}
+		m.dropPacked(e)
+		return
+	}
+	c := e.mark.owner
+	m.stats.Bytes -= callBytes
 	if c.recorded() && c.dedup {
 		m.stats.Bytes -= int64(len(c.answer.Body))
 	}
 	c.phase = dropped
 	m.clear(c)
-	return true
+	m.pack(c.history)
 }
-
-// due is a moment at which something ends: it lies within the call or login
-// whose end it is, so that a queue needs no memory of its own.
-type due struct {
-	at    time.Time
-	call  *call
-	login *login
-}
-
-// queue is a heap, the earliest first. The zero value is empty.
-type queue []*due
-
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
-func (q queue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-
-// Push implements heap.Interface; callers use heap.Push.
-func (q *queue) Push(x any) { *q = append(*q, x.(*due)) }
-
-// Pop implements heap.Interface; callers use pop.
-func (q *queue) Pop() any {
-	old := *q
-	last := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	return last
-}
-
-func (q *queue) pop() *due { return heap.Pop(q).(*due) }

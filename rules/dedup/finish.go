@@ -8,14 +8,14 @@ import (
 // Finish takes in how a leader's forwarding ended. It must come before the
 // answer is written to the caller. A call that is not leading is ignored: its
 // lease ended, and it counts as Lost.
-func (m *Machine) Finish(now time.Time, id ID, out Outcome) {
-	m.sweep(now)
+func (m *Machine) Finish(t time.Time, id ID, out Outcome) {
+	now := m.sweep(t)
 	if c := m.calls[id]; c != nil && c.phase == leading {
 		m.finish(now, c, out)
 	}
 }
 
-func (m *Machine) finish(now time.Time, c *call, out Outcome) {
+func (m *Machine) finish(now moment, c *call, out Outcome) {
 	c.phase, c.outcome, c.answer = answered, out.Kind, out.Answer
 	if c.creates && out.Kind == Kept && len(out.Created) == 0 {
 		c.unknown = true // something was made, and nobody knows what
@@ -39,8 +39,8 @@ func (m *Machine) finish(now time.Time, c *call, out Outcome) {
 // Leave takes in that a caller hung up before its answer was written in full:
 // while its call was in flight or waiting, or in the middle of writing. What
 // the answer had used up is given back, and the caller's retry will be known.
-func (m *Machine) Leave(now time.Time, id ID) {
-	m.sweep(now)
+func (m *Machine) Leave(t time.Time, id ID) {
+	m.sweep(t)
 	c := m.calls[id]
 	if c == nil || c.left {
 		return
@@ -62,8 +62,8 @@ func (m *Machine) Leave(now time.Time, id ID) {
 
 // Delivered takes in that a caller has its answer in full, or that a call
 // whose verdict was Pass or Fail is over.
-func (m *Machine) Delivered(now time.Time, id ID) {
-	m.sweep(now)
+func (m *Machine) Delivered(t time.Time, id ID) {
+	m.sweep(t)
 	if c := m.calls[id]; c != nil && c.phase != leading {
 		m.forget(c)
 	}
@@ -82,6 +82,7 @@ func (m *Machine) forget(c *call) {
 	if !c.remembered() {
 		m.clear(c)
 	}
+	m.pack(c.history)
 }
 
 // remembered reports whether c is in the queue of windows.
@@ -89,10 +90,7 @@ func (c *call) remembered() bool { return c.recorded() && c.dedup || c.mark.set 
 
 // clear lets go of all that c holds.
 func (m *Machine) clear(c *call) {
-	for i := range c.watches {
-		m.release(c.watches[i].subject)
-	}
-	c.watches = nil
+	m.release(c)
 	c.unmark()
 	h := c.history
 	h.drop(c)
@@ -113,8 +111,8 @@ func (h *history) drop(c *call) {
 }
 
 // leaveMark notes that c's answer is being written to a first send.
-func (m *Machine) leaveMark(now time.Time, c *call, denied bool) {
-	c.mark = mark{set: true, denied: denied, at: now, lineage: m.lineage(c.token), owner: c, app: m.apps[appKey{c.group, c.app}]}
+func (m *Machine) leaveMark(now moment, c *call, denied bool) {
+	c.mark = mark{set: true, denied: denied, at: now, owner: c, by: m.callerOf(c)}
 	c.mark.list()
 	if !c.recorded() || !c.dedup {
 		m.remember(now, c)
@@ -125,9 +123,11 @@ func (c *call) unmark() {
 	if !c.mark.set {
 		return
 	}
-	if h := c.history; c.mark.spent {
+	h := c.history
+	if c.mark.spent {
 		h.spent = without(h.spent, &c.mark)
 	} else {
+		h.unspent = without(h.unspent, &c.mark)
 		c.mark.unlist()
 	}
 	c.mark.set = false
@@ -136,6 +136,7 @@ func (c *call) unmark() {
 func (mk *mark) spend() {
 	mk.unlist()
 	h := mk.owner.history
+	h.unspent = without(h.unspent, mk)
 	h.spent = append(h.spent, mk)
 	mk.spent = true
 }
@@ -156,7 +157,7 @@ func (c *call) giveBack() {
 func (mk *mark) list() {
 	h := mk.owner.history
 	h.unspent = insert(h.unspent, mk)
-	if a := mk.app; a != nil {
+	if a := mk.by.in; a != nil {
 		a.unspent = insert(a.unspent, mk)
 		if mk.denied {
 			a.refused = insert(a.refused, mk)
@@ -164,11 +165,9 @@ func (mk *mark) list() {
 	}
 }
 
-// unlist undoes list.
+// unlist takes mk off the lists of those that explain a login.
 func (mk *mark) unlist() {
-	h := mk.owner.history
-	h.unspent = without(h.unspent, mk)
-	if a := mk.app; a != nil {
+	if a := mk.by.in; a != nil {
 		a.unspent = without(a.unspent, mk)
 		a.refused = without(a.refused, mk)
 	}
@@ -178,20 +177,23 @@ func (mk *mark) unlist() {
 // the youngest.
 func insert(marks []*mark, mk *mark) []*mark {
 	i := len(marks)
-	for i > 0 && marks[i-1].at.After(mk.at) {
+	for i > 0 && marks[i-1].at > mk.at {
 		i--
 	}
 	return slices.Insert(marks, i, mk)
 }
 
-// without takes mk out of marks. Mostly it is the oldest: then nothing moves.
+// without takes mk out of marks. It is either the oldest, whose window ends, or
+// one of the youngest, which is spent.
 func without(marks []*mark, mk *mark) []*mark {
 	if len(marks) > 0 && marks[0] == mk {
 		marks[0] = nil
 		return marks[1:]
 	}
-	if i := slices.Index(marks, mk); i >= 0 {
-		return slices.Delete(marks, i, i+1)
+	for i := len(marks) - 1; i >= 0; i-- {
+		if marks[i] == mk {
+			return slices.Delete(marks, i, i+1)
+		}
 	}
 	return marks
 }

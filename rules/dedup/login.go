@@ -1,7 +1,7 @@
 package dedup
 
 import (
-	"container/heap"
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -25,11 +25,11 @@ type login struct {
 	token     Token
 	app       *app
 	addr      netip.Addr
-	requested time.Time
+	requested moment
 	window    time.Duration
-	expires   time.Time
-	expiry    due // when it was last looked at, expires may be later
-	openUntil time.Time
+	expires   moment
+	openUntil moment
+	caller    *caller // of its last call
 
 	issued  bool  // it was seen being given out, for app
 	used    bool  // by a call
@@ -51,22 +51,22 @@ type app struct {
 }
 
 // Issued takes in that a token was given out.
-func (m *Machine) Issued(now time.Time, in Issue) {
-	m.sweep(now)
+func (m *Machine) Issued(t time.Time, in Issue) {
+	now := m.sweep(t)
 	if in.Token == (Token{}) || m.logins[in.Token] != nil {
 		return
 	}
 	l := m.addLogin(now, in.Token, appKey{in.Group, in.App}, in.Addr, in.Window)
-	l.issued, l.requested = true, in.Requested
+	l.issued, l.requested = true, m.clock(in.Requested)
 	if in.Bare {
-		l.refresh, l.openUntil = true, now.Add(in.Window)
+		l.refresh, l.openUntil = true, now.add(in.Window)
 		l.reopen()
 	}
 }
 
 // Presented takes in that an authApp carried a token: a constructor's.
-func (m *Machine) Presented(now time.Time, token Token) {
-	m.sweep(now)
+func (m *Machine) Presented(t time.Time, token Token) {
+	m.sweep(t)
 	if l := m.logins[token]; l != nil {
 		l.refresh = false
 		l.lineage = l.token
@@ -76,7 +76,7 @@ func (m *Machine) Presented(now time.Time, token Token) {
 
 // see looks up a call's token and keeps it known for as long as it is used. It
 // returns nil for a call without a token.
-func (m *Machine) see(now time.Time, in Call) *login {
+func (m *Machine) see(now moment, in Call) *login {
 	if in.Token == (Token{}) {
 		return nil
 	}
@@ -92,7 +92,7 @@ func (m *Machine) see(now time.Time, in Call) *login {
 	return l
 }
 
-func (m *Machine) addLogin(now time.Time, token Token, key appKey, addr netip.Addr, window time.Duration) *login {
+func (m *Machine) addLogin(now moment, token Token, key appKey, addr netip.Addr, window time.Duration) *login {
 	a := m.apps[key]
 	if a == nil {
 		a = &app{key: key}
@@ -102,9 +102,8 @@ func (m *Machine) addLogin(now time.Time, token Token, key appKey, addr netip.Ad
 	l := &login{token: token, app: a, addr: addr, window: window, lineage: token}
 	l.touch(now, window)
 	m.logins[token] = l
-	l.expiry = due{at: l.expires, login: l}
-	heap.Push(&m.expiries, &l.expiry)
-	m.grow()
+	m.unused.push(l.expires, l)
+	m.grow(entryBytes)
 	return l
 }
 
@@ -116,19 +115,8 @@ func (m *Machine) dropLogin(l *login) {
 	}
 }
 
-// lineage returns the constructor's token that a token goes back to; one that
-// is not known is its own.
-func (m *Machine) lineage(token Token) Token {
-	if l := m.logins[token]; l != nil {
-		return l.lineage
-	}
-	return token
-}
-
-func (l *login) touch(now time.Time, window time.Duration) {
-	if e := now.Add(max(window, l.window)); e.After(l.expires) {
-		l.expires = e
-	}
+func (l *login) touch(now moment, window time.Duration) {
+	l.expires = max(l.expires, now.add(max(window, l.window)))
 }
 
 // pay closes a login: its re-send has come, or none is owed.
@@ -141,9 +129,9 @@ func (l *login) pay() {
 
 // closeOld closes the logins that have waited too long for their re-send: its
 // client has gone.
-func (a *app) closeOld(now time.Time) {
+func (a *app) closeOld(now moment) {
 	a.open = slices.DeleteFunc(a.open, func(l *login) bool {
-		if !l.openUntil.After(now) {
+		if l.openUntil <= now {
 			l.open = false
 		}
 		return !l.open
@@ -156,6 +144,6 @@ func (l *login) reopen() {
 		return
 	}
 	l.open = true
-	i, _ := slices.BinarySearchFunc(l.app.open, l, func(a, b *login) int { return a.requested.Compare(b.requested) })
+	i, _ := slices.BinarySearchFunc(l.app.open, l, func(a, b *login) int { return cmp.Compare(a.requested, b.requested) })
 	l.app.open = slices.Insert(l.app.open, i, l)
 }

@@ -1,13 +1,10 @@
 package dedup
 
-import (
-	"container/heap"
-	"time"
-)
+import "time"
 
 // Arrive takes in a call and decides what becomes of it.
-func (m *Machine) Arrive(now time.Time, in Call) Decision {
-	m.sweep(now)
+func (m *Machine) Arrive(t time.Time, in Call) Decision {
+	now := m.sweep(t)
 	if len(m.calls) >= m.limits.InFlight {
 		return Decision{Verdict: Refuse}
 	}
@@ -19,7 +16,7 @@ func (m *Machine) Arrive(now time.Time, in Call) Decision {
 	return d
 }
 
-func (m *Machine) decide(now time.Time, in Call, r *login) Decision {
+func (m *Machine) decide(now moment, in Call, r *login) Decision {
 	c := m.admit(now, in)
 	h := c.history
 
@@ -70,8 +67,8 @@ func (m *Machine) decide(now time.Time, in Call, r *login) Decision {
 
 // Resume decides for a call that was told to Wait, once its leader ended.
 // It returns Wait again while the leader is in flight.
-func (m *Machine) Resume(now time.Time, id ID) Decision {
-	m.sweep(now)
+func (m *Machine) Resume(t time.Time, id ID) Decision {
+	now := m.sweep(t)
 	c := m.calls[id]
 	if c == nil || c.phase != waiting {
 		return Decision{Verdict: Fail, Outcome: Lost}
@@ -101,20 +98,16 @@ func (m *Machine) Resume(now time.Time, id ID) Decision {
 }
 
 // admit makes the call's entry.
-func (m *Machine) admit(now time.Time, in Call) *call {
-	h := m.histories[in.Key]
-	if h == nil {
-		h = newHistory(in.Key)
-		m.histories[in.Key] = h
-	}
+func (m *Machine) admit(now moment, in Call) *call {
+	h := m.history(in.Key)
 	m.seq++
 	c := &call{
-		arrival: m.seq,
-		id:      in.ID, history: h, group: in.Group, app: in.App, token: in.Token, addr: in.Addr,
-		window: in.Window, dedup: in.Dedup, body: in.Body,
+		entry: &entry{key: in.Key, arrival: m.seq, dedup: in.Dedup, body: in.Body},
+		id:    in.ID, history: h, group: in.Group, app: in.App, token: in.Token, addr: in.Addr, window: in.Window,
 	}
+	c.mark.owner = c
 	if s := in.Subjects; s.Unknown || s.Creates || len(s.Known) > 0 {
-		c.unknown, c.creates = s.Unknown, s.Creates
+		c.unknown, c.creates, c.everything = s.Unknown, s.Creates, s.Unknown
 		c.watches = m.watchesOf(in, c.first[:0])
 	}
 	lease := in.Lease
@@ -124,9 +117,21 @@ func (m *Machine) admit(now time.Time, in Call) *call {
 	h.open++
 	m.calls[c.id] = c
 	m.stats.InFlight = len(m.calls)
-	c.lease = due{at: now.Add(lease), call: c}
-	heap.Push(&m.leases, &c.lease)
+	m.leases.push(now.add(lease), c)
 	return c
+}
+
+// history returns what is remembered of a key.
+func (m *Machine) history(key Key) *history {
+	if e := m.packed[key.prefix()]; e != nil && e.key == key {
+		return m.unpack(e)
+	}
+	h := m.histories[key]
+	if h == nil {
+		h = newHistory(key)
+		m.histories[key] = h
+	}
+	return h
 }
 
 func (m *Machine) lead(c *call, reason Reason) Decision {
@@ -147,7 +152,7 @@ func (m *Machine) start(c *call) Decision {
 }
 
 // follow gives c the answer of leader, now or when it is there.
-func (m *Machine) follow(now time.Time, c, leader *call, reason Reason, observe bool) Decision {
+func (m *Machine) follow(now moment, c, leader *call, reason Reason, observe bool) Decision {
 	c.leader, c.reason = leader, reason
 	c.resend = c.resend || reason == Resend
 	if observe {
@@ -163,7 +168,7 @@ func (m *Machine) follow(now time.Time, c, leader *call, reason Reason, observe 
 }
 
 // deliver hands c the answer of its leader and leaves c's mark.
-func (m *Machine) deliver(now time.Time, c *call) Decision {
+func (m *Machine) deliver(now moment, c *call) Decision {
 	c.phase = answered
 	leader := c.leader
 	c.outcome = leader.outcome

@@ -3,6 +3,7 @@ package dedup
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -18,11 +19,12 @@ import (
 func TestAnyOrderOfEvents(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &walk{
-			m:      New(Limits{Entries: rapid.SampledFrom([]int{100, 100, 20, 1}).Draw(t, "entries"), InFlight: rapid.SampledFrom([]int{100, 5}).Draw(t, "in flight")}),
 			now:    time.Unix(1_700_000_000, 0),
 			tokens: []string{"", "T"},
 			trust:  rapid.Bool().Draw(t, "trusted addresses"),
 		}
+		limits := Limits{Entries: rapid.SampledFrom([]int{100, 100, 20, 1}).Draw(t, "entries"), InFlight: rapid.SampledFrom([]int{100, 5}).Draw(t, "in flight")}
+		w.m, w.unpacked = New(limits), New(limits)
 		t.Repeat(map[string]func(*rapid.T){
 			"": w.check, "arrive": w.arrive, "arrive again": w.arrive, "finish": w.finish, "finish and deliver": w.finishAndDeliver,
 			"leave": w.leave, "deliver": w.deliver, "resume": w.resume, "issue": w.issue, "present": w.present, "pass": w.pass,
@@ -32,7 +34,9 @@ func TestAnyOrderOfEvents(t *testing.T) {
 }
 
 type walk struct {
-	m    *Machine
+	m        *Machine
+	unpacked *Machine // goes the same way, and nothing stays packed in it
+
 	now  time.Time
 	last ID
 	open []*arrival // not yet delivered, as far as the outside knows
@@ -48,6 +52,29 @@ type arrival struct {
 	d      Decision
 	ended  bool // a leader's
 	leader ID
+}
+
+// both takes a step of both machines.
+func (w *walk) both(step func(*Machine)) {
+	step(w.m)
+	if w.unpacked == nil {
+		return
+	}
+	step(w.unpacked)
+	for _, e := range w.unpacked.packed {
+		w.unpacked.unpack(e)
+	}
+}
+
+// decide is both for a step that decides something: that it was packed must not
+// be seen of a call.
+func (w *walk) decide(t *rapid.T, step func(*Machine) Decision) Decision {
+	var got []Decision
+	w.both(func(m *Machine) { got = append(got, step(m)) })
+	if last := got[len(got)-1]; !reflect.DeepEqual(got[0], last) {
+		t.Fatalf("with packed calls the decision is %+v, with none %+v", got[0], last)
+	}
+	return got[0]
 }
 
 // token is mostly one of the newest.
@@ -73,7 +100,7 @@ func (w *walk) arrive(t *rapid.T) {
 	case 3:
 		in.Subjects.Known, in.Subjects.Unknown = nil, rapid.Bool().Draw(t, "unknown")
 	}
-	a := &arrival{in: in, d: w.m.Arrive(w.now, in)}
+	a := &arrival{in: in, d: w.decide(t, func(m *Machine) Decision { return m.Arrive(w.now, in) })}
 	if a.d.Verdict != Refuse {
 		w.open = append(w.open, a)
 	}
@@ -136,7 +163,7 @@ func (w *walk) finish(t *rapid.T) {
 	if out.Kind == Kept && rapid.Bool().Draw(t, "created") {
 		out.Created = []openapi.Subject{job(int64(rapid.IntRange(1, 2).Draw(t, "id")))}
 	}
-	w.m.Finish(w.now, a.in.ID, out)
+	w.both(func(m *Machine) { m.Finish(w.now, a.in.ID, out) })
 	// Nobody who waited for it has to wait any longer.
 	for _, b := range slices.Clone(w.open) {
 		if b.d.Verdict == Wait && b.leader == a.in.ID && rapid.Bool().Draw(t, "at once") {
@@ -155,7 +182,7 @@ func (w *walk) resume(t *rapid.T) {
 }
 
 func (w *walk) resumed(t *rapid.T, a *arrival) {
-	a.d = w.m.Resume(w.now, a.in.ID)
+	a.d = w.decide(t, func(m *Machine) Decision { return m.Resume(w.now, a.in.ID) })
 	if a.d.Verdict == Wait {
 		if c := w.m.calls[a.leader]; c == nil || c.phase != leading {
 			t.Fatal("it waits for a call that has ended")
@@ -168,12 +195,12 @@ func (w *walk) resumed(t *rapid.T, a *arrival) {
 func (w *walk) leave(t *rapid.T) {
 	a := w.some(t, func(*arrival) bool { return true })
 	w.gone++
-	w.m.Leave(w.now, a.in.ID)
+	w.both(func(m *Machine) { m.Leave(w.now, a.in.ID) })
 }
 
 func (w *walk) deliver(t *rapid.T) {
 	a := w.some(t, func(a *arrival) bool { return a.d.Verdict != Wait && (a.d.Verdict != Lead || a.ended) })
-	w.m.Delivered(w.now, a.in.ID)
+	w.both(func(m *Machine) { m.Delivered(w.now, a.in.ID) })
 	w.open = slices.DeleteFunc(w.open, func(b *arrival) bool { return a == b })
 }
 
@@ -184,14 +211,16 @@ func (w *walk) issue(t *rapid.T) {
 	}
 	name := fmt.Sprint("R", len(w.tokens))
 	w.tokens = append(w.tokens, name)
-	w.m.Issued(w.now, Issue{
+	in := Issue{
 		Group: "g", App: "1", Token: Fingerprint(name), Addr: w.addr(t),
 		Requested: w.now.Add(-time.Duration(rapid.SampledFrom([]int{0, 0, 2, 500}).Draw(t, "took")) * time.Millisecond), Bare: bare, Window: 2 * time.Second,
-	})
+	}
+	w.both(func(m *Machine) { m.Issued(w.now, in) })
 }
 
 func (w *walk) present(t *rapid.T) {
-	w.m.Presented(w.now, w.token(t))
+	token := w.token(t)
+	w.both(func(m *Machine) { m.Presented(w.now, token) })
 }
 
 func (w *walk) pass(t *rapid.T) {
@@ -204,14 +233,26 @@ func (w *walk) check(t *rapid.T) {
 	if n := m.Stats().InFlight; n != len(m.calls) || n > len(w.open) || n > m.limits.InFlight {
 		t.Fatalf("%d in flight, %d known, %d open outside", n, len(m.calls), len(w.open))
 	}
-	bytes := int64(len(m.expiries)) * entryBytes
-	for _, it := range m.expiries {
-		if c := it.call; c != nil && c.recorded() && c.dedup {
+	entries := len(m.expiries) + len(m.unused)
+	bytes := int64(entries) * entryBytes
+	for _, d := range m.expiries {
+		e := d.of
+		c := e.mark.owner
+		switch {
+		case c == nil:
+			bytes += int64(len(e.text))
+			if m.packed[e.key.prefix()] != e || m.histories[e.key] != nil {
+				t.Fatal("a packed call is not found by its key, or another besides")
+			}
+		case c.recorded() && c.dedup:
 			bytes += int64(len(c.answer.Body))
+			fallthrough
+		default:
+			bytes += callBytes
 		}
 	}
-	if s := m.Stats(); s.Entries != len(m.expiries) || s.Bytes != bytes || s.Entries > m.limits.Entries {
-		t.Fatalf("%+v for %d entries of %d bytes", s, len(m.expiries), bytes)
+	if s := m.Stats(); s.Entries != entries || s.Bytes != bytes || s.Entries > m.limits.Entries {
+		t.Fatalf("%+v for %d entries of %d bytes", s, entries, bytes)
 	}
 	for _, c := range m.calls {
 		if c.phase == waiting && c.leader == nil || c.phase == leading && c.leader != nil {
@@ -231,17 +272,55 @@ func (w *walk) check(t *rapid.T) {
 			if !mk.set || mk.spent || mk.owner.history != h {
 				t.Fatal("an unspent mark that is none")
 			}
-			if a := mk.app; a != nil && (!slices.Contains(a.unspent, mk) || mk.denied != slices.Contains(a.refused, mk)) {
+			if a := mk.by.in; a != nil && (!slices.Contains(a.unspent, mk) || mk.denied != slices.Contains(a.refused, mk)) {
 				t.Fatal("an unspent mark that its app knows nothing of")
 			}
 		}
 	}
-	for _, s := range m.subjects {
-		for _, c := range s.busy {
-			if c.phase != leading {
-				t.Fatal("a subject is busy with a call that has ended")
+	watched, busy := map[*subject]int32{}, map[*subject]int32{}
+	for _, c := range m.everyCall() {
+		for _, w := range c.watches {
+			watched[w.subject]++
+			if c.phase == leading && w.changed(c) {
+				busy[w.subject]++
 			}
 		}
+	}
+	for _, e := range m.packed {
+		for _, w := range e.watches {
+			if w.subject != nil {
+				watched[w.subject]++
+			}
+		}
+	}
+	for _, all := range m.subjects {
+		for _, s := range all {
+			if s.users != watched[s] || s.busy != busy[s] {
+				t.Fatalf("a subject has %d watches, %d of calls that change it now, and counts %d and %d", watched[s], busy[s], s.users, s.busy)
+			}
+		}
+	}
+}
+
+// everyCall returns all calls that are not packed.
+func (m *Machine) everyCall() map[*entry]*call {
+	all := map[*entry]*call{}
+	for _, c := range m.calls {
+		all[c.entry] = c
+	}
+	for _, d := range m.expiries {
+		if !d.of.packed() {
+			all[d.of] = d.of.mark.owner
+		}
+	}
+	return all
+}
+
+// holds counts all that m holds.
+func (m *Machine) holds() map[string]int {
+	return map[string]int{
+		"calls": len(m.calls), "histories": len(m.histories), "packed calls": len(m.packed), "subjects": len(m.subjects), "logins": len(m.logins),
+		"apps": len(m.apps), "leases": len(m.leases), "windows of calls": len(m.expiries), "windows of logins": len(m.unused),
 	}
 }
 
@@ -250,9 +329,10 @@ func (w *walk) end(t *rapid.T) {
 	m := w.m
 	m.sweep(w.now.Add(time.Hour))
 	m.sweep(w.now.Add(2 * time.Hour))
-	if n := len(m.calls) + len(m.histories) + len(m.subjects) + len(m.logins) + len(m.apps) + len(m.leases) + len(m.expiries); n != 0 {
-		t.Fatalf("left over: %d calls, %d histories, %d subjects, %d logins, %d apps, %d leases, %d expiries",
-			len(m.calls), len(m.histories), len(m.subjects), len(m.logins), len(m.apps), len(m.leases), len(m.expiries))
+	for what, n := range m.holds() {
+		if n != 0 {
+			t.Fatalf("left over: %d %s", n, what)
+		}
 	}
 	if s := m.Stats(); s.Entries != 0 || s.Bytes != 0 || s.InFlight != 0 {
 		t.Fatalf("with nothing left, the figures are %+v", s)

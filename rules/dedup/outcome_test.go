@@ -116,7 +116,10 @@ func TestWhoForwardsItselfAfterItsLeaderIsRemembered(t *testing.T) {
 	first := s.call("saveJob 1 A", "U").leads()
 	second := s.call("saveJob 1 A", "T").waits(EqualBody)
 	first.hangsUp().ends(Outcome{Kind: Denied}).delivered()
-	second.resumed().is(Lead, EqualBody).done("b")
+	second.resumed().is(Lead, EqualBody)
+	third := s.call("saveJob 1 A", "V").waits(EqualBody)
+	second.done("b")
+	third.resumed().replays("b", EqualBody)
 	s.refresh("R")
 	s.call("saveJob 1 A", "R").replays("b", Resend)
 }

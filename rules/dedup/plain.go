@@ -9,19 +9,16 @@ import (
 // subject is a job, workflow, node or instance that a remembered call changes.
 // gen is raised when a change on it is sent, and again when that ends.
 type subject struct {
-	key   subjectKey
+	is    openapi.Subject
 	gen   uint64
-	users int     // watches that point here; none left: forgotten
-	busy  []*call // changes on it that are in flight
-
-	first [1]*call // where busy begins
+	users int32 // watches that point here; none left: forgotten
+	busy  int32 // changes on it that are in flight
 }
 
 // watch is a subject as a call saw it last.
 type watch struct {
 	subject *subject
 	gen     uint64
-	changes bool // the call changes it; else it only must not have been changed
 }
 
 // Two subjects stand for a group as a whole; no real one has these keys.
@@ -33,32 +30,45 @@ var (
 )
 
 func (m *Machine) subject(group string, s openapi.Subject) *subject {
-	k := subjectKey{group, s}
-	sub := m.subjects[k]
+	all := m.subjects[group]
+	if all == nil {
+		all = map[openapi.Subject]*subject{}
+		m.subjects[group] = all
+	}
+	sub := all[s]
 	if sub == nil {
 		m.seq++
-		sub = &subject{key: k, gen: m.seq}
-		sub.busy = sub.first[:0]
-		m.subjects[k] = sub
+		sub = &subject{is: s, gen: m.seq}
+		all[s] = sub
 	}
 	sub.users++
 	return sub
 }
 
-func (m *Machine) release(s *subject) {
-	if s.users--; s.users == 0 {
-		delete(m.subjects, s.key)
+// unwatch undoes subject.
+func (m *Machine) unwatch(group string, s *subject) {
+	if s.users--; s.users > 0 {
+		return
 	}
+	all := m.subjects[group]
+	if delete(all, s.is); len(all) == 0 {
+		delete(m.subjects, group)
+	}
+}
+
+// release ends what c watches.
+func (m *Machine) release(c *call) {
+	for _, w := range c.watches {
+		m.unwatch(c.group, w.subject)
+	}
+	c.watches = nil
 }
 
 // watchesOf appends to ws what a call changes and must not see changed.
 func (m *Machine) watchesOf(in Call, ws []watch) []watch {
-	unknown := in.Subjects.Unknown
-	ws = append(ws,
-		watch{subject: m.subject(in.Group, everything), changes: unknown},
-		watch{subject: m.subject(in.Group, anything), changes: true})
+	ws = append(ws, watch{subject: m.subject(in.Group, everything)}, watch{subject: m.subject(in.Group, anything)})
 	for _, s := range in.Subjects.Known {
-		ws = append(ws, watch{subject: m.subject(in.Group, s), changes: true})
+		ws = append(ws, watch{subject: m.subject(in.Group, s)})
 	}
 	return ws
 }
@@ -67,10 +77,10 @@ func (m *Machine) watchesOf(in Call, ws []watch) []watch {
 func (m *Machine) raiseAtStart(c *call) {
 	for i := range c.watches {
 		w := &c.watches[i]
-		if w.changes {
+		if w.changed(c) {
 			m.seq++
 			w.subject.gen = m.seq
-			w.subject.busy = append(w.subject.busy, c)
+			w.subject.busy++
 		}
 		w.gen = w.subject.gen
 	}
@@ -80,30 +90,45 @@ func (m *Machine) raiseAtStart(c *call) {
 func (m *Machine) raiseAtEnd(c *call, created []openapi.Subject) {
 	for i := range c.watches {
 		w := &c.watches[i]
-		if !w.changes {
+		if !w.changed(c) {
 			continue
 		}
 		c.stale = c.stale || w.counts(c) && w.gen != w.subject.gen
 		m.seq++
 		w.subject.gen = m.seq
 		w.gen = m.seq
-		if i := slices.Index(w.subject.busy, c); i >= 0 {
-			w.subject.busy = slices.Delete(w.subject.busy, i, i+1)
-		}
+		w.subject.busy--
 	}
 	for _, s := range created {
-		if slices.ContainsFunc(c.watches, func(w watch) bool { return w.subject.key.Subject == s }) {
+		if slices.ContainsFunc(c.watches, func(w watch) bool { return w.subject.is == s }) {
 			continue // the request named it too
 		}
 		sub := m.subject(c.group, s)
-		c.watches = append(c.watches, watch{subject: sub, gen: sub.gen, changes: true})
+		c.watches = append(c.watches, watch{subject: sub, gen: sub.gen})
 	}
+}
+
+// changed reports whether c changes w's subject: all that it watches, but that
+// it changes everything only where it may be anything that it changes.
+func (w *watch) changed(c *call) bool {
+	return w.subject.is != everything || c.everything
 }
 
 // counts reports whether a change of w's subject by another call matters to c:
 // anything is watched only where nothing else tells what c changes.
 func (w *watch) counts(c *call) bool {
-	return c.unknown || w.subject.key.Subject != anything
+	return c.unknown || w.subject.is != anything
+}
+
+// releaseUncounted ends c's watches that matter to it no more, once it is over.
+func (m *Machine) releaseUncounted(c *call) {
+	c.watches = slices.DeleteFunc(c.watches, func(w watch) bool {
+		if w.counts(c) {
+			return false
+		}
+		m.unwatch(c.group, w.subject)
+		return true
+	})
 }
 
 // plainMatch finds an equal call that c is one with by the operator's choice:
@@ -120,19 +145,26 @@ func (m *Machine) plainMatch(c *call) *call {
 	return nil
 }
 
+// busyWith counts the changes of s in flight that are h's own.
+func (h *history) busyWith(s *subject) (own int32) {
+	for _, c := range h.leaders {
+		if c.phase == leading && slices.ContainsFunc(c.watches, func(w watch) bool { return w.subject == s && w.changed(c) }) {
+			own++
+		}
+	}
+	return own
+}
+
+// untouched reports whether nobody else changed, or is just changing, what
+// matters to c.
 func (c *call) untouched() bool {
 	for i := range c.watches {
 		w := &c.watches[i]
 		if !w.counts(c) {
 			continue
 		}
-		if w.gen != w.subject.gen {
+		if w.gen != w.subject.gen || w.subject.busy > 0 && w.subject.busy > c.history.busyWith(w.subject) {
 			return false
-		}
-		for _, other := range w.subject.busy {
-			if other.history != c.history {
-				return false
-			}
 		}
 	}
 	return true

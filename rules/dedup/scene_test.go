@@ -56,10 +56,7 @@ func (s *scene) endsEmpty() {
 	// What waited or led until its lease ended has its window after that.
 	s.m.sweep(s.now.Add(4 * time.Hour))
 	m := s.m
-	for what, n := range map[string]int{
-		"calls": len(m.calls), "histories": len(m.histories), "subjects": len(m.subjects), "logins": len(m.logins),
-		"apps": len(m.apps), "leases": len(m.leases), "expiries": len(m.expiries),
-	} {
+	for what, n := range m.holds() {
 		if n != 0 {
 			s.t.Errorf("%d %s were left over", n, what)
 		}

@@ -7,21 +7,30 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
+// moment is a time as a Machine keeps it: since the first event it was told of.
+type moment time.Duration
+
+func (t moment) add(d time.Duration) moment { return t + moment(d) }
+
 // Machine is the functional core. Each method is one step: it takes the time,
 // which must not run backwards by more than a window, and an event, changes the
 // state and returns a decision. It is not safe for concurrent use.
 type Machine struct {
 	limits Limits
-	seq    uint64 // the last generation or arrival given out
+	epoch  time.Time // of the first event
+	seq    uint64    // the last generation or arrival given out
 
-	calls     map[ID]*call     // arrivals whose end is not yet known
-	histories map[Key]*history // what happened lately to equal calls
-	subjects  map[subjectKey]*subject
+	calls     map[ID]*call                            // arrivals whose end is not yet known
+	histories map[Key]*history                        // what happened lately to equal calls
+	packed    map[prefix]*entry                       // the same of keys with one call, which is over: see pack.go
+	subjects  map[string]map[openapi.Subject]*subject // by group
 	logins    map[Token]*login
 	apps      map[appKey]*app
+	nobody    *caller // of the last call without a login
 
-	leases   queue // ends of leases, of everything in calls
-	expiries queue // ends of windows, of everything remembered
+	leases   queue[*call]  // ends of leases, of everything in calls
+	expiries queue[*entry] // ends of windows, of all calls remembered
+	unused   queue[*login] // when logins were last looked at, and would end
 	stats    Stats
 }
 
@@ -31,7 +40,8 @@ func New(limits Limits) *Machine {
 		limits:    limits.withDefaults(),
 		calls:     map[ID]*call{},
 		histories: map[Key]*history{},
-		subjects:  map[subjectKey]*subject{},
+		packed:    map[prefix]*entry{},
+		subjects:  map[string]map[openapi.Subject]*subject{},
 		logins:    map[Token]*login{},
 		apps:      map[appKey]*app{},
 	}
@@ -50,19 +60,15 @@ const (
 	dropped               // forgotten; pointers to it may remain
 )
 
-// call is one arrival and what is known of it.
+// call is one arrival and what is known of it. What is left of it once it is
+// over is packed into its entry: see pack.go.
 type call struct {
-	id      ID
-	arrival uint64 // counts up
-	phase   phase
-	left    bool // its caller hung up before the answer was written in full
-	dedup   bool
-	body    bool
-	resend  bool // a leader that is a recognised re-send: its answer leaves no mark
-	stale   bool // another change touched its subject between its two ends
+	*entry
+	id    ID
+	phase phase
 
-	unknown bool // what it changes could not be read
-	creates bool // it makes something whose id only its answer tells
+	creates    bool // it makes something whose id only its answer tells
+	everything bool // what it changes could not be read: it may be anything
 
 	history *history
 	group   string
@@ -70,13 +76,8 @@ type call struct {
 	token   Token
 	addr    netip.Addr
 	window  time.Duration
-	lease   due // while it is in Machine.calls
-	expiry  due // once it is remembered
-
-	mark mark // left by this call's answer
 
 	// Of a leader:
-	outcome OutcomeKind // once answered
 	answer  *Answer
 	watches []watch  // its subjects and their generations
 	first   [3]watch // where watches begins: most calls change one thing
@@ -97,15 +98,19 @@ func (c *call) recorded() bool { return c.phase == answered && c.outcome == Kept
 // mark says: an answer was written to a first send, so that the client may send
 // that call once more.
 type mark struct {
-	set     bool
-	spent   bool
-	denied  bool // the answer said false: the re-send is a first execution
-	at      time.Time
-	lineage Token
-	owner   *call  // whose answer left it
-	app     *app   // in whose lists it is; nil: in none
-	spentAt uint64 // the arrival that spent it
-	paidBy  Token  // of the login that paid
+	set    bool
+	spent  bool
+	denied bool // the answer said false: the re-send is a first execution
+	at     moment
+	owner  *call    // whose answer left it; nil while that is packed
+	by     *caller  // whose call it was
+	paid   *payment // by which it is spent
+}
+
+// payment is how a mark was spent.
+type payment struct {
+	arrival uint64 // of the call that spent it
+	token   Token  // of the login that paid
 }
 
 // lost is a caller who hung up before it had its answer.
@@ -133,11 +138,6 @@ func newHistory(key Key) *history {
 	h := &history{key: key}
 	h.leaders, h.unspent = h.firstLeader[:0], h.firstMark[:0]
 	return h
-}
-
-type subjectKey struct {
-	group string
-	openapi.Subject
 }
 
 // appKey names an app of a group by its id.

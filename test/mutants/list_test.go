@@ -5,6 +5,7 @@ const (
 	evidence = "rules/dedup/evidence.go"
 	finish   = "rules/dedup/finish.go"
 	logins   = "rules/dedup/login.go"
+	pack     = "rules/dedup/pack.go"
 	plain    = "rules/dedup/plain.go"
 )
 
@@ -12,7 +13,7 @@ var mutants = []mutant{
 	{
 		"another token is evidence", logins,
 		"l.touch(now, window)\n\tm.logins[token] = l",
-		"l.touch(now, window)\n\tl.refresh, l.requested, l.openUntil = true, now, now.Add(window)\n\tl.reopen()\n\tm.logins[token] = l",
+		"l.touch(now, window)\n\tl.refresh, l.requested, l.openUntil = true, now, now.add(window)\n\tl.reopen()\n\tm.logins[token] = l",
 		"TestAnotherTokenAloneIsNoEvidence",
 	},
 	{
@@ -65,7 +66,7 @@ var mutants = []mutant{
 	},
 	{
 		"a change counts from its end only", plain,
-		"\t\t\tm.seq++\n\t\t\tw.subject.gen = m.seq\n\t\t\tw.subject.busy = append(w.subject.busy, c)\n", "\t\t\t_ = c\n",
+		"\t\t\tm.seq++\n\t\t\tw.subject.gen = m.seq\n\t\t\tw.subject.busy++\n", "\t\t\t_ = c\n",
 		"TestNothingIsReplayedWhileItsThingIsBeingChanged",
 	},
 	{
@@ -76,7 +77,7 @@ var mutants = []mutant{
 
 	{
 		"a change in flight does not count", plain,
-		"if other.history != c.history {", "if false && other.history != c.history {",
+		"|| w.subject.busy > 0 && ", "|| false && ",
 		"TestNothingIsReplayedWhileItsThingIsBeingChanged",
 	},
 	{
@@ -86,27 +87,27 @@ var mutants = []mutant{
 	},
 	{
 		"an unknown subject changes nothing", plain,
-		"unknown := in.Subjects.Unknown\n", "unknown := false\n",
+		"return w.subject.is != everything || c.everything", "return w.subject.is != everything",
 		"TestAChangeOfUnknownSubjectMayChangeAnything",
 	},
 	{
 		"the window runs from the arrival", "rules/dedup/expiry.go",
-		"at: now.Add(c.window),", "at: c.lease.at.Add(c.window - time.Minute),", // a minute is the lease in tests
+		"now.add(c.window), c.entry", "m.leases[0].at.add(c.window-time.Minute), c.entry", // a minute is the lease in tests
 		"TestTheWindowRunsFromTheAnswer",
 	},
 	{
 		"a login waits for ever", logins,
-		"if !l.openUntil.After(now) {", "if false {",
+		"if l.openUntil <= now {", "if false {",
 		"TestALoginWaitsForItsResendNoLongerThanTheWindow",
 	},
 	{
 		"answers after the login count", evidence,
-		"|| !mk.at.Before(r.requested) || ", "|| ",
+		"|| mk.at >= r.requested || ", "|| ",
 		"TestAMarkYoungerThanTheLoginIsNoEvidence",
 	},
 	{
 		"any lineage will do", evidence,
-		"if mk.lineage != r.lineage {", "if false {",
+		"if mk.by.lineage != r.lineage {", "if false {",
 		"TestALoginOfAnotherLineageDoesNotPayForThisOne",
 	},
 	{
@@ -163,5 +164,20 @@ var mutants = []mutant{
 		"a key without lengths", "rules/dedup/key.go",
 		"\t\tb = binary.BigEndian.AppendUint64(b, uint64(len(s)))\n", "",
 		"FuzzKey",
+	},
+	{
+		"a packed call forgets what it must not see changed", pack,
+		"\tcopy(e.watches[:], c.watches)\n", "",
+		"TestCreateDeleteCreate",
+	},
+	{
+		"a packed call forgets that its mark is spent", pack,
+		"case e.mark.spent:", "case false:",
+		"TestInterleaving3AnOrphanWaitsForTheOthersResend",
+	},
+	{
+		"what owes an answer is packed", pack,
+		"len(c.lost) > 0 || ", "",
+		"TestAnObservedRetryIsUsedUp",
 	},
 }
