@@ -135,6 +135,7 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	var background sync.WaitGroup
 	background.Go(func() { r.watch(watching, hangUp) })
 	background.Go(func() { crts.run(watching, server.Addrs()) })
+	background.Go(func() { paceCollector(watching) })
 	defer func() { end(); background.Wait() }()
 
 	log.Info("started",
