@@ -41,7 +41,7 @@ var (
 	loginResults  = []string{"ok", "refused"}
 	gateReasons   = []string{"no_app_id", "no_token", "unknown_token", "expired_token", "other_app", "legacy_client", "address", "app",
 		"unreadable", "body_too_large", "body_not_held", "unrecognised_path", "blocked"}
-	operations = []string{"arrive", "finish", "leave", "delivered", "issued", "presented", "now", "read", "decode", "keep_token", "find_token"}
+	operations = []string{"arrive", "finish", "leave", "delivered", "issued", "presented", "alone", "now", "read", "decode", "keep_token", "find_token"}
 	acmeEvents = []string{"obtained", "renewed", "failed"}
 )
 

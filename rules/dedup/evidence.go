@@ -104,7 +104,7 @@ func (h *history) orphaned(r *login) bool {
 // overtaker finds an orphan's answer for c: a call that took over the login of
 // another thread, whose own re-send this is.
 func (m *Machine) overtaker(c *call, r *login) *call {
-	if r == nil || !r.refresh {
+	if r == nil || !r.refresh || !r.open && !c.history.paidBy(r) {
 		return nil
 	}
 	for _, leader := range slices.Backward(c.history.leaders) {
@@ -117,6 +117,11 @@ func (m *Machine) overtaker(c *call, r *login) *call {
 		}
 	}
 	return nil
+}
+
+// paidBy reports whether r paid for an answer of this key.
+func (h *history) paidBy(r *login) bool {
+	return slices.ContainsFunc(h.spent, func(mk *mark) bool { return mk.paid.token == r.token })
 }
 
 // taken finds the answer for the orphan c where the other thread's re-send was

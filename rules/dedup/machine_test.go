@@ -27,7 +27,7 @@ func TestAnyOrderOfEvents(t *testing.T) {
 		w.m, w.unpacked = New(limits), New(limits)
 		t.Repeat(map[string]func(*rapid.T){
 			"": w.check, "arrive": w.arrive, "arrive again": w.arrive, "finish": w.finish, "finish and deliver": w.finishAndDeliver,
-			"leave": w.leave, "deliver": w.deliver, "resume": w.resume, "issue": w.issue, "present": w.present, "pass": w.pass,
+			"leave": w.leave, "deliver": w.deliver, "resume": w.resume, "issue": w.issue, "present": w.present, "pass": w.pass, "disown": w.disown,
 		})
 		w.end(t)
 	})
@@ -221,6 +221,13 @@ func (w *walk) issue(t *rapid.T) {
 func (w *walk) present(t *rapid.T) {
 	token := w.token(t)
 	w.both(func(m *Machine) { m.Presented(w.now, token) })
+}
+
+func (w *walk) disown(t *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(t, "rarely") > 0 {
+		t.Skip("not often, or there is no evidence at all")
+	}
+	w.both(func(m *Machine) { m.Disown() })
 }
 
 func (w *walk) pass(t *rapid.T) {

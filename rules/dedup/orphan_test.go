@@ -42,6 +42,16 @@ func TestAnOrphansAnswerIsForAnotherRefreshTokenOnly(t *testing.T) {
 	s.call("runJob 1", "").leads()
 }
 
+func TestAnOrphansAnswerIsNotForALoginThatPaidForAnotherCall(t *testing.T) {
+	s := crossed(t)
+	s.refresh("R2")
+	s.call("runJob 1", "R2").leads().done("b")
+	s.call("runJob 2", "T").leads().done("c")
+	s.refresh("R3")
+	s.call("runJob 2", "R3").replays("c", Resend)
+	s.call("runJob 1", "R3").leads() // meant, and nothing is owed to R3
+}
+
 func TestACallWithAFreshTokenIsNoOrphanWhereNothingWasTaken(t *testing.T) {
 	s := newScene(t)
 	s.constructor("T")

@@ -55,6 +55,21 @@ var mutants = []mutant{
 		"TestInterleaving3AnOrphansAnswerGoesToTheOvertakenResend",
 	},
 	{
+		"any login gets an orphan's answer", evidence,
+		"!r.refresh || !r.open && !c.history.paidBy(r) {", "!r.refresh {",
+		"TestAnOrphansAnswerIsNotForALoginThatPaidForAnotherCall",
+	},
+	{
+		"disowned marks count", "rules/dedup/disown.go",
+		"\t\t\tmk.owner.unmark()\n", "\t\t\t_ = mk\n",
+		"TestNoMarkOfSeveralThatWereDisownedIsForALaterLogin",
+	},
+	{
+		"what was decided alone is evidence", "rules/dedup/shared/replica.go",
+		"\t\tr.machine.Disown()\n", "",
+		"TestWhatWasDecidedAloneMakesNoEvidence",
+	},
+	{
 		"an orphan does not look for the other's answer", arrive,
 		"m.taken(c, r); leader != nil {", "m.taken(c, r); false {",
 		"TestInterleaving3AnOrphanWaitsForTheOthersResend",

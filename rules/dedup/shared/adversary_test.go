@@ -22,8 +22,8 @@ import (
 type adversary struct {
 	mu      sync.Mutex
 	rng     *rand.Rand
-	entries []entry
-	last    position
+	entries []Entry
+	last    Position
 }
 
 // line is a replica's way to the adversary. Only what appendTo calls is there.
@@ -96,19 +96,19 @@ func (a *adversary) execute(args []any, lose bool) []any {
 	now := uint64(time.Now().UnixMilli())
 	own := []any{}
 	for _, data := range args[3:] {
-		if now > a.last.ms {
-			a.last = position{ms: now}
+		if now > a.last.MS {
+			a.last = Position{MS: now}
 		} else {
-			a.last.seq++
+			a.last.Seq++
 		}
-		a.entries = append(a.entries, entry{a.last, data.([]byte)})
+		a.entries = append(a.entries, Entry{a.last, data.([]byte)})
 		own = append(own, a.last.String())
 	}
 	after, _ := parsePosition(args[0].(string))
 	read := []any{}
 	for _, e := range a.entries {
-		if e.at.after(after) && len(read) < pageSize {
-			read = append(read, []any{e.at.String(), []any{field, string(e.data)}})
+		if e.At.After(after) && len(read) < PageSize {
+			read = append(read, []any{e.At.String(), []any{field, string(e.Data)}})
 		}
 	}
 	return []any{fmt.Sprint(now), own, read}

@@ -22,12 +22,13 @@ const (
 	delivered kind = 5
 	issued    kind = 6
 	presented kind = 7
+	alone     kind = 8 // what its replica has said last was decided without the log
 )
 
 // operations are the kinds' names in metrics.
 var operations = map[kind]string{
 	tick: "now", arrive: "arrive", finish: "finish", leave: "leave",
-	delivered: "delivered", issued: "issued", presented: "presented",
+	delivered: "delivered", issued: "issued", presented: "presented", alone: "alone",
 }
 
 // Event is an entry of the log: one step, taken by one replica for all.
@@ -42,6 +43,31 @@ type Event struct {
 	outcome dedup.Outcome // of finish
 	issue   dedup.Issue   // of issued; Requested in the log's time
 	token   dedup.Token   // of presented
+}
+
+// Moment is an event that only takes time to the log.
+func Moment() *Event { return &Event{kind: tick} }
+
+// Arrival is a call's.
+func Arrival(c dedup.Call) *Event { return &Event{kind: arrive, call: c} }
+
+// Ending is that of a call which was forwarded.
+func Ending(id dedup.ID, out dedup.Outcome) *Event {
+	return &Event{kind: finish, id: id, outcome: out}
+}
+
+// Leaving is that of a caller who hangs up.
+func Leaving(id dedup.ID) *Event { return &Event{kind: leave, id: id} }
+
+// Login is one that was answered with a token.
+func Login(in dedup.Issue) *Event { return &Event{kind: issued, issue: in} }
+
+// Presentation is that of a token on an authApp.
+func Presentation(t dedup.Token) *Event { return &Event{kind: presented, token: t} }
+
+// unawaited reports whether nobody waits until e is applied.
+func (e *Event) unawaited() bool {
+	return e.kind == leave || e.kind == presented || e.kind == delivered || e.kind == alone
 }
 
 // version begins every entry. Replicas of another version skip what they
@@ -113,7 +139,7 @@ func decode(b []byte) (*Event, error) {
 	}
 	e := &Event{kind: kind(r.byte()), Replica: r.uint64(), N: r.uvarint()}
 	switch e.kind {
-	case tick:
+	case tick, alone:
 	case arrive:
 		c := &e.call
 		c.ID = dedup.ID(r.uint64())

@@ -32,6 +32,7 @@ func sampleEvents() []*Event {
 		{Replica: 1, N: 8, kind: delivered, ids: []dedup.ID{1, 1<<64 - 1}},
 		{Replica: 1, N: 9, kind: issued, issue: dedup.Issue{App: "1", Token: dedup.Token{1}, Addr: addr, Requested: time.Unix(1, 2), Bare: true, Window: 1}},
 		{Replica: 1, N: 10, kind: presented, token: dedup.Token{9}},
+		{Replica: 1, N: 11, kind: alone},
 	}
 }
 

@@ -257,7 +257,7 @@ func TestAStartingReplicaKnowsWhatStillMatters(t *testing.T) {
 		c.Subjects.Known = nil // else one would make the others stale
 		return c
 	}
-	const n = 2 * pageSize // more than a page of entries
+	const n = 2 * PageSize // more than a page of entries
 	for i := range n {
 		storetest.Do(t, a, save(a, i), storetest.Success(fmt.Sprint(i)))
 	}
@@ -286,9 +286,9 @@ func TestAClockThatWasSetBackStopsNothing(t *testing.T) {
 		for _, s := range []*Store{b.store, b.other} {
 			g := s.group("default")
 			g.mu.Lock()
-			at := g.at
+			at := g.node.at
 			g.mu.Unlock()
-			if at.ms != uint64(hour) {
+			if at.MS != uint64(hour) {
 				return false
 			}
 		}
@@ -302,7 +302,7 @@ func TestAClockThatWasSetBackStopsNothing(t *testing.T) {
 	g := b.store.group("default")
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if at := int64(g.at.ms); at >= hour {
+	if at := int64(g.node.at.MS); at >= hour {
 		t.Errorf("the log's time still stands at %v", time.UnixMilli(at))
 	}
 }

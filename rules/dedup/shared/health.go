@@ -40,12 +40,10 @@ func (h *health) success() (again bool) {
 }
 
 // problem is a line for people; empty while all is well.
-func (g *group) problem() string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.health.failures == 0 {
+func (n *Node) problem() string {
+	if n.health.failures == 0 {
 		return ""
 	}
 	return fmt.Sprintf("dedup store: redis does not work for upstream %s since %s, this replica deduplicates alone: %v",
-		g.name, g.health.since.UTC().Format(time.RFC3339), g.health.err)
+		n.o.Group, n.health.since.UTC().Format(time.RFC3339), n.health.err)
 }

@@ -11,48 +11,50 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// position is the ID of an entry of a stream: Redis' clock in milliseconds, and
+// Position is the ID of an entry of a stream: Redis' clock in milliseconds, and
 // a count within one. They only rise while a stream lives.
-type position struct{ ms, seq uint64 }
+type Position struct{ MS, Seq uint64 }
 
-func (p position) String() string {
-	return strconv.FormatUint(p.ms, 10) + "-" + strconv.FormatUint(p.seq, 10)
+// String is the ID as Redis writes it.
+func (p Position) String() string {
+	return strconv.FormatUint(p.MS, 10) + "-" + strconv.FormatUint(p.Seq, 10)
 }
 
-func (p position) after(q position) bool { return p.ms > q.ms || p.ms == q.ms && p.seq > q.seq }
+// After reports whether p stands behind q.
+func (p Position) After(q Position) bool { return p.MS > q.MS || p.MS == q.MS && p.Seq > q.Seq }
 
-// time is strictly rising with the position.
-func (p position) time() time.Time {
-	return time.UnixMilli(int64(p.ms)).Add(time.Duration(min(p.seq, 999_999)))
+// Time is strictly rising with the position.
+func (p Position) Time() time.Time {
+	return time.UnixMilli(int64(p.MS)).Add(time.Duration(min(p.Seq, 999_999)))
 }
 
-func parsePosition(s string) (position, error) {
+func parsePosition(s string) (Position, error) {
 	a, b, _ := strings.Cut(s, "-")
 	ms, err := strconv.ParseUint(a, 10, 48) // 8,900 years
 	if err != nil {
-		return position{}, err
+		return Position{}, err
 	}
 	seq, err := strconv.ParseUint(b, 10, 64)
-	return position{ms, seq}, err
+	return Position{ms, seq}, err
 }
 
-// entry is one of the log. Data is nil where it is not ours.
-type entry struct {
-	at   position
-	data []byte
+// Entry is one of the log. Data is nil where it is not ours.
+type Entry struct {
+	At   Position
+	Data []byte
 }
 
-// page is the answer to an append.
-type page struct {
-	now     time.Time  // Redis' clock
-	own     []position // where the appended entries stand
-	entries []entry    // since the position asked for, in order
-	full    bool       // there may be more
+// Page is the answer to an append.
+type Page struct {
+	Now     time.Time  // the log's clock
+	Own     []Position // where the appended entries stand
+	Entries []Entry    // since the position asked for, in order
+	Full    bool       // there may be more
 }
 
 const (
-	// pageSize is how many entries are read at once.
-	pageSize = 512
+	// PageSize is how many entries are read at once; there may be more then.
+	PageSize = 512
 	// field is the only one of each entry.
 	field = "e"
 )
@@ -89,32 +91,32 @@ return {string.format('%.0f', now), own, redis.call('XRANGE', KEYS[1], '(' .. AR
 `)
 
 // appendTo runs the script.
-func appendTo(ctx context.Context, c redis.Scripter, key string, after position, keep time.Duration, events [][]byte) (page, error) {
-	args := make([]any, 0, 3+len(events))
-	args = append(args, after.String(), keep.Milliseconds(), pageSize)
-	for _, e := range events {
+func appendTo(ctx context.Context, c redis.Scripter, key string, a Append) (Page, error) {
+	args := make([]any, 0, 3+len(a.Events))
+	args = append(args, a.After.String(), a.Keep.Milliseconds(), PageSize)
+	for _, e := range a.Events {
 		args = append(args, e)
 	}
 	reply, err := appendScript.Run(ctx, c, []string{key}, args...).Slice()
 	if _, moved := redis.IsMovedError(err); moved {
-		return page{}, fmt.Errorf("it is one node of a Cluster; write dedup.redis.cluster: true: %w", err)
+		return Page{}, fmt.Errorf("it is one node of a Cluster; write dedup.redis.cluster: true: %w", err)
 	}
 	if err != nil {
-		return page{}, err
+		return Page{}, err
 	}
 	p, err := parsePage(reply)
-	if err == nil && len(p.own) != len(events) {
+	if err == nil && len(p.Own) != len(a.Events) {
 		err = errReply
 	}
 	if err != nil {
-		return page{}, fmt.Errorf("reading the answer of Redis: %w", err)
+		return Page{}, fmt.Errorf("reading the answer of Redis: %w", err)
 	}
 	return p, nil
 }
 
 var errReply = errors.New("it is not what the script returns")
 
-func parsePage(reply []any) (p page, err error) {
+func parsePage(reply []any) (p Page, err error) {
 	if len(reply) != 3 {
 		return p, errReply
 	}
@@ -128,13 +130,13 @@ func parsePage(reply []any) (p page, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.now, p.full = time.UnixMilli(ms), len(entries) >= pageSize
+	p.Now, p.Full = time.UnixMilli(ms), len(entries) >= PageSize
 	for _, id := range own {
 		at, err := positionOf(id)
 		if err != nil {
 			return p, err
 		}
-		p.own = append(p.own, at)
+		p.Own = append(p.Own, at)
 	}
 	for _, raw := range entries {
 		parts, ok := raw.([]any)
@@ -145,21 +147,21 @@ func parsePage(reply []any) (p page, err error) {
 		if err != nil {
 			return p, err
 		}
-		e := entry{at: at}
+		e := Entry{At: at}
 		if fields, ok := parts[1].([]any); ok && len(fields) == 2 && fields[0] == field {
 			if data, ok := fields[1].(string); ok {
-				e.data = []byte(data)
+				e.Data = []byte(data)
 			}
 		}
-		p.entries = append(p.entries, e)
+		p.Entries = append(p.Entries, e)
 	}
 	return p, nil
 }
 
-func positionOf(v any) (position, error) {
+func positionOf(v any) (Position, error) {
 	s, ok := v.(string)
 	if !ok {
-		return position{}, errReply
+		return Position{}, errReply
 	}
 	return parsePosition(s)
 }

@@ -110,6 +110,8 @@ func (r *Replica) Apply(logged time.Time, e *Event) (d dedup.Decision, resumed [
 		r.machine.Issued(r.now, in)
 	case presented:
 		r.machine.Presented(r.now, e.token)
+	case alone:
+		r.machine.Disown()
 	}
 	return d, resumed, true
 }

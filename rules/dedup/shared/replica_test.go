@@ -53,6 +53,9 @@ func TestReplicasThatReadTheSameLogDecideTheSame(t *testing.T) {
 
 func randomEvent(rng *rand.Rand, i int) *Event {
 	recent := dedup.ID(max(1, i-rng.IntN(20)))
+	if rng.IntN(50) == 0 {
+		return &Event{kind: alone}
+	}
 	switch rng.IntN(8) {
 	case 0, 1, 2:
 		return &Event{kind: arrive, call: dedup.Call{
@@ -130,5 +133,39 @@ func TestACallWhoseReplicaDecidedOtherwiseBlocksNobody(t *testing.T) {
 	}
 	if n := r.machine.Stats().InFlight; n != 1 {
 		t.Errorf("%d in flight", n)
+	}
+}
+
+func TestWhatWasDecidedAloneMakesNoEvidence(t *testing.T) {
+	at := time.Unix(1_000_000, 0)
+	r := NewReplica("g", dedup.Limits{})
+	n := uint64(0)
+	apply := func(e *Event) dedup.Decision {
+		n++
+		e.Replica, e.N, at = 1, n, at.Add(time.Millisecond)
+		d, _, _ := r.Apply(at, e)
+		return d
+	}
+	call := func(id dedup.ID, token byte) dedup.Decision {
+		d := apply(Arrival(dedup.Call{ID: id, Key: dedup.Key{1}, App: "1", Token: dedup.Token{token}, Dedup: true, Window: 5 * time.Second}))
+		if d.Verdict == dedup.Lead {
+			apply(Ending(id, dedup.Outcome{Kind: dedup.Kept, Answer: &dedup.Answer{Status: 200}}))
+		}
+		apply(&Event{kind: delivered, ids: []dedup.ID{id}})
+		return d
+	}
+	login := func(token byte) {
+		apply(Login(dedup.Issue{App: "1", Token: dedup.Token{token}, Requested: at, Bare: true, Window: 5 * time.Second}))
+	}
+	call(1, 1)
+	login(2)
+	if d := call(2, 2); d.Verdict != dedup.Replay {
+		t.Fatalf("a re-send: %+v", d)
+	}
+	call(3, 2)
+	login(3)
+	apply(&Event{kind: alone})
+	if d := call(4, 3); d.Verdict != dedup.Lead {
+		t.Errorf("after calls that this replica did not know of: %+v", d)
 	}
 }

@@ -166,7 +166,7 @@ func (s *Store) Arrive(c dedup.Call) dedup.Decision {
 	s.mu.Unlock()
 
 	began := time.Now()
-	d := g.submit(&Event{kind: arrive, call: c}, f.left).decision
+	d := g.submit(Arrival(c), f.left).Decision
 	f.left -= time.Since(began)
 	if d.Verdict == dedup.Refuse {
 		s.take(c.ID)
@@ -187,14 +187,14 @@ func (s *Store) Await(ctx context.Context, id dedup.ID) (dedup.Decision, error) 
 // Finish implements dedup.Store.
 func (s *Store) Finish(id dedup.ID, out dedup.Outcome) {
 	if f := s.flight(id); f != nil {
-		f.group.submit(&Event{kind: finish, id: id, outcome: out}, f.left)
+		f.group.submit(Ending(id, out), f.left)
 	}
 }
 
 // Leave implements dedup.Store. It does not wait.
 func (s *Store) Leave(id dedup.ID) {
 	if f := s.flight(id); f != nil {
-		f.group.post(&Event{kind: leave, id: id})
+		f.group.post(Leaving(id))
 	}
 }
 
@@ -208,19 +208,19 @@ func (s *Store) Delivered(id dedup.ID) {
 // Now implements dedup.Store: an entry of its own, because only the log tells
 // what came before what on different replicas.
 func (s *Store) Now(group string) time.Time {
-	return s.group(group).submit(&Event{kind: tick}, s.o.Timeout/2).at
+	return s.group(group).submit(Moment(), s.o.Timeout/2).At
 }
 
 // Issued implements dedup.Store.
 func (s *Store) Issued(in dedup.Issue) {
 	in.Token, in.Addr = s.veil.token(in.Token), s.veil.addr(in.Addr)
-	s.group(in.Group).submit(&Event{kind: issued, issue: in}, s.o.Timeout/2)
+	s.group(in.Group).submit(Login(in), s.o.Timeout/2)
 }
 
 // Presented implements dedup.Store. It does not wait: the authApp's own answer
 // does, in Issued.
 func (s *Store) Presented(group string, token dedup.Token) {
-	s.group(group).post(&Event{kind: presented, token: s.veil.token(token)})
+	s.group(group).post(Presentation(s.veil.token(token)))
 }
 
 func (s *Store) flight(id dedup.ID) *flight {

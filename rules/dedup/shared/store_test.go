@@ -45,7 +45,7 @@ func TestARefusedCallLeavesNothing(t *testing.T) {
 	storetest.Want(t, s.Arrive(second), dedup.Refuse, "")
 	s.Finish(first.ID, storetest.Success("1"))
 	s.Delivered(first.ID)
-	if g := s.group("default"); g.open != 0 || len(s.calls) != 0 || len(g.waits) != 0 {
-		t.Errorf("%d in flight, %d calls, %d waiting", g.open, len(s.calls), len(g.waits))
+	if g := s.group("default"); g.node.open != 0 || len(s.calls) != 0 || len(g.node.waits) != 0 {
+		t.Errorf("%d in flight, %d calls, %d waiting", g.node.open, len(s.calls), len(g.node.waits))
 	}
 }

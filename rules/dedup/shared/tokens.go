@@ -52,10 +52,3 @@ func (s *Store) tokenKey(group string, token dedup.Token) string {
 	token = s.veil.token(token)
 	return s.o.Prefix + "{" + group + "}:token:" + hex.EncodeToString(token[:])
 }
-
-// works reports whether the circuit is closed.
-func (g *group) works() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return !g.health.open
-}

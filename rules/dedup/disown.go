@@ -1,0 +1,28 @@
+package dedup
+
+import "slices"
+
+// Disown forgets all evidence: no login that was seen explains a call, no
+// answer is waited for again. It is for a record that has learnt that calls were
+// made of which it did not know in time: what was left over may be theirs, and
+// must not make another call a repetition. Answers stay on record.
+func (m *Machine) Disown() {
+	for _, a := range m.apps {
+		for _, l := range a.open {
+			l.open = false
+		}
+		clear(a.open)
+		a.open = a.open[:0]
+	}
+	for _, h := range m.histories {
+		for _, mk := range slices.Concat(h.unspent, h.spent) {
+			mk.owner.unmark()
+		}
+	}
+	for _, e := range m.packed {
+		if e.mark.set && !e.mark.spent {
+			e.mark.unlist()
+		}
+		e.mark.set = false
+	}
+}
