@@ -44,17 +44,8 @@ dedup:
 `, redis.Addr, writeFile(t, filepath.Join(dir, password), password+"\n"), authority.CAFile, authority.CertFile, authority.KeyFile))
 	}
 
-	const save = `{"jobName":"one","appId":1}`
-	decision := func(p *process) string {
-		res, err := http.Post("http://"+p.listen+"/openApi/saveJob", "application/json", strings.NewReader(save))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = res.Body.Close()
-		return res.Header.Get("X-Powerjob-Shim")
-	}
 	one, two := start(t, nil, "--upstream", upstream, "--config", config("secret")), start(t, nil, "--upstream", upstream, "--config", config("secret"))
-	if a, b := decision(one), decision(two); a != "forwarded" || b != "replayed" {
+	if a, b := saveOne(t, one), saveOne(t, two); a != "forwarded" || b != "replayed" {
 		t.Errorf("the first shim %s, the second %s", a, b)
 	}
 	if n := len(server.Executions()); n != 1 {
@@ -63,7 +54,7 @@ dedup:
 
 	// With a wrong password calls go on, and the operator reads why.
 	alone := start(t, nil, "--upstream", upstream, "--config", config("wrong"))
-	if a, b := decision(alone), decision(alone); a != "forwarded" || b != "replayed" {
+	if a, b := saveOne(t, alone), saveOne(t, alone); a != "forwarded" || b != "replayed" {
 		t.Errorf("alone: %s, then %s", a, b)
 	}
 	for _, path := range []string{"/readyz", "/status"} {

@@ -37,8 +37,9 @@ const Variable = "POWERJOB_SHIM_TEST_REDIS_SERVER"
 type Server struct {
 	Addr string // host:port
 	Port int
-	// Password, of the default user, is what Do logs in with; empty: it does not.
-	Password string
+	// User and Password are what Do logs in with; without a password it does not,
+	// without a user it is the default one.
+	User, Password string
 	// TLS is how Do connects; nil: plainly.
 	TLS *tls.Config
 
@@ -160,7 +161,7 @@ func (s *Server) Signal(sig os.Signal) {
 // Do runs one command and returns its answer as text.
 func (s *Server) Do(args ...any) (string, error) {
 	c := redis.NewClient(&redis.Options{
-		Addr: s.Addr, Password: s.Password, TLSConfig: s.TLS, DisableIdentity: true,
+		Addr: s.Addr, Username: s.User, Password: s.Password, TLSConfig: s.TLS, DisableIdentity: true,
 		MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second, ReadTimeout: 5 * time.Second,
 	})
 	defer func() { _ = c.Close() }()

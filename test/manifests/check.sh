@@ -46,14 +46,15 @@ for route in httproute tlsroute; do
 	echo "configs/kubernetes/behind-gateway/$route.yaml: read, NOT CHECKED against a schema"
 done
 
-compose=configs/compose/compose.yaml
-if docker compose version >/dev/null 2>&1; then
-	MYSQL_ROOT_PASSWORD=x docker compose -f $compose config --quiet
-	echo "$compose: docker compose finds nothing"
-elif python -c 'import yaml' 2>/dev/null; then
-	python -c "import yaml; yaml.safe_load(open('$compose'))"
-	echo "$compose: read, NOT CHECKED: there is no docker compose"
-fi
+for compose in configs/compose/*.yaml; do
+	if docker compose version >/dev/null 2>&1; then
+		MYSQL_ROOT_PASSWORD=x UPSTREAM=x docker compose -f "$compose" config --quiet
+		echo "$compose: docker compose finds nothing"
+	elif python -c 'import yaml' 2>/dev/null; then
+		python -c "import yaml; yaml.safe_load(open('$compose'))"
+		echo "$compose: read, NOT CHECKED: there is no docker compose"
+	fi
+done
 
 if command -v hadolint >/dev/null; then
 	hadolint Dockerfile
