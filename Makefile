@@ -39,7 +39,7 @@ test: ## all tests, with the race detector
 
 .PHONY: sim
 sim: ## the simulation's table: make sim SEEDS=20000
-	$(GO) test -count=1 -timeout 0 -v -run 'GoesWrongMoreOften|EachLimit' ./test/sim -args -seeds $(SEEDS)
+	$(GO) test -count=1 -timeout 0 -v -run 'GoesWrongMoreOften|EachLimit|SharedStoreThat' ./test/sim -args -seeds $(SEEDS)
 
 .PHONY: faults
 faults: ## 10,000 broken connections to servers, and what is left of them

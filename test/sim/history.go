@@ -35,6 +35,8 @@ type Family struct {
 	Addresses bool // the clients' addresses are known and can be trusted
 	Shims     int
 	Shared    bool // the shims share one store
+	Network   bool // which is a log that they reach over a network
+	Balanced  bool // each request goes to any of them
 	Starting  bool // processes start while others call
 	Old       bool // 4.x clients
 	Saves     bool // two bodies of saveJob to each job, beside the other calls
@@ -48,6 +50,7 @@ type Family struct {
 	SlowRate, LoseRate, FailRate, RefuseRate, CutRate, LostWrites, RestartRate float64
 
 	HideHangUps bool
+	StoreFaults bool // the shared store's network and log fail now and then
 
 	// Preempt lets threads lose the processor between a login's answer, the
 	// shared token field and the call that reads it.
@@ -66,6 +69,10 @@ type logical struct {
 	ended     time.Time
 	succeeded bool
 	failed    bool // it threw
+
+	gaveUp    time.Time // the last time that the client hung up on it, and on whom
+	gaveUpOn  *shim
+	overtakes bool // it came to another shim before the news of that could
 }
 
 // Result is what a history came to.
@@ -75,9 +82,12 @@ type Result struct {
 	Doubled    int // executions beyond the calls of equal body
 	Dropped    int // successful calls of equal body beyond the executions
 	Foreign    int // answers that belong to another body
-	BadStates  int // subjects whose last execution had been overtaken by a later call
-	Faults     map[string]int
-	Timeline   []string
+	// Unexplained are executions too many during which no store was away and no
+	// shim died.
+	Unexplained int
+	BadStates   int // subjects whose last execution had been overtaken by a later call
+	Faults      map[string]int
+	Timeline    []string
 }
 
 // Bad reports whether anything went wrong.
@@ -114,16 +124,16 @@ func Play(f Family, choices Chooser, traced bool) Result {
 }
 
 func (w *world) buildShims() {
-	shared := w.newMachine()
-	lastID := new(dedup.ID)
-	waiting := map[dedup.ID][]func(){}
+	shared, log := newMemory(w), &log{w: w}
 	for i := range max(w.Shims, 1) {
-		m := shared
-		if !w.Shared {
-			m = w.newMachine()
-			waiting = map[dedup.ID][]func(){}
+		s := &shim{w: w, name: fmt.Sprintf("shim%d", i), record: shared}
+		switch {
+		case w.Network:
+			s.record = newReplicated(w, s, log)
+		case !w.Shared:
+			s.record = newMemory(w)
 		}
-		w.shims = append(w.shims, &shim{w: w, name: fmt.Sprintf("shim%d", i), machine: &m, lastID: lastID, waiting: waiting})
+		w.shims = append(w.shims, s)
 	}
 }
 
@@ -184,6 +194,9 @@ func (w *world) buildClients() {
 			w.note("the server forgets all tokens")
 			w.server.valid = map[string]bool{}
 		})
+	}
+	if w.StoreFaults {
+		w.plague(begin + 2*window)
 	}
 	if w.RestartRate > 0 {
 		for _, s := range w.shims {
@@ -290,6 +303,9 @@ func (w *world) judge() {
 		}
 	}
 	w.result.BadStates = w.badStates()
+	if w.Network {
+		w.judgeStore()
+	}
 }
 
 // badStates counts the subjects on which the last execution belongs to a body

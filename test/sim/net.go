@@ -39,6 +39,9 @@ func (x *exchange) start(address string) {
 	w.open = slices.DeleteFunc(w.open, func(o *exchange) bool { return o.done })
 	w.open = append(w.open, x)
 	x.shim = w.shims[int(address[len(address)-1]-'0')]
+	if w.Balanced {
+		x.shim = w.shims[w.rng.IntN(len(w.shims))]
+	}
 	w.after(x.deadline.Sub(w.now), func() { x.finish(client.Response{}, errTimeout) })
 	w.after(w.between(w.Net[0], w.Net[1]), func() {
 		switch {
@@ -46,6 +49,9 @@ func (x *exchange) start(address string) {
 		case w.now.Before(x.shim.downUntil):
 			x.finish(client.Response{}, errRefused)
 		default:
+			if c := x.call; c != nil && c.gaveUpOn != nil && c.gaveUpOn != x.shim && w.now.Sub(c.gaveUp) < newsOfHangUp {
+				c.overtakes = true
+			}
 			x.shim.serve(x)
 		}
 	})
@@ -61,6 +67,9 @@ func (x *exchange) finish(r client.Response, err error) {
 	if err != nil {
 		x.w.note("%s %s: %v", x.thread.name, x.name(), err)
 		if errors.Is(err, errTimeout) && !x.w.HideHangUps {
+			if x.call != nil {
+				x.call.gaveUp, x.call.gaveUpOn = x.w.now, x.shim
+			}
 			x.w.after(x.w.Net[0]/2, func() {
 				x.gone = true
 				if x.hangUp != nil {

@@ -21,11 +21,9 @@ const (
 type shim struct {
 	w         *world
 	name      string
-	machine   **dedup.Machine // shims may share one
+	record    record // shims may share one
 	downUntil time.Time
 	life      int // raised by a restart: what is in flight is lost
-	lastID    *dedup.ID
-	waiting   map[dedup.ID][]func() // by leader
 }
 
 // flight is a call that the shim works on.
@@ -43,19 +41,20 @@ func (s *shim) serve(x *exchange) {
 		s.login(x)
 		return
 	}
-	m := *s.machine
-	*s.lastID++
-	f := &flight{s: s, x: x, id: *s.lastID, life: s.life}
+	f := &flight{s: s, x: x, id: s.record.nextID(), life: s.life}
 	in := s.describe(x)
 	in.ID = f.id
-	d := m.Arrive(s.w.now, in)
-	s.w.note("%s %s at %s: %s %s", x.thread.name, x.name(), s.name, verdicts[d.Verdict], d.Reason)
 	x.hangUp = func() {
 		if f.alive() {
-			(*s.machine).Leave(s.w.now, f.id)
+			s.record.leave(f.id)
 		}
 	}
-	f.carryOut(d)
+	s.record.arrive(in, func(d dedup.Decision) {
+		if f.alive() {
+			s.w.note("%s %s at %s: %s %s", x.thread.name, x.name(), s.name, verdicts[d.Verdict], d.Reason)
+			f.carryOut(d)
+		}
+	})
 }
 
 var verdicts = [...]string{"lead", "wait", "replay", "pass", "fail", "refuse"}
@@ -89,20 +88,11 @@ func appHeader(x *exchange) string {
 }
 
 func (f *flight) carryOut(d dedup.Decision) {
-	m := *f.s.machine
 	switch d.Verdict {
 	case dedup.Replay:
 		f.deliver(d.Answer.Status, d.Answer.Auth, d.Answer.Body)
 	case dedup.Wait:
-		f.s.waiting[d.Leader] = append(f.s.waiting[d.Leader], func() {
-			if !f.alive() {
-				return
-			}
-			if f.x.gone { // it has left
-				return
-			}
-			f.carryOut(m.Resume(f.s.w.now, f.id))
-		})
+		f.s.record.await(f.id, d.Leader, func() bool { return !f.alive() || f.x.gone }, f.carryOut)
 	case dedup.Fail:
 		status := 504
 		if d.Outcome == dedup.NotSent {
@@ -119,22 +109,19 @@ func (f *flight) deliver(status int, auth string, body []byte) {
 	if auth == "" && status == 200 {
 		auth = "true"
 	}
-	m := *f.s.machine
 	if !f.x.answer(status, auth, body) {
-		m.Leave(f.s.w.now, f.id)
+		f.s.record.leave(f.id)
 	}
-	m.Delivered(f.s.w.now, f.id)
+	f.s.record.delivered(f.id)
 	f.x.hangUp = nil
 }
 
 // forward sends the call to the server as a leader does: detached.
 func (f *flight) forward() {
-	w := f.s.w
 	f.s.w.server.handle(f.x.request, f.x.call, func(a answer) {
 		if !f.alive() {
 			return
 		}
-		m := *f.s.machine
 		out := dedup.Outcome{Kind: dedup.Lost}
 		switch {
 		case a.refused:
@@ -150,58 +137,64 @@ func (f *flight) forward() {
 				out.Created = c.Created(a.body)
 			}
 		}
-		m.Finish(w.now, f.id, out)
-		f.s.wake(f.id)
-		switch out.Kind {
-		case dedup.NotSent:
-			f.deliver(502, "", nil)
-		case dedup.Lost:
-			f.deliver(504, "", nil)
-		default:
-			f.deliver(a.status, a.auth, a.body)
+		f.s.record.finish(f.id, out, func() {
+			switch {
+			case !f.alive():
+			case out.Kind == dedup.NotSent:
+				f.deliver(502, "", nil)
+			case out.Kind == dedup.Lost:
+				f.deliver(504, "", nil)
+			default:
+				f.deliver(a.status, a.auth, a.body)
+			}
+		})
+	})
+}
+
+func (s *shim) login(x *exchange) {
+	presented := token(x.request)
+	if presented != "" {
+		s.record.presented(dedup.Fingerprint(presented))
+	}
+	life := s.life
+	s.record.now(func(requested time.Time) {
+		if life == s.life {
+			s.w.server.handle(x.request, nil, func(a answer) {
+				if life == s.life {
+					s.answerLogin(x, a, requested, presented)
+				}
+			})
 		}
 	})
 }
 
-func (s *shim) wake(leader dedup.ID) {
-	all := s.waiting[leader]
-	delete(s.waiting, leader)
-	for _, f := range all {
-		f()
+func (s *shim) answerLogin(x *exchange, a answer, requested time.Time, presented string) {
+	if a.refused || a.lost {
+		x.answer(502, "", nil)
+		return
 	}
-}
-
-func (s *shim) login(x *exchange) {
-	w := s.w
-	presented := token(x.request)
-	if presented != "" {
-		(*s.machine).Presented(w.now, dedup.Fingerprint(presented))
+	auth := a.auth
+	if auth == "" {
+		auth = "true"
 	}
-	requested, life := w.now, s.life
-	w.server.handle(x.request, nil, func(a answer) {
-		if life != s.life {
-			return
-		}
-		if a.refused || a.lost {
-			x.answer(502, "", nil)
-			return
-		}
-		if issued, ok := openapi.IssuedBy(a.body); ok {
-			var addr netip.Addr
-			if w.Addresses {
-				addr = x.thread.proc.addr()
-			}
-			(*s.machine).Issued(w.now, dedup.Issue{
-				Group: "default", App: issued.AppID, Token: dedup.Fingerprint(issued.Token), Addr: addr,
-				Requested: requested, Bare: presented == "", Window: window,
-			})
-			w.note("%s login(%s) -> %s", x.thread.name, presented, issued.Token)
-		}
-		auth := a.auth
-		if auth == "" {
-			auth = "true"
-		}
+	issued, ok := openapi.IssuedBy(a.body)
+	if !ok {
 		x.answer(a.status, auth, a.body)
+		return
+	}
+	var addr netip.Addr
+	if s.w.Addresses {
+		addr = x.thread.proc.addr()
+	}
+	s.w.note("%s login(%s) -> %s", x.thread.name, presented, issued.Token)
+	life := s.life
+	s.record.issued(dedup.Issue{
+		Group: "default", App: issued.AppID, Token: dedup.Fingerprint(issued.Token), Addr: addr,
+		Requested: requested, Bare: presented == "", Window: window,
+	}, func() {
+		if life == s.life {
+			x.answer(a.status, auth, a.body)
+		}
 	})
 }
 
@@ -209,12 +202,10 @@ func (s *shim) login(x *exchange) {
 func (s *shim) restart(down time.Duration) {
 	s.life++
 	s.downUntil = s.w.now.Add(down)
-	s.waiting = map[dedup.ID][]func(){}
 	s.w.result.Faults["restart"]++
+	s.w.episodes = append(s.w.episodes, episode{"restart", s.w.now, s.w.now})
 	s.w.note("%s restarts", s.name)
-	if !s.w.Shared {
-		*s.machine = s.w.newMachine()
-	}
+	s.record.restart()
 	for _, x := range slices.Clone(s.w.open) {
 		if x.shim == s && !x.done {
 			// A pooled connection that is cut makes OkHttp send again silently.

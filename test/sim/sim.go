@@ -6,7 +6,9 @@
 // seed, and time is an event queue's. The clients are the Go port of the real
 // one (internal/client, itself checked against traces of the real jar), each
 // thread a coroutine. The shims are rules/dedup's Machine, driven in the order
-// in which proxy/dedup.go drives it.
+// in which proxy/dedup.go drives it. Shims that share a store share the Machine,
+// or, over a network, a log: then each drives the real Node of
+// rules/dedup/shared, and the log and the lines to it fail (SharedStore).
 //
 //	r := sim.Run(sim.Families()[0], seed)
 //	fmt.Println(r.Doubled, r.Dropped)
@@ -46,8 +48,11 @@ type world struct {
 	current *thread // whose coroutine runs
 	calls   []*logical
 	open    []*exchange
-	result  Result
-	trace   func(format string, args ...any) // nil: no timeline
+
+	polls    int       // events that keep no history going
+	episodes []episode // in which something of the shims was away
+	result   Result
+	trace    func(format string, args ...any) // nil: no timeline
 }
 
 type event struct {
@@ -77,9 +82,18 @@ func (w *world) after(d time.Duration, run func()) {
 	heap.Push(&w.events, event{w.now.Add(d), w.seq, run})
 }
 
-// play runs events until none is left.
+// background schedules what goes on for as long as something else does.
+func (w *world) background(d time.Duration, run func()) {
+	w.polls++
+	w.after(d, func() {
+		w.polls--
+		run()
+	})
+}
+
+// play runs events until none is left but those in the background.
 func (w *world) play() {
-	for len(w.events) > 0 {
+	for len(w.events) > w.polls {
 		e := heap.Pop(&w.events).(event)
 		w.now = e.at
 		e.run()

@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/dedup/shared"
+)
+
+// log is Redis' stream of rules/dedup/shared, as the script there treats it.
+type log struct {
+	w        *world
+	entries  []shared.Entry
+	last     shared.Position
+	replicas uint64
+	lastID   dedup.ID
+}
+
+func (l *log) execute(a shared.Append) shared.Page {
+	p := shared.Page{Now: l.w.now}
+	now := uint64(l.w.now.UnixMilli())
+	for _, e := range a.Events {
+		if now > l.last.MS {
+			l.last = shared.Position{MS: now}
+		} else {
+			l.last.Seq++
+		}
+		l.entries = append(l.entries, shared.Entry{At: l.last, Data: e})
+		p.Own = append(p.Own, l.last)
+	}
+	from := slices.IndexFunc(l.entries, func(e shared.Entry) bool { return e.At.After(a.After) })
+	if from >= 0 {
+		p.Entries = slices.Clone(l.entries[from:min(from+shared.PageSize, len(l.entries))])
+		p.Full = len(p.Entries) == shared.PageSize
+	}
+	return p
+}
+
+// lose is a failover that loses the log's end, or all of it. What it has then
+// may stand before what some have read.
+func (l *log) lose(keep int) {
+	l.entries = l.entries[:keep]
+	l.last = shared.Position{}
+	if keep > 0 {
+		l.last = l.entries[keep-1].At
+	}
+}
+
+// line is one replica's way to the log.
+type line struct {
+	w       *world
+	trouble trouble
+	until   time.Time
+}
+
+// trouble is what a line may have.
+type trouble uint8
+
+const (
+	none    trouble = iota
+	silence         // nothing comes through, and nobody says so
+	refusal         // every connection is broken at once
+	lag             // all takes long
+	mute            // what is asked is done, and half of the answers are lost
+)
+
+func (l *line) has(t trouble) bool { return l.trouble == t && l.w.now.Before(l.until) }
+
+// send has a executed; then is called once, at the deadline at the latest.
+func (l *line) send(log *log, a shared.Append, deadline time.Time, then func(shared.Page, error)) {
+	w, done := l.w, false
+	end := func(p shared.Page, err error) {
+		if !done {
+			done = true
+			then(p, err)
+		}
+	}
+	w.background(deadline.Sub(w.now), func() { end(shared.Page{}, errTimeout) })
+	l.cross(func() { // there
+		if l.has(refusal) {
+			end(shared.Page{}, errReset)
+			return
+		}
+		p := log.execute(a)
+		l.cross(func() { // and back
+			if l.has(refusal) || l.has(mute) && w.chance(0.5) {
+				end(shared.Page{}, errReset)
+				return
+			}
+			end(p, nil)
+		})
+	})
+}
+
+func (l *line) cross(then func()) {
+	d := l.w.between(ms/10, ms/2)
+	if l.has(lag) {
+		d += l.w.between(0, 300*ms)
+	}
+	l.w.background(d, func() {
+		if !l.has(silence) {
+			then()
+		}
+	})
+}

@@ -1,0 +1,79 @@
+package sim
+
+import (
+	"time"
+
+	"powerjob-shim/rules/dedup"
+)
+
+// record is what a shim asks of its dedup store, as proxy/dedup.go does. What
+// is to be done with an answer is passed along: it may take a while.
+type record interface {
+	nextID() dedup.ID
+	arrive(c dedup.Call, then func(dedup.Decision))
+	// await is for a call that was told to wait. A call that has left by then has
+	// no decision.
+	await(id, leader dedup.ID, left func() bool, then func(dedup.Decision))
+	leave(id dedup.ID)
+	finish(id dedup.ID, out dedup.Outcome, then func())
+	delivered(id dedup.ID)
+	now(then func(time.Time))
+	issued(in dedup.Issue, then func())
+	presented(t dedup.Token)
+	// restart forgets what the shim alone knew.
+	restart()
+}
+
+// memory is a Machine at hand: a shim's own, or one that shims share as if no
+// network were between them.
+type memory struct {
+	w       *world
+	shared  bool
+	machine *dedup.Machine
+	lastID  dedup.ID
+	waiting map[dedup.ID][]func() // by leader
+}
+
+func newMemory(w *world) *memory {
+	return &memory{w: w, shared: w.Shared, machine: w.newMachine(), waiting: map[dedup.ID][]func(){}}
+}
+
+func (m *memory) nextID() dedup.ID {
+	m.lastID++
+	return m.lastID
+}
+
+func (m *memory) arrive(c dedup.Call, then func(dedup.Decision)) { then(m.machine.Arrive(m.w.now, c)) }
+
+func (m *memory) await(id, leader dedup.ID, left func() bool, then func(dedup.Decision)) {
+	m.waiting[leader] = append(m.waiting[leader], func() {
+		if !left() {
+			then(m.machine.Resume(m.w.now, id))
+		}
+	})
+}
+
+func (m *memory) finish(id dedup.ID, out dedup.Outcome, then func()) {
+	m.machine.Finish(m.w.now, id, out)
+	all := m.waiting[id]
+	delete(m.waiting, id)
+	for _, resume := range all {
+		resume()
+	}
+	then()
+}
+
+func (m *memory) leave(id dedup.ID)        { m.machine.Leave(m.w.now, id) }
+func (m *memory) delivered(id dedup.ID)    { m.machine.Delivered(m.w.now, id) }
+func (m *memory) now(then func(time.Time)) { then(m.w.now) }
+func (m *memory) presented(t dedup.Token)  { m.machine.Presented(m.w.now, t) }
+func (m *memory) issued(in dedup.Issue, then func()) {
+	m.machine.Issued(m.w.now, in)
+	then()
+}
+
+func (m *memory) restart() {
+	if !m.shared {
+		m.machine, m.waiting = m.w.newMachine(), map[dedup.ID][]func(){}
+	}
+}
