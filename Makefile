@@ -10,6 +10,7 @@ ROUNDS   ?= 5
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 IMAGE    ?= powerjob-shim:$(VERSION)
+ENGINE   ?= $(shell if docker info >/dev/null 2>&1 || ! command -v buildah >/dev/null; then echo docker; else echo buildah; fi)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 
 # The race detector wants a C compiler.
@@ -19,7 +20,7 @@ RACE      = $(shell command -v $(firstword $(shell $(GO) env CC)) >/dev/null && 
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## show the defect and the cure; needs no server
@@ -68,6 +69,10 @@ bin/caddy:
 manifests: ## check the Kubernetes, Docker and systemd files
 	bash test/manifests/check.sh
 
+.PHONY: imagecheck
+imagecheck: ## build the image with buildah, look into it and run it
+	bash test/image/check.sh
+
 .PHONY: bench
 bench: build ## the shim side by side with what you would pick instead; make bin/caddy first to have Caddy in it
 	$(GO) run ./test/bench -rounds $(ROUNDS) -svg docs/performance.svg
@@ -77,8 +82,8 @@ build: ## bin/powerjob-shim, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/powerjob-shim ./cmd/powerjob-shim
 
 .PHONY: image
-image: ## the container image
-	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMAGE) .
+image: ## the container image, by docker, or by buildah where no docker answers
+	BUILDAH_FORMAT=docker $(ENGINE) build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMAGE) .
 
 # The linters live in a module of their own, so that the product's go.sum stays
 # small. They are built once; building takes minutes.
