@@ -7,9 +7,10 @@ import "net/http"
 //	observe    first, so that whatever happens further in, a refusal or a panic
 //	           included, has a request id, one log line and its metrics
 //	framing    before anything trusts where this request ends
-//	limitBody  before anything reads a body
 //	challenge  before route, which may not know the name that is to be proved
 //	route      before all that depends on the call, the group and the rules
+//	limitBody  before anything reads a body, and after route, so that a refusal
+//	           is counted for its call
 //	redirect   after route, which knows what is a call
 //	block      before anything is read of a path that nobody may call
 //	hold       before all that looks into a body: it is read once
@@ -32,9 +33,9 @@ func (p *Proxy) chain() http.Handler {
 	h = p.hold(h)
 	h = p.block(h)
 	h = p.redirect(h)
+	h = p.limitBody(h)
 	h = p.route(h)
 	h = p.challenge(h)
-	h = p.limitBody(h)
 	h = p.framing(h)
 	return p.observe(h)
 }

@@ -33,7 +33,11 @@ func (s *Server) drain(now context.Context) {
 	}
 	err := g.Wait()
 	cancel()
-	if err != nil {
+	switch {
+	case err == nil:
+	case now.Err() != nil:
+		p.log.Warn("ending at once, with what is in flight", zap.Int64("in_flight", p.active.Load()))
+	default:
 		p.log.Warn("the grace is over, ending requests in flight", zap.Int64("in_flight", p.active.Load()))
 	}
 	p.end(errStopping)

@@ -97,6 +97,13 @@ func TestABodyLargerThanMaxBodyIs413(t *testing.T) {
 				t.Errorf("%s to %s: the server took it for whole", c.name, path)
 			}
 		}
+		call := "other"
+		if strings.HasPrefix(path, "/openApi/") {
+			call = "saveJob"
+		}
+		if n := s.sum(t, "powerjob_shim_requests_total", "call", call, "code", "413"); n != 2 {
+			t.Errorf("%s: %v refusals are counted under %s, want 2", path, n, call)
+		}
 		// Who asks before sending is told before sending.
 		c := dial(t, s.addr)
 		_, _ = io.WriteString(c, "POST "+path+" HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n")

@@ -120,9 +120,12 @@ func TestDrainLetsRequestsInFlightEnd(t *testing.T) {
 }
 
 func TestDuringTheDelayEverythingIsServed(t *testing.T) {
-	settings := settingsFor(t, newRawServer(t, answerWith()).url)
+	url, arrived, release := busy(t)
+	settings := settingsFor(t, url)
 	settings.Shutdown.Delay = time.Hour
 	s := newShim(t, settings)
+	slow := async(t, s.addr, request("GET", "/slow", ""))
+	<-arrived
 	s.stop()
 	eventually(t, "draining", s.draining.Load)
 	if got := raw(t, s.addr, request("GET", "/", "")); statusOf(got) != 200 {
@@ -134,6 +137,11 @@ func TestDuringTheDelayEverythingIsServed(t *testing.T) {
 	s.now() // a second signal
 	if err := s.wait(t); err == nil || !strings.Contains(err.Error(), "at once") {
 		t.Errorf("Serve returned %v", err)
+	}
+	release()
+	<-slow
+	if s.logs.FilterMessageSnippet("the grace is over").Len() != 0 || s.logs.FilterMessageSnippet("ending at once").Len() != 1 {
+		t.Errorf("the log says %v", s.logs.All())
 	}
 }
 

@@ -74,7 +74,12 @@ It sends four harmless requests: logins and a read for an app that does not exis
 refuses. Nothing is changed and nobody is logged in. Run it where your client runs, with the address that the
 client has: what stands between them counts. Exit code 0: healthy; 1: affected, unreachable or no PowerJob.`,
 		Example: "  powerjob-shim doctor http://powerjob.example.com:7700",
-		Args:    cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("doctor needs one address, the one that your clients have: powerjob-shim doctor http://powerjob.example.com:7700")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return doctor(cmd.Context(), cmd.OutOrStdout(), args[0], timeout)
 		},

@@ -44,6 +44,7 @@ func newRootCmd(environ []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:               "powerjob-shim",
 		Short:             "Makes PowerJob clients execute every call once on servers that cannot be upgraded",
+		Version:           buildInfo().String(), // --version
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -53,6 +54,7 @@ func newRootCmd(environ []string) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
 		newRunCmd(environ),
 		newCheckCmd(environ),

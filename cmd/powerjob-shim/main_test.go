@@ -32,6 +32,7 @@ func TestHelpAndVersionReturnZero(t *testing.T) {
 		{[]string{"--help"}, "Available Commands:"},
 		{[]string{"run", "--help"}, "--upstream URL"},
 		{[]string{"version"}, "powerjob-shim "},
+		{[]string{"--version"}, "powerjob-shim "},
 	} {
 		if code, stdout, stderr := execute(nil, c.args...); code != 0 || !strings.Contains(stdout, c.want) || stderr != "" {
 			t.Errorf("%v: %d, %q, %q", c.args, code, stdout, stderr)

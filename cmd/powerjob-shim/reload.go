@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 	"sync"
 
 	"go.uber.org/zap"
@@ -22,17 +23,21 @@ type reloader struct {
 	log     *zap.Logger
 	metrics *metrics.Metrics
 
-	mu      sync.Mutex // one reload at a time; guards running
+	mu      sync.Mutex // one reload at a time; guards what follows
 	running *configs.Config
+	told    []string // the problems that a SIGHUP brought up, until the file's watch has seen them too
 }
+
+// fileChanged is why most reloads happen. After a SIGHUP there is another one
+// with this reason, and it has nothing new to tell.
+const fileChanged = "file changed"
 
 // watch reloads on a signal and when the file's content changes, until ctx ends.
 func (r *reloader) watch(ctx context.Context, hangUp <-chan os.Signal) {
 	var wg sync.WaitGroup
 	if file := r.src.Path(); file != "" {
 		wg.Go(func() {
-			configs.Watch(ctx, file, r.started.Digest(), 0, func() { r.reload("file changed") },
-				func(err error) { r.failed("watching", err) })
+			configs.Watch(ctx, file, r.started.Digest(), 0, func() { r.reload(fileChanged) }, r.unreadable)
 		})
 	}
 	for {
@@ -56,7 +61,11 @@ func (r *reloader) reload(why string) {
 		return
 	}
 	if cfg.Equal(r.running) {
-		r.log.Info("configuration unchanged", zap.String("why", why))
+		level := zap.InfoLevel
+		if why == fileChanged { // a SIGHUP was faster, or it was a comment
+			level = zap.DebugLevel
+		}
+		r.log.Log(level, "configuration unchanged", zap.String("why", why))
 		r.succeeded()
 		return
 	}
@@ -77,14 +86,30 @@ func (r *reloader) reload(why string) {
 	}
 }
 
+// unreadable notes that the file cannot be read.
+func (r *reloader) unreadable(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed("watching", err)
+}
+
 func (r *reloader) succeeded() {
+	r.told = nil
 	r.metrics.ReloadSuccessful.Set(1)
 	r.metrics.ReloadTime.SetToCurrentTime()
 }
 
 func (r *reloader) failed(why string, err error) {
 	r.metrics.ReloadSuccessful.Set(0)
-	r.log.Error("configuration not loaded, the old one stays", zap.String("why", why), zap.Strings("problems", problems(err)))
+	list := problems(err)
+	told := r.told
+	r.told = nil
+	if why != fileChanged {
+		r.told = list
+	} else if slices.Equal(list, told) {
+		return // a SIGHUP for the same content was faster
+	}
+	r.log.Error("configuration not loaded, the old one stays", zap.String("why", why), zap.Strings("problems", list))
 }
 
 // problems returns each of the errors that err joins.

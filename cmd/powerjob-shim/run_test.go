@@ -74,6 +74,7 @@ func TestRunReturnsOneWithOneClearLineWhenItCannotStart(t *testing.T) {
 		{[]string{"run", "--config", "/nowhere.yaml"}, "/nowhere.yaml: cannot be read"},
 		{[]string{"run", "--no-such-flag"}, "unknown flag: --no-such-flag; see powerjob-shim run --help"},
 		{[]string{"run", "extra"}, `unknown command "extra" for "powerjob-shim run"`},
+		{[]string{"doctor"}, "doctor needs one address"},
 		{[]string{"walk"}, `unknown command "walk" for "powerjob-shim"`},
 	} {
 		p := launch(t, nil, c.args...)

@@ -36,15 +36,18 @@ func buildInfo() build {
 	return b
 }
 
+// String is what version prints.
+func (b build) String() string {
+	return fmt.Sprintf("powerjob-shim %s (revision %s, %s %s/%s)", b.version, b.revision, b.goVersion, runtime.GOOS, runtime.GOARCH)
+}
+
 func newVersionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print which build this is",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := buildInfo()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "powerjob-shim %s (revision %s, %s %s/%s)\n",
-				b.version, b.revision, b.goVersion, runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), buildInfo())
 			return err
 		},
 	}
