@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Checks the files that a user deploys: kustomize builds the Kubernetes ones,
-# kubernetes-validate holds them to the API's schemas, the shim reads its own
-# configurations, hadolint reads the Dockerfile, systemd its unit.
+# kubernetes-validate and the Gateway API's definitions hold them to their
+# schemas, the shim reads its own configurations, compose-go the Compose files,
+# hadolint the Dockerfile, systemd its unit.
 #     bash test/manifests/check.sh
 # What cannot be had here is said, and is no failure, unless CI=true.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+
+gateway_api=v1.6.3
+compose=v2.16.2
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -38,23 +42,26 @@ for config in configs/kubernetes/*/shim.yaml configs/example.yaml; do
 	echo "$config: $("$work/powerjob-shim" check --config "$config")"
 done
 
-# No schema for these two is at hand: that they can be read is all.
-for route in httproute tlsroute; do
-	printf 'resources: [%s.yaml]\n' $route >"$work/kustomization.yaml"
-	cp "configs/kubernetes/behind-gateway/$route.yaml" "$work/"
-	"$work/kustomize" build "$work" >/dev/null
-	echo "configs/kubernetes/behind-gateway/$route.yaml: read, NOT CHECKED against a schema"
-done
+# moduleDir prints where a Go module's files are.
+moduleDir() { go mod download -json "$1" | sed -nE 's/^\t"Dir": "(.*)",?$/\1/p'; }
 
-for compose in configs/compose/*.yaml; do
-	if docker compose version >/dev/null 2>&1; then
-		MYSQL_ROOT_PASSWORD=x UPSTREAM=x docker compose -f "$compose" config --quiet
-		echo "$compose: docker compose finds nothing"
-	elif python -c 'import yaml' 2>/dev/null; then
-		python -c "import yaml; yaml.safe_load(open('$compose'))"
-		echo "$compose: read, NOT CHECKED: there is no docker compose"
-	fi
-done
+routes=(configs/kubernetes/behind-gateway/{httproute,tlsroute}.yaml)
+if definitions=$(moduleDir "sigs.k8s.io/gateway-api@$gateway_api") && python -c 'import jsonschema, yaml' 2>/dev/null; then
+	python test/manifests/crd.py "$definitions/config/crd/standard" "${routes[@]}"
+	echo "${routes[*]}: as Gateway API $gateway_api defines them"
+else
+	missing "${routes[*]}: the Gateway API's definitions cannot be had, or there is no jsonschema"
+fi
+
+# What docker compose reads its files with.
+if GOBIN=$work go install "github.com/compose-spec/compose-go/v2/cmd@$compose"; then
+	for file in configs/compose/*.yaml; do
+		"$work/cmd" --no-interpolation "$file" >/dev/null
+		echo "$file: a Compose file"
+	done
+else
+	missing "the Compose files: their reader cannot be built"
+fi
 
 if command -v hadolint >/dev/null; then
 	hadolint Dockerfile
@@ -67,5 +74,5 @@ if command -v systemd-analyze >/dev/null; then
 	systemd-analyze verify --man=no "$work/powerjob-shim.service"
 	systemd-analyze security --offline=true --threshold=20 "$work/powerjob-shim.service" | tail -1
 else
-	echo "NOT CHECKED: the systemd unit, there is no systemd-analyze"
+	missing "the systemd unit: there is no systemd-analyze"
 fi
