@@ -28,6 +28,7 @@ type candidate struct {
 	dedup   bool // executes a repeated call once
 	address string
 	port    string
+	admin   string // the shims' own listener
 	up      string
 	config  string   // file under config; empty: none
 	command []string // "{config}", "{address}", "{upstream}" are filled in
@@ -66,12 +67,13 @@ func (c *candidate) start() error {
 	}
 	c.port = strconv.Itoa(freePort())
 	c.address = "127.0.0.1:" + c.port
+	c.admin = "127.0.0.1:" + strconv.Itoa(freePort())
 	dir := filepath.Join(c.tools.dir, strings.NewReplacer(" ", "-", ":", "").Replace(c.name))
 	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil { //nolint:gosec // nginx's workers are another user
 		return err
 	}
 	_ = os.Chmod(c.tools.dir, 0o755) //nolint:gosec // the same
-	values := map[string]string{"address": c.address, "port": c.port, "upstream": c.up, "dir": dir}
+	values := map[string]string{"address": c.address, "port": c.port, "admin": c.admin, "upstream": c.up, "dir": dir}
 	if c.redis {
 		if err := c.startRedis(dir, values); err != nil {
 			return err

@@ -35,6 +35,7 @@ func run() int {
 	shim := flag.String("shim", "bin/powerjob-shim", "the binary to measure")
 	caddy := flag.String("caddy", "bin/caddy", "a Caddy binary")
 	svg := flag.String("svg", "", "draw the table into this file")
+	cpuProfile := flag.String("profile", "", "only write a CPU profile of the shim into this file")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(backgroundContext, os.Interrupt, syscall.SIGTERM)
@@ -60,6 +61,9 @@ func run() int {
 			c.stop()
 		}
 	}()
+	if *cpuProfile != "" {
+		*onlyCandidates = "shim"
+	}
 	for _, c := range all {
 		if *onlyCandidates != "" && !slices.Contains(strings.Split(*onlyCandidates, ","), c.name) {
 			continue
@@ -69,6 +73,12 @@ func run() int {
 			continue
 		}
 		running = append(running, c)
+	}
+	if *cpuProfile != "" && len(running) == 1 {
+		if err := profile(running[0], *scale, up, *cpuProfile); err != nil {
+			return fail(err)
+		}
+		return 0
 	}
 	fmt.Printf("%s, %s, %d processors; medians of %d rounds (min to max)\n\n", machine(), runtime.Version(), runtime.NumCPU(), *rounds)
 

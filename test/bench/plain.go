@@ -36,7 +36,7 @@ func plainProxy(address, upstream string) {
 			MaxIdleConnsPerHost: 1024, IdleConnTimeout: 15 * time.Second,
 			DisableCompression: true, ResponseHeaderTimeout: 30 * time.Second,
 		},
-		BufferPool: pool, FlushInterval: -1,
+		BufferPool: pool,
 	}
 	srv := &http.Server{Addr: address, Handler: proxy, ReadHeaderTimeout: time.Minute}
 	_ = srv.ListenAndServe() // until it is killed
