@@ -26,7 +26,7 @@ type authStub struct {
 }
 
 // startAuthStub logs clients in to one app, whatever they say.
-func startAuthStub(t *testing.T, app realApp) *authStub {
+func startAuthStub(t testing.TB, app realApp) *authStub {
 	t.Helper()
 	s := &authStub{app: app, received: map[string]int{}}
 	server := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: app.server.address})

@@ -9,7 +9,7 @@ import (
 )
 
 // runConfigured starts a shim with a configuration in front of a server.
-func runConfigured(t *testing.T, listen, upstream, config string) *shim {
+func runConfigured(t testing.TB, listen, upstream, config string) *shim {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {

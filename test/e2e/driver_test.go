@@ -61,7 +61,7 @@ func (r result) id(t *testing.T) int64 {
 
 // newClient starts a process with a client of that version, logged in to an
 // app at these addresses.
-func newClient(t *testing.T, version string, app account, addresses ...string) *javaClient {
+func newClient(t testing.TB, version string, app account, addresses ...string) *javaClient {
 	t.Helper()
 	c, constructed := startClient(t, version, app, addresses...)
 	if constructed.Exception != "" {
@@ -71,7 +71,7 @@ func newClient(t *testing.T, version string, app account, addresses ...string) *
 }
 
 // startClient is newClient for a constructor that may throw.
-func startClient(t *testing.T, version string, app account, addresses ...string) (*javaClient, result) {
+func startClient(t testing.TB, version string, app account, addresses ...string) (*javaClient, result) {
 	t.Helper()
 	args := append(javaFlags[:len(javaFlags):len(javaFlags)], "-cp", classpath(t, "client-"+version), "Driver", strings.Join(addresses, ","), app.name, app.password)
 	cmd := exec.Command("java", args...)

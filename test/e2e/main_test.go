@@ -32,7 +32,7 @@ func run(m *testing.M) int {
 
 // need skips the test unless these programs are there; under CI=true they must
 // be. It returns their paths.
-func need(t *testing.T, programs ...string) []string {
+func need(t testing.TB, programs ...string) []string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: no real parts")
@@ -52,7 +52,7 @@ func need(t *testing.T, programs ...string) []string {
 }
 
 // missing ends a test for want of a part.
-func missing(t *testing.T, format string, args ...any) {
+func missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatalf(format, args...)

@@ -22,7 +22,7 @@ const (
 
 // classpath returns the class path of a module of the Java project
 // ("client-5.1.0"), with the driver's classes in front. It needs java and mvn.
-func classpath(t *testing.T, module string) string {
+func classpath(t testing.TB, module string) string {
 	t.Helper()
 	need(t, "java", "mvn")
 	if err := buildJava(); err != nil {

@@ -31,7 +31,7 @@ var (
 
 // needRealServer starts the server, unless it runs already. It takes 10 to 30
 // seconds and needs java and mvn.
-func needRealServer(t *testing.T) *realServer {
+func needRealServer(t testing.TB) *realServer {
 	t.Helper()
 	path := classpath(t, "server-4.3.9")
 	startRealServerOnce.Do(func() { theRealServer, errRealServer = startRealServer(path) })
@@ -128,7 +128,7 @@ type realApp struct {
 	server *realServer
 }
 
-func (s *realServer) newApp(t *testing.T) realApp {
+func (s *realServer) newApp(t testing.TB) realApp {
 	t.Helper()
 	a := realApp{account: account{fmt.Sprintf("app-%d", realServerApps.Add(1)), "pw"}, server: s}
 	s.post(t, "/appInfo/save", "application/json", fmt.Sprintf(`{"appName":%q,"password":%q}`, a.name, a.password), nil)
@@ -146,7 +146,7 @@ func (a realApp) count(t *testing.T, list string) int {
 	return page.TotalItems
 }
 
-func (s *realServer) post(t *testing.T, path, contentType, body string, data any) {
+func (s *realServer) post(t testing.TB, path, contentType, body string, data any) {
 	t.Helper()
 	res, err := http.Post("http://"+s.address+path, contentType, strings.NewReader(body))
 	if err != nil {

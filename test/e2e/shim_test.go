@@ -34,18 +34,18 @@ type shim struct {
 
 // startShim runs a shim with its default configuration in front of a server,
 // and waits until it listens.
-func startShim(t *testing.T, upstream string, args ...string) *shim {
+func startShim(t testing.TB, upstream string, args ...string) *shim {
 	t.Helper()
 	return startShimAt(t, "127.0.0.1:0", upstream, args...)
 }
 
-func startShimAt(t *testing.T, listen, upstream string, args ...string) *shim {
+func startShimAt(t testing.TB, listen, upstream string, args ...string) *shim {
 	t.Helper()
 	return runShim(t, append([]string{"--listen", listen, "--upstream", "http://" + upstream}, args...)...)
 }
 
 // runShim runs a shim with these arguments, and waits until it listens.
-func runShim(t *testing.T, args ...string) *shim {
+func runShim(t testing.TB, args ...string) *shim {
 	t.Helper()
 	path, err := binary()
 	if err != nil {

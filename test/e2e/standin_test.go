@@ -14,7 +14,7 @@ type account struct{ name, password string }
 var standInApp = account{"app1", "pw"}
 
 // startStandIn starts a stand-in server and returns it with its address.
-func startStandIn(t *testing.T, o legacy.Options) (*legacy.Server, string) {
+func startStandIn(t testing.TB, o legacy.Options) (*legacy.Server, string) {
 	t.Helper()
 	s := legacy.New(o)
 	url, err := s.Start()

@@ -9,12 +9,15 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Type;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 
 /**
@@ -27,6 +30,9 @@ import java.util.stream.Collectors;
  * Java thread of that number (made when first named, so calls of one number run one after another), and every line written is one
  * call's end: the client's ResultDTO as {@code {"id":1,"success":true,"data":8,"message":null}}, or {@code {"id":1,"exception":"..."}}.
  * The end of the input ends the process.
+ *
+ * <p>The method "load" is the driver's own: its arguments are a number of threads, a number of calls and a saveJob request. The threads
+ * make the calls, each with a job name of its own, and the answer's data tells the seconds they took and each call's nanoseconds.
  *
  * <p>The client is found by reflection, so that one driver serves every version on the class path.
  */
@@ -104,6 +110,9 @@ public final class Driver {
 
     /** Calls the client's method of that name with that many parameters; each argument is read as the parameter's type. */
     private Object invoke(String name, JsonNode args) throws Throwable {
+        if (name.equals("load")) {
+            return load(args.get(0).asInt(), args.get(1).asInt(), args.get(2));
+        }
         for (Method method : client.getClass().getMethods()) {
             if (!method.getName().equals(name) || method.getParameterCount() != args.size()) {
                 continue;
@@ -117,6 +126,42 @@ public final class Driver {
             return method.invoke(client, values);
         }
         throw new NoSuchMethodException(name + " with " + args.size() + " arguments");
+    }
+
+    private ObjectNode load(int threads, int calls, JsonNode request) throws Throwable {
+        Method save = Arrays.stream(client.getClass().getMethods()).filter(m -> m.getName().equals("saveJob")).findFirst().get();
+        Class<?> type = save.getParameterTypes()[0];
+        Method setName = type.getMethod("setJobName", String.class);
+        long[] nanos = new long[calls];
+        AtomicInteger next = new AtomicInteger();
+        ExecutorService pool = Executors.newFixedThreadPool(threads);
+        List<Future<?>> ends = new ArrayList<>();
+        long start = System.nanoTime();
+        for (int i = 0; i < threads; i++) {
+            ends.add(pool.submit(() -> {
+                for (int n = next.getAndIncrement(); n < calls; n = next.getAndIncrement()) {
+                    Object job = JSON.treeToValue(request, type);
+                    setName.invoke(job, request.path("jobName").asText() + "-" + n);
+                    long began = System.nanoTime();
+                    JsonNode result = JSON.valueToTree(save.invoke(client, job));
+                    nanos[n] = System.nanoTime() - began;
+                    if (!result.path("success").asBoolean()) {
+                        throw new IllegalStateException(result.toString());
+                    }
+                }
+                return null;
+            }));
+        }
+        try {
+            for (Future<?> end : ends) {
+                end.get();
+            }
+        } finally {
+            pool.shutdown();
+        }
+        ObjectNode data = JSON.createObjectNode().put("seconds", (System.nanoTime() - start) / 1e9);
+        data.set("nanos", JSON.valueToTree(nanos));
+        return JSON.createObjectNode().put("success", true).set("data", data);
     }
 
     private synchronized void write(ObjectNode answer) {
