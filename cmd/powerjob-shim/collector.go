@@ -2,51 +2,93 @@ package main
 
 import (
 	"context"
+	"log/slog"
+	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"go.uber.org/zap"
 )
 
 const (
-	// garbage is how many bytes of it may gather before they are collected: with
-	// them, 100,000 remembered calls take 64 MiB and their answers, all told.
-	garbage = 14 << 20
-	// leastPercent bounds how hard the collector may have to work for that.
+	// heapRoom is what the heap may grow to, however little of it is live. Go's
+	// own room, 4 MiB or as much again as is live, makes a proxy, which keeps
+	// next to nothing, collect every few hundred requests.
+	heapRoom = 40 << 20
+	// leastGarbage is how many bytes of it may gather where more than heapRoom is
+	// live: with them, 100,000 remembered calls take 64 MiB and their answers,
+	// all told.
+	leastGarbage = 14 << 20
+
+	// The bounds of GOGC. The lower one bounds how hard the collector may have
+	// to work for that.
 	leastPercent = 30
-	// usualPercent is Go's own setting: as much garbage as there is live.
-	usualPercent = 100
+	mostPercent  = 1000
+	usualPercent = 100 // Go's own: as much garbage as there is live
 )
 
-// paceCollector keeps the garbage that gathers at some 14 MiB, as long as ctx
-// lasts. Left alone it may grow as large as what is live, so that a full dedup
-// record would take its size twice. GOGC in the environment has its way.
+// limitMemory makes the container's memory limit the garbage collector's, with
+// a tenth left for what it does not count. GOMEMLIMIT and AUTOMEMLIMIT in the
+// environment have their way.
+func limitMemory(log *zap.Logger) {
+	limit, err := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup), memlimit.WithLogger(slog.New(slog.DiscardHandler)))
+	switch {
+	case err != nil: // no cgroups here: nothing limits us
+		log.Debug("memory limit unknown", zap.Error(err))
+	case limit == math.MaxInt64:
+		log.Info("memory is not limited")
+	default:
+		log.Info("memory limit", zap.Int64("bytes", limit))
+	}
+}
+
+// paceCollector sets GOGC by what is live, as long as ctx lasts. GOGC in the
+// environment has its way.
 func paceCollector(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	percent := usualPercent
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
+	collected := make(chan struct{}, 1)
+	tellCollections(ctx, collected)
 	for {
-		select {
-		case <-ctx.Done():
-			debug.SetGCPercent(usualPercent) // tests run several shims in one process
-			return
-		case <-tick.C:
-		}
 		metrics.Read(live)
 		if p := gcPercent(live[0].Value.Uint64()); p != percent {
 			percent = p
 			debug.SetGCPercent(percent)
 		}
+		select {
+		case <-ctx.Done():
+			debug.SetGCPercent(usualPercent) // tests run several shims in one process
+			return
+		case <-collected:
+		}
 	}
+}
+
+// tellCollections sends after each garbage collection, as long as ctx lasts:
+// then the finalizer of an object runs that nobody holds.
+func tellCollections(ctx context.Context, collected chan<- struct{}) {
+	runtime.SetFinalizer(new(*byte), func(**byte) {
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case collected <- struct{}{}:
+		default: // the one before has not been looked at
+		}
+		tellCollections(ctx, collected)
+	})
 }
 
 // gcPercent returns GOGC for a heap of so many live bytes, in steps of 5: each
 // change stops the world for a moment.
 func gcPercent(live uint64) int {
+	garbage := max(heapRoom, live+leastGarbage) - live
 	percent := garbage * 100 / max(live, 1) / 5 * 5
-	return int(min(max(percent, leastPercent), usualPercent))
+	return int(min(max(percent, leastPercent), mostPercent))
 }

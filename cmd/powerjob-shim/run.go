@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"math"
 	"net"
 	"os"
 	"os/signal"
 	"sync"
 	"syscall"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
@@ -150,21 +147,6 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	}
 	log.Info("stopped")
 	return nil
-}
-
-// limitMemory makes the container's memory limit the garbage collector's, with
-// a tenth left for what it does not count. GOMEMLIMIT and AUTOMEMLIMIT in the
-// environment have their way.
-func limitMemory(log *zap.Logger) {
-	limit, err := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup), memlimit.WithLogger(slog.New(slog.DiscardHandler)))
-	switch {
-	case err != nil: // no cgroups here: nothing limits us
-		log.Debug("memory limit unknown", zap.Error(err))
-	case limit == math.MaxInt64:
-		log.Info("memory is not limited")
-	default:
-		log.Info("memory limit", zap.Int64("bytes", limit))
-	}
 }
 
 // startInProcess runs a shim with the embedded default configuration in front
