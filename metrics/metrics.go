@@ -74,6 +74,8 @@ type Metrics struct {
 	ReloadSuccessful prometheus.Gauge // 1: the last attempt to load the configuration succeeded; 0: it failed
 	ReloadTime       prometheus.Gauge // Unix time of the last success, in seconds
 
+	answered, asked found
+
 	buildInfo *prometheus.GaugeVec
 	store     atomic.Pointer[func() StoreStats]
 	upstreams *upstreamCollector

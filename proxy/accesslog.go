@@ -9,8 +9,6 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-
-	"powerjob-shim/metrics"
 )
 
 // statusHungUp is the status of requests whose caller went away before there
@@ -93,8 +91,7 @@ func (p *Proxy) record(r *http.Request, ex *exchange) {
 		status = http.StatusOK
 	}
 	call := ex.callName()
-	p.metrics.Requests.WithLabelValues(ex.route, call, metrics.Code(status)).Inc()
-	p.metrics.RequestDuration.WithLabelValues(ex.route, call).Observe(took.Seconds())
+	p.metrics.Answered(ex.route, call, status, took.Seconds())
 	if !ex.snap.AccessLog {
 		return
 	}

@@ -41,7 +41,7 @@ func (ex *exchange) failBody(w http.ResponseWriter, err error) {
 // endBody bounds how long net/http waits for the rest of a body that nobody read
 // to its end, before the answer or after it.
 func (ex *exchange) endBody() {
-	if ex.in.ReadCloser != nil && ex.answer.status != http.StatusSwitchingProtocols {
+	if ex.in.ReadCloser != nil && !ex.in.ended.Load() && ex.answer.status != http.StatusSwitchingProtocols {
 		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Now().Add(ex.bodyTimeout)) // not possible: then it may wait
 	}
 }

@@ -62,6 +62,9 @@ func parseHop(hop string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
+// What X-Forwarded-Proto says. Requests share them: read them only.
+var overHTTP, overHTTPS = []string{"http"}, []string{"https"}
+
 // setForwarded writes the forwarding headers of a request that goes upstream.
 // A trusted proxy's are kept and continued, anyone else's are replaced.
 // ReverseProxy has removed them all from out before.
@@ -71,9 +74,9 @@ func (ex *exchange) setForwarded(out, in *http.Request) {
 	if err != nil {
 		peer = in.RemoteAddr
 	}
-	h[forwardedHost], h[forwardedProto] = []string{in.Host}, []string{"http"}
+	h[forwardedHost], h[forwardedProto] = ex.value(valueHost, in.Host), overHTTP
 	if in.TLS != nil {
-		h[forwardedProto] = []string{"https"}
+		h[forwardedProto] = overHTTPS
 	}
 	if ex.peerTrusted {
 		for _, name := range [...]string{forwarded, forwardedHost, forwardedProto} {
@@ -85,5 +88,5 @@ func (ex *exchange) setForwarded(out, in *http.Request) {
 			peer = strings.Join(prior, ", ") + ", " + peer
 		}
 	}
-	h[forwardedFor] = []string{peer}
+	h[forwardedFor] = ex.value(valueFor, peer)
 }

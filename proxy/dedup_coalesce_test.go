@@ -223,8 +223,8 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func TestAPanicWakesThoseWhoWait(t *testing.T) {
 	s, server := newDedup(t, legacy.Options{})
 	arrived, released := make(chan struct{}), make(chan struct{})
-	sound := s.reverse.Transport
-	s.reverse.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
+	sound := s.collecting.Transport
+	s.collecting.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
 		close(arrived)
 		<-released
 		panic("a fault")
@@ -241,7 +241,7 @@ func TestAPanicWakesThoseWhoWait(t *testing.T) {
 		t.Errorf("the one who waited got %q", got)
 	}
 	s.inFlight(t, 0)
-	s.reverse.Transport = sound
+	s.collecting.Transport = sound
 	if got := raw(t, s.addr, save(saveBody(0, "a"))); decision(got) != "forwarded" {
 		t.Errorf("the next save got %q", got)
 	}

@@ -129,6 +129,7 @@ func (rec *recorder) collect(next http.Handler, r *http.Request) (whole bool) {
 			}
 		}
 	}()
+	exchangeOf(r).collected = true
 	next.ServeHTTP(rec, r)
 	return true
 }
@@ -148,6 +149,7 @@ func (rec *recorder) Write(b []byte) (int, error) {
 	rec.WriteHeader(http.StatusOK)
 	if rec.streaming {
 		_, _ = rec.w.Write(b) // the caller may be gone: the call goes on
+		_ = rec.FlushError()
 		return len(b), nil
 	}
 	if int64(len(rec.body)+len(b)) <= rec.limit {
@@ -181,8 +183,8 @@ func (rec *recorder) announced() int {
 	return n
 }
 
-// FlushError lets a ReverseProxy flush: there is nothing to be seen before the
-// end, but for an answer that is passed on.
+// FlushError flushes an answer that is passed on; of others there is nothing to
+// be seen before the end.
 func (rec *recorder) FlushError() error {
 	if rec.streaming {
 		return http.NewResponseController(rec.w).Flush()

@@ -75,6 +75,8 @@ type exchange struct {
 	fingerprint   dedup.Token // see token
 	fingerprinted bool
 
+	collected bool // a recorder takes the answer in
+
 	outcome  outcome
 	server   *server       // the last one tried; nil: none
 	upstream time.Duration // until the server's header, or the failure
@@ -93,7 +95,22 @@ type exchange struct {
 
 	in     countedBody
 	answer answerWriter
+	values [3]string // see value
 }
+
+// value returns v as a header's values, in the room that i names: a slice of
+// its own for each would be an allocation.
+func (ex *exchange) value(i int, v string) []string {
+	ex.values[i] = v
+	return ex.values[i : i+1 : i+1]
+}
+
+// The rooms of exchange.values.
+const (
+	valueID = iota
+	valueHost
+	valueFor
+)
 
 type exchangeKey struct{}
 
@@ -144,8 +161,9 @@ func (ex *exchange) callName() string {
 // upstream has answered already.
 type countedBody struct {
 	io.ReadCloser
-	n   atomic.Int64
-	err atomic.Pointer[error] // the first error of Read but io.EOF
+	n     atomic.Int64
+	ended atomic.Bool           // all of it has been read
+	err   atomic.Pointer[error] // the first error of Read but io.EOF
 
 	// from and to pass trailers on: net/http fills from when the body has
 	// been read. Only those that were announced are in to.
@@ -157,6 +175,7 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	b.n.Add(int64(n))
 	switch {
 	case err == io.EOF:
+		b.ended.Store(true)
 		for name := range b.to {
 			b.to[name] = b.from[name]
 		}

@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -45,20 +46,37 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 		}
 		panic(broken)
 	}()
+	if ex.collected {
+		p.collecting.ServeHTTP(w, r)
+		return
+	}
 	p.reverse.ServeHTTP(w, r)
 }
 
-func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
+// flushInterval is how long what a server has sent may wait for more of it: so
+// a short answer, which comes in one piece, is passed on in one. Of
+// text/event-stream nothing waits.
+const flushInterval = time.Millisecond
+
+// newReverseProxy makes a ReverseProxy that flushes after flush; 0: what is
+// written to a recorder need not be.
+func (p *Proxy) newReverseProxy(flush time.Duration) *httputil.ReverseProxy {
 	errorLog, _ := zap.NewStdLogAt(p.log, zap.DebugLevel) // fails for unknown levels only
 	return &httputil.ReverseProxy{
 		Rewrite:       rewrite,
 		Transport:     sender{p.metrics, p.log},
 		BufferPool:    newBuffers(),
-		FlushInterval: -1, // nothing waits in a buffer here
+		FlushInterval: flush,
 		ErrorLog:      errorLog,
 		ErrorHandler:  p.forwardFailed,
 		ModifyResponse: func(res *http.Response) error {
 			exchangeOf(res.Request).fromUpstream = true
+			if res.ContentLength < 0 {
+				// ReverseProxy, for which this field has no other use, would
+				// flush the header of a chunked answer by itself, on a goroutine
+				// of its own, and write most answers in three pieces.
+				res.ContentLength = 0
+			}
 			return nil
 		},
 	}
@@ -71,7 +89,7 @@ func rewrite(pr *httputil.ProxyRequest) {
 	setTarget(out.URL, in)
 	ex.setForwarded(out, in)
 	h := out.Header
-	h[requestIDHeader] = []string{ex.id}
+	h[requestIDHeader] = ex.value(valueID, ex.id)
 	delete(h, authHeaderKey)    // it is an answer's
 	if ex.group.issuer != nil { // the token is the shim's own, and the server knows neither
 		delete(h, tokenKey)

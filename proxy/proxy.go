@@ -28,10 +28,10 @@ type Proxy struct {
 	version string
 	started time.Time
 
-	snap    atomic.Pointer[snapshot]
-	swap    sync.Mutex // one Swap at a time
-	handler http.Handler
-	reverse *httputil.ReverseProxy
+	snap                atomic.Pointer[snapshot]
+	swap                sync.Mutex // one Swap at a time
+	handler             http.Handler
+	reverse, collecting *httputil.ReverseProxy // to the caller, and to a recorder
 
 	dedupState dedupState
 	tokens     *access.Tokens
@@ -68,7 +68,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	p.freeTerms = make(chan *term, maxFreeTerms)
 	p.initDedup(o.Store, s.Dedup)
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
-	p.reverse = p.newReverseProxy()
+	p.reverse, p.collecting = p.newReverseProxy(flushInterval), p.newReverseProxy(0)
 	p.metrics.ObserveUpstreams(p.upstreamStats)
 	p.handler = p.chain()
 	if err := p.Swap(s); err != nil {

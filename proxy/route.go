@@ -78,8 +78,10 @@ func (s *snapshot) routeFor(host, path string) *compiledRoute {
 // bareHost returns a Host header's name in lower case, without port, brackets
 // and trailing dot.
 func bareHost(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	if strings.Contains(host, ":") {
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
 	}
 	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 }

@@ -31,8 +31,7 @@ var errAllFull = errors.New("each server has max_connections in use")
 func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 	ex := exchangeOf(out)
 	var tried sent
-	trace := &httptrace.ClientTrace{GotConn: tried.got}
-	out = out.WithContext(httptrace.WithClientTrace(out.Context(), trace))
+	out = traced(out, tried.got)
 	if out.Body != nil && out.GetBody == nil { // a streamed one
 		body := io.Reader(out.Body)
 		if out.ContentLength > 0 {
@@ -107,6 +106,17 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
+// traced returns out with got as its trace's GotConn. ReverseProxy has made a
+// trace for this request alone, which got joins: package httptrace would compose
+// two of them by reflection, at each request.
+func traced(out *http.Request, got func(httptrace.GotConnInfo)) *http.Request {
+	if trace := httptrace.ContextClientTrace(out.Context()); trace != nil {
+		trace.GotConn = got
+		return out
+	}
+	return out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{GotConn: got}))
+}
+
 // harmless reports whether a request may be sent again though a server may have
 // executed it: a call that changes nothing, or a login, which gives out one more
 // token. OkHttp would send it again by itself, and a client with several servers
@@ -144,7 +154,6 @@ func (s sender) count(ex *exchange, res *http.Response) {
 	status := 0
 	if res != nil {
 		status = res.StatusCode
-		s.metrics.UpstreamDuration.WithLabelValues(ex.group.name).Observe(ex.upstream.Seconds())
 	}
-	s.metrics.UpstreamRequests.WithLabelValues(ex.group.name, ex.callName(), metrics.Code(status)).Inc()
+	s.metrics.Asked(ex.group.name, ex.callName(), status, ex.upstream.Seconds())
 }

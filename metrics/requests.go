@@ -1,0 +1,64 @@
+package metrics
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Answered counts one answer to a caller. status is what [Code] takes, seconds
+// are from the request's header to the end of the answer.
+func (m *Metrics) Answered(route, call string, status int, seconds float64) {
+	s := m.answered.of(labels{route, call, Code(status)}, func(l labels) series {
+		return series{m.Requests.WithLabelValues(l.name, l.call, l.code), m.RequestDuration.WithLabelValues(l.name, l.call)}
+	})
+	s.count.Inc()
+	s.duration.Observe(seconds)
+}
+
+// Asked counts one request to a server of the group upstream. seconds are until
+// the header of its answer; status 0 says that none came, and seconds then
+// count for nothing.
+func (m *Metrics) Asked(upstream, call string, status int, seconds float64) {
+	s := m.asked.of(labels{upstream, call, Code(status)}, func(l labels) series {
+		return series{m.UpstreamRequests.WithLabelValues(l.name, l.call, l.code), m.UpstreamDuration.WithLabelValues(l.name)}
+	})
+	s.count.Inc()
+	if status != 0 {
+		s.duration.Observe(seconds)
+	}
+}
+
+// labels of one of the series below; name is a route or an upstream.
+type labels struct{ name, call, code string }
+
+// series are what one request adds to.
+type series struct {
+	count    prometheus.Counter
+	duration prometheus.Observer
+}
+
+// found keeps series, so that not every request asks the vectors for them,
+// which hash and check each label. The zero value is empty; it grows no larger
+// than the vectors do.
+type found struct {
+	mu     sync.RWMutex
+	series map[labels]series // guarded by mu
+}
+
+func (f *found) of(l labels, find func(labels) series) series {
+	f.mu.RLock()
+	s, ok := f.series[l]
+	f.mu.RUnlock()
+	if ok {
+		return s
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.series == nil {
+		f.series = map[labels]series{}
+	}
+	s = find(l)
+	f.series[l] = s
+	return s
+}
