@@ -55,6 +55,12 @@
 //     B's save raised the job's generation. A's own re-send is known by
 //     evidence, which the generation does not stop: executing it late would
 //     undo B.
+//  6. Two threads, calls A and B, and logins R1 and R2, R1 for A and asked for
+//     first. A's thread is preempted with R1 in its hands, B's stores R2, A's
+//     stores R1. A(R1): R1 is open, pays for a. B(R1): R1 is spent; R2 is
+//     open, later than R1, but had been given out when R1 was first used: pays
+//     for b. Where nothing tells clients apart, R2 may be another client's;
+//     so it still pays for its own token's call, once.
 package dedup
 
 import (

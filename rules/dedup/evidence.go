@@ -26,11 +26,11 @@ func (m *Machine) evidence(c *call, r *login) (*mark, *login) {
 			continue
 		}
 		by := r
-		if !r.open {
+		if !r.open && !r.lent {
 			if mk.by.lineage != r.lineage {
 				continue
 			}
-			if by = m.overwritten(r, c.addr); by == nil {
+			if by = overwritten(r, mk, c.addr); by == nil {
 				break
 			}
 		}
@@ -39,7 +39,28 @@ func (m *Machine) evidence(c *call, r *login) (*mark, *login) {
 			break
 		}
 	}
+	if found == nil && !refusedOnly {
+		return m.borrow(c, r)
+	}
 	return found, pays
+}
+
+// borrow looks for evidence where r's login can have come before the mark, or
+// the mark's client is not known: a thread that is preempted stores its token
+// late, over that of a login which was requested after the mark. Should that
+// login be another client's, it still pays for its own call (login.lent).
+func (m *Machine) borrow(c *call, r *login) (*mark, *login) {
+	for _, mk := range slices.Backward(c.history.unspent) {
+		if !m.related(mk.by.lineage, r.lineage) || !r.app.together(mk.owner.addr, r.addr, c.addr) {
+			continue
+		}
+		for _, l := range slices.Backward(r.app.open) {
+			if mk.at < l.requested && l.overwrittenBy(r, mk, c.addr) {
+				return mk, l
+			}
+		}
+	}
+	return nil, nil
 }
 
 // owedToRefusals reports whether refused calls explain all open logins of the
@@ -62,15 +83,24 @@ func (a *app) owedToRefusals(r *login, addr netip.Addr) bool {
 	return refused >= 0
 }
 
-// overwritten finds an open login of r's app, not later than r: its thread's
-// token was overwritten in the shared field by r's.
-func (m *Machine) overwritten(r *login, addr netip.Addr) *login {
+// overwritten finds an open login whose token r's may have overwritten in the
+// field that the threads of a client share.
+func overwritten(r *login, mk *mark, addr netip.Addr) *login {
 	for _, l := range slices.Backward(r.app.open) {
-		if l != r && l.requested <= r.requested && r.app.together(l.addr, r.addr, addr) {
+		if l.overwrittenBy(r, mk, addr) {
 			return l
 		}
 	}
 	return nil
+}
+
+// overwrittenBy reports whether l's token can have been in the shared field
+// before r's: it had been given out when a call first carried r's. Which was
+// requested first tells nothing. And l is not one that a refusal explains better
+// than mk.
+func (l *login) overwrittenBy(r *login, mk *mark, addr netip.Addr) bool {
+	return l != r && (!r.used || l.issuedAt <= r.usedAt) && r.app.together(l.addr, r.addr, addr) &&
+		(mk.denied || !l.app.owedToRefusals(l, addr))
 }
 
 // together reports whether three addresses may be one client's.
@@ -89,6 +119,7 @@ func (m *Machine) spend(c *call, r *login, mk *mark, pays *login) {
 	if pays == r {
 		r.lineage = mk.by.lineage
 	}
+	pays.lent = pays != r
 	pays.pay()
 }
 
@@ -109,7 +140,7 @@ func (m *Machine) overtaker(c *call, r *login) *call {
 	}
 	for _, leader := range slices.Backward(c.history.leaders) {
 		o := leader.orphan
-		if o == nil || !o.open || o == r || o.app != r.app || !r.app.together(leader.addr, o.addr, c.addr) {
+		if o == nil || leader.mark.spent || !o.open || o == r || o.app != r.app || !r.app.together(leader.addr, o.addr, c.addr) {
 			continue
 		}
 		if leader.phase == leading || leader.recorded() && m.mayHave(c, leader) {

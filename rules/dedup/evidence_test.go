@@ -188,17 +188,6 @@ func TestALineageGoesOnFromTokenToToken(t *testing.T) {
 	s.call("runJob 2", "R3").replays("b", Resend)
 }
 
-func TestALaterLoginDoesNotPayForAnEarlierToken(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.call("runJob 2", "T").leads().done("b")
-	s.refresh("R1")
-	s.call("runJob 1", "R1").replays("a", Resend)
-	s.refresh("R2")
-	s.call("runJob 2", "R1").leads() // its login was before R2: what R2 owes is not its own
-}
-
 func TestAReadLeavesAMarkThatExplainsItsLogin(t *testing.T) {
 	s := newScene(t)
 	s.constructor("T")

@@ -149,7 +149,10 @@ func (c *call) giveBack() {
 		mk.spent = false
 		mk.list()
 	}
-	c.spentLogin.reopen()
+	if l := c.spentLogin; l.lent || l.token == c.token { // else it has paid for its own meanwhile
+		l.lent = false
+		l.reopen()
+	}
 }
 
 // list puts mk among the unspent marks, those of its key and those that explain

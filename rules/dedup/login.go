@@ -26,15 +26,18 @@ type login struct {
 	app       *app
 	addr      netip.Addr
 	requested moment
+	issuedAt  moment
+	usedAt    moment
 	window    time.Duration
 	expires   moment
 	openUntil moment
 	caller    *caller // of its last call
 
-	issued  bool  // it was seen being given out, for app
-	used    bool  // by a call
+	issued  bool  // it was seen being given out, for app, at issuedAt
+	used    bool  // by a call, first at usedAt
 	refresh bool  // by a login without a token, and it was not presented on an authApp
 	open    bool  // a refresh whose re-send has not come yet
+	lent    bool  // it paid for a call with another token, and may pay for its own once more
 	lineage Token // the constructor's token that it goes back to, as far as known
 }
 
@@ -57,7 +60,7 @@ func (m *Machine) Issued(t time.Time, in Issue) {
 		return
 	}
 	l := m.addLogin(now, in.Token, appKey{in.Group, in.App}, in.Addr, in.Window)
-	l.issued, l.requested = true, m.clock(in.Requested)
+	l.issued, l.issuedAt, l.requested = true, now, m.clock(in.Requested)
 	if in.Bare {
 		l.refresh, l.openUntil = true, now.add(in.Window)
 		l.reopen()
@@ -86,6 +89,7 @@ func (m *Machine) see(now moment, in Call) *login {
 	}
 	l.touch(now, in.Window)
 	l.app.closeOld(now)
+	l.lent = l.lent && l.openUntil > now
 	if in.Addr.IsValid() && l.addr.IsValid() && in.Addr != l.addr {
 		l.app.mixed = true
 	}
@@ -113,6 +117,16 @@ func (m *Machine) dropLogin(l *login) {
 	if l.app.logins--; l.app.logins == 0 {
 		delete(m.apps, l.app.key)
 	}
+}
+
+// related reports whether two lineages may be one client's: they are the same,
+// or of one of them it is not known where it begins.
+func (m *Machine) related(a, b Token) bool { return a == b || !m.begins(a) || !m.begins(b) }
+
+// begins reports whether a lineage begins with that token: it is no refresh.
+func (m *Machine) begins(token Token) bool {
+	l := m.logins[token]
+	return l == nil || !l.refresh
 }
 
 func (l *login) touch(now moment, window time.Duration) {

@@ -10,8 +10,9 @@ func (m *Machine) Arrive(t time.Time, in Call) Decision {
 	}
 	r := m.see(now, in)
 	d := m.decide(now, in, r)
-	if r != nil && r.refresh && !r.used {
-		r.used, d.Refreshed = true, true
+	if r != nil && !r.used {
+		r.used, r.usedAt = true, now
+		d.Refreshed = r.refresh
 	}
 	return d
 }
@@ -43,7 +44,7 @@ func (m *Machine) decide(now moment, in Call, r *login) Decision {
 		if leader := m.overtaker(c, r); leader != nil {
 			c.spentLogin, leader.orphan = leader.orphan, nil
 			c.spentLogin.pay()
-			c.resend = true
+			leader.isResend() // its answer is owed to nobody else
 			return m.follow(now, c, leader, Overtaken, in.Observe)
 		}
 		if h.orphaned(r) {
@@ -154,7 +155,7 @@ func (m *Machine) start(c *call) Decision {
 // follow gives c the answer of leader, now or when it is there.
 func (m *Machine) follow(now moment, c, leader *call, reason Reason, observe bool) Decision {
 	c.leader, c.reason = leader, reason
-	c.resend = c.resend || reason == Resend
+	c.resend = c.resend || reason == Resend || reason == Overtaken
 	if observe {
 		// It passes, and what it would have used up is used up.
 		m.deliver(now, c)

@@ -70,11 +70,11 @@ func TestTwoProcessesOfEightThreadsBehindHAProxy(t *testing.T) {
 
 // TestThreadsThatShareATokenBehindHAProxy lets all threads call at once. Then
 // one thread's login overwrites another's, and the shim cannot always tell whose
-// re-send it sees (docs/promise.md): a few calls may be executed twice, and a
-// few of the equal ones not at all.
+// re-send it sees (docs/promise.md): a few calls may be executed twice.
 func TestThreadsThatShareATokenBehindHAProxy(t *testing.T) {
 	called, off, _, _ := manyThreads(t, false)
-	if off > called/20 {
+	t.Logf("%d of %d calls were executed too often or not at all; limit of docs/promise.md: threads of one client and equal calls", off, called)
+	if off > called/50 {
 		t.Errorf("of %d calls %d were executed too often or not at all: more than the limit accounts for", called, off)
 	}
 }

@@ -24,8 +24,8 @@ var mutants = []mutant{
 	},
 	{
 		"the oldest mark", evidence,
-		"range slices.Backward(c.history.unspent)",
-		"range slices.All(c.history.unspent)",
+		"range slices.Backward(c.history.unspent) {\n\t\tif (found",
+		"range slices.All(c.history.unspent) {\n\t\tif (found",
 		"TestTheNewestOfSeveralAnswersIsTheOneToRepeat",
 	},
 	{
@@ -124,6 +124,61 @@ var mutants = []mutant{
 		"any lineage will do", evidence,
 		"if mk.by.lineage != r.lineage {", "if false {",
 		"TestALoginOfAnotherLineageDoesNotPayForThisOne",
+	},
+	{
+		"a login pays for tokens that were in use before it", evidence,
+		"(!r.used || l.issuedAt <= r.usedAt) && ", "",
+		"TestALoginDoesNotPayForATokenThatWasInUseBeforeIt",
+	},
+	{
+		"no login pays for an earlier one's token", evidence,
+		"if found == nil && !refusedOnly {", "if false {",
+		"TestInterleaving6AThreadThatIsPreemptedStoresItsTokenLast",
+	},
+	{
+		"a borrowed login pays for younger marks", evidence,
+		"if mk.at < l.requested && l.over", "if l.over",
+		"TestALoginDoesNotPayForAMarkThatIsYounger",
+	},
+	{
+		"a login is borrowed for any client's mark", evidence,
+		"!m.related(mk.by.lineage, r.lineage) || ", "",
+		"TestALoginDoesNotPayForAMarkThatIsKnownToBeAnotherClients",
+	},
+	{
+		"a refusal does not explain another thread's login", evidence,
+		"(mk.denied || !l.app.owedToRefusals(l, addr))", "true",
+		"TestALoginThatARefusalExplainsPaysForNoOtherToken",
+	},
+	{
+		"a borrowed login is used up", evidence,
+		"\tpays.lent = pays != r\n", "",
+		"TestALoginThatPaidForAnotherTokenPaysForItsOwnOnce",
+	},
+	{
+		"a borrowed login waits for ever", logins,
+		"\tl.lent = l.lent && l.openUntil > now\n", "",
+		"TestALoginThatPaidForAnotherTokenWaitsNoLongerThanTheWindow",
+	},
+	{
+		"a borrowed login is given back whatever it paid for", finish,
+		"if l := c.spentLogin; l.lent || l.token == c.token {", "if l := c.spentLogin; true {",
+		"TestALoginThatPaidForItsOwnMeanwhileIsNotGivenBack",
+	},
+	{
+		"an orphan's answer is owed once more", arrive,
+		"\t\t\tleader.isResend() // its answer is owed to nobody else\n", "",
+		"TestAnOrphansAnswerIsOwedToNobodyOnceItWasOvertaken",
+	},
+	{
+		"who overtook leaves a mark", arrive,
+		"reason == Resend || reason == Overtaken\n", "reason == Resend\n",
+		"TestAnAnswerThatAnOrphanTookIsOwedToNobody",
+	},
+	{
+		"an orphan's answer is given again", evidence,
+		"leader.mark.spent || !o.open || o == r", "!o.open || o == r",
+		"TestAnOrphansAnswerThatWasRepeatedIsNotOvertaken",
 	},
 	{
 		"any address will do", evidence,

@@ -18,13 +18,15 @@ func dense(name string, loss Loss, changes ...func(*Family)) Family {
 	return f
 }
 
-func single(f *Family)     { f.Threads = [2]int{1, 1} }
-func oneProcess(f *Family) { f.Processes, f.Threads = [2]int{1, 1}, [2]int{2, 3} }
-func starting(f *Family)   { f.Starting = true }
-func slow(f *Family)       { f.SlowRate = 0.15 }
-func cuts(f *Family)       { f.CutRate = 0.1 }
-func upstream(f *Family)   { f.LoseRate, f.FailRate, f.RefuseRate = 0.05, 0.1, 0.05 }
-func twoShims(f *Family)   { f.Shims, f.Shared = 2, true }
+func single(f *Family)      { f.Threads = [2]int{1, 1} }
+func oneProcess(f *Family)  { f.Processes, f.Threads = [2]int{1, 1}, [2]int{2, 3} }
+func manyThreads(f *Family) { f.Processes, f.Threads = [2]int{2, 2}, [2]int{8, 8} }
+func preempted(f *Family)   { f.Preempt = true }
+func starting(f *Family)    { f.Starting = true }
+func slow(f *Family)        { f.SlowRate = 0.15 }
+func cuts(f *Family)        { f.CutRate = 0.1 }
+func upstream(f *Family)    { f.LoseRate, f.FailRate, f.RefuseRate = 0.05, 0.1, 0.05 }
+func twoShims(f *Family)    { f.Shims, f.Shared = 2, true }
 
 func allow(doubled, dropped, bad float64) func(*Family) {
 	return func(f *Family) { f.Allowed = Rates{doubled, dropped, bad} }
@@ -37,13 +39,14 @@ func Families() []Family {
 	var all []Family
 	for _, f := range []struct{ plain, addressed Family }{
 		both("header always lost, single-threaded", Always, Rates{}, Rates{}, single),
-		both("header always lost, threads", Always, Rates{13, 4, 1}, Rates{5, 2, 1}),
-		both("header always lost, one process of threads", Always, Rates{2, 1, 1}, Rates{2, 1, 1}, oneProcess),
-		both("header always lost, threads that are preempted", Always, Rates{60, 8, 5}, Rates{45, 2, 2}, func(f *Family) { f.Preempt = true }),
+		both("header always lost, threads", Always, Rates{8, 0, 1}, Rates{3, 0, 1}),
+		both("header always lost, one process of threads", Always, Rates{2, 0, 1}, Rates{2, 0, 1}, oneProcess),
+		both("header always lost, threads that are preempted", Always, Rates{15, 0, 2}, Rates{4, 0, 1}, preempted),
+		both("header always lost, one process of threads that are preempted", Always, Rates{2, 0, 1}, Rates{2, 0, 1}, oneProcess, preempted),
 		both("header never lost", Never, Rates{}, Rates{}),
-		both("header lost for some processes", SomeProcesses, Rates{60, 33, 2}, Rates{2, 1, 1}),
-		both("header lost at random", AtRandom, Rates{85, 65, 2}, Rates{40, 32, 2}),
-		both("processes starting, header always lost", Always, Rates{14, 5, 1}, Rates{4, 1, 1}, starting),
+		both("header lost for some processes", SomeProcesses, Rates{45, 34, 4}, Rates{2, 1, 1}),
+		both("header lost at random", AtRandom, Rates{55, 60, 3}, Rates{34, 24, 2}),
+		both("processes starting, header always lost", Always, Rates{7, 0, 1}, Rates{3, 0, 1}, starting),
 		both("slow upstream", Never, Rates{}, Rates{}, slow),
 		both("tokens forgotten by a checking server", Never, Rates{0, 1, 0}, Rates{0, 1, 0}, func(f *Family) { f.Checked = true }),
 	} {
@@ -55,6 +58,7 @@ func Families() []Family {
 		}
 	}
 	return append(all,
+		dense("header always lost, two processes of eight threads that are preempted", Always, preempted, manyThreads, allow(255, 0, 12)),
 		dense("cut before the status line", Never, cuts),
 		dense("cut before the status line, header always lost, single-threaded", Always, single, cuts, allow(0, 1, 0)),
 		dense("upstream faults", Never, upstream),
