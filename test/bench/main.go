@@ -88,6 +88,9 @@ func run() int {
 			continue
 		}
 		for round := range *rounds {
+			if w.run == nil && round > 0 {
+				break // what a process has taken once it keeps: only the first time counts
+			}
 			for i := range running {
 				c := running[(i+round)%len(running)]
 				if ctx.Err() != nil {
