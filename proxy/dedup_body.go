@@ -77,7 +77,8 @@ func (ex *exchange) newBody() (io.ReadCloser, error) {
 //     the rest.
 //  3. It breaks off: that is an error, and nothing may be forwarded.
 func (p *Proxy) readBody(r *http.Request) (held heldBody, bypass string, err error) {
-	limit := exchangeOf(r).snap.Dedup.maxBody()
+	ex := exchangeOf(r)
+	limit := ex.snap.Dedup.maxBody()
 	if r.ContentLength > limit {
 		return held, rules.BypassBodyTooLarge, nil
 	}
@@ -89,7 +90,8 @@ func (p *Proxy) readBody(r *http.Request) (held heldBody, bypass string, err err
 		rd = newReading(&p.dedupState)
 	}
 	held.rd = rd
-	a, ok := rd.read(r.Body, limit, r.ContentLength)
+	moving := movingBody{r.Body, http.NewResponseController(&ex.answer), ex.bodyTimeout}
+	a, ok := rd.read(moving, limit, r.ContentLength)
 	switch {
 	case !ok:
 		r.Body, r.Trailer = refilled{&late{rd.arrives, r.Body}, r.Body}, nil
@@ -113,7 +115,8 @@ func (p *Proxy) readBody(r *http.Request) (held heldBody, bypass string, err err
 // deadline would do with less, but net/http takes a late body for a broken
 // connection. It is used again unless a body was late.
 type reading struct {
-	body            io.Reader
+	body            movingBody
+	overdue         atomic.Bool // the body is a stream now, and must not stand still
 	limit, expected int64
 	arrives         chan arrival
 	late            *time.Timer
@@ -131,22 +134,32 @@ func newReading(from *dedupState) *reading {
 }
 
 // read reads body up to limit; expected is its announced length, -1: none. After
-// bodyTimeout it returns false: what is read comes over rd.arrives then, and rd
-// must not be used again.
-func (rd *reading) read(body io.Reader, limit, expected int64) (arrival, bool) {
+// bodyTimeout, or body.timeout if that is shorter, it returns false: what is
+// read comes over rd.arrives then, and rd must not be used again.
+func (rd *reading) read(body movingBody, limit, expected int64) (arrival, bool) {
 	rd.body, rd.limit, rd.expected = body, limit, expected
 	rd.share.Store(0)
-	rd.late.Reset(bodyTimeout)
+	rd.late.Reset(min(bodyTimeout, body.timeout))
 	go rd.run()
 	select {
 	case a := <-rd.arrives:
 		rd.late.Stop()
-		rd.body = nil
+		rd.body = movingBody{}
 		return a, true
 	case <-rd.late.C:
 		rd.wasLate = true
+		rd.overdue.Store(true)
 		return arrival{}, false
 	}
+}
+
+// next reads a piece of the body. The deadline for the piece that the body is
+// late with is set by whoever waits for it.
+func (rd *reading) next(p []byte) (int, error) {
+	if rd.overdue.Load() {
+		return rd.body.Read(p)
+	}
+	return rd.body.ReadCloser.Read(p)
 }
 
 // take takes n bytes of the budget for this body.
@@ -226,9 +239,9 @@ func (rd *reading) readUpTo() arrival {
 			}
 			buf = append(make([]byte, 0, size), buf...)
 		}
-		n, err := rd.body.Read(buf[len(buf):cap(buf)])
+		n, err := rd.next(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return arrival{bytes: buf}
 		}
 		if err != nil {

@@ -166,6 +166,7 @@ func (rec *recorder) Write(b []byte) (int, error) {
 	rec.w.WriteHeader(rec.status)
 	_, _ = rec.w.Write(rec.body)
 	_, _ = rec.w.Write(b)
+	_ = rec.FlushError()
 	rec.body = nil
 	return len(b), nil
 }

@@ -73,7 +73,9 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 			keepNamed(res.Header, ex.match.Headers)
 			return res, nil
 		}
-		unsent := nothingSent(out, &tried)
+		// What was answered was sent, though the goroutine that wrote it may not
+		// have counted it yet.
+		unsent := !errors.Is(err, errNoStatus) && nothingSent(out, &tried)
 		if ex.outcome = outcomeUnknown; unsent && !repeated {
 			ex.outcome = outcomeNotSent
 		}
@@ -135,8 +137,8 @@ func isTimeout(err error) bool {
 // rewind makes a request's body, some of which may have been read, begin anew.
 // It reports whether that was possible.
 func rewind(out *http.Request) bool {
-	if out.Body == nil || out.GetBody == nil {
-		return out.Body == nil
+	if out.Body == nil || out.Body == http.NoBody || out.GetBody == nil {
+		return out.Body == nil || out.Body == http.NoBody
 	}
 	body, err := out.GetBody()
 	out.Body = body

@@ -42,7 +42,10 @@ func TestOnlyWhatIsListedAndUntouchedIsChanged(t *testing.T) {
 				}
 				return f
 			}}, &known)
-			_, stdout, _ := asApp1(address, "--delete", "--yes")
+			code, stdout, _ := asApp1(address, "--delete", "--yes")
+			if code != c.code {
+				t.Errorf("exit code %d, want %d:\n%s", code, c.code, stdout)
+			}
 			for _, want := range []string{c.want, "\n  3 deleted\n", "\n  5 deleted\n"} {
 				if !strings.Contains(stdout, want) {
 					t.Errorf("%q is missing in\n%s", want, stdout)

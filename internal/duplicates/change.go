@@ -83,6 +83,7 @@ func (s *Session) apply(ctx context.Context, a Action, f Finding) Outcome {
 		case err != nil:
 			return failed(err)
 		case i == 0 && now.Status == a.Wanted:
+			f.Jobs[0].Status = a.Wanted // what the verdict goes by
 			return Outcome{Result: Skipped, Reason: fmt.Sprintf("somebody else has %s it", a.Wanted)}
 		case now != listed:
 			return Outcome{Result: Skipped, Reason: fmt.Sprintf("job %d was changed since it was listed", listed.ID)}
