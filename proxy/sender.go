@@ -65,6 +65,7 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 		if err == nil && res.StatusCode < 100 {
 			_ = res.Body.Close() // there is nothing in it for anybody
 			res, err = nil, errNoStatus
+			tried.maybe = true // a server that answers early is still being written to
 		}
 		if err == nil {
 			ex.group.answered(srv, res.StatusCode, s.log)
@@ -73,9 +74,7 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 			keepNamed(res.Header, ex.match.Headers)
 			return res, nil
 		}
-		// What was answered was sent, though the goroutine that wrote it may not
-		// have counted it yet.
-		unsent := !errors.Is(err, errNoStatus) && nothingSent(out, &tried)
+		unsent := nothingSent(out, &tried)
 		if ex.outcome = outcomeUnknown; unsent && !repeated {
 			ex.outcome = outcomeNotSent
 		}

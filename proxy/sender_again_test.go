@@ -12,7 +12,7 @@ import (
 )
 
 // A status below 100 is no answer, but it says that the call was sent. The
-// Transport may tell of it before its writing goroutine has counted what it wrote.
+// Transport may tell of it before its writing goroutine comes back from writing.
 func TestACallThatGotNoStatusIsSentOnce(t *testing.T) {
 	const calls = 3000
 	sent := make(chan string, 2*calls)

@@ -18,8 +18,8 @@ import (
 // write for a stale connection and uses another one, as nothing was sent.
 type upstreamConn struct {
 	*net.TCPConn
-	wrote atomic.Int64
-	idle  atomic.Bool // since the last write something was read: the next write may begin a request
+	wrote atomic.Int64 // bytes, counted before the server can have them
+	idle  atomic.Bool  // since the last write something was read: the next write may begin a request
 }
 
 // Read implements net.Conn.
@@ -37,8 +37,9 @@ func (c *upstreamConn) Write(p []byte) (int, error) {
 	if c.idle.CompareAndSwap(true, false) && c.gone() {
 		return 0, net.ErrClosed
 	}
+	c.wrote.Add(int64(len(p))) // first: whoever sees the answer must see that it was sent
 	n, err := c.TCPConn.Write(p)
-	c.wrote.Add(int64(n))
+	c.wrote.Add(int64(n - len(p)))
 	return n, err
 }
 
@@ -66,7 +67,7 @@ func watched(dial func(ctx context.Context, network, addr string) (net.Conn, err
 type sent struct {
 	conn   *upstreamConn // the last one that was had; nil: none that counts
 	before int64         // what had been written to it by then
-	maybe  bool          // on an earlier connection, or on one that does not count
+	maybe  bool          // on an earlier connection, or on one that does not count, or it was answered
 }
 
 // got is the GotConn of a ClientTrace.

@@ -58,6 +58,32 @@ func TestNothingIsWrittenToAServerThatHasGone(t *testing.T) {
 	}
 }
 
+func TestWhatTheServerHasReadIsCounted(t *testing.T) {
+	near, far := connected(t)
+	for i := range 1000 {
+		before := near.wrote.Load()
+		done := make(chan error, 1)
+		go func() {
+			_, err := io.WriteString(near, "x")
+			done <- err
+		}()
+		if _, err := far.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if near.wrote.Load() == before {
+			t.Fatalf("byte %d was read before it was counted", i)
+		}
+		if err := <-done; err != nil || near.wrote.Load() != before+1 {
+			t.Fatalf("%d bytes counted, want %d; %v", near.wrote.Load(), before+1, err)
+		}
+	}
+	_ = near.CloseWrite()
+	before := near.wrote.Load()
+	if _, err := io.WriteString(near, "x"); err == nil || near.wrote.Load() != before {
+		t.Errorf("a write that failed with %v counted %d bytes", err, near.wrote.Load()-before)
+	}
+}
+
 func TestWhetherAnythingWasSentIsJudgedByBytes(t *testing.T) {
 	a, _ := connected(t)
 	b, _ := connected(t)
