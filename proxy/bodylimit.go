@@ -49,15 +49,16 @@ func (ex *exchange) endBody() {
 // movingBody is a streamed body that must not stand still.
 type movingBody struct {
 	io.ReadCloser
-	conn    *http.ResponseController
+	answer  http.ResponseWriter // of the same request
 	timeout time.Duration
 }
 
 func (b movingBody) Read(p []byte) (int, error) {
-	_ = b.conn.SetReadDeadline(time.Now().Add(b.timeout)) // not possible: then it may
+	conn := http.NewResponseController(b.answer)
+	_ = conn.SetReadDeadline(time.Now().Add(b.timeout)) // not possible: then it may
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		_ = b.conn.SetReadDeadline(time.Time{}) // net/http goes on reading, to see a hang-up
+		_ = conn.SetReadDeadline(time.Time{}) // net/http goes on reading, to see a hang-up
 	}
 	return n, err
 }

@@ -90,7 +90,7 @@ func (p *Proxy) readBody(r *http.Request) (held heldBody, bypass string, err err
 		rd = newReading(&p.dedupState)
 	}
 	held.rd = rd
-	moving := movingBody{r.Body, http.NewResponseController(&ex.answer), ex.bodyTimeout}
+	moving := movingBody{r.Body, &ex.answer, ex.bodyTimeout}
 	a, ok := rd.read(moving, limit, r.ContentLength)
 	switch {
 	case !ok:

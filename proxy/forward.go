@@ -114,7 +114,7 @@ func rewrite(pr *httputil.ProxyRequest) {
 		delete(h, "Expect")
 		out.Body = in.Body // unwrapped, it goes out in one write with the header
 	} else if out.Body != nil {
-		out.Body = movingBody{out.Body, http.NewResponseController(&ex.answer), ex.bodyTimeout}
+		out.Body = movingBody{out.Body, &ex.answer, ex.bodyTimeout}
 	}
 	if out.Trailer != nil {
 		delete(out.Trailer, authHeaderKey)
