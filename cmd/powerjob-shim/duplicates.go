@@ -212,7 +212,7 @@ func (r *duplicatesReport) apply(ctx context.Context, s *duplicates.Session, a d
 		fmt.Fprintln(out)
 	}
 	s.ApplyAll(ctx, a, r.found, func(f duplicates.Finding, o duplicates.Outcome) {
-		r.settle(f, a, o)
+		r.outcomes[f.Jobs[0].ID] = o
 		if tell {
 			fmt.Fprintln(out, "  "+outcomeLine(f, a, o))
 		}

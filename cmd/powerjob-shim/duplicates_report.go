@@ -33,14 +33,6 @@ func (r *duplicatesReport) concerned(a duplicates.Action) int {
 	return n
 }
 
-// settle notes what became of a finding's leftover.
-func (r *duplicatesReport) settle(f duplicates.Finding, a duplicates.Action, o duplicates.Outcome) {
-	r.outcomes[f.Jobs[0].ID] = o
-	if o.Result == duplicates.Done {
-		f.Jobs[0].Status = a.Wanted
-	}
-}
-
 // verdict is what the command ends with.
 func (r *duplicatesReport) verdict() error {
 	open := false

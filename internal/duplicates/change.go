@@ -37,9 +37,10 @@ const (
 
 // Outcome is a Result and its reason, "" where there is nothing to add.
 type Outcome struct {
-	Result Result
-	Reason string
-	silent bool // the server did not answer
+	Result  Result
+	Reason  string
+	already bool // somebody else has made the change
+	silent  bool // the server did not answer
 }
 
 // maxSilence is how many leftovers in a row may end without any answer before
@@ -47,7 +48,8 @@ type Outcome struct {
 const maxSilence = 3
 
 // ApplyAll changes the leftovers of all findings that the action concerns, one
-// after the other, and reports each. It goes on after a failure, unless the
+// after the other, and reports each. A leftover that has the wanted Status then,
+// whoever gave it, has it in found too. It goes on after a failure, unless the
 // server has gone silent or ctx has ended: then the others fail untried. A call
 // that is under way is not cut off by ctx.
 func (s *Session) ApplyAll(ctx context.Context, a Action, found []Finding, report func(Finding, Outcome)) {
@@ -70,6 +72,9 @@ func (s *Session) ApplyAll(ctx context.Context, a Action, found []Finding, repor
 		} else {
 			silent = 0
 		}
+		if o.Result == Done || o.already {
+			f.Jobs[0].Status = a.Wanted
+		}
 		report(f, o)
 	}
 }
@@ -83,8 +88,7 @@ func (s *Session) apply(ctx context.Context, a Action, f Finding) Outcome {
 		case err != nil:
 			return failed(err)
 		case i == 0 && now.Status == a.Wanted:
-			f.Jobs[0].Status = a.Wanted // what the verdict goes by
-			return Outcome{Result: Skipped, Reason: fmt.Sprintf("somebody else has %s it", a.Wanted)}
+			return Outcome{Result: Skipped, Reason: fmt.Sprintf("somebody else has %s it", a.Wanted), already: true}
 		case now != listed:
 			return Outcome{Result: Skipped, Reason: fmt.Sprintf("job %d was changed since it was listed", listed.ID)}
 		}
