@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"powerjob-shim/internal/children"
 )
 
 // patience bounds what should happen soon on a busy machine.
@@ -106,7 +108,7 @@ func (s *Server) Run() {
 	}
 	defer func() { _ = log.Close() }() // the child has its own descriptor
 	cmd.Stdout, cmd.Stderr = log, log
-	dieWithUs(cmd)
+	children.DieWithUs(cmd)
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/children"
 )
 
 // javaFlags make a short-lived JVM start fast and stay small.
@@ -75,7 +77,7 @@ func startClient(t testing.TB, version string, app account, addresses ...string)
 	t.Helper()
 	args := append(javaFlags[:len(javaFlags):len(javaFlags)], "-cp", classpath(t, "client-"+version), "Driver", strings.Join(addresses, ","), app.name, app.password)
 	cmd := exec.Command("java", args...)
-	dieWithUs(cmd)
+	children.DieWithUs(cmd)
 	c := &javaClient{stderr: new(bytes.Buffer), pending: map[int]chan result{0: make(chan result, 1)}, called: map[string]int{}}
 	cmd.Stderr = c.stderr
 	constructed := c.pending[0]

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"powerjob-shim/internal/children"
 )
 
 // startHAProxy runs haproxy, as Debian's package has it, in front of a server
@@ -40,7 +42,7 @@ func startHAProxy(t *testing.T, server string, lines ...string) string {
 	cmd := exec.Command(program, "-db", "-f", file)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.ExtraFiles = []*os.File{socket} // fd 3
-	dieWithUs(cmd)
+	children.DieWithUs(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

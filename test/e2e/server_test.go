@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/children"
 )
 
 // realServer is the one PowerJob server 4.3.9 that all tests of a run share;
@@ -80,7 +82,7 @@ func startRealServer(path string) (*realServer, error) {
 	}
 	cmd := exec.Command("java", args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	dieWithUs(cmd)
+	children.DieWithUs(cmd)
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

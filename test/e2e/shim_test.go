@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"powerjob-shim/internal/children"
 )
 
 // binary builds the shim once, as users run it.
@@ -54,7 +56,7 @@ func runShim(t testing.TB, args ...string) *shim {
 	args = append([]string{"run", "--admin", "127.0.0.1:0"}, args...)
 	s := &shim{cmd: exec.Command(path, args...), ended: make(chan struct{})}
 	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH")} // no configuration from whoever runs the tests
-	dieWithUs(s.cmd)
+	children.DieWithUs(s.cmd)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

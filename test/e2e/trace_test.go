@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"powerjob-shim/internal/children"
 )
 
 // TestTheRealClientSendsWhatIsRecorded lets the real 5.1.0 client make the
@@ -22,7 +24,7 @@ func TestTheRealClientSendsWhatIsRecorded(t *testing.T) {
 	cmd := exec.Command("go", "test", "-count=1", "-v", "-parallel=2",
 		"-run", "TestThePortSendsWhatTheRealClientSends/^("+strings.Join(modes, "|")+")$", "powerjob-shim/internal/client")
 	cmd.Env = append(os.Environ(), "POWERJOB_CLIENT_CLASSPATH="+path)
-	dieWithUs(cmd)
+	children.DieWithUs(cmd)
 	out, err := cmd.CombinedOutput()
 	if passed := strings.Count(string(out), "    --- PASS"); err != nil || passed != len(modes) {
 		t.Errorf("%v; %d of %d modes are the same:\n%s", err, passed, len(modes), out)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"powerjob-shim/internal/children"
 )
 
 // TestTheWebUIWorksThroughTheShim logs in to the real server's web UI in
@@ -34,7 +36,7 @@ func TestTheWebUIWorksThroughTheShim(t *testing.T) {
 	cmd := exec.Command(uishot, "-browser", browser, "-url", "http://"+shim.listen,
 		"-app", app.name, "-password", app.password, "-expect", "nightly 0", "-o", picture)
 	cmd.Stderr = os.Stderr
-	dieWithUs(cmd)
+	children.DieWithUs(cmd)
 	list, err := cmd.Output()
 	t.Logf("the picture: %s", picture)
 	if err != nil {

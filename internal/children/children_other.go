@@ -1,0 +1,8 @@
+//go:build !linux
+
+package children
+
+import "os/exec"
+
+// DieWithUs cannot be had here.
+func DieWithUs(*exec.Cmd) {}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package redistest
-
-import "os/exec"
-
-// dieWithUs cannot be had here.
-func dieWithUs(*exec.Cmd) {}
