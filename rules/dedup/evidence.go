@@ -51,7 +51,7 @@ func (m *Machine) evidence(c *call, r *login) (*mark, *login) {
 // login be another client's, it still pays for its own call (login.lent).
 func (m *Machine) borrow(c *call, r *login) (*mark, *login) {
 	for _, mk := range slices.Backward(c.history.unspent) {
-		if !m.related(mk.by.lineage, r.lineage) || !r.app.together(mk.owner.addr, r.addr, c.addr) {
+		if !m.related(mk.by.lineage, r.lineage) || !r.app.together(mk.by.addr, r.addr, c.addr) {
 			continue
 		}
 		for _, l := range slices.Backward(r.app.open) {
