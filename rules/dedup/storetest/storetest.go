@@ -159,9 +159,23 @@ func coalesce(t *testing.T, a, b dedup.Store) {
 	first, second := Save(a, "save", "T"), Save(b, "save", "U")
 	Want(t, a.Arrive(first), dedup.Lead, "")
 	Want(t, b.Arrive(second), dedup.Wait, "")
-	got := make(chan dedup.Decision)
-	go func() { got <- await(t, b, second.ID) }()
-	time.Sleep(100 * time.Millisecond) // it has looked, and found nothing yet
+	soon, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ctx := &awaited{Context: soon, waits: make(chan struct{})}
+	got := make(chan dedup.Decision, 1)
+	go func() {
+		d, err := b.Await(ctx, second.ID)
+		if err != nil {
+			t.Errorf("awaiting: %v", err)
+		}
+		got <- d
+	}()
+	select {
+	case <-ctx.waits:
+	case <-got:
+		t.Fatal("it does not wait")
+	}
+	b.Now("default") // a replica has the whole log then, and found no answer in it
 	a.Finish(first.ID, Success("7"))
 	d := <-got
 	Want(t, d, dedup.Replay, "7")
@@ -170,6 +184,18 @@ func coalesce(t *testing.T, a, b dedup.Store) {
 	}
 	b.Delivered(second.ID)
 	a.Delivered(first.ID)
+}
+
+// awaited is a context that tells when somebody waits for its end.
+type awaited struct {
+	context.Context
+	waits chan struct{}
+	once  sync.Once
+}
+
+func (c *awaited) Done() <-chan struct{} {
+	c.once.Do(func() { close(c.waits) })
+	return c.Context.Done()
 }
 
 func plain(t *testing.T, a, b dedup.Store) {
