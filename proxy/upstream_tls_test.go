@@ -1,76 +1,25 @@
 package proxy
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
 	"log"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"powerjob-shim/internal/testca"
 )
 
-// authority signs certificates for tests.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pem  []byte
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{}
-	der, key := sign(t, &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true,
-		NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}, a)
-	var err error
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	a.key = key
-	a.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return a
-}
-
-func sign(t *testing.T, template *x509.Certificate, by *authority) (der []byte, key *ecdsa.PrivateKey) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parent, parentKey := by.cert, by.key
-	if parent == nil {
-		parent, parentKey = template, key
-	}
-	if der, err = x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey); err != nil {
-		t.Fatal(err)
-	}
-	return der, key
-}
-
 // issue writes a certificate for name, and its key.
-func (a *authority) issue(t *testing.T, name, certFile, keyFile string) {
+func issue(t *testing.T, by *testca.Authority, name, certFile, keyFile string) {
 	t.Helper()
-	der, key := sign(t, &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}, a)
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	write(t, keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
+	cert, key := by.Leaf(t, name)
+	write(t, certFile, cert)
+	write(t, keyFile, key)
 }
 
 func write(t *testing.T, file string, data []byte) {
@@ -83,25 +32,23 @@ func write(t *testing.T, file string, data []byte) {
 func TestServersAreReachedOverTLS(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
-	ca, other := newAuthority(t), newAuthority(t)
-	ca.issue(t, "powerjob.test", in("server.crt"), in("server.key"))
-	ca.issue(t, "the-shim", in("client.crt"), in("client.key"))
-	other.issue(t, "the-shim", in("stranger.crt"), in("stranger.key"))
-	write(t, in("ca.pem"), ca.pem)
-	write(t, in("other.pem"), other.pem)
+	ca, other := testca.New(t), testca.New(t)
+	issue(t, ca, "powerjob.test", in("server.crt"), in("server.key"))
+	issue(t, ca, "the-shim", in("client.crt"), in("client.key"))
+	issue(t, other, "the-shim", in("stranger.crt"), in("stranger.key"))
+	write(t, in("ca.pem"), ca.PEM)
+	write(t, in("other.pem"), other.PEM)
 
 	pair, err := tls.LoadX509KeyPair(in("server.crt"), in("server.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	clients := x509.NewCertPool()
-	clients.AddCert(ca.cert)
 	seen := make(chan string, 10)
 	up := newUnstartedUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		seen <- r.Proto + " " + r.TLS.NegotiatedProtocol + " " + r.TLS.PeerCertificates[0].Subject.CommonName
 		_, _ = io.WriteString(w, okBody)
 	})
-	up.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: clients, ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12}
+	up.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: ca.Pool(), ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS12}
 	up.EnableHTTP2 = true
 	up.Config.ErrorLog = log.New(io.Discard, "", 0)
 	up.StartTLS()
@@ -167,8 +114,8 @@ func TestUnreadableTLSFilesStopTheStart(t *testing.T) {
 func TestRenewedFilesCountForTheNextConnection(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "client.crt"), filepath.Join(dir, "client.key")
-	ca := newAuthority(t)
-	ca.issue(t, "first", cert, key)
+	ca := testca.New(t)
+	issue(t, ca, "first", cert, key)
 	d := &tlsDialer{settings: UpstreamTLS{CertFile: cert, KeyFile: key}}
 	name := func() string {
 		t.Helper()
@@ -185,7 +132,7 @@ func TestRenewedFilesCountForTheNextConnection(t *testing.T) {
 	if got := name(); got != "first" {
 		t.Errorf("got %s, want first", got)
 	}
-	ca.issue(t, "second", cert, key)
+	issue(t, ca, "second", cert, key)
 	if got := name(); got != "second" {
 		t.Errorf("got %s, want second", got)
 	}

@@ -1,21 +1,15 @@
 package redistest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"powerjob-shim/internal/testca"
 )
 
 // Authority is a CA of a test's own, and files of what it has signed.
@@ -23,8 +17,6 @@ type Authority struct {
 	CAFile            string
 	CertFile, KeyFile string // a client's
 	server, serverKey string
-	certificate       *x509.Certificate
-	key               *ecdsa.PrivateKey
 	pool              *x509.CertPool
 	client            tls.Certificate
 }
@@ -62,12 +54,18 @@ func StartTLS(t testing.TB, args ...string) (*Server, *Authority) {
 
 func newAuthority(t testing.TB) *Authority {
 	t.Helper()
-	a := &Authority{pool: x509.NewCertPool()}
-	dir := t.TempDir()
-	a.CAFile, _ = a.sign(t, dir, "ca")
-	a.pool.AddCert(a.certificate)
-	a.server, a.serverKey = a.sign(t, dir, "server")
-	a.CertFile, a.KeyFile = a.sign(t, dir, "client")
+	ca, dir := testca.New(t), t.TempDir()
+	a := &Authority{CAFile: filepath.Join(dir, "ca.crt"), pool: ca.Pool()}
+	write(t, a.CAFile, ca.PEM)
+	issue := func(name string, names ...string) (certFile, keyFile string) {
+		cert, key := ca.Leaf(t, names...)
+		certFile, keyFile = filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")
+		write(t, certFile, cert)
+		write(t, keyFile, key)
+		return certFile, keyFile
+	}
+	a.server, a.serverKey = issue("server", "localhost", "127.0.0.1")
+	a.CertFile, a.KeyFile = issue("client", "client")
 	var err error
 	if a.client, err = tls.LoadX509KeyPair(a.CertFile, a.KeyFile); err != nil {
 		t.Fatal(err)
@@ -75,46 +73,9 @@ func newAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// sign makes a certificate and its key; the first one is the authority's own.
-func (a *Authority) sign(t testing.TB, dir, name string) (certFile, keyFile string) {
+func write(t testing.TB, file string, data []byte) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
+	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature,
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	parent, parentKey := a.certificate, a.key
-	if parent == nil {
-		template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-		parent, parentKey = template, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), parentKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.certificate == nil {
-		a.key = key
-		if a.certificate, err = x509.ParseCertificate(der); err != nil {
-			t.Fatal(err)
-		}
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")
-	for _, f := range []struct {
-		name, kind string
-		der        []byte
-	}{{certFile, "CERTIFICATE", der}, {keyFile, "PRIVATE KEY", private}} {
-		if err := os.WriteFile(f.name, pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return certFile, keyFile
 }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"powerjob-shim/internal/pebble"
+	"powerjob-shim/internal/testca"
 )
 
 // site is a plain and an https listener with ACME certificates, as the shim has.
@@ -274,9 +275,9 @@ func TestAnAuthorityNeedsNoClientCertificate(t *testing.T) {
 	if err := ca.Start(port(plain.Addr()), port(https.Addr()), time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	clients, dir := newAuthority(t), t.TempDir()
+	clients, dir := testca.New(t), t.TempDir()
 	trusted := dir + "/clients.crt"
-	put(t, trusted, clients.pem)
+	put(t, trusted, clients.PEM)
 	s := newSite(t, https, plain, Settings{ClientCA: trusted, ACME: &ACME{
 		Domains: []string{"mutual.test"}, CA: ca.Directory, CARoot: ca.Root, Profile: "default", TLSALPN01: true, Storage: dir,
 	}})

@@ -7,14 +7,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/testca"
 )
 
 const soon = 5 * time.Millisecond
 
 func TestTheNameChoosesTheCertificate(t *testing.T) {
-	ca, dir := newAuthority(t), t.TempDir()
+	ca, dir := testca.New(t), t.TempDir()
 	pair := func(file string, names ...string) KeyPair {
-		cert, key := ca.leaf(t, names...)
+		cert, key := ca.Leaf(t, names...)
 		return write(t, dir, file, cert, key)
 	}
 	src, addr := run(t, Settings{Files: []KeyPair{
@@ -41,15 +43,15 @@ func TestTheNameChoosesTheCertificate(t *testing.T) {
 }
 
 func TestChangedFilesAreServedAndBadOnesAreNot(t *testing.T) {
-	ca, dir := newAuthority(t), t.TempDir()
-	cert, key := ca.leaf(t, "old.test")
+	ca, dir := testca.New(t), t.TempDir()
+	cert, key := ca.Leaf(t, "old.test")
 	pair := write(t, dir, "tls", cert, key)
 	s, logs := logged(Settings{Files: []KeyPair{pair}, poll: soon})
 	_, addr := run(t, s)
 	serves := func(name string) func() bool {
 		return func() bool { return served(t, addr, "").DNSNames[0] == name }
 	}
-	newCert, newKey := ca.leaf(t, "new.test")
+	newCert, newKey := ca.Leaf(t, "new.test")
 	put(t, pair.Cert, newCert) // and for a while the key does not belong to it
 	eventually(t, "the mismatch is logged", func() bool { return logs.FilterMessage("loading certificates, the old ones stay").Len() == 1 })
 	if !serves("old.test")() {
@@ -73,12 +75,12 @@ func TestChangedFilesAreServedAndBadOnesAreNot(t *testing.T) {
 }
 
 func TestASwappedDirectoryLinkIsNoticed(t *testing.T) {
-	ca, dir := newAuthority(t), t.TempDir()
+	ca, dir := testca.New(t), t.TempDir()
 	volume := func(version, name string) {
 		if err := os.Mkdir(filepath.Join(dir, version), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		cert, key := ca.leaf(t, name)
+		cert, key := ca.Leaf(t, name)
 		write(t, filepath.Join(dir, version), "tls", cert, key)
 		if err := os.Symlink(version, filepath.Join(dir, "..tmp")); err != nil {
 			t.Fatal(err)
@@ -94,10 +96,10 @@ func TestASwappedDirectoryLinkIsNoticed(t *testing.T) {
 }
 
 func TestOpenTellsWhatIsWrong(t *testing.T) {
-	ca, dir := newAuthority(t), t.TempDir()
-	cert, key := ca.leaf(t, "a.test")
+	ca, dir := testca.New(t), t.TempDir()
+	cert, key := ca.Leaf(t, "a.test")
 	pair := write(t, dir, "tls", cert, key)
-	_, other := ca.leaf(t, "b.test")
+	_, other := ca.Leaf(t, "b.test")
 	mismatch := write(t, dir, "mismatch", cert, other)
 	file := filepath.Join(dir, "file")
 	put(t, file, []byte("nothing"))
@@ -116,16 +118,16 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 }
 
 func TestClientsNeedACertificateOfTheCAAndTheCAMayChange(t *testing.T) {
-	ca, otherCA, dir := newAuthority(t), newAuthority(t), t.TempDir()
-	cert, key := ca.leaf(t, "a.test")
+	ca, otherCA, dir := testca.New(t), testca.New(t), t.TempDir()
+	cert, key := ca.Leaf(t, "a.test")
 	pair := write(t, dir, "tls", cert, key)
 	trusted := filepath.Join(dir, "clients.crt")
-	put(t, trusted, ca.pem)
+	put(t, trusted, ca.PEM)
 	_, addr := run(t, Settings{Files: []KeyPair{pair}, ClientCA: trusted, poll: soon})
-	accepted := func(by *authority) bool {
+	accepted := func(by *testca.Authority) bool {
 		cfg := &tls.Config{InsecureSkipVerify: true}
 		if by != nil {
-			own, err := tls.X509KeyPair(by.leaf(t, "client"))
+			own, err := tls.X509KeyPair(by.Leaf(t, "client"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,12 +139,12 @@ func TestClientsNeedACertificateOfTheCAAndTheCAMayChange(t *testing.T) {
 	if accepted(nil) || accepted(otherCA) || !accepted(ca) {
 		t.Errorf("without: %t, another CA's: %t, the CA's: %t", accepted(nil), accepted(otherCA), accepted(ca))
 	}
-	put(t, trusted, otherCA.pem)
+	put(t, trusted, otherCA.PEM)
 	eventually(t, "the new CA counts", func() bool { return accepted(otherCA) && !accepted(ca) })
 }
 
 func TestOldVersionsOfTLSAreRefused(t *testing.T) {
-	cert, key := newAuthority(t).leaf(t, "a.test")
+	cert, key := testca.New(t).Leaf(t, "a.test")
 	pair := write(t, t.TempDir(), "tls", cert, key)
 	for lowest, refused := range map[uint16]uint16{0: tls.VersionTLS11, tls.VersionTLS13: tls.VersionTLS12} {
 		_, addr := run(t, Settings{Files: []KeyPair{pair}, MinVersion: lowest})

@@ -1,16 +1,10 @@
 package e2e
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +18,7 @@ import (
 
 	"powerjob-shim/internal/legacy"
 	"powerjob-shim/internal/pebble"
+	"powerjob-shim/internal/testca"
 )
 
 // startTLSShim runs a shim whose first listener has this tls block, and whose
@@ -62,29 +57,13 @@ func selfSigned(t *testing.T) string {
 // the key, as careless scripts do.
 func writePair(t *testing.T, dir, name string) (block string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{name},
-		Subject:   pkix.Name{CommonName: name}, // Java refuses an issuer without a name, even where it verifies nothing
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert, key := testca.New(t).Leaf(t, name)
 	crt, private := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	for _, f := range []struct {
-		name  string
-		block pem.Block
-	}{{crt, pem.Block{Type: "CERTIFICATE", Bytes: der}}, {private, pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}}} {
-		if err := os.WriteFile(f.name, pem.EncodeToMemory(&f.block), 0o600); err != nil {
+		name string
+		data []byte
+	}{{crt, cert}, {private, key}} {
+		if err := os.WriteFile(f.name, f.data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
