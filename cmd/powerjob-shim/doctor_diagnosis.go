@@ -16,6 +16,7 @@ import (
 // diagnosis is the doctor's report.
 type diagnosis struct {
 	healthy bool
+	twice   bool     // calls are executed twice here, and may have been for long
 	facts   []string // what was seen
 	verdict string
 	todo    []string
@@ -167,6 +168,9 @@ func diagnose(seen [len(probes)]sight, h2 bool) diagnosis {
 	default:
 		d.lost("The header does not arrive as true on every answer", shim)
 	}
+	if d.twice {
+		d.todo = append(d.todo, "Then look for jobs that were made twice already: powerjob-shim duplicates URL --app NAME.")
+	}
 	return d
 }
 
@@ -188,6 +192,7 @@ func allHeaders(seen [len(probes)]sight, state headerState) bool {
 }
 
 func (d *diagnosis) affected(why string) {
+	d.twice = true
 	d.verdict = "AFFECTED: 5.x clients send every call twice here.\n  " + why
 }
 

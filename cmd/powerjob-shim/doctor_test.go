@@ -221,6 +221,9 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 					t.Errorf("%q is missing in\n%s", want, out.String())
 				}
 			}
+			if strings.Contains(out.String(), "powerjob-shim duplicates") != strings.Contains(out.String(), "AFFECTED") {
+				t.Errorf("what was made twice is to be looked for where calls are sent twice, and only there:\n%s", out.String())
+			}
 		})
 	}
 }
