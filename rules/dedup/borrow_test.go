@@ -28,6 +28,44 @@ func TestALoginThatWasAskedForLaterMayHaveBeenStoredEarlier(t *testing.T) {
 	s.call("runJob 2", "R1").replays("b", Resend)
 }
 
+func TestOfSeveralLoginsTheFirstAfterTheAnswerPays(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T")
+	s.call("runJob 1", "T").leads().done("a")
+	s.call("runJob 3", "T").leads().done("c")
+	s.refresh("R1")
+	s.call("runJob 2", "T").leads().done("b")
+	s.refresh("R2")
+	s.refresh("R3")
+	s.call("runJob 3", "R3").replays("c", Resend)
+	s.call("runJob 1", "R3").replays("a", Resend) // R1 pays, which is of no use to b
+	s.call("runJob 2", "R1").replays("b", Resend) // R2 pays
+}
+
+func TestATokenOfUnknownLineageMayBeAnyClients(t *testing.T) {
+	s := crossed(t)
+	s.call("runJob 2", "T").leads().done("c")
+	other := s.call("runJob 1", "R1").leads()
+	s.refresh("R3")
+	s.refresh("R2")
+	other.done("b")
+	s.call("runJob 1", "R2").replays("b", Overtaken)
+	s.call("runJob 2", "R2").replays("c", Resend) // R3 pays
+}
+
+func TestALineageThatWasGuessedIsNoReasonAgainstTheOnlyCallOfItsKey(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T")
+	s.constructor("U")
+	s.call("runJob 1", "T").leads().done("a")
+	s.call("runJob 1", "U").leads().done("b")
+	s.call("runJob 2", "T").leads().done("c")
+	s.refresh("R2")
+	s.refresh("R1")
+	s.call("runJob 1", "R1").replays("b", Resend) // the newer one, which is not T's
+	s.call("runJob 2", "R1").replays("c", Resend) // R2 pays
+}
+
 func TestALoginDoesNotPayForATokenThatWasInUseBeforeIt(t *testing.T) {
 	s := newScene(t)
 	s.constructor("T")

@@ -27,7 +27,7 @@ func (m *Machine) evidence(c *call, r *login) (*mark, *login) {
 		}
 		by := r
 		if !r.open && !r.lent {
-			if mk.by.lineage != r.lineage {
+			if !m.oneClient(mk, r) {
 				continue
 			}
 			if by = overwritten(r, mk, c.addr); by == nil {
@@ -54,14 +54,35 @@ func (m *Machine) borrow(c *call, r *login) (*mark, *login) {
 		if !m.related(mk.by.lineage, r.lineage) || !r.app.together(mk.by.addr, r.addr, c.addr) {
 			continue
 		}
-		for _, l := range slices.Backward(r.app.open) {
-			if mk.at < l.requested && l.overwrittenBy(r, mk, c.addr) {
-				return mk, l
-			}
+		if l := overwritten(r, mk, c.addr); l != nil && mk.at < l.requested {
+			return mk, l
 		}
 	}
 	return nil, nil
 }
+
+// oneClient reports whether mk and r may be one client's as far as lineages tell.
+// An orphan's answer is for its own lineage: overtaker finds whose else it is. A
+// lineage that was guessed is no reason against the only call of a key.
+func (m *Machine) oneClient(mk *mark, r *login) bool {
+	if mk.by.lineage == r.lineage {
+		return true
+	}
+	if mk.owner.orphan != nil {
+		return false
+	}
+	return m.related(mk.by.lineage, r.lineage) || mk.owner.history.single() && (r.guessed || m.guessed(mk.by.token))
+}
+
+// guessed reports whether the lineage of a token comes from one of several equal
+// calls, which may have been another client's.
+func (m *Machine) guessed(token Token) bool {
+	l := m.logins[token]
+	return l != nil && l.guessed
+}
+
+// single reports whether one call is all that is known of the key.
+func (h *history) single() bool { return len(h.unspent)+len(h.spent) == 1 }
 
 // owedToRefusals reports whether refused calls explain all open logins of the
 // client: then none of them can be from a header that was lost.
@@ -84,14 +105,18 @@ func (a *app) owedToRefusals(r *login, addr netip.Addr) bool {
 }
 
 // overwritten finds an open login whose token r's may have overwritten in the
-// field that the threads of a client share.
-func overwritten(r *login, mk *mark, addr netip.Addr) *login {
-	for _, l := range slices.Backward(r.app.open) {
-		if l.overwrittenBy(r, mk, addr) {
-			return l
+// field that the threads of a client share: the first one after the answer, as
+// clients log in at once. Later ones can pay for younger answers too.
+func overwritten(r *login, mk *mark, addr netip.Addr) (found *login) {
+	for _, l := range r.app.open {
+		if !l.overwrittenBy(r, mk, addr) {
+			continue
+		}
+		if found = l; mk.at < l.requested {
+			break
 		}
 	}
-	return nil
+	return found
 }
 
 // overwrittenBy reports whether l's token can have been in the shared field
@@ -117,7 +142,7 @@ func (m *Machine) spend(c *call, r *login, mk *mark, pays *login) {
 	mk.spend()
 	mk.paid = &payment{c.arrival, pays.token}
 	if pays == r {
-		r.lineage = mk.by.lineage
+		r.lineage, r.guessed = mk.by.lineage, m.guessed(mk.by.token) || !mk.owner.history.single()
 	}
 	pays.lent = pays != r
 	pays.pay()

@@ -38,6 +38,7 @@ type login struct {
 	refresh bool  // by a login without a token, and it was not presented on an authApp
 	open    bool  // a refresh whose re-send has not come yet
 	lent    bool  // it paid for a call with another token, and may pay for its own once more
+	guessed bool  // lineage is that of one of several equal calls
 	lineage Token // the constructor's token that it goes back to, as far as known
 }
 

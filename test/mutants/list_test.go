@@ -122,7 +122,7 @@ var mutants = []mutant{
 	},
 	{
 		"any lineage will do", evidence,
-		"if mk.by.lineage != r.lineage {", "if false {",
+		"if !m.oneClient(mk, r) {", "if false {",
 		"TestALoginOfAnotherLineageDoesNotPayForThisOne",
 	},
 	{
@@ -137,8 +137,28 @@ var mutants = []mutant{
 	},
 	{
 		"a borrowed login pays for younger marks", evidence,
-		"if mk.at < l.requested && l.over", "if l.over",
+		"l != nil && mk.at < l.requested {", "l != nil {",
 		"TestALoginDoesNotPayForAMarkThatIsYounger",
+	},
+	{
+		"the latest login pays", evidence,
+		"if found = l; mk.at < l.requested {", "if found = l; false {",
+		"TestOfSeveralLoginsTheFirstAfterTheAnswerPays",
+	},
+	{
+		"an unknown lineage is another client's", evidence,
+		"return m.related(mk.by.lineage, r.lineage) || ", "return ",
+		"TestATokenOfUnknownLineageMayBeAnyClients",
+	},
+	{
+		"a guessed lineage is believed", evidence,
+		"(r.guessed || m.guessed(mk.by.token))", "false",
+		"TestALineageThatWasGuessedIsNoReasonAgainstTheOnlyCallOfItsKey",
+	},
+	{
+		"an orphan's answer is for any lineage", evidence,
+		"\tif mk.owner.orphan != nil {\n\t\treturn false\n\t}\n", "",
+		"TestAnOrphansAnswerIsNotForALoginThatPaidForAnotherCall",
 	},
 	{
 		"a login is borrowed for any client's mark", evidence,

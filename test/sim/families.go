@@ -21,9 +21,11 @@ func dense(name string, loss Loss, changes ...func(*Family)) Family {
 func single(f *Family)      { f.Threads = [2]int{1, 1} }
 func oneProcess(f *Family)  { f.Processes, f.Threads = [2]int{1, 1}, [2]int{2, 3} }
 func manyThreads(f *Family) { f.Processes, f.Threads = [2]int{2, 2}, [2]int{8, 8} }
+func mostlyOwn(f *Family)   { f.Own, f.Calls = true, [2]int{8, 14} }
 func preempted(f *Family)   { f.Preempt = true }
 func starting(f *Family)    { f.Starting = true }
 func slow(f *Family)        { f.SlowRate = 0.15 }
+func slowNet(f *Family)     { f.Net[1] = 10 * ms }
 func cuts(f *Family)        { f.CutRate = 0.1 }
 func upstream(f *Family)    { f.LoseRate, f.FailRate, f.RefuseRate = 0.05, 0.1, 0.05 }
 func twoShims(f *Family)    { f.Shims, f.Shared = 2, true }
@@ -59,6 +61,8 @@ func Families() []Family {
 	}
 	return append(all,
 		dense("header always lost, two processes of eight threads that are preempted", Always, preempted, manyThreads, allow(255, 0, 12)),
+		dense("header always lost, two processes of eight threads with calls of their own", Always, preempted, manyThreads, mostlyOwn, allow(50, 0, 0)),
+		dense("header always lost, two processes of eight threads with calls of their own, slow net", Always, preempted, manyThreads, mostlyOwn, slowNet, allow(5, 0, 0)),
 		dense("cut before the status line", Never, cuts),
 		dense("cut before the status line, header always lost, single-threaded", Always, single, cuts, allow(0, 1, 0)),
 		dense("upstream faults", Never, upstream),

@@ -41,6 +41,7 @@ type Family struct {
 	Old       bool // 4.x clients
 	Saves     bool // two bodies of saveJob to each job, beside the other calls
 	Checked   bool // the server checks tokens and forgets them once
+	Own       bool // most of a thread's calls are for jobs of its own
 
 	// Allowed is how many histories of 1,000 may come out wrong; the zero value
 	// allows none. docs/promise.md names the limit behind it.
@@ -181,7 +182,11 @@ func (w *world) buildClients() {
 			w.resume(starter)
 		})
 		for j := range threads {
-			t := w.spawn(p, fmt.Sprintf("p%d.t%d", i, j), func(t *thread) { w.script(t, ops) })
+			calls := w.anyOf
+			if w.Own {
+				calls = w.mostlyOwn
+			}
+			t := w.spawn(p, fmt.Sprintf("p%d.t%d", i, j), func(t *thread) { w.script(t, calls(ops, t.name)) })
 			p.threads = append(p.threads, t)
 		}
 	}
@@ -242,13 +247,37 @@ func (w *world) construct(p *process) {
 	}
 }
 
+// anyOf draws a thread's calls.
+func (w *world) anyOf(ops []*operation, _ string) []*operation {
+	calls := make([]*operation, pick(w.rng, w.Calls))
+	for i := range calls {
+		calls[i] = ops[w.rng.IntN(len(ops))]
+	}
+	return calls
+}
+
+// mostlyOwn draws calls for jobs that only this thread knows, a quarter of them
+// made twice. Before and after them come calls that all threads make.
+func (w *world) mostlyOwn(ops []*operation, thread string) []*operation {
+	shared := ops[0]
+	calls := []*operation{shared, shared}
+	for i := range pick(w.rng, w.Calls) {
+		own := form("runJob", fmt.Sprintf("%s.%d", thread, i))
+		w.ops = append(w.ops, own)
+		calls = append(calls, own)
+		if w.chance(0.25) {
+			calls = append(calls, own)
+		}
+	}
+	return append(calls, shared)
+}
+
 // script is what one thread does.
-func (w *world) script(t *thread, ops []*operation) {
+func (w *world) script(t *thread, calls []*operation) {
 	if t.proc.client == nil {
 		return
 	}
-	for range pick(w.rng, w.Calls) {
-		op := ops[w.rng.IntN(len(ops))]
+	for _, op := range calls {
 		c := &logical{thread: t.name, proc: t.proc, op: op, started: w.now}
 		w.calls = append(w.calls, c)
 		t.call = c
