@@ -62,7 +62,7 @@ func Families() []Family {
 	return append(all,
 		dense("header always lost, two processes of eight threads that are preempted", Always, preempted, manyThreads, allow(255, 0, 12)),
 		dense("header always lost, two processes of eight threads with calls of their own", Always, preempted, manyThreads, mostlyOwn, allow(50, 0, 0)),
-		dense("header always lost, two processes of eight threads with calls of their own, slow net", Always, preempted, manyThreads, mostlyOwn, slowNet, allow(5, 0, 0)),
+		dense("header always lost, two processes of eight threads with calls of their own, slow net", Always, preempted, manyThreads, mostlyOwn, slowNet, allow(8, 0, 0)),
 		dense("cut before the status line", Never, cuts),
 		dense("cut before the status line, header always lost, single-threaded", Always, single, cuts, allow(0, 1, 0)),
 		dense("upstream faults", Never, upstream),
