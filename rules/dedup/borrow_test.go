@@ -44,9 +44,9 @@ func TestOfSeveralLoginsTheFirstAfterTheAnswerPays(t *testing.T) {
 
 func TestATokenOfUnknownLineageMayBeAnyClients(t *testing.T) {
 	s := crossed(t)
-	s.call("runJob 2", "T").leads().done("c")
 	other := s.call("runJob 1", "R1").leads()
 	s.refresh("R3")
+	s.call("runJob 2", "T").leads().done("c")
 	s.refresh("R2")
 	other.done("b")
 	s.call("runJob 1", "R2").replays("b", Overtaken)
