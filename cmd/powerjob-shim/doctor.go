@@ -72,7 +72,7 @@ func newDoctorCmd() *cobra.Command {
 
 It sends four harmless requests: logins and a read for an app that does not exist, and a GET that every server
 refuses. Nothing is changed and nobody is logged in. Run it where your client runs, with the address that the
-client has: what stands between them counts. Exit code 0: healthy; 1: affected, unreachable or no PowerJob.`,
+client has: what stands between them counts. Exit code 0: healthy; 1: affected, misled, unreachable or no PowerJob.`,
 		Example: "  powerjob-shim doctor http://powerjob.example.com:7700",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {

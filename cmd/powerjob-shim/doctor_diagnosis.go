@@ -147,8 +147,12 @@ func diagnose(seen [len(probes)]sight, h2 bool) diagnosis {
 		d.affected("The server takes HTTP/2, which the Java client then uses and in which every name is lowercase.")
 		d.todo = append(d.todo, "Switch HTTP/2 off on this listener, or let clients connect to a shim, which offers HTTP/1.1 only.")
 	case checkOn && read.header() == headerPassed:
-		d.affected("A call that the server refused arrives as passed: something on the way adds true beside the server's own false.")
-		d.todo = append(d.todo, "Remove what adds "+openapi.AuthHeader+" (nginx: add_header). The server's check is on and sends it by itself.")
+		d.verdict = "MISLED: 5.x clients take a refused call for one that passed here.\n" +
+			"  A call that the server refused arrives as passed: something on the way adds true beside the server's own false."
+		d.todo = []string{
+			"Remove what adds " + openapi.AuthHeader + " (nginx: add_header). The server's check is on and sends it by itself.",
+			"Until then a client whose token has expired does not log in again: each of its calls fails.",
+		}
 	case anyHeader(seen, checkOn, headerCased):
 		d.recased(seen, shim)
 	case checkOn && read.header() == headerDenied:

@@ -171,7 +171,7 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 				}
 				return []string{line}
 			})
-		}, false, []string{"A call that the server refused arrives as passed", "add_header"}},
+		}, false, []string{"MISLED: ", "A call that the server refused arrives as passed", "add_header"}},
 		"the shim before a 5.1.0 server": {func(t *testing.T) string { return shimIn(t, defaults, standIn(t, legacy.Options{})) }, true,
 			[]string{"HEALTHY", "on the way   powerjob-shim"}},
 		"the shim before a server with its check on": {func(t *testing.T) string {
