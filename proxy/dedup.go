@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,12 +117,12 @@ func (p *Proxy) dedup(next http.Handler) http.Handler {
 // deduplicate takes one call through the store.
 func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Handler, window time.Duration) {
 	ex, store := exchangeOf(r), p.dedupState.store
+	call := ex.dedupCall(r, window)
 	if ex.unheld != "" {
 		p.bypass(ex, ex.unheld)
-		next.ServeHTTP(w, r)
+		p.passUnheld(w, r, next, call)
 		return
 	}
-	call := ex.dedupCall(r, window)
 	call.ID = store.NextID()
 	if call.Dedup && !call.Body {
 		o := overlapOf(call)
@@ -132,9 +133,7 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Ha
 	if d.Verdict != dedup.Refuse {
 		defer store.Delivered(call.ID)
 	}
-	if d.Refreshed && ex.group.issuer == nil { // else it is counted as bridged
-		p.metrics.Logins.WithLabelValues("refresh", "ok").Inc()
-	}
+	p.noteRefresh(ex, d)
 	if d.Verdict == dedup.Wait {
 		var err error
 		if d, err = p.await(r.Context(), call.ID); err != nil {
@@ -178,9 +177,15 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Ha
 	}
 }
 
-// dedupCall describes the request to the store.
+// dedupCall describes the request to the store. One whose body is not held here
+// may change anything, is equal only to others of its length, and gets nobody
+// else's answer.
 func (ex *exchange) dedupCall(r *http.Request, window time.Duration) dedup.Call {
-	contentType, body := r.Header.Get("Content-Type"), ex.body
+	contentType, method, body := r.Header.Get("Content-Type"), r.Method, ex.body
+	if ex.unheld != "" {
+		method += " unheld" // no request has such a method
+		body = strconv.AppendInt(nil, r.ContentLength, 10)
+	}
 	call := dedup.Call{
 		Group: ex.group.name,
 		App:   first(r.Header[appIDKey]),
@@ -194,16 +199,19 @@ func (ex *exchange) dedupCall(r *http.Request, window time.Duration) dedup.Call 
 		call.Lease = 0
 	}
 	call.Key = dedup.KeyParts{
-		Group: call.Group, Method: r.Method, Path: ex.path, RawQuery: r.URL.RawQuery,
+		Group: call.Group, Method: method, Path: ex.path, RawQuery: r.URL.RawQuery,
 		ContentType: contentType, App: call.App, Body: body,
 	}.Key()
-	if ex.call != nil {
-		call.Subjects = ex.call.AppendSubjects(ex.subject[:0], contentType, r.URL.RawQuery, body)
-	} else {
+	switch {
+	case ex.call == nil:
 		call.Subjects.Unknown = true
+	case ex.unheld != "":
+		call.Subjects.Unknown = ex.call.Kind == openapi.Change
+	default:
+		call.Subjects = ex.call.AppendSubjects(ex.subject[:0], contentType, r.URL.RawQuery, body)
 	}
 	if rule := ex.match.Dedup; rule != nil {
-		call.Dedup, call.Window = true, rule.Window
+		call.Dedup, call.Window = ex.unheld == "", rule.Window
 		call.Body = rule.Match == rules.MatchBody
 		call.Observe = rule.Observe || ex.snap.Dedup.Observe
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"sync"
 
 	"powerjob-shim/rules/dedup"
 )
@@ -18,17 +19,48 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, next http.Handler, 
 			store.Leave(id)
 		}
 	}()
-	next.ServeHTTP(&passing{ResponseWriter: w, finish: func(status int) {
-		out := dedup.Outcome{Kind: answeredKind(ex), Status: status}
-		switch ex.outcome {
-		case outcomeNotSent:
-			out.Kind = dedup.NotSent
-		case outcomeUnknown:
-			out.Kind = dedup.Lost
-		}
-		store.Finish(id, out)
-	}}, r)
+	next.ServeHTTP(&passing{ResponseWriter: w, finish: func(status int) { store.Finish(id, ex.passed(status)) }}, r)
 	whole = !ex.hungUp
+}
+
+// passUnheld is pass for a call whose body is not held here. It too changes
+// things, and its client may repeat it; of both the store learns with its answer,
+// since a body that stands still does neither.
+func (p *Proxy) passUnheld(w http.ResponseWriter, r *http.Request, next http.Handler, call dedup.Call) {
+	ex := exchangeOf(r)
+	out := dedup.Outcome{Kind: dedup.Lost}
+	tell := sync.OnceFunc(func() { p.noteEnded(ex, call, out) })
+	defer tell()
+	next.ServeHTTP(&passing{ResponseWriter: w, finish: func(status int) {
+		out = ex.passed(status)
+		tell()
+	}}, r)
+}
+
+// noteEnded tells the store of a call that has ended.
+func (p *Proxy) noteEnded(ex *exchange, call dedup.Call, out dedup.Outcome) {
+	store := p.dedupState.store
+	call.ID = store.NextID()
+	d := store.Arrive(call)
+	if d.Verdict == dedup.Refuse {
+		return
+	}
+	p.noteRefresh(ex, d)
+	p.noteResend(ex, d.Reason)
+	store.Finish(call.ID, out)
+	store.Delivered(call.ID)
+}
+
+// passed is how a call ended that was passed on, at its answer's header.
+func (ex *exchange) passed(status int) dedup.Outcome {
+	out := dedup.Outcome{Kind: answeredKind(ex), Status: status}
+	switch ex.outcome {
+	case outcomeNotSent:
+		out.Kind = dedup.NotSent
+	case outcomeUnknown:
+		out.Kind = dedup.Lost
+	}
+	return out
 }
 
 // passing calls finish before an answer's header is written.

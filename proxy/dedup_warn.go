@@ -24,6 +24,13 @@ func (p *Proxy) noteResend(ex *exchange, reason dedup.Reason) {
 	}
 }
 
+// noteRefresh counts a refresh: a login shows as one when its token is first used.
+func (p *Proxy) noteRefresh(ex *exchange, d dedup.Decision) {
+	if d.Refreshed && ex.group.issuer == nil { // else it is counted as bridged
+		p.metrics.Logins.WithLabelValues("refresh", "ok").Inc()
+	}
+}
+
 const (
 	warnEvery = time.Hour
 	maxWarned = 10_000 // client addresses; beyond it, one warning for all the others

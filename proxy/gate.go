@@ -164,18 +164,14 @@ const serverContentType = "application/json;charset=utf-8"
 // client's login that follows is caused by it and pays for no other call's
 // re-send, and the re-send of this one is a first execution.
 func (p *Proxy) markDenied(r *http.Request) {
-	ex, store := exchangeOf(r), p.dedupState.store
+	ex := exchangeOf(r)
 	window := ex.snap.Rules.Window()
-	if window == 0 || ex.unheld != "" || ex.call == nil && ex.match.Dedup == nil {
+	if window == 0 || ex.call == nil && ex.match.Dedup == nil {
 		return
 	}
 	call := ex.dedupCall(r, window)
-	call.ID, call.Dedup, call.Subjects = store.NextID(), false, openapi.Subjects{} // it changes nothing
-	if d := store.Arrive(call); d.Verdict == dedup.Refuse {
-		return
-	}
-	store.Finish(call.ID, dedup.Outcome{Kind: dedup.Denied})
-	store.Delivered(call.ID)
+	call.Dedup, call.Subjects = false, openapi.Subjects{} // it changes nothing
+	p.noteEnded(ex, call, dedup.Outcome{Kind: dedup.Denied})
 }
 
 func (p *Proxy) noteGate(ex *exchange, d gateDecision, reason access.Reason) {
