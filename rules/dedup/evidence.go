@@ -13,8 +13,8 @@ import (
 // the newest: of several equal calls the last one answered is the one whose
 // client logged in last.
 func (m *Machine) evidence(c *call, r *login) (*mark, *login) {
-	if r == nil || !r.refresh {
-		return nil, nil
+	if r == nil || !r.refresh || !r.open && !r.lent && !r.overwrote(c.addr) {
+		return nil, nil // no login can pay: most calls of a client whose header arrives end here
 	}
 	var (
 		found *mark
@@ -119,13 +119,22 @@ func overwritten(r *login, mk *mark, addr netip.Addr) (found *login) {
 	return found
 }
 
-// overwrittenBy reports whether l's token can have been in the shared field
-// before r's: it had been given out when a call first carried r's. Which was
-// requested first tells nothing. And l is not one that a refusal explains better
-// than mk.
+// overwrittenBy reports whether r's token may have overwritten l's, and l is not
+// one that a refusal explains better than mk.
 func (l *login) overwrittenBy(r *login, mk *mark, addr netip.Addr) bool {
-	return l != r && (!r.used || l.issuedAt <= r.usedAt) && r.app.together(l.addr, r.addr, addr) &&
-		(mk.denied || !l.app.owedToRefusals(l, addr))
+	return r.after(l, addr) && (mk.denied || !l.app.owedToRefusals(l, addr))
+}
+
+// after reports whether o's token can have been in the shared field before l's:
+// it had been given out when a call first carried l's. Which was requested first
+// tells nothing.
+func (l *login) after(o *login, addr netip.Addr) bool {
+	return o != l && (!l.used || o.issuedAt <= l.usedAt) && l.app.together(o.addr, l.addr, addr)
+}
+
+// overwrote reports whether l's token may have overwritten that of any open login.
+func (l *login) overwrote(addr netip.Addr) bool {
+	return slices.ContainsFunc(l.app.open, func(o *login) bool { return l.after(o, addr) })
 }
 
 // together reports whether three addresses may be one client's.

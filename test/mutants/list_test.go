@@ -127,7 +127,7 @@ var mutants = []mutant{
 	},
 	{
 		"a login pays for tokens that were in use before it", evidence,
-		"(!r.used || l.issuedAt <= r.usedAt) && ", "",
+		"(!l.used || o.issuedAt <= l.usedAt) && ", "",
 		"TestALoginDoesNotPayForATokenThatWasInUseBeforeIt",
 	},
 	{
