@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -66,6 +67,7 @@ func (s *sum) add(seed uint64, r Result) {
 
 // playAll plays n histories of each family, on all processors.
 func playAll(families []Family, n int) []*sum {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // hardly anything is live: saves a fifth of the time and more
 	families = slices.DeleteFunc(families, func(f Family) bool { return !strings.Contains(f.Name, *family) })
 	sums := make([]*sum, len(families))
 	var wg sync.WaitGroup
