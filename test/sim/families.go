@@ -24,6 +24,7 @@ func manyThreads(f *Family) { f.Processes, f.Threads = [2]int{2, 2}, [2]int{8, 8
 func mostlyOwn(f *Family)   { f.Own, f.Calls = true, [2]int{8, 14} }
 func preempted(f *Family)   { f.Preempt = true }
 func starting(f *Family)    { f.Starting = true }
+func checked(f *Family)     { f.Checked = true }
 func slow(f *Family)        { f.SlowRate = 0.15 }
 func slowNet(f *Family)     { f.Net[1] = 10 * ms }
 func cuts(f *Family)        { f.CutRate = 0.1 }
@@ -50,7 +51,7 @@ func Families() []Family {
 		both("header lost at random", AtRandom, Rates{55, 60, 3}, Rates{34, 24, 2}),
 		both("processes starting, header always lost", Always, Rates{7, 0, 1}, Rates{3, 0, 1}, starting),
 		both("slow upstream", Never, Rates{}, Rates{}, slow),
-		both("tokens forgotten by a checking server", Never, Rates{0, 1, 0}, Rates{0, 1, 0}, func(f *Family) { f.Checked = true }),
+		both("tokens forgotten by a checking server", Never, Rates{0, 1, 0}, Rates{0, 1, 0}, checked),
 	} {
 		for _, v := range []Family{f.plain, f.addressed} {
 			shared := v
@@ -93,6 +94,7 @@ func Limits() []Family {
 		dense("threads of one client and equal calls", Always),
 		dense("the header is lost for some processes of one app", SomeProcesses),
 		dense("the header is lost now and then", AtRandom),
+		dense("tokens are forgotten while threads share a client", Never, checked),
 		dense("processes of one app start", Always, starting),
 		dense("the record is full", Always, func(f *Family) { f.Entries = 4 }),
 	}
