@@ -53,21 +53,28 @@ func (p *Proxy) login(next http.Handler) http.Handler {
 			answer = nil
 		}
 		name := ex.call.LoginName(r.Header.Get("Content-Type"), r.URL.RawQuery, ex.body)
+		var given dedup.Token
 		if isAuthApp {
-			p.issued(ex, answer, name, presented, requested)
+			given = p.issued(ex, answer, name, presented, requested)
 		} else if id, ok := openapi.AssertedApp(answer); ok {
 			p.tokens.Name(ex.group.name, id, name)
 		}
-		_ = rec.write() // a caller that is gone needs no token
+		gone := leftBefore(r.Context())
+		if err := rec.write(); (gone || err != nil) && given != (dedup.Token{}) && window > 0 {
+			// The client has not got it and logs in once more: two logins, and one
+			// re-send at most.
+			p.dedupState.store.Presented(ex.group.name, given)
+		}
 	})
 }
 
-// issued notes the token in an authApp answer; one without is a refusal.
-func (p *Proxy) issued(ex *exchange, answer []byte, name string, presented dedup.Token, requested time.Time) {
+// issued notes the token in an authApp answer and returns it; one without is a
+// refusal.
+func (p *Proxy) issued(ex *exchange, answer []byte, name string, presented dedup.Token, requested time.Time) (token dedup.Token) {
 	result := "refused"
 	if got, ok := openapi.IssuedBy(answer); ok {
 		result = "ok"
-		token := dedup.Fingerprint(got.Token)
+		token = dedup.Fingerprint(got.Token)
 		if ex.group.issuer == nil { // the bridge's tokens speak for themselves
 			now := time.Now()
 			p.tokens.Add(token, access.Grant{Group: ex.group.name, App: got.AppID, Name: name, Since: now})
@@ -89,4 +96,5 @@ func (p *Proxy) issued(ex *exchange, answer []byte, name string, presented dedup
 	if ex.outcome == outcomeAnswered && (presented != dedup.Token{} || result == "refused") {
 		p.metrics.Logins.WithLabelValues("constructor", result).Inc()
 	}
+	return token
 }

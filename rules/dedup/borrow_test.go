@@ -57,6 +57,12 @@ func TestALineageThatWasGuessedIsNoReasonAgainstTheOnlyCallOfItsKey(t *testing.T
 	s := newScene(t)
 	s.constructor("T")
 	s.constructor("U")
+	s.call("runJob 4", "T").leads().done("x")
+	s.call("runJob 5", "T").leads().done("y")
+	s.refresh("P1")
+	s.refresh("P2")
+	s.call("runJob 4", "P2").replays("x", Resend)
+	s.call("runJob 5", "P2").replays("y", Resend) // P1 pays: T's threads overwrite each other's tokens
 	s.call("runJob 1", "T").leads().done("a")
 	s.call("runJob 1", "U").leads().done("b")
 	s.call("runJob 2", "T").leads().done("c")
@@ -64,6 +70,25 @@ func TestALineageThatWasGuessedIsNoReasonAgainstTheOnlyCallOfItsKey(t *testing.T
 	s.refresh("R1")
 	s.call("runJob 1", "R1").replays("b", Resend) // the newer one, which is not T's
 	s.call("runJob 2", "R1").replays("c", Resend) // R2 pays
+}
+
+func TestALineageThatWasGuessedIsOneWhereNoThreadsAreSeen(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T")
+	s.constructor("U")
+	s.call("runJob 1", "T").leads().done("a")
+	s.call("runJob 1", "U").leads().done("b")
+	s.refresh("R1")
+	s.refresh("Q1")
+	s.call("runJob 1", "R1").replays("b", Resend) // both lineages are guessed, and wrong
+	s.call("runJob 1", "Q1").replays("a", Resend)
+	s.call("runJob 2", "R1").leads().done("c")
+	s.call("runJob 3", "Q1").leads().done("d")
+	s.refresh("R2")
+	s.refresh("Q2")
+	s.call("runJob 3", "Q2").replays("d", Resend)
+	s.call("runJob 2", "Q2").leads() // a first call of U's client, while T's is about to repeat its own
+	s.call("runJob 2", "R2").replays("c", Resend)
 }
 
 func TestALoginDoesNotPayForATokenThatWasInUseBeforeIt(t *testing.T) {
@@ -113,6 +138,19 @@ func TestALoginThatARefusalExplainsPaysForNoOtherToken(t *testing.T) {
 	s.call("runJob 2", "R1").leadsAs(AfterFalse).done("b")
 	s.call("runJob 1", "R1").leads() // R2 is for runJob 3
 	s.call("runJob 3", "R1").leadsAs(AfterFalse)
+}
+
+// A limit of docs/promise.md: Q's answer was lost, and the client logged in again.
+func TestALoginThatNobodyUsesPaysForAnEqualCall(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T")
+	s.call("runJob 1", "T").leads().done("a") // its header arrived
+	s.call("runJob 2", "T").leads().ends(denied).delivered()
+	s.refresh("Q")
+	s.refresh("R")
+	s.call("runJob 2", "R").leadsAs(AfterFalse).done("b")
+	s.call("runJob 1", "R").replays("a", Resend)
+	s.call("runJob 1", "R").leads()
 }
 
 // lent is a scene of two clients, T's and U's, in which Q, a login of U's, has

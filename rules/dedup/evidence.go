@@ -63,7 +63,8 @@ func (m *Machine) borrow(c *call, r *login) (*mark, *login) {
 
 // oneClient reports whether mk and r may be one client's as far as lineages tell.
 // An orphan's answer is for its own lineage: overtaker finds whose else it is. A
-// lineage that was guessed is no reason against the only call of a key.
+// lineage that was guessed is no reason against the only call of a key, where
+// clients have threads.
 func (m *Machine) oneClient(mk *mark, r *login) bool {
 	if mk.by.lineage == r.lineage {
 		return true
@@ -71,7 +72,7 @@ func (m *Machine) oneClient(mk *mark, r *login) bool {
 	if mk.owner.orphan != nil {
 		return false
 	}
-	return m.related(mk.by.lineage, r.lineage) || mk.owner.history.single() && (r.guessed || m.guessed(mk.by.token))
+	return m.related(mk.by.lineage, r.lineage) || r.app.threads && mk.owner.history.single() && (r.guessed || m.guessed(mk.by.token))
 }
 
 // guessed reports whether the lineage of a token comes from one of several equal
@@ -154,6 +155,7 @@ func (m *Machine) spend(c *call, r *login, mk *mark, pays *login) {
 		r.lineage, r.guessed = mk.by.lineage, m.guessed(mk.by.token) || !mk.owner.history.single()
 	}
 	pays.lent = pays != r
+	r.app.threads = r.app.threads || pays != r && mk.by.lineage == r.lineage
 	pays.pay()
 }
 

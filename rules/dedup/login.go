@@ -52,6 +52,9 @@ type app struct {
 	unspent []*mark // of all calls, oldest first
 	// mixed says that one token came from two addresses: addresses tell nothing.
 	mixed bool
+	// threads says that a login paid for another token of its client: that
+	// client's threads overwrite each other's.
+	threads bool
 }
 
 // Issued takes in that a token was given out.
@@ -68,7 +71,8 @@ func (m *Machine) Issued(t time.Time, in Issue) {
 	}
 }
 
-// Presented takes in that an authApp carried a token: a constructor's.
+// Presented takes in that an authApp carried a token: a constructor's. It is also
+// for a token that did not reach its client. Neither pays for a re-send.
 func (m *Machine) Presented(t time.Time, token Token) {
 	m.sweep(t)
 	if l := m.logins[token]; l != nil {

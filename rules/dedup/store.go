@@ -35,7 +35,8 @@ type Store interface {
 	// Issued takes in that a token was given out. It must come before the client
 	// gets it.
 	Issued(Issue)
-	// Presented takes in that an authApp carried a token.
+	// Presented takes in that an authApp carried a token, or that a token which was
+	// given out did not reach its client.
 	Presented(group string, token Token)
 
 	// Stats returns what the store holds.

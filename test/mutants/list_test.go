@@ -151,6 +151,11 @@ var mutants = []mutant{
 		"TestATokenOfUnknownLineageMayBeAnyClients",
 	},
 	{
+		"a guessed lineage is doubted also where no threads are seen", evidence,
+		"r.app.threads && ", "",
+		"TestALineageThatWasGuessedIsOneWhereNoThreadsAreSeen",
+	},
+	{
 		"a guessed lineage is believed", evidence,
 		"(r.guessed || m.guessed(mk.by.token))", "false",
 		"TestALineageThatWasGuessedIsNoReasonAgainstTheOnlyCallOfItsKey",

@@ -66,6 +66,7 @@ func Families() []Family {
 		dense("header always lost, two processes of eight threads with calls of their own, slow net", Always, preempted, manyThreads, mostlyOwn, slowNet, allow(8, 0, 0)),
 		dense("cut before the status line", Never, cuts),
 		dense("cut before the status line, header always lost, single-threaded", Always, single, cuts, allow(0, 1, 0)),
+		dense("cut before the status line, tokens forgotten by a checking server, single-threaded", Never, single, cuts, checked),
 		dense("upstream faults", Never, upstream),
 		dense("upstream faults, header always lost, single-threaded", Always, single, upstream),
 		dense("slow upstream, header always lost, single-threaded", Always, single, slow),

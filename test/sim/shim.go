@@ -192,8 +192,8 @@ func (s *shim) answerLogin(x *exchange, a answer, requested time.Time, presented
 		Group: "default", App: issued.AppID, Token: dedup.Fingerprint(issued.Token), Addr: addr,
 		Requested: requested, Bare: presented == "", Window: window,
 	}, func() {
-		if life == s.life {
-			x.answer(a.status, auth, a.body)
+		if life == s.life && !x.answer(a.status, auth, a.body) {
+			s.record.presented(dedup.Fingerprint(issued.Token))
 		}
 	})
 }
