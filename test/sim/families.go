@@ -24,6 +24,7 @@ func manyThreads(f *Family) { f.Processes, f.Threads = [2]int{2, 2}, [2]int{8, 8
 func mostlyOwn(f *Family)   { f.Own, f.Calls = true, [2]int{8, 14} }
 func preempted(f *Family)   { f.Preempt = true }
 func starting(f *Family)    { f.Starting = true }
+func replaced(f *Family)    { f.Replaced = true }
 func checked(f *Family)     { f.Checked = true }
 func slow(f *Family)        { f.SlowRate = 0.15 }
 func slowNet(f *Family)     { f.Net[1] = 10 * ms }
@@ -52,6 +53,7 @@ func Families() []Family {
 		both("processes starting, header always lost", Always, Rates{7, 0, 1}, Rates{3, 0, 1}, starting),
 		both("slow upstream", Never, Rates{}, Rates{}, slow),
 		both("tokens forgotten by a checking server", Never, Rates{0, 1, 0}, Rates{0, 1, 0}, checked),
+		both("gate with a restart", Never, Rates{0, 1, 1}, Rates{0, 1, 0}, checked, replaced),
 	} {
 		for _, v := range []Family{f.plain, f.addressed} {
 			shared := v

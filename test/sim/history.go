@@ -41,6 +41,7 @@ type Family struct {
 	Old       bool // 4.x clients
 	Saves     bool // two bodies of saveJob to each job, beside the other calls
 	Checked   bool // the server checks tokens and forgets them once
+	Replaced  bool // and then it is the shim's gate that does, as the shim is replaced
 	Own       bool // most of a thread's calls are for jobs of its own
 
 	// Allowed is how many histories of 1,000 may come out wrong; the zero value
@@ -196,8 +197,13 @@ func (w *world) buildClients() {
 	}
 	if w.Checked {
 		w.after(begin+2*window+w.between(0, 200*time.Millisecond), func() {
-			w.note("the server forgets all tokens")
+			w.note("all tokens are forgotten")
 			w.server.valid = map[string]bool{}
+			for _, s := range w.shims {
+				if w.Replaced && !w.Shared {
+					s.replace()
+				}
+			}
 		})
 	}
 	if w.StoreFaults {

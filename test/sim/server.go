@@ -40,7 +40,11 @@ func (s *server) handle(r client.Request, call *logical, reply func(answer)) {
 		w.after(w.Net[0], func() { reply(answer{refused: true}) })
 		return
 	}
+	valid := s.valid // what the gate of the process that took the request knows
 	w.after(w.between(w.Net[0], w.Net[1]), func() {
+		if !w.Replaced {
+			valid = s.valid
+		}
 		if isLogin(r.Path) {
 			if strings.HasSuffix(r.Path, "assert") { // a 4.x client's
 				w.after(w.Work[0], func() { reply(answer{status: 200, body: []byte(`{"success":true,"data":1}`)}) })
@@ -48,12 +52,12 @@ func (s *server) handle(r client.Request, call *logical, reply func(answer)) {
 			}
 			s.tokens++
 			t := fmt.Sprintf("T%d", s.tokens)
-			s.valid[t] = true
+			valid[t] = true
 			body := fmt.Appendf(nil, `{"success":true,"data":{"appId":1,"token":%q}}`, t)
 			w.after(w.between(w.Work[0], w.Work[1]), func() { reply(answer{status: 200, body: body}) })
 			return
 		}
-		if w.Checked && !s.valid[token(r)] {
+		if w.Checked && !valid[token(r)] {
 			w.result.Faults["false"]++
 			w.after(w.between(w.Work[0], w.Work[1]), func() {
 				reply(answer{status: 200, auth: "false", body: []byte(`{"success":false,"code":"-401"}`)})

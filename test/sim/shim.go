@@ -28,10 +28,11 @@ type shim struct {
 
 // flight is a call that the shim works on.
 type flight struct {
-	s    *shim
-	x    *exchange
-	id   dedup.ID
-	life int
+	s      *shim
+	record record // the shim's when the call came: a replaced one ends what it has
+	x      *exchange
+	id     dedup.ID
+	life   int
 }
 
 func (f *flight) alive() bool { return f.life == f.s.life }
@@ -41,15 +42,15 @@ func (s *shim) serve(x *exchange) {
 		s.login(x)
 		return
 	}
-	f := &flight{s: s, x: x, id: s.record.nextID(), life: s.life}
+	f := &flight{s: s, record: s.record, x: x, id: s.record.nextID(), life: s.life}
 	in := s.describe(x)
 	in.ID = f.id
 	x.hangUp = func() {
 		if f.alive() {
-			s.record.leave(f.id)
+			f.record.leave(f.id)
 		}
 	}
-	s.record.arrive(in, func(d dedup.Decision) {
+	f.record.arrive(in, func(d dedup.Decision) {
 		if f.alive() {
 			s.w.note("%s %s at %s: %s %s", x.thread.name, x.name(), s.name, verdicts[d.Verdict], d.Reason)
 			f.carryOut(d)
@@ -92,7 +93,7 @@ func (f *flight) carryOut(d dedup.Decision) {
 	case dedup.Replay:
 		f.deliver(d.Answer.Status, d.Answer.Auth, d.Answer.Body)
 	case dedup.Wait:
-		f.s.record.await(f.id, d.Leader, func() bool { return !f.alive() || f.x.gone }, f.carryOut)
+		f.record.await(f.id, d.Leader, func() bool { return !f.alive() || f.x.gone }, f.carryOut)
 	case dedup.Fail:
 		status := 504
 		if d.Outcome == dedup.NotSent {
@@ -110,9 +111,9 @@ func (f *flight) deliver(status int, auth string, body []byte) {
 		auth = "true"
 	}
 	if !f.x.answer(status, auth, body) {
-		f.s.record.leave(f.id)
+		f.record.leave(f.id)
 	}
-	f.s.record.delivered(f.id)
+	f.record.delivered(f.id)
 	f.x.hangUp = nil
 }
 
@@ -137,7 +138,7 @@ func (f *flight) forward() {
 				out.Created = c.Created(a.body)
 			}
 		}
-		f.s.record.finish(f.id, out, func() {
+		f.record.finish(f.id, out, func() {
 			switch {
 			case !f.alive():
 			case out.Kind == dedup.NotSent:
@@ -196,6 +197,13 @@ func (s *shim) answerLogin(x *exchange, a answer, requested time.Time, presented
 			s.record.presented(dedup.Fingerprint(issued.Token))
 		}
 	})
+}
+
+// replace puts a new process in the shim's place: it takes what comes, the old one
+// ends what it has in flight.
+func (s *shim) replace() {
+	s.w.note("%s is replaced", s.name)
+	s.record = newMemory(s.w)
 }
 
 // restart forgets what the shim alone knew; connections break.
