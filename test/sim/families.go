@@ -98,6 +98,7 @@ func Limits() []Family {
 		dense("the header is lost for some processes of one app", SomeProcesses),
 		dense("the header is lost now and then", AtRandom),
 		dense("tokens are forgotten while threads share a client", Never, checked),
+		dense("tokens are forgotten while the header is lost", Always, single, checked),
 		dense("processes of one app start", Always, starting),
 		dense("the record is full", Always, func(f *Family) { f.Entries = 4 }),
 	}
