@@ -136,8 +136,11 @@ func isTimeout(err error) bool {
 // rewind makes a request's body, some of which may have been read, begin anew.
 // It reports whether that was possible.
 func rewind(out *http.Request) bool {
-	if out.Body == nil || out.Body == http.NoBody || out.GetBody == nil {
-		return out.Body == nil || out.Body == http.NoBody
+	if out.Body == nil || out.Body == http.NoBody {
+		return true
+	}
+	if out.GetBody == nil {
+		return false
 	}
 	body, err := out.GetBody()
 	out.Body = body

@@ -199,8 +199,8 @@ func (w *world) buildClients() {
 		w.after(begin+2*window+w.between(0, 200*time.Millisecond), func() {
 			w.note("all tokens are forgotten")
 			w.server.valid = map[string]bool{}
-			for _, s := range w.shims {
-				if w.Replaced && !w.Shared {
+			if w.Replaced && !w.Shared {
+				for _, s := range w.shims {
 					s.replace()
 				}
 			}
