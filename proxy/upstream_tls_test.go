@@ -14,14 +14,6 @@ import (
 	"powerjob-shim/internal/testca"
 )
 
-// issue writes a certificate for name, and its key.
-func issue(t *testing.T, by *testca.Authority, name, certFile, keyFile string) {
-	t.Helper()
-	cert, key := by.Leaf(t, name)
-	write(t, certFile, cert)
-	write(t, keyFile, key)
-}
-
 func write(t *testing.T, file string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(file, data, 0o600); err != nil {
@@ -33,9 +25,9 @@ func TestServersAreReachedOverTLS(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	ca, other := testca.New(t), testca.New(t)
-	issue(t, ca, "powerjob.test", in("server.crt"), in("server.key"))
-	issue(t, ca, "the-shim", in("client.crt"), in("client.key"))
-	issue(t, other, "the-shim", in("stranger.crt"), in("stranger.key"))
+	ca.WriteLeaf(t, in("server.crt"), in("server.key"), "powerjob.test")
+	ca.WriteLeaf(t, in("client.crt"), in("client.key"), "the-shim")
+	other.WriteLeaf(t, in("stranger.crt"), in("stranger.key"), "the-shim")
 	write(t, in("ca.pem"), ca.PEM)
 	write(t, in("other.pem"), other.PEM)
 
@@ -115,7 +107,7 @@ func TestRenewedFilesCountForTheNextConnection(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "client.crt"), filepath.Join(dir, "client.key")
 	ca := testca.New(t)
-	issue(t, ca, "first", cert, key)
+	ca.WriteLeaf(t, cert, key, "first")
 	d := &tlsDialer{settings: UpstreamTLS{CertFile: cert, KeyFile: key}}
 	name := func() string {
 		t.Helper()
@@ -132,7 +124,7 @@ func TestRenewedFilesCountForTheNextConnection(t *testing.T) {
 	if got := name(); got != "first" {
 		t.Errorf("got %s, want first", got)
 	}
-	issue(t, ca, "second", cert, key)
+	ca.WriteLeaf(t, cert, key, "second")
 	if got := name(); got != "second" {
 		t.Errorf("got %s, want second", got)
 	}

@@ -56,12 +56,12 @@ func newAuthority(t testing.TB) *Authority {
 	t.Helper()
 	ca, dir := testca.New(t), t.TempDir()
 	a := &Authority{CAFile: filepath.Join(dir, "ca.crt"), pool: ca.Pool()}
-	write(t, a.CAFile, ca.PEM)
+	if err := os.WriteFile(a.CAFile, ca.PEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	issue := func(name string, names ...string) (certFile, keyFile string) {
-		cert, key := ca.Leaf(t, names...)
 		certFile, keyFile = filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")
-		write(t, certFile, cert)
-		write(t, keyFile, key)
+		ca.WriteLeaf(t, certFile, keyFile, names...)
 		return certFile, keyFile
 	}
 	a.server, a.serverKey = issue("server", "localhost", "127.0.0.1")
@@ -71,11 +71,4 @@ func newAuthority(t testing.TB) *Authority {
 		t.Fatal(err)
 	}
 	return a
-}
-
-func write(t testing.TB, file string, data []byte) {
-	t.Helper()
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"os"
 	"testing"
 	"time"
 )
@@ -71,6 +72,20 @@ func (a *Authority) Leaf(t testing.TB, names ...string) (cert, key []byte) {
 		t.Fatal(err)
 	}
 	return block("CERTIFICATE", der), block("PRIVATE KEY", keyDER)
+}
+
+// WriteLeaf writes a Leaf into two files, the certificate first.
+func (a *Authority) WriteLeaf(t testing.TB, certFile, keyFile string, names ...string) {
+	t.Helper()
+	cert, key := a.Leaf(t, names...)
+	for _, f := range [...]struct {
+		name string
+		pem  []byte
+	}{{certFile, cert}, {keyFile, key}} {
+		if err := os.WriteFile(f.name, f.pem, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // sign makes a key and signs a certificate for it; the authority's own comes first.

@@ -57,16 +57,8 @@ func selfSigned(t *testing.T) string {
 // the key, as careless scripts do.
 func writePair(t *testing.T, dir, name string) (block string) {
 	t.Helper()
-	cert, key := testca.New(t).Leaf(t, name)
 	crt, private := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{crt, cert}, {private, key}} {
-		if err := os.WriteFile(f.name, f.data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	testca.New(t).WriteLeaf(t, crt, private, name)
 	return fmt.Sprintf("{mode: files, files: [{cert: %q, key: %q}]}", crt, private)
 }
 
