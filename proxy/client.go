@@ -67,7 +67,6 @@ var overHTTP, overHTTPS = []string{"http"}, []string{"https"}
 
 // setForwarded writes the forwarding headers of a request that goes upstream.
 // A trusted proxy's are kept and continued, anyone else's are replaced.
-// ReverseProxy has removed them all from out before.
 func (ex *exchange) setForwarded(out, in *http.Request) {
 	h := out.Header
 	peer, _, err := net.SplitHostPort(in.RemoteAddr)
@@ -78,6 +77,7 @@ func (ex *exchange) setForwarded(out, in *http.Request) {
 	if in.TLS != nil {
 		h[forwardedProto] = overHTTPS
 	}
+	delete(h, forwarded)
 	if ex.peerTrusted {
 		for _, name := range [...]string{forwarded, forwardedHost, forwardedProto} {
 			if values, ok := in.Header[name]; ok {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -213,22 +214,16 @@ func TestOneWhoWaitsAndHangsUpHoldsNobodyUp(t *testing.T) {
 	wantExecuted(t, server, "saveJob", 1)
 }
 
-// roundTrip is a Transport.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-// RoundTrip implements http.RoundTripper.
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 // A panic further in must not leave anybody waiting, nor the call wedged.
 func TestAPanicWakesThoseWhoWait(t *testing.T) {
 	s, server := newDedup(t, legacy.Options{})
 	arrived, released := make(chan struct{}), make(chan struct{})
-	sound := s.collecting.Transport
-	s.collecting.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
+	transport := s.snap.Load().groups["default"].transport
+	transport.Proxy = func(*http.Request) (*url.URL, error) {
 		close(arrived)
 		<-released
 		panic("a fault")
-	})
+	}
 	leader := async(t, s.addr, save(saveBody(0, "a")))
 	<-arrived
 	waiter := async(t, s.addr, save(saveBody(0, "a")))
@@ -241,7 +236,7 @@ func TestAPanicWakesThoseWhoWait(t *testing.T) {
 		t.Errorf("the one who waited got %q", got)
 	}
 	s.inFlight(t, 0)
-	s.collecting.Transport = sound
+	transport.Proxy = nil
 	if got := raw(t, s.addr, save(saveBody(0, "a"))); decision(got) != "forwarded" {
 		t.Errorf("the next save got %q", got)
 	}

@@ -129,7 +129,6 @@ func (rec *recorder) collect(next http.Handler, r *http.Request) (whole bool) {
 			}
 		}
 	}()
-	exchangeOf(r).collected = true
 	next.ServeHTTP(rec, r)
 	return true
 }

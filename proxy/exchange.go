@@ -75,8 +75,6 @@ type exchange struct {
 	fingerprint   dedup.Token // see token
 	fingerprinted bool
 
-	collected bool // a recorder takes the answer in
-
 	outcome  outcome
 	server   *server       // the last one tried; nil: none
 	upstream time.Duration // until the server's header, or the failure

@@ -46,8 +46,8 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 		}
 		panic(broken)
 	}()
-	if ex.collected {
-		p.collecting.ServeHTTP(w, r)
+	if rec, ok := w.(*recorder); ok && ex.unheld == "" {
+		p.ask(rec, r, ex)
 		return
 	}
 	p.reverse.ServeHTTP(w, r)
@@ -58,15 +58,14 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 // text/event-stream nothing waits.
 const flushInterval = time.Millisecond
 
-// newReverseProxy makes a ReverseProxy that flushes after flush; 0: what is
-// written to a recorder need not be.
-func (p *Proxy) newReverseProxy(flush time.Duration) *httputil.ReverseProxy {
+// newReverseProxy makes what forwards all that is streamed.
+func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
 	errorLog, _ := zap.NewStdLogAt(p.log, zap.DebugLevel) // fails for unknown levels only
 	return &httputil.ReverseProxy{
 		Rewrite:       rewrite,
 		Transport:     sender{p.metrics, p.log},
-		BufferPool:    newBuffers(),
-		FlushInterval: flush,
+		BufferPool:    &p.buffers,
+		FlushInterval: flushInterval,
 		ErrorLog:      errorLog,
 		ErrorHandler:  p.forwardFailed,
 		ModifyResponse: func(res *http.Response) error {
@@ -86,6 +85,21 @@ func (p *Proxy) newReverseProxy(flush time.Duration) *httputil.ReverseProxy {
 // hop-by-hop headers, which ReverseProxy has removed, and what is named here.
 func rewrite(pr *httputil.ProxyRequest) {
 	in, out, ex := pr.In, pr.Out, exchangeOf(pr.In)
+	ex.address(out, in)
+	if in.GetBody != nil { // the body is here already
+		out.Body = in.Body // unwrapped, it goes out in one write with the header
+	} else if out.Body != nil {
+		out.Body = movingBody{out.Body, &ex.answer, ex.bodyTimeout}
+	}
+	if out.Trailer != nil {
+		delete(out.Trailer, authHeaderKey)
+		ex.in.from, ex.in.to = in.Trailer, out.Trailer
+	}
+}
+
+// address makes out's target and header what a server is to get of in. The
+// hop-by-hop headers are not in out any more.
+func (ex *exchange) address(out, in *http.Request) {
 	setTarget(out.URL, in)
 	ex.setForwarded(out, in)
 	h := out.Header
@@ -95,12 +109,15 @@ func rewrite(pr *httputil.ProxyRequest) {
 		delete(h, tokenKey)
 		delete(h, appIDKey)
 	}
-	if in.GetBody != nil && ex.group.issuer == nil {
-		// What the gate and the record went by must be what the server gets,
-		// whatever a Connection header names.
-		for _, name := range [...]string{tokenKey, appIDKey, "Content-Type"} {
-			if v, ok := in.Header[name]; ok {
-				h[name] = v
+	if in.GetBody != nil { // the body is here already
+		delete(h, "Expect")
+		if ex.group.issuer == nil {
+			// What the gate and the record went by must be what the server gets,
+			// whatever a Connection header names.
+			for _, name := range [...]string{tokenKey, appIDKey, "Content-Type"} {
+				if v, ok := in.Header[name]; ok {
+					h[name] = v
+				}
 			}
 		}
 	}
@@ -109,16 +126,6 @@ func rewrite(pr *httputil.ProxyRequest) {
 		// repeatable, and sends it again by itself on a stale connection.
 		delete(h, "Idempotency-Key")
 		delete(h, "X-Idempotency-Key")
-	}
-	if in.GetBody != nil { // the body is here already
-		delete(h, "Expect")
-		out.Body = in.Body // unwrapped, it goes out in one write with the header
-	} else if out.Body != nil {
-		out.Body = movingBody{out.Body, &ex.answer, ex.bodyTimeout}
-	}
-	if out.Trailer != nil {
-		delete(out.Trailer, authHeaderKey)
-		ex.in.from, ex.in.to = in.Trailer, out.Trailer
 	}
 }
 

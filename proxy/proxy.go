@@ -30,8 +30,9 @@ type Proxy struct {
 
 	snap                atomic.Pointer[snapshot]
 	swap                sync.Mutex // one Swap at a time
-	handler             http.Handler
-	reverse, collecting *httputil.ReverseProxy // to the caller, and to a recorder
+	handler http.Handler
+	reverse *httputil.ReverseProxy
+	buffers buffers
 
 	dedupState dedupState
 	tokens     *access.Tokens
@@ -68,7 +69,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	p.freeTerms = make(chan *term, maxFreeTerms)
 	p.initDedup(o.Store, s.Dedup)
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
-	p.reverse, p.collecting = p.newReverseProxy(flushInterval), p.newReverseProxy(0)
+	p.reverse = p.newReverseProxy()
 	p.metrics.ObserveUpstreams(p.upstreamStats)
 	p.handler = p.chain()
 	if err := p.Swap(s); err != nil {

@@ -27,11 +27,14 @@ var errNoStatus = errors.New("the server's answer has no valid status")
 
 var errAllFull = errors.New("each server has max_connections in use")
 
-// RoundTrip implements http.RoundTripper. It keeps the exchange's outcome.
+// RoundTrip implements http.RoundTripper.
 func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
-	ex := exchangeOf(out)
-	var tried sent
-	out = traced(out, tried.got)
+	tried := new(sent)
+	return s.send(exchangeOf(out), traced(out, tried.got), tried)
+}
+
+// send sends out, whose trace tells tried, and keeps the exchange's outcome.
+func (s sender) send(ex *exchange, out *http.Request, tried *sent) (*http.Response, error) {
 	if out.Body != nil && out.GetBody == nil { // a streamed one
 		body := io.Reader(out.Body)
 		if out.ContentLength > 0 {
@@ -57,7 +60,7 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 		}
 		ex.server = srv
 		out.URL.Scheme, out.URL.Host = srv.url.Scheme, srv.name
-		tried = sent{}
+		*tried = sent{}
 		began := time.Now()
 		res, err = ex.group.transport.RoundTrip(out)
 		ex.upstream = time.Since(began)
@@ -74,7 +77,7 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 			keepNamed(res.Header, ex.match.Headers)
 			return res, nil
 		}
-		unsent := nothingSent(out, &tried)
+		unsent := nothingSent(out, tried)
 		if ex.outcome = outcomeUnknown; unsent && !repeated {
 			ex.outcome = outcomeNotSent
 		}

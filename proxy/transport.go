@@ -56,15 +56,16 @@ func (u Upstream) idleTimeout() time.Duration {
 }
 
 // buffers lends the buffers that bodies are copied through. The pointers keep
-// Put from allocating.
+// Put from allocating. The zero value is ready to use.
 type buffers struct{ pool sync.Pool }
 
-func newBuffers() *buffers {
-	return &buffers{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
-}
-
 // Get implements httputil.BufferPool.
-func (b *buffers) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
+func (b *buffers) Get() []byte {
+	if buf, ok := b.pool.Get().(*[32 << 10]byte); ok {
+		return buf[:]
+	}
+	return make([]byte, 32<<10)
+}
 
 // Put implements httputil.BufferPool.
 func (b *buffers) Put(buf []byte) { b.pool.Put((*[32 << 10]byte)(buf)) }
