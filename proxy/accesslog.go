@@ -40,14 +40,15 @@ const (
 
 // observe begins and ends a request: it makes the exchange, and writes its log
 // line and metrics whatever happened further in.
-func (p *Proxy) observe(next http.Handler) http.Handler {
+func (p *Proxy) observe(next handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.active.Add(1)
 		defer p.active.Add(-1)
 		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now(), bodyTimeout: bodyTimeoutOf(r)}
 		ex.findClient(r)
 		ex.answer = answerWriter{ResponseWriter: w, ex: ex, metrics: p.metrics}
-		r = withExchange(r, ex)
+		own := *r // what is changed of it is nothing to net/http
+		r = &own
 		if r.Body != nil && r.Body != http.NoBody {
 			ex.in.ReadCloser = r.Body
 			r.Body = &ex.in
@@ -75,7 +76,7 @@ func (p *Proxy) observe(next http.Handler) http.Handler {
 				panic(broken)
 			}
 		}()
-		next.ServeHTTP(&ex.answer, r)
+		next(&ex.answer, r, ex)
 		finished = true
 	})
 }

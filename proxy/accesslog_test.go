@@ -123,13 +123,13 @@ func TestAnUpstreamsOwnRequestIDIsKept(t *testing.T) {
 func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	up := newRawServer(t, answerWith())
 	s := newShim(t, settingsFor(t, up.url))
-	s.handler = s.observe(s.framing(s.route(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.handler = s.observe(s.framing(s.route(func(w http.ResponseWriter, r *http.Request, _ *exchange) {
 		if r.URL.Path == "/begun" {
 			_, _ = io.WriteString(w, "begun")
 			_ = http.NewResponseController(w).Flush()
 		}
 		panic("boom")
-	}))))
+	})))
 	answer := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}"))
 	if statusOf(answer) != 500 || lines(answer, openapi.AuthHeader) != nil || strings.Contains(answer, "boom") {
 		t.Errorf("the client got %q", answer)

@@ -18,7 +18,6 @@ var errSwitched = errors.New("the server switched protocols unasked")
 type question struct {
 	url   url.URL
 	trace httptrace.ClientTrace
-	tried sent
 }
 
 // ask sends a call that is held here and has rec take its answer in. It is what
@@ -29,8 +28,11 @@ type question struct {
 // An answer that breaks off panics with http.ErrAbortHandler, as there.
 func (p *Proxy) ask(rec *recorder, r *http.Request, ex *exchange) {
 	q := new(question)
-	q.trace.GotConn = q.tried.got
-	out := r.WithContext(httptrace.WithClientTrace(r.Context(), &q.trace))
+	ctx := r.Context()
+	if rec.leader != nil { // who outlives its caller
+		ctx = &rec.leader.ctx
+	}
+	out := r.WithContext(httptrace.WithClientTrace(ctx, &q.trace))
 	out.URL, out.Header, out.Trailer, out.Close = &q.url, make(http.Header, len(r.Header)+4), nil, false
 	copyEndToEnd(out.Header, r.Header)
 	if _, ok := out.Header["User-Agent"]; !ok {
@@ -38,13 +40,13 @@ func (p *Proxy) ask(rec *recorder, r *http.Request, ex *exchange) {
 	}
 	ex.address(out, r)
 
-	res, err := sender{p.metrics, p.log}.send(ex, out, &q.tried)
+	res, err := sender{p.metrics, p.log}.send(out, ex)
 	if err == nil && res.StatusCode == http.StatusSwitchingProtocols {
 		_ = res.Body.Close() // the connection, which nobody can use
 		err = errSwitched
 	}
 	if err != nil {
-		p.forwardFailed(rec, out, err)
+		p.forwardFailed(rec, out, ex, err)
 		return
 	}
 	ex.fromUpstream = true

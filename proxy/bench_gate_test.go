@@ -38,7 +38,7 @@ func BenchmarkGateAlone(b *testing.B) {
 	p := benchProxy(b, func(s *Settings) { s.Access.Mode = access.Enforce })
 	p.tokens.Add(dedup.Fingerprint(benchToken), access.Grant{Group: "default", App: "1", Name: "app1", Since: time.Now()})
 	passed := 0
-	gate := p.gate(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed++ }))
+	gate := p.gate(func(http.ResponseWriter, *http.Request, *exchange) { passed++ })
 	call, _ := openapi.Lookup("saveJob")
 	snap := p.snap.Load()
 	r := httptest.NewRequest(http.MethodPost, "/openApi/saveJob", nil)
@@ -46,7 +46,7 @@ func BenchmarkGateAlone(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		ex := &exchange{snap: snap, group: snap.groups["default"], path: "/openApi/saveJob", call: call, received: time.Now(), body: []byte(benchBody)}
-		gate.ServeHTTP(nil, withExchange(r, ex))
+		gate(nil, r, ex)
 	}
 	if passed != b.N {
 		b.Fatalf("%d of %d passed", passed, b.N)

@@ -9,9 +9,8 @@ import (
 
 // limitBody refuses requests whose body is larger than max_body. One that does
 // not say how large it is breaks off there; the server sees no whole request.
-func (p *Proxy) limitBody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ex := exchangeOf(r)
+func (p *Proxy) limitBody(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		bound := ex.snap.MaxBody
 		switch {
 		case bound <= 0:
@@ -22,8 +21,8 @@ func (p *Proxy) limitBody(next http.Handler) http.Handler {
 		case r.ContentLength < 0:
 			ex.in.ReadCloser = http.MaxBytesReader(w, ex.in.ReadCloser, bound)
 		}
-		next.ServeHTTP(w, r)
-	})
+		next(w, r, ex)
+	}
 }
 
 // failBody answers a request whose body could not be read to its end.

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,14 +26,13 @@ const assertedFor = 10 * time.Minute
 // clients of 5.1 and later can start. It checks the client's password itself,
 // since it gets no more than the MD5 of it, and has the app's id told by
 // assert, the login of 4.x clients, which wants the password itself.
-func (p *Proxy) bridge(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ex := exchangeOf(r)
+func (p *Proxy) bridge(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		if ex.group.issuer == nil || ex.call == nil || ex.call.Name != "authApp" || r.Method != http.MethodPost {
-			next.ServeHTTP(w, r)
+			next(w, r, ex)
 			return
 		}
-		data, err := p.bridgedLogin(r)
+		data, err := p.bridgedLogin(r, ex)
 		var refused *access.LoginError
 		switch {
 		case err == nil:
@@ -46,7 +44,7 @@ func (p *Proxy) bridge(next http.Handler) http.Handler {
 		default:
 			p.bridgeFailed(w, ex, err)
 		}
-	})
+	}
 }
 
 // authAnswer is how a real server answers authApp (PowerResultDTO).
@@ -77,8 +75,7 @@ func (ex *exchange) answerLogin(w http.ResponseWriter, a authAnswer) {
 
 // bridgedLogin logs a client in. The error is an *access.LoginError for what a
 // real server would refuse, else why the server could not be asked.
-func (p *Proxy) bridgedLogin(r *http.Request) (*authData, error) {
-	ex := exchangeOf(r)
+func (p *Proxy) bridgedLogin(r *http.Request, ex *exchange) (*authData, error) {
 	var in struct{ AppName, EncryptedPassword, EncryptType string }
 	if ex.unheld != "" || json.Unmarshal(ex.body, &in) != nil {
 		return nil, &access.LoginError{Code: "-300", Message: "INVALID_REQUEST:not_a_login"}
@@ -88,7 +85,7 @@ func (p *Proxy) bridgedLogin(r *http.Request) (*authData, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := p.appID(r, in.AppName, password)
+	id, err := p.appID(r, ex, in.AppName, password)
 	if err != nil {
 		return nil, err
 	}
@@ -133,17 +130,16 @@ func (e *assertRefused) Error() string { return "the server's assert refuses: " 
 
 // appID returns an app's id: a recent one from memory, else the server's, else,
 // where the server cannot be asked, an old one.
-func (p *Proxy) appID(r *http.Request, app, password string) (int64, error) {
-	group := exchangeOf(r).group
-	known := group.asserted.get(app)
+func (p *Proxy) appID(r *http.Request, ex *exchange, app, password string) (int64, error) {
+	known := ex.group.asserted.get(app)
 	if known.id != 0 && time.Since(known.at) < assertedFor {
 		return known.id, nil
 	}
-	id, err := p.assert(r, app, password)
+	id, err := p.assert(r, ex, app, password)
 	var refused *assertRefused
 	switch {
 	case err == nil:
-		group.asserted.set(app, id)
+		ex.group.asserted.set(app, id)
 		return id, nil
 	case known.id != 0 && !errors.As(err, &refused):
 		return known.id, nil
@@ -153,8 +149,7 @@ func (p *Proxy) appID(r *http.Request, app, password string) (int64, error) {
 
 // assert asks a server of the group for an app's id. It goes on when the caller
 // hangs up, so that its next try finds the answer.
-func (p *Proxy) assert(r *http.Request, app, password string) (int64, error) {
-	ex := exchangeOf(r)
+func (p *Proxy) assert(r *http.Request, ex *exchange, app, password string) (int64, error) {
 	ctx, cancel := p.detach(r.Context(), ex)
 	defer cancel()
 	call, _ := openapi.Lookup("assert")
@@ -163,7 +158,7 @@ func (p *Proxy) assert(r *http.Request, app, password string) (int64, error) {
 		peerTrusted: ex.peerTrusted, route: ex.route, group: ex.group, path: openapi.Prefix + call.Name, call: call,
 	}
 	form := url.Values{"appName": {app}, "password": {password}}.Encode()
-	out, err := http.NewRequestWithContext(context.WithValue(ctx, exchangeKey{}, sub), http.MethodPost,
+	out, err := http.NewRequestWithContext(ctx, http.MethodPost,
 		"http://server"+ex.group.settings.prefix()+"/assert", strings.NewReader(form))
 	if err != nil {
 		return 0, fmt.Errorf("asking for an app id: %w", err)
@@ -175,7 +170,7 @@ func (p *Proxy) assert(r *http.Request, app, password string) (int64, error) {
 	h["User-Agent"] = []string{"powerjob-shim"}
 	h[requestIDHeader] = []string{ex.id}
 
-	res, err := sender{p.metrics, p.log}.RoundTrip(out)
+	res, err := sender{p.metrics, p.log}.send(out, sub)
 	if sub.server != nil {
 		defer sub.server.inFlight.Add(-1)
 	}

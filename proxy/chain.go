@@ -2,6 +2,9 @@ package proxy
 
 import "net/http"
 
+// handler is a link of the chain, or what is left of the chain from there on.
+type handler func(w http.ResponseWriter, r *http.Request, ex *exchange)
+
 // chain composes the handlers, from the outside in:
 //
 //	observe    first, so that whatever happens further in, a refusal or a panic
@@ -25,7 +28,7 @@ import "net/http"
 // The header rules are no link of the chain: they act when an answer's header
 // is written to the caller (answer.go), whichever link wrote it.
 func (p *Proxy) chain() http.Handler {
-	var h http.Handler = http.HandlerFunc(p.forward)
+	h := handler(p.forward)
 	h = p.dedup(h)
 	h = p.bridge(h)
 	h = p.login(h)

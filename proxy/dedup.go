@@ -101,26 +101,25 @@ func (p *Proxy) dedupNotes() []string { return p.dedupState.store.Status().Probl
 // dedup answers repeated calls from the store, and tells the store of every
 // call that it needs to know a repetition by. Without any dedup rule it passes
 // everything on. Of logins the store learns in login.go.
-func (p *Proxy) dedup(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ex := exchangeOf(r)
+func (p *Proxy) dedup(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		window := ex.snap.Rules.Window()
 		switch {
 		case window == 0, ex.call == nil && ex.match.Dedup == nil, ex.call != nil && ex.call.Kind == openapi.Login:
-			next.ServeHTTP(w, r)
+			next(w, r, ex)
 		default:
-			p.deduplicate(w, r, next, window)
+			p.deduplicate(w, r, ex, next, window)
 		}
-	})
+	}
 }
 
 // deduplicate takes one call through the store.
-func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Handler, window time.Duration) {
-	ex, store := exchangeOf(r), p.dedupState.store
+func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange, next handler, window time.Duration) {
+	store := p.dedupState.store
 	call := ex.dedupCall(r, window)
 	if ex.unheld != "" {
 		p.bypass(ex, ex.unheld)
-		p.passUnheld(w, r, next, call)
+		p.passUnheld(w, r, ex, next, call)
 		return
 	}
 	call.ID = store.NextID()
@@ -157,10 +156,10 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Ha
 		}
 	case dedup.Pass:
 		p.decide(ex, rules.Observed, string(d.Reason))
-		p.pass(w, r, next, call.ID)
+		p.pass(w, r, ex, next, call.ID)
 	case dedup.Refuse:
 		p.bypass(ex, rules.BypassInFlight)
-		next.ServeHTTP(w, r)
+		next(w, r, ex)
 	case dedup.Fail:
 		decided := rules.Unknown
 		if d.Outcome == dedup.NotSent {
@@ -170,9 +169,9 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, next http.Ha
 		ex.failWaiter(w, d.Outcome)
 	default:
 		if call.Dedup {
-			p.lead(w, r, next, &call, string(d.Reason))
+			p.lead(w, r, ex, next, &call, string(d.Reason))
 		} else {
-			p.pass(w, r, next, call.ID)
+			p.pass(w, r, ex, next, call.ID)
 		}
 	}
 }

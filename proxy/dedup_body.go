@@ -76,8 +76,7 @@ func (ex *exchange) newBody() (io.ReadCloser, error) {
 //  2. It turns out too large, or is late: what was read is put back in front of
 //     the rest.
 //  3. It breaks off: that is an error, and nothing may be forwarded.
-func (p *Proxy) readBody(r *http.Request) (held heldBody, bypass string, err error) {
-	ex := exchangeOf(r)
+func (p *Proxy) readBody(r *http.Request, ex *exchange) (held heldBody, bypass string, err error) {
 	limit := ex.snap.Dedup.maxBody()
 	if r.ContentLength > limit {
 		return held, rules.BypassBodyTooLarge, nil

@@ -30,8 +30,7 @@ type leader struct {
 //  1. the call is forwarded, its answer collected;
 //  2. the store learns of the answer, and those who wait for it wake;
 //  3. the caller gets it; that it hung up meanwhile, the store learns too.
-func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, call *dedup.Call, reason string) {
-	ex := exchangeOf(r)
+func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next handler, call *dedup.Call, reason string) {
 	l := &leader{
 		proxy: p, ex: ex, id: call.ID, reason: reason,
 		makes: ex.call != nil && ex.call.Makes(call.Subjects),
@@ -60,7 +59,7 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, next http.Handler, 
 
 // forward does what next does, tells the store, and reports whether the answer
 // came to its end.
-func (l *leader) forward(r *http.Request, next http.Handler) (whole bool) {
+func (l *leader) forward(r *http.Request, next handler) (whole bool) {
 	finished := false
 	defer func() {
 		if !finished { // a panic: whatever it was, the call may have been executed
@@ -72,7 +71,7 @@ func (l *leader) forward(r *http.Request, next http.Handler) (whole bool) {
 			l.ctx.term.end()
 		}
 	}()
-	whole = l.rec.collect(next, r.WithContext(&l.ctx))
+	whole = l.rec.collect(next, r, l.ex)
 	finished = true
 	if l.rec.streaming {
 		return whole
@@ -121,7 +120,7 @@ type recorder struct {
 }
 
 // collect runs next, and reports whether the answer came to its end.
-func (rec *recorder) collect(next http.Handler, r *http.Request) (whole bool) {
+func (rec *recorder) collect(next handler, r *http.Request, ex *exchange) (whole bool) {
 	defer func() {
 		if broken := recover(); broken != nil {
 			if err, ok := broken.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
@@ -129,7 +128,7 @@ func (rec *recorder) collect(next http.Handler, r *http.Request) (whole bool) {
 			}
 		}
 	}()
-	next.ServeHTTP(rec, r)
+	next(rec, r, ex)
 	return true
 }
 

@@ -10,8 +10,8 @@ import (
 // pass forwards a call whose answer is not kept (a read, a change without a
 // rule, one that is only observed) and streams it. The store learns of the
 // answer before its first byte is written: then the client may repeat the call.
-func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, next http.Handler, id dedup.ID) {
-	ex, store := exchangeOf(r), p.dedupState.store
+func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, ex *exchange, next handler, id dedup.ID) {
+	store := p.dedupState.store
 	whole := false
 	defer func() {
 		if !whole {
@@ -19,22 +19,21 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, next http.Handler, 
 			store.Leave(id)
 		}
 	}()
-	next.ServeHTTP(&passing{ResponseWriter: w, finish: func(status int) { store.Finish(id, ex.passed(status)) }}, r)
+	next(&passing{ResponseWriter: w, finish: func(status int) { store.Finish(id, ex.passed(status)) }}, r, ex)
 	whole = !ex.hungUp
 }
 
 // passUnheld is pass for a call whose body is not held here. It too changes
 // things, and its client may repeat it; of both the store learns with its answer,
 // since a body that stands still does neither.
-func (p *Proxy) passUnheld(w http.ResponseWriter, r *http.Request, next http.Handler, call dedup.Call) {
-	ex := exchangeOf(r)
+func (p *Proxy) passUnheld(w http.ResponseWriter, r *http.Request, ex *exchange, next handler, call dedup.Call) {
 	out := dedup.Outcome{Kind: dedup.Lost}
 	tell := sync.OnceFunc(func() { p.noteEnded(ex, call, out) })
 	defer tell()
-	next.ServeHTTP(&passing{ResponseWriter: w, finish: func(status int) {
+	next(&passing{ResponseWriter: w, finish: func(status int) {
 		out = ex.passed(status)
 		tell()
-	}}, r)
+	}}, r, ex)
 }
 
 // noteEnded tells the store of a call that has ended.

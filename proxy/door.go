@@ -46,21 +46,21 @@ func bodyTimeoutOf(r *http.Request) time.Duration {
 }
 
 // challenge answers the certificate authority's questions.
-func (p *Proxy) challenge(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (p *Proxy) challenge(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		if d := doorOf(r); d == nil || d.challenge == nil || !d.challenge(w, r) {
-			next.ServeHTTP(w, r)
+			next(w, r, ex)
 		}
-	})
+	}
 }
 
 // redirect sends plain requests to https, but for the calls.
-func (p *Proxy) redirect(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d, ex := doorOf(r), exchangeOf(r)
+func (p *Proxy) redirect(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
+		d := doorOf(r)
 		if d == nil || d.redirect == nil || !d.redirect.OpenAPI && strings.HasPrefix(ex.path+"/", openapi.Prefix) ||
 			ex.peerTrusted && r.Header.Get(forwardedProto) == "https" { // the client came by https, to a proxy before us
-			next.ServeHTTP(w, r)
+			next(w, r, ex)
 			return
 		}
 		if r.Host == "" {
@@ -69,7 +69,7 @@ func (p *Proxy) redirect(next http.Handler) http.Handler {
 		}
 		w.Header().Set("Location", d.redirect.location(r))
 		w.WriteHeader(http.StatusPermanentRedirect)
-	})
+	}
 }
 
 // location is r's address with https.

@@ -33,7 +33,7 @@ const (
 )
 
 // exchange is one request's way through the chain: what was found out about
-// it, and what became of it. It travels in the request's context. It has no
+// it, and what became of it. It is handed from link to link. It has no
 // lock: the chain is one goroutine, and a middleware that leaves it (a leader
 // that goes on after its caller has hung up) keeps the exchange to itself.
 type exchange struct {
@@ -112,8 +112,8 @@ const (
 
 type exchangeKey struct{}
 
-// exchangeOf returns the exchange that r belongs to. It panics on a request
-// that did not come through the chain.
+// exchangeOf returns the exchange that withExchange has put into r: within
+// ReverseProxy nothing else goes along with a request.
 func exchangeOf(r *http.Request) *exchange {
 	return r.Context().Value(exchangeKey{}).(*exchange)
 }

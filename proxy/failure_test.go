@@ -66,7 +66,7 @@ func TestAFailureSaysWhatMayHaveBeenExecuted(t *testing.T) {
 		ex := &exchange{snap: p.snap.Load(), group: p.snap.Load().groups["default"], outcome: c.got, fromUpstream: true}
 		ex.server = ex.group.servers[0]
 		rec := httptest.NewRecorder()
-		p.forwardFailed(rec, withExchange(httptest.NewRequest(http.MethodPost, "/openApi/saveJob", nil).WithContext(c.ctx), ex), c.err)
+		p.forwardFailed(rec, httptest.NewRequest(http.MethodPost, "/openApi/saveJob", nil).WithContext(c.ctx), ex, c.err)
 		if rec.Code != c.status || !strings.Contains(rec.Body.String(), c.text) || !strings.HasPrefix(rec.Body.String(), `{"success":false,"data":null,"message":"powerjob-shim: `) {
 			t.Errorf("%s: %d %s, want %d with %q", c.name, rec.Code, rec.Body, c.status, c.text)
 		}

@@ -22,8 +22,7 @@ var authHeaderKey = textproto.CanonicalMIMEHeaderKey(openapi.AuthHeader)
 // On a failure it sets the exchange's outcome and writes the error itself. An
 // answer that breaks off after its header panics with http.ErrAbortHandler, as
 // ReverseProxy does: the caller must not take it for a whole one.
-func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
-	ex := exchangeOf(r)
+func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, ex *exchange) {
 	ex.outcome, ex.server, ex.failure, ex.fromUpstream, ex.denied = outcomeNotSent, nil, nil, false, false
 	if !ex.group.admit() {
 		ex.fail(w, http.StatusServiceUnavailable, "upstream "+ex.group.name+" has max_requests in flight; nothing was sent, call again later")
@@ -50,7 +49,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 		p.ask(rec, r, ex)
 		return
 	}
-	p.reverse.ServeHTTP(w, r)
+	p.reverse.ServeHTTP(w, withExchange(r, ex))
 }
 
 // flushInterval is how long what a server has sent may wait for more of it: so
@@ -67,7 +66,9 @@ func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
 		BufferPool:    &p.buffers,
 		FlushInterval: flushInterval,
 		ErrorLog:      errorLog,
-		ErrorHandler:  p.forwardFailed,
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			p.forwardFailed(w, r, exchangeOf(r), err)
+		},
 		ModifyResponse: func(res *http.Response) error {
 			exchangeOf(res.Request).fromUpstream = true
 			if res.ContentLength < 0 {
@@ -147,11 +148,10 @@ func setTarget(u *url.URL, in *http.Request) {
 	}
 }
 
-// forwardFailed is ReverseProxy's ErrorHandler: no answer, or none that can be
+// forwardFailed answers for a server of which there is no answer, or none that can be
 // passed on. It says to the caller what happened, what may have been executed,
 // and what to do.
-func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, err error) {
-	ex := exchangeOf(r)
+func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, ex *exchange, err error) {
 	ex.failure = err
 	if ex.outcome == outcomeAnswered { // an answer that cannot be passed on
 		ex.outcome = outcomeUnknown

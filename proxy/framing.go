@@ -25,9 +25,8 @@ const maxHeaderBytes = 64 << 10
 //
 // What is wrong beyond doubt (two lengths, unknown codings, NUL, …) net/http
 // refuses before this.
-func (p *Proxy) framing(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ex := exchangeOf(r)
+func (p *Proxy) framing(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		ex.lastOnConn = true
 		switch {
 		case crowded(r):
@@ -49,8 +48,8 @@ func (p *Proxy) framing(next http.Handler) http.Handler {
 			// their connections are closed.
 			ex.lastOnConn = p.draining.Load()
 		}
-		next.ServeHTTP(w, r)
-	})
+		next(w, r, ex)
+	}
 }
 
 // net/http answers an unknown transfer coding with 501, in one Write of

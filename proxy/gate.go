@@ -23,46 +23,43 @@ const (
 )
 
 // block refuses the paths that nobody may call, before anything of them is read.
-func (p *Proxy) block(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ex := exchangeOf(r)
+func (p *Proxy) block(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		context := strings.TrimSuffix(ex.group.settings.prefix(), strings.TrimSuffix(openapi.Prefix, "/"))
 		if ex.snap.Access.Blocks(ex.path, context, ex.ambiguous) {
-			p.refuse(w, r, access.Blocked)
+			p.refuse(w, r, ex, access.Blocked)
 			return
 		}
-		next.ServeHTTP(w, r)
-	})
+		next(w, r, ex)
+	}
 }
 
 // gate lets a call under /openApi/ pass if its caller may make it: the check
 // that the server behind does not do. Everything else it passes unread.
-func (p *Proxy) gate(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ex := exchangeOf(r)
+func (p *Proxy) gate(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		mode := ex.snap.Access.Mode
 		if mode == access.Off {
-			next.ServeHTTP(w, r)
+			next(w, r, ex)
 			return
 		}
-		reason, gated := p.judge(r)
+		reason, gated := p.judge(r, ex)
 		switch {
 		case !gated:
 		case reason == access.Passed:
 			p.metrics.Gate.WithLabelValues(string(gatePassed), "").Inc()
 		case mode == access.Enforce:
-			p.refuse(w, r, reason)
+			p.refuse(w, r, ex, reason)
 			return
 		default:
 			p.noteGate(ex, gateObserved, reason)
 		}
-		next.ServeHTTP(w, r)
-	})
+		next(w, r, ex)
+	}
 }
 
 // judge asks the policy. gated is false for what is none of the gate's.
-func (p *Proxy) judge(r *http.Request) (reason access.Reason, gated bool) {
-	ex := exchangeOf(r)
+func (p *Proxy) judge(r *http.Request, ex *exchange) (reason access.Reason, gated bool) {
 	policy := &ex.snap.Access
 	if !ex.underOpenAPI() {
 		// Should the servers have a context path that openapi_prefix does not
@@ -80,7 +77,7 @@ func (p *Proxy) judge(r *http.Request) (reason access.Reason, gated bool) {
 	if ex.call != nil && ex.call.Kind == openapi.Login {
 		return policy.JudgeLogin(c, ex.call.LoginName(r.Header.Get("Content-Type"), r.URL.RawQuery, ex.body)), true
 	}
-	c.Grant = p.grantOf(r)
+	c.Grant = p.grantOf(r, ex)
 	if c.Named, c.NamedErr = openapi.NamedApp(r.Header["Content-Type"], r.URL.RawQuery, ex.body); ex.unheld != "" {
 		c.NamedErr = openapi.ErrUnreadable
 	}
@@ -96,8 +93,7 @@ func (p *Proxy) judge(r *http.Request) (reason access.Reason, gated bool) {
 }
 
 // grantOf returns what the request's token stands for; nil: nothing known.
-func (p *Proxy) grantOf(r *http.Request) *access.Grant {
-	ex := exchangeOf(r)
+func (p *Proxy) grantOf(r *http.Request, ex *exchange) *access.Grant {
 	token := ex.token(r)
 	if token == (dedup.Token{}) {
 		return nil
@@ -121,11 +117,10 @@ func (p *Proxy) grantOf(r *http.Request) *access.Grant {
 
 // refuse answers a call that must not pass: as a 5.1.1 server does where it
 // would refuse too, else with an error of the shim's own.
-func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, reason access.Reason) {
-	ex := exchangeOf(r)
+func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, ex *exchange, reason access.Reason) {
 	p.noteGate(ex, gateRefused, reason)
 	if denial, ok := reason.Denial(); ok {
-		p.markDenied(r)
+		p.markDenied(r, ex)
 		ex.deny(w, denial)
 		return
 	}
@@ -163,8 +158,7 @@ const serverContentType = "application/json;charset=utf-8"
 // markDenied tells the dedup store that this call is answered with false. The
 // client's login that follows is caused by it and pays for no other call's
 // re-send, and the re-send of this one is a first execution.
-func (p *Proxy) markDenied(r *http.Request) {
-	ex := exchangeOf(r)
+func (p *Proxy) markDenied(r *http.Request, ex *exchange) {
 	window := ex.snap.Rules.Window()
 	if window == 0 || ex.call == nil && ex.match.Dedup == nil {
 		return

@@ -12,14 +12,13 @@ import (
 // hold reads a request's body into memory where a later link looks at it: the
 // gate, the logins, dedup. A body that cannot be held goes on as a stream, and
 // ex.unheld says why. All other requests are not touched.
-func (p *Proxy) hold(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ex := exchangeOf(r)
+func (p *Proxy) hold(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		if !ex.wantsBody() {
-			next.ServeHTTP(w, r)
+			next(w, r, ex)
 			return
 		}
-		body, unheld, err := p.readBody(r)
+		body, unheld, err := p.readBody(r, ex)
 		defer body.release()
 		if err != nil { // cut off, malformed: what is not whole is not forwarded as whole
 			ex.failure, ex.hungUp = err, errors.Is(err, errBodyCut)
@@ -29,8 +28,8 @@ func (p *Proxy) hold(next http.Handler) http.Handler {
 		if ex.body, ex.unheld = body.bytes, unheld; unheld == "" {
 			ex.attach(r)
 		}
-		next.ServeHTTP(w, r)
-	})
+		next(w, r, ex)
+	}
 }
 
 // wantsBody reports whether a link after hold looks at the body.

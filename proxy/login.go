@@ -18,11 +18,10 @@ const maxLoginAnswer = 64 << 10
 // and notes before the client can use it which token was given out: for
 // dedup's evidence, and for the gate, so that one that is switched on by a
 // reload knows the tokens in use.
-func (p *Proxy) login(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ex := exchangeOf(r)
+func (p *Proxy) login(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		if ex.call == nil || ex.call.Kind != openapi.Login {
-			next.ServeHTTP(w, r)
+			next(w, r, ex)
 			return
 		}
 		isAuthApp := ex.call.Name == "authApp" // assert gives out no token
@@ -36,7 +35,7 @@ func (p *Proxy) login(next http.Handler) http.Handler {
 			}
 		}
 		rec := recorder{w: w, limit: maxLoginAnswer, header: w.Header()}
-		if whole := rec.collect(next, r); !whole {
+		if whole := rec.collect(next, r, ex); !whole {
 			if rec.streaming {
 				panic(http.ErrAbortHandler)
 			}
@@ -65,7 +64,7 @@ func (p *Proxy) login(next http.Handler) http.Handler {
 			// re-send at most.
 			p.dedupState.store.Presented(ex.group.name, given)
 		}
-	})
+	}
 }
 
 // issued notes the token in an authApp answer and returns it; one without is a

@@ -28,8 +28,8 @@ type Proxy struct {
 	version string
 	started time.Time
 
-	snap                atomic.Pointer[snapshot]
-	swap                sync.Mutex // one Swap at a time
+	snap    atomic.Pointer[snapshot]
+	swap    sync.Mutex // one Swap at a time
 	handler http.Handler
 	reverse *httputil.ReverseProxy
 	buffers buffers

@@ -88,9 +88,8 @@ func bareHost(host string) string {
 
 // route finds out what a request is: its path as a server reads it, its group,
 // its call and the rules for it. The request itself goes on as it came.
-func (p *Proxy) route(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ex := exchangeOf(r)
+func (p *Proxy) route(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		raw, _, _ := strings.Cut(requestURI(r), "?")
 		path, err := openapi.RoutePath(raw)
 		if err != nil {
@@ -120,8 +119,8 @@ func (p *Proxy) route(next http.Handler) http.Handler {
 		}
 		ex.path = path
 		ex.match = ex.snap.Rules.For(r.Method, r.Host, path)
-		next.ServeHTTP(w, r)
-	})
+		next(w, r, ex)
+	}
 }
 
 // requestURI is the request target in origin-form, byte for byte as it came:

@@ -29,12 +29,13 @@ var errAllFull = errors.New("each server has max_connections in use")
 
 // RoundTrip implements http.RoundTripper.
 func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
-	tried := new(sent)
-	return s.send(exchangeOf(out), traced(out, tried.got), tried)
+	return s.send(out, exchangeOf(out))
 }
 
-// send sends out, whose trace tells tried, and keeps the exchange's outcome.
-func (s sender) send(ex *exchange, out *http.Request, tried *sent) (*http.Response, error) {
+// send sends out, which is ex's, and keeps the exchange's outcome.
+func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
+	var tried sent
+	out = traced(out, tried.got)
 	if out.Body != nil && out.GetBody == nil { // a streamed one
 		body := io.Reader(out.Body)
 		if out.ContentLength > 0 {
@@ -60,7 +61,7 @@ func (s sender) send(ex *exchange, out *http.Request, tried *sent) (*http.Respon
 		}
 		ex.server = srv
 		out.URL.Scheme, out.URL.Host = srv.url.Scheme, srv.name
-		*tried = sent{}
+		tried = sent{}
 		began := time.Now()
 		res, err = ex.group.transport.RoundTrip(out)
 		ex.upstream = time.Since(began)
@@ -77,7 +78,7 @@ func (s sender) send(ex *exchange, out *http.Request, tried *sent) (*http.Respon
 			keepNamed(res.Header, ex.match.Headers)
 			return res, nil
 		}
-		unsent := nothingSent(out, tried)
+		unsent := nothingSent(out, &tried)
 		if ex.outcome = outcomeUnknown; unsent && !repeated {
 			ex.outcome = outcomeNotSent
 		}
@@ -110,9 +111,9 @@ func (s sender) send(ex *exchange, out *http.Request, tried *sent) (*http.Respon
 	return nil, err
 }
 
-// traced returns out with got as its trace's GotConn. ReverseProxy has made a
-// trace for this request alone, which got joins: package httptrace would compose
-// two of them by reflection, at each request.
+// traced returns out with got as its trace's GotConn. ReverseProxy and ask have
+// made a trace for this request alone, which got joins: package httptrace would
+// compose two of them by reflection, at each request.
 func traced(out *http.Request, got func(httptrace.GotConnInfo)) *http.Request {
 	if trace := httptrace.ContextClientTrace(out.Context()); trace != nil {
 		trace.GotConn = got
