@@ -75,6 +75,7 @@ type Metrics struct {
 	ReloadTime       prometheus.Gauge // Unix time of the last success, in seconds
 
 	answered, asked found
+	headers         map[string]prometheus.Counter // of Header, by action; never changes
 
 	buildInfo *prometheus.GaugeVec
 	store     atomic.Pointer[func() StoreStats]
@@ -141,7 +142,10 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 		}
 	}
 	create(m.DedupBypassed, reasons)
-	create(m.Header, headerActions)
+	m.headers = map[string]prometheus.Counter{}
+	for _, action := range headerActions {
+		m.headers[action] = m.Header.WithLabelValues(action)
+	}
 	create(m.StoreErrors, operations)
 	create(m.ACMEEvents, acmeEvents)
 	m.Gate.WithLabelValues("passed", "")

@@ -29,6 +29,10 @@ func (m *Metrics) Asked(upstream, call string, status int, seconds float64) {
 	}
 }
 
+// HeaderRule counts one header rule that did something to an upstream's answer.
+// action is one of the label's values: added, kept, recased or denied.
+func (m *Metrics) HeaderRule(action string) { m.headers[action].Inc() }
+
 // labels of one of the series below; name is a route or an upstream.
 type labels struct{ name, call, code string }
 

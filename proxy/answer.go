@@ -98,7 +98,7 @@ func (w *answerWriter) finish() {
 	}
 	for _, rule := range ex.match.Headers {
 		if action := applyHeader(h, rule); action != "" {
-			w.metrics.Header.WithLabelValues(string(action)).Inc()
+			w.metrics.HeaderRule(string(action))
 		}
 	}
 }

@@ -44,7 +44,7 @@ func candidates(t tools, up string) []*candidate {
 		{name: "shim", exact: true, dedup: true, config: "shim.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
 		{name: "shim: gate", exact: true, dedup: true, config: "shim-gate.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
 		{name: "shim: redis", exact: true, dedup: true, redis: true, config: "shim-redis.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
-		{name: "plain ReverseProxy", command: []string{t.self, "plain", "{address}", "{upstream}"}},
+		{name: plainName, command: []string{t.self, "plain", "{address}", "{upstream}"}},
 		{name: "nginx: add_header", exact: true, config: "nginx.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},
 		{name: "nginx: proxy_cache", exact: true, dedup: true, config: "nginx-cache.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},
 		{name: "nginx: Lua", exact: true, dedup: true, config: "nginx-lua.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},

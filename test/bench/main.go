@@ -101,6 +101,7 @@ func run() int {
 					fmt.Printf("(%s) %s: does not count: %v\n", w.letter, c.name, err)
 					continue
 				}
+				m.round = round
 				results.add(w, c, m)
 			}
 		}

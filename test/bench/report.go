@@ -43,10 +43,40 @@ func (c *cell) of(figure func(measurement) float64) (median, low, high float64) 
 
 func cpuOf(m measurement) float64 { return m.cpu }
 
+// plainName is the candidate that the others are compared with.
+const plainName = "plain ReverseProxy"
+
+// timesPlain is the median over the rounds of how many times the plain proxy's
+// figure of the same round c's is; "-" without any. The machine's moods, which
+// last longer than a round, are not in it.
+func (r *results) timesPlain(w work, c *cell) string {
+	var ratios []float64
+	for _, m := range c.rounds {
+		for _, p := range r.cells[w.letter][plainName].all() {
+			if p.round == m.round && p.cpu > 0 {
+				ratios = append(ratios, m.cpu/p.cpu)
+			}
+		}
+	}
+	if len(ratios) == 0 {
+		return "-"
+	}
+	slices.Sort(ratios)
+	return fmt.Sprintf("%.2f", ratios[len(ratios)/2])
+}
+
+// all returns the rounds of c, which may be nil.
+func (c *cell) all() []measurement {
+	if c == nil {
+		return nil
+	}
+	return c.rounds
+}
+
 func (r *results) print(out io.Writer, w work, running []*candidate) {
 	fmt.Fprintf(out, "(%s) %s\n", w.letter, w.title)
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(t, "candidate\t%s\trequests/s\tp50\tp99\texecuted\n", w.unit)
+	fmt.Fprintf(t, "candidate\t%s\tx plain\trequests/s\tp50\tp99\texecuted\n", w.unit)
 	for _, c := range running {
 		cell := r.cells[w.letter][c.name]
 		if cell == nil {
@@ -61,10 +91,10 @@ func (r *results) print(out io.Writer, w work, running []*candidate) {
 			executed = fmt.Sprintf("%d x", w.executions(c))
 		}
 		if w.run == nil {
-			fmt.Fprintf(t, "%s\t%.0f (%.0f to %.0f)\t\t\t\t\n", c.name, cpu, low, high)
+			fmt.Fprintf(t, "%s\t%.0f (%.0f to %.0f)\t%s\t\t\t\t\n", c.name, cpu, low, high, r.timesPlain(w, cell))
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%.3f (%.3f to %.3f)\t%.0f\t%v\t%v\t%s\n", c.name, cpu, low, high, rate,
+		fmt.Fprintf(t, "%s\t%.3f (%.3f to %.3f)\t%s\t%.0f\t%v\t%v\t%s\n", c.name, cpu, low, high, r.timesPlain(w, cell), rate,
 			time.Duration(p50).Round(time.Microsecond), time.Duration(p99).Round(time.Microsecond), executed)
 	}
 	_ = t.Flush()

@@ -18,6 +18,7 @@ type work struct {
 
 // measurement is one work on one candidate in one round.
 type measurement struct {
+	round    int
 	cpu      float64 // seconds per 1,000 requests, or MB resident for idle connections
 	rate     float64 // requests per second
 	p50, p99 time.Duration
