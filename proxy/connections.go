@@ -20,6 +20,10 @@ type place struct {
 	in   *connections
 	over bool // beyond the bound
 	left atomic.Bool
+
+	// still: a Read takes nothing from the network and returns 0, nil. So a body
+	// can be read as far as net/http has it already.
+	still bool
 }
 
 // enter returns nil for a connection that must be closed at once.
@@ -40,18 +44,32 @@ func (p *place) leave() {
 	}
 }
 
-func (p *place) isOver() bool { return p != nil && p.over }
+// isStill reports whether a Read into b must not touch the network. One byte is
+// what net/http reads on a goroutine of its own, from the body's end on, to see
+// the caller hang up; that goes on, and looks at nothing that is written here.
+func (p *place) isStill(b []byte) bool { return len(b) > 1 && p != nil && p.still }
 
-type overKey struct{}
+func (p *place) of() *place { return p }
 
-// markOver is the ConnContext of an http.Server: requests on connections beyond
-// the bound can be told by it.
-func markOver(ctx context.Context, c net.Conn) context.Context {
-	if p, ok := c.(interface{ isOver() bool }); ok && p.isOver() {
-		return context.WithValue(ctx, overKey{}, true)
+type placeKey struct{}
+
+// withPlace is the ConnContext of an http.Server: requests can tell their
+// connection's place by it.
+func withPlace(ctx context.Context, c net.Conn) context.Context {
+	if conn, ok := c.(interface{ of() *place }); ok {
+		return context.WithValue(ctx, placeKey{}, conn.of())
 	}
 	return ctx
 }
 
+// placeOf returns the place of r's connection; nil: no listener of ours.
+func placeOf(r *http.Request) *place {
+	p, _ := r.Context().Value(placeKey{}).(*place)
+	return p
+}
+
 // crowded reports whether r came on a connection beyond its listener's bound.
-func crowded(r *http.Request) bool { return r.Context().Value(overKey{}) != nil }
+func crowded(r *http.Request) bool {
+	p := placeOf(r)
+	return p != nil && p.over
+}

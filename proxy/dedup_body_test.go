@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -125,7 +127,7 @@ func TestBodiesBeyondTheBudgetAreForwardedAndCounted(t *testing.T) {
 	s, server := newDedup(t, legacy.Options{})
 	s.dedupState.bodies.max = 30 // less than a save
 	for range 2 {
-		if got := raw(t, s.addr, save(saveBody(0, "a"))); statusOf(got) != 200 || decision(got) != "bypassed" {
+		if got := raw(t, s.addr, chunked(save(saveBody(0, "a")))); statusOf(got) != 200 || decision(got) != "bypassed" {
 			t.Errorf("the caller got %q", got)
 		}
 	}
@@ -136,6 +138,57 @@ func TestBodiesBeyondTheBudgetAreForwardedAndCounted(t *testing.T) {
 	if n := s.dedupState.bodies.used.Load(); n != 0 {
 		t.Errorf("%d bytes of the budget are gone", n)
 	}
+}
+
+// Of a body that came with its header nothing is read from the network, and no
+// more is held than before.
+func TestABodyThatCameWithItsHeaderIsFreeOfTheBudget(t *testing.T) {
+	s, server := newDedup(t, legacy.Options{})
+	s.dedupState.bodies.max = 0
+	for _, want := range []string{"forwarded", "replayed"} {
+		if got := decision(raw(t, s.addr, save(saveBody(0, "a")))); got != want {
+			t.Errorf("the save was %s, want %s", got, want)
+		}
+	}
+	wantExecuted(t, server, "saveJob", 1)
+}
+
+// A connection that keeps still says nothing to readers of a body, and goes on
+// telling net/http of a hang-up, which it listens for with reads of one byte.
+func TestAStillConnectionGoesOnTellingOfAHangUp(t *testing.T) {
+	ours, theirs := tcpPair(t)
+	c := strictConn{ours, &place{in: &connections{}, still: true}}
+	if n, err := c.Read(make([]byte, 2)); n != 0 || err != nil {
+		t.Errorf("a body's reader got %d bytes, %v", n, err)
+	}
+	_ = theirs.Close()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("net/http's watch got %v, want EOF", err)
+	}
+	c.still = false
+	if _, err := c.Read(make([]byte, 2)); !errors.Is(err, io.EOF) {
+		t.Errorf("a body's reader got %v afterwards, want EOF", err)
+	}
+}
+
+// tcpPair returns the two ends of a connection.
+func tcpPair(t *testing.T) (accepted, dialed *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close() //nolint:errcheck // one connection is all
+	out, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = in.Close(), out.Close() }) // one end the test closes itself
+	return in.(*net.TCPConn), out.(*net.TCPConn)
 }
 
 func TestABodyThatArrivesTooLateIsForwardedAllTheSame(t *testing.T) {

@@ -103,6 +103,13 @@ func (c strictConn) Close() error {
 	return c.TCPConn.Close()
 }
 
+func (c strictConn) Read(b []byte) (int, error) {
+	if c.isStill(b) {
+		return 0, nil
+	}
+	return c.TCPConn.Read(b)
+}
+
 func (c strictConn) Write(b []byte) (int, error) { return writeStrictly(c.TCPConn, b) }
 
 func writeStrictly(c net.Conn, b []byte) (int, error) {

@@ -136,7 +136,7 @@ func (p *Proxy) httpServer(d *door, headers, idle time.Duration, errorLog *log.L
 		ReadHeaderTimeout: headers,
 		IdleTimeout:       idle,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ConnContext:       markOver,
+		ConnContext:       withPlace,
 		ErrorLog:          errorLog,
 		BaseContext:       func(net.Listener) context.Context { return base },
 	}
