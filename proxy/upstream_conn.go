@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http/httptrace"
 	"sync/atomic"
+	"syscall"
 )
 
 // upstreamConn is a connection to a server that knows what was written to it,
@@ -18,6 +19,7 @@ import (
 // write for a stale connection and uses another one, as nothing was sent.
 type upstreamConn struct {
 	*net.TCPConn
+	raw   syscall.RawConn
 	wrote atomic.Int64 // bytes, counted before the server can have them
 	idle  atomic.Bool  // since the last write something was read: the next write may begin a request
 }
@@ -55,10 +57,12 @@ func (c *upstreamConn) ReadFrom(r io.Reader) (int64, error) {
 func watched(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := dial(ctx, network, addr)
-		if tcp, ok := c.(*net.TCPConn); ok {
-			return &upstreamConn{TCPConn: tcp}, err
+		tcp, ok := c.(*net.TCPConn)
+		if err != nil || !ok {
+			return c, err
 		}
-		return c, err
+		raw, err := tcp.SyscallConn()
+		return &upstreamConn{TCPConn: tcp, raw: raw}, err // an error only of a connection that is not one
 	}
 }
 

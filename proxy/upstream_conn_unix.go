@@ -11,12 +11,8 @@ import (
 // and without taking anything from it. (Not by RawConn.Read: net/http's reading
 // goroutine holds the lock that it wants.)
 func (c *upstreamConn) gone() bool {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return true
-	}
 	closed := false
-	err = raw.Control(func(fd uintptr) {
+	err := c.raw.Control(func(fd uintptr) {
 		var b [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		closed = err == nil && n == 0 || err != nil && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR)

@@ -70,7 +70,7 @@ func (m *Machine) pack(h *history) {
 	}
 	copy(e.watches[:], c.watches)
 	if c.recorded() {
-		e.kind = unique.Make(answerKind{c.answer.Status, c.answer.ContentType, c.answer.Auth})
+		e.kind = m.kindOf(c.answer)
 		e.text = string(c.answer.Body)
 	}
 	if e.mark.by == nil {
@@ -147,6 +147,14 @@ func (m *Machine) dropPacked(e *entry) {
 		e.mark.unlist()
 	}
 	delete(m.packed, e.key.prefix())
+}
+
+// kindOf returns a's kind: the last one, if it is the same.
+func (m *Machine) kindOf(a *Answer) unique.Handle[answerKind] {
+	if is := (answerKind{a.Status, a.ContentType, a.Auth}); is != m.kind || m.kindHandle == (unique.Handle[answerKind]{}) {
+		m.kind, m.kindHandle = is, unique.Make(is)
+	}
+	return m.kindHandle
 }
 
 // callerOf returns whose call c is: the one that the token's last call had, if

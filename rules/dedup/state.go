@@ -3,6 +3,7 @@ package dedup
 import (
 	"net/netip"
 	"time"
+	"unique"
 
 	"powerjob-shim/rules/openapi"
 )
@@ -27,6 +28,9 @@ type Machine struct {
 	logins    map[Token]*login
 	apps      map[appKey]*app
 	nobody    *caller // of the last call without a login
+
+	kind       answerKind // of the last answer that was packed
+	kindHandle unique.Handle[answerKind]
 
 	leases   queue[*call]  // ends of leases, of everything in calls
 	expiries queue[*entry] // ends of windows, of all calls remembered
