@@ -178,7 +178,7 @@ func tcpPair(t *testing.T) (accepted, dialed *net.TCPConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close() //nolint:errcheck // one connection is all
+	defer func() { _ = ln.Close() }() // one connection is all
 	out, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
