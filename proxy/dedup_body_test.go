@@ -153,6 +153,25 @@ func TestABodyThatCameWithItsHeaderIsFreeOfTheBudget(t *testing.T) {
 	wantExecuted(t, server, "saveJob", 1)
 }
 
+// What came with the header and what comes later are one body.
+func TestABodyThatCameInPartWithItsHeaderIsWhole(t *testing.T) {
+	up := newRawServer(t, answerWith())
+	s := newShim(t, dedupSettings(t, up.url))
+	message := save(saveBody(0, "a"))
+	part := len(message) - 10
+	c := dial(t, s.addr)
+	_, _ = io.WriteString(c, message[:part])
+	eventually(t, "the rest is waited for", func() bool { return s.dedupState.bodies.used.Load() > 0 })
+	_, _ = io.WriteString(c, message[part:])
+	answer, err := io.ReadAll(c)
+	if err != nil || decision(string(answer)) != "forwarded" {
+		t.Errorf("the caller got %q, %v", answer, err)
+	}
+	if bodyOf(up.got[0]) != bodyOf(message) {
+		t.Errorf("the server got %q", up.got)
+	}
+}
+
 // A connection that keeps still says nothing to readers of a body, and goes on
 // telling net/http of a hang-up, which it listens for with reads of one byte.
 func TestAStillConnectionGoesOnTellingOfAHangUp(t *testing.T) {

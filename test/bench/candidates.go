@@ -45,6 +45,7 @@ func candidates(t tools, up string) []*candidate {
 		{name: "shim: gate", exact: true, dedup: true, config: "shim-gate.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
 		{name: "shim: redis", exact: true, dedup: true, redis: true, config: "shim-redis.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
 		{name: plainName, command: []string{t.self, "plain", "{address}", "{upstream}"}},
+		{name: "plain, BufferPool", command: []string{t.self, "plain-pool", "{address}", "{upstream}"}},
 		{name: "nginx: add_header", exact: true, config: "nginx.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},
 		{name: "nginx: proxy_cache", exact: true, dedup: true, config: "nginx-cache.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},
 		{name: "nginx: Lua", exact: true, dedup: true, config: "nginx-lua.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},
@@ -65,9 +66,13 @@ func (c *candidate) start() error {
 	if _, err := exec.LookPath(c.command[0]); err != nil {
 		return fmt.Errorf("%s is missing", filepath.Base(c.command[0]))
 	}
-	c.port = strconv.Itoa(freePort())
+	ports, err := freePorts(3)
+	if err != nil {
+		return err
+	}
+	c.port = strconv.Itoa(ports[0])
 	c.address = "127.0.0.1:" + c.port
-	c.admin = "127.0.0.1:" + strconv.Itoa(freePort())
+	c.admin = "127.0.0.1:" + strconv.Itoa(ports[1])
 	dir := filepath.Join(c.tools.dir, strings.NewReplacer(" ", "-", ":", "").Replace(c.name))
 	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil { //nolint:gosec // nginx's workers are another user
 		return err
@@ -75,7 +80,7 @@ func (c *candidate) start() error {
 	_ = os.Chmod(c.tools.dir, 0o755) //nolint:gosec // the same
 	values := map[string]string{"address": c.address, "port": c.port, "admin": c.admin, "upstream": c.up, "dir": dir}
 	if c.redis {
-		if err := c.startRedis(dir, values); err != nil {
+		if err := c.startRedis(dir, strconv.Itoa(ports[2]), values); err != nil {
 			return err
 		}
 	}
@@ -103,11 +108,10 @@ func (c *candidate) start() error {
 	return c.wait(c.address, dir)
 }
 
-func (c *candidate) startRedis(dir string, values map[string]string) error {
+func (c *candidate) startRedis(dir, port string, values map[string]string) error {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return errors.New("redis-server is missing")
 	}
-	port := strconv.Itoa(freePort())
 	values["redis"] = "127.0.0.1:" + port
 	return c.spawn(dir, []string{"redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir})
 }
@@ -146,11 +150,15 @@ func (c *candidate) stop() {
 	}
 }
 
-func freePort() int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0
+// freePorts returns n different ports that nobody listens on.
+func freePorts(n int) (ports []int, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() //nolint:errcheck // it was only asked for a number
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
-	defer l.Close() //nolint:errcheck // it was only asked for a number
-	return l.Addr().(*net.TCPAddr).Port
+	return ports, nil
 }

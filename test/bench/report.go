@@ -53,7 +53,7 @@ func (r *results) timesPlain(w work, c *cell) string {
 	var ratios []float64
 	for _, m := range c.rounds {
 		for _, p := range r.cells[w.letter][plainName].all() {
-			if p.round == m.round && p.cpu > 0 {
+			if p.round == m.round && p.cpu > 0 && m.cpu > 0 {
 				ratios = append(ratios, m.cpu/p.cpu)
 			}
 		}
