@@ -93,6 +93,9 @@ func run() int {
 			}
 			for i := range running {
 				c := running[(i+round)%len(running)]
+				if w.run == nil && len(c.process) == 0 {
+					continue // nothing of its own to look at
+				}
 				if ctx.Err() != nil {
 					return fail(ctx.Err())
 				}
