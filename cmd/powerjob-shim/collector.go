@@ -18,12 +18,10 @@ const (
 	// own room, 4 MiB or as much again as is live, makes a proxy, which keeps
 	// next to nothing, collect every few hundred requests.
 	heapRoom = 40 << 20
-	// leastGarbage is how many bytes of it may gather however much is live: with
-	// them, 100,000 remembered calls take 64 MiB and their answers, all told.
+	// leastGarbage is how many bytes of it may gather where more than heapRoom is
+	// live: with them, 100,000 remembered calls take 64 MiB and their answers,
+	// all told.
 	leastGarbage = 14 << 20
-	// fullHeap is what that makes of the heap. Up to there, as much garbage may
-	// gather as is live.
-	fullHeap = 60 << 20
 
 	// The bounds of GOGC. The lower one bounds how hard the collector may have
 	// to work for that.
@@ -90,7 +88,7 @@ func tellCollections(ctx context.Context, collected chan<- struct{}) {
 // gcPercent returns GOGC for a heap of so many live bytes, in steps of 5: each
 // change stops the world for a moment.
 func gcPercent(live uint64) int {
-	garbage := max(heapRoom, min(2*live, fullHeap), live+leastGarbage) - live
+	garbage := max(heapRoom, live+leastGarbage) - live
 	percent := garbage * 100 / max(live, 1) / 5 * 5
 	return int(min(max(percent, leastPercent), mostPercent))
 }
