@@ -151,10 +151,10 @@ func (m *Machine) dropPacked(e *entry) {
 
 // kindOf returns a's kind: the last one, if it is the same.
 func (m *Machine) kindOf(a *Answer) unique.Handle[answerKind] {
-	if is := (answerKind{a.Status, a.ContentType, a.Auth}); is != m.kind || m.kindHandle == (unique.Handle[answerKind]{}) {
-		m.kind, m.kindHandle = is, unique.Make(is)
+	if is := (answerKind{a.Status, a.ContentType, a.Auth}); m.lastKind == (unique.Handle[answerKind]{}) || is != m.lastKind.Value() {
+		m.lastKind = unique.Make(is)
 	}
-	return m.kindHandle
+	return m.lastKind
 }
 
 // callerOf returns whose call c is: the one that the token's last call had, if

@@ -27,10 +27,8 @@ type Machine struct {
 	subjects  map[string]map[openapi.Subject]*subject // by group
 	logins    map[Token]*login
 	apps      map[appKey]*app
-	nobody    *caller // of the last call without a login
-
-	kind       answerKind // of the last answer that was packed
-	kindHandle unique.Handle[answerKind]
+	nobody    *caller                   // of the last call without a login
+	lastKind  unique.Handle[answerKind] // of the last answer that was packed
 
 	leases   queue[*call]  // ends of leases, of everything in calls
 	expiries queue[*entry] // ends of windows, of all calls remembered
