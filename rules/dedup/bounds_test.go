@@ -30,7 +30,7 @@ func TestBytesAreBounded(t *testing.T) {
 	big := fmt.Sprintf("%060d", 0)
 	s.call("saveJob 1 A", "").leads().done(big)
 	s.call("saveJob 2 A", "").leads().done(big)
-	s.holds(Stats{Entries: 1, Bytes: entryBytes + 60, Evicted: 1})
+	s.holds(Stats{Entries: 1, Bytes: entryBytes + 64, Evicted: 1})
 	s.call("saveJob 1 A", "").leads()
 	s.call("saveJob 2 A", "").replays(big, EqualBody)
 }

@@ -19,10 +19,11 @@ func (m *Machine) Disown() {
 			mk.owner.unmark()
 		}
 	}
-	for _, e := range m.packed {
-		if e.mark.set && !e.mark.spent {
-			e.mark.unlist()
+	for _, s := range m.packed {
+		r := m.records.at(s)
+		if r.stamp.set && !r.stamp.spent {
+			m.callers.at(r.by).in.unlist(s)
 		}
-		e.mark.set = false
+		r.stamp.set = false
 	}
 }

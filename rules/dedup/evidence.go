@@ -89,8 +89,8 @@ func (h *history) single() bool { return len(h.unspent)+len(h.spent) == 1 }
 // client: then none of them can be from a header that was lost.
 func (a *app) owedToRefusals(r *login, addr netip.Addr) bool {
 	refused := 0
-	for _, mk := range a.refused {
-		if mk.at < r.requested && a.together(mk.by.addr, r.addr, addr) {
+	for _, s := range a.refused {
+		if at, by := a.machine.markOf(s); at < r.requested && a.together(by.addr, r.addr, addr) {
 			refused++
 		}
 	}
@@ -150,7 +150,7 @@ func (a *app) together(x, y, z netip.Addr) bool {
 func (m *Machine) spend(c *call, r *login, mk *mark, pays *login) {
 	c.spentMark, c.spentLogin = mk, pays
 	mk.spend()
-	mk.paid = &payment{c.arrival, pays.token}
+	mk.paid = payment{c.arrival, pays.token}
 	if pays == r {
 		r.lineage, r.guessed = mk.by.lineage, m.guessed(mk.by.token) || !mk.owner.history.single()
 	}
@@ -228,11 +228,12 @@ func (a *app) explained(r *login, addr netip.Addr) bool {
 			open++
 		}
 	}
-	for _, mk := range a.unspent {
-		if mk.at >= r.requested {
+	for _, s := range a.unspent {
+		at, by := a.machine.markOf(s)
+		if at >= r.requested {
 			break // the younger ones are behind it
 		}
-		if a.together(mk.by.addr, r.addr, addr) {
+		if a.together(by.addr, r.addr, addr) {
 			if open--; open == 0 {
 				return true
 			}

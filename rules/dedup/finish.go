@@ -31,7 +31,7 @@ func (m *Machine) finish(now moment, c *call, out Outcome) {
 		m.leaveMark(now, c, out.Kind == Denied)
 	}
 	if kept {
-		m.stats.Bytes += int64(len(out.Answer.Body))
+		m.stats.Bytes += answerBytes(len(out.Answer.Body))
 		m.remember(now, c)
 	}
 }
@@ -112,7 +112,8 @@ func (h *history) drop(c *call) {
 
 // leaveMark notes that c's answer is being written to a first send.
 func (m *Machine) leaveMark(now moment, c *call, denied bool) {
-	c.mark = mark{set: true, denied: denied, at: now, owner: c, by: m.callerOf(c)}
+	m.slotOf(c)
+	c.mark = mark{stamp: stamp{set: true, denied: denied, at: now}, owner: c, by: m.callerOf(c)}
 	c.mark.list()
 	if !c.recorded() || !c.dedup {
 		m.remember(now, c)
@@ -128,13 +129,13 @@ func (c *call) unmark() {
 		h.spent = without(h.spent, &c.mark)
 	} else {
 		h.unspent = without(h.unspent, &c.mark)
-		c.mark.unlist()
+		c.mark.by.in.unlist(c.slot)
 	}
 	c.mark.set = false
 }
 
 func (mk *mark) spend() {
-	mk.unlist()
+	mk.by.in.unlist(mk.owner.slot)
 	h := mk.owner.history
 	h.unspent = without(h.unspent, mk)
 	h.spent = append(h.spent, mk)
@@ -159,28 +160,48 @@ func (c *call) giveBack() {
 // a login of its app.
 func (mk *mark) list() {
 	h := mk.owner.history
-	h.unspent = insert(h.unspent, mk)
-	if a := mk.by.in; a != nil {
-		a.unspent = insert(a.unspent, mk)
-		if mk.denied {
-			a.refused = insert(a.refused, mk)
-		}
+	h.unspent = insert(h.unspent, mk, func(o *mark) bool { return o.at > mk.at })
+	mk.by.in.list(mk)
+}
+
+// list puts mk among those that explain a login to a.
+func (a *app) list(mk *mark) {
+	if a == nil {
+		return
+	}
+	younger := func(s slot) bool {
+		at, _ := a.machine.markOf(s)
+		return at > mk.at
+	}
+	a.unspent = insert(a.unspent, mk.owner.slot, younger)
+	if mk.denied {
+		a.refused = insert(a.refused, mk.owner.slot, younger)
 	}
 }
 
-// unlist takes mk off the lists of those that explain a login.
-func (mk *mark) unlist() {
-	if a := mk.by.in; a != nil {
-		a.unspent = without(a.unspent, mk)
-		a.refused = without(a.refused, mk)
+// unlist takes the mark of the call in s off the lists of those that explain a
+// login to a.
+func (a *app) unlist(s slot) {
+	if a != nil {
+		a.unspent = without(a.unspent, s)
+		a.refused = without(a.refused, s)
 	}
+}
+
+// markOf returns when the mark of the call in s was left, and by whom.
+func (m *Machine) markOf(s slot) (moment, *caller) {
+	if c := m.live[s]; c != nil {
+		return c.mark.at, c.mark.by
+	}
+	r := m.records.at(s)
+	return r.stamp.at, m.callers.at(r.by)
 }
 
 // insert puts mk into marks, behind those that are not younger. Mostly it is
 // the youngest.
-func insert(marks []*mark, mk *mark) []*mark {
+func insert[M any](marks []M, mk M, younger func(M) bool) []M {
 	i := len(marks)
-	for i > 0 && marks[i-1].at > mk.at {
+	for i > 0 && younger(marks[i-1]) {
 		i--
 	}
 	return slices.Insert(marks, i, mk)
@@ -188,9 +209,9 @@ func insert(marks []*mark, mk *mark) []*mark {
 
 // without takes mk out of marks. It is either the oldest, whose window ends, or
 // one of the youngest, which is spent.
-func without(marks []*mark, mk *mark) []*mark {
+func without[M comparable](marks []M, mk M) []M {
 	if len(marks) > 0 && marks[0] == mk {
-		marks[0] = nil
+		clear(marks[:1])
 		return marks[1:]
 	}
 	for i := len(marks) - 1; i >= 0; i-- {

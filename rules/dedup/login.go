@@ -44,12 +44,12 @@ type login struct {
 
 // app is an app of a group and the open logins to it, in order of request.
 type app struct {
-	key    appKey
-	logins int
-	open   []*login
-	// refused are the unspent marks of calls whose token was refused.
-	refused []*mark
-	unspent []*mark // of all calls, oldest first
+	key     appKey
+	logins  int
+	open    []*login
+	machine *Machine
+	refused []slot // of calls with unspent marks whose token was refused, the oldest mark first
+	unspent []slot // of all calls with unspent marks
 	// mixed says that one token came from two addresses: addresses tell nothing.
 	mixed bool
 	// threads says that a login paid for another token of its client: that
@@ -104,7 +104,7 @@ func (m *Machine) see(now moment, in Call) *login {
 func (m *Machine) addLogin(now moment, token Token, key appKey, addr netip.Addr, window time.Duration) *login {
 	a := m.apps[key]
 	if a == nil {
-		a = &app{key: key}
+		a = &app{key: key, machine: m}
 		m.apps[key] = a
 	}
 	a.logins++

@@ -103,7 +103,7 @@ func (m *Machine) admit(now moment, in Call) *call {
 	h := m.history(in.Key)
 	m.seq++
 	c := &call{
-		entry: &entry{key: in.Key, arrival: m.seq, dedup: in.Dedup, body: in.Body},
+		entry: entry{key: in.Key, arrival: m.seq, dedup: in.Dedup, body: in.Body},
 		id:    in.ID, history: h, group: in.Group, app: in.App, token: in.Token, addr: in.Addr, window: in.Window,
 	}
 	c.mark.owner = c
@@ -124,8 +124,8 @@ func (m *Machine) admit(now moment, in Call) *call {
 
 // history returns what is remembered of a key.
 func (m *Machine) history(key Key) *history {
-	if e := m.packed[key.prefix()]; e != nil && e.key == key {
-		return m.unpack(e)
+	if s := m.packed[key.prefix()]; s != 0 && m.records.at(s).key == key {
+		return m.unpack(s)
 	}
 	h := m.histories[key]
 	if h == nil {

@@ -61,8 +61,8 @@ func (w *walk) both(step func(*Machine)) {
 		return
 	}
 	step(w.unpacked)
-	for _, e := range w.unpacked.packed {
-		w.unpacked.unpack(e)
+	for _, s := range w.unpacked.packed {
+		w.unpacked.unpack(s)
 	}
 }
 
@@ -243,16 +243,17 @@ func (w *walk) check(t *rapid.T) {
 	entries := len(m.expiries) + len(m.unused)
 	bytes := int64(entries) * entryBytes
 	for _, d := range m.expiries {
-		e := d.of
-		c := e.mark.owner
+		r, c := m.records.at(d.of), m.live[d.of]
 		switch {
 		case c == nil:
-			bytes += int64(len(e.text))
-			if m.packed[e.key.prefix()] != e || m.histories[e.key] != nil {
+			bytes += answerBytes(int(r.text.len))
+			if m.packed[r.key.prefix()] != d.of || m.histories[r.key] != nil {
 				t.Fatal("a packed call is not found by its key, or another besides")
 			}
+		case c.slot != d.of:
+			t.Fatal("a remembered call takes its record to be elsewhere")
 		case c.recorded() && c.dedup:
-			bytes += int64(len(c.answer.Body))
+			bytes += answerBytes(len(c.answer.Body))
 			fallthrough
 		default:
 			bytes += callBytes
@@ -279,13 +280,13 @@ func (w *walk) check(t *rapid.T) {
 			if !mk.set || mk.spent || mk.owner.history != h {
 				t.Fatal("an unspent mark that is none")
 			}
-			if a := mk.by.in; a != nil && (!slices.Contains(a.unspent, mk) || mk.denied != slices.Contains(a.refused, mk)) {
+			if a := mk.by.in; a != nil && (!slices.Contains(a.unspent, mk.owner.slot) || mk.denied != slices.Contains(a.refused, mk.owner.slot)) {
 				t.Fatal("an unspent mark that its app knows nothing of")
 			}
 		}
 	}
 	watched, busy := map[*subject]int32{}, map[*subject]int32{}
-	for _, c := range m.everyCall() {
+	for c := range m.everyCall() {
 		for _, w := range c.watches {
 			watched[w.subject]++
 			if c.phase == leading && w.changed(c) {
@@ -293,15 +294,16 @@ func (w *walk) check(t *rapid.T) {
 			}
 		}
 	}
-	for _, e := range m.packed {
-		for _, w := range e.watches {
-			if w.subject != nil {
-				watched[w.subject]++
+	for _, n := range m.packed {
+		for _, s := range m.records.at(n).subjects {
+			if s != 0 {
+				watched[m.things.at(s)]++
 			}
 		}
 	}
 	for _, all := range m.subjects {
-		for _, s := range all {
+		for _, n := range all {
+			s := m.things.at(n)
 			if s.users != watched[s] || s.busy != busy[s] {
 				t.Fatalf("a subject has %d watches, %d of calls that change it now, and counts %d and %d", watched[s], busy[s], s.users, s.busy)
 			}
@@ -310,15 +312,13 @@ func (w *walk) check(t *rapid.T) {
 }
 
 // everyCall returns all calls that are not packed.
-func (m *Machine) everyCall() map[*entry]*call {
-	all := map[*entry]*call{}
+func (m *Machine) everyCall() map[*call]bool {
+	all := map[*call]bool{}
 	for _, c := range m.calls {
-		all[c.entry] = c
+		all[c] = true
 	}
-	for _, d := range m.expiries {
-		if !d.of.packed() {
-			all[d.of] = d.of.mark.owner
-		}
+	for _, c := range m.live {
+		all[c] = true
 	}
 	return all
 }
@@ -328,6 +328,8 @@ func (m *Machine) holds() map[string]int {
 	return map[string]int{
 		"calls": len(m.calls), "histories": len(m.histories), "packed calls": len(m.packed), "subjects": len(m.subjects), "logins": len(m.logins),
 		"apps": len(m.apps), "leases": len(m.leases), "windows of calls": len(m.expiries), "windows of logins": len(m.unused),
+		"records": m.records.len(), "live calls": len(m.live), "callers": m.callers.slab.len() + len(m.callers.has), "kinds of answers": m.kinds.slab.len() + len(m.kinds.has),
+		"blocks of text": m.texts.blocks.len(), "things": m.things.len(),
 	}
 }
 

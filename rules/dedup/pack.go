@@ -3,19 +3,18 @@ package dedup
 import (
 	"encoding/binary"
 	"net/netip"
-	"unique"
 )
 
 // Most calls are over within milliseconds and remembered for seconds, so nearly
 // all that a store holds is calls that are over, each the only one of its key.
-// Such a history is packed: of history, call and answer only the entry is left,
-// which is a quarter of them. The next call with that key unpacks it, and the
-// rules never see that it was packed: pack, then unpack, makes no difference.
+// Such a history is packed: of history, call and answer only a record is left,
+// which is a quarter of them, and has no pointer that the garbage collector would
+// follow. The next call with that key unpacks it, and the rules never see that it
+// was packed: pack, then unpack, makes no difference.
 
 // entry is what stays of a call for as long as it is remembered.
 type entry struct {
 	key     Key
-	mark    mark   // left by the call's answer
 	arrival uint64 // counts up
 
 	left    bool // its caller hung up before the answer was written in full
@@ -25,11 +24,18 @@ type entry struct {
 	stale   bool        // another change touched its subject between its two ends
 	unknown bool        // it changes something that nobody can name
 	outcome OutcomeKind // once answered
+}
 
-	// While the call is packed:
-	kind    unique.Handle[answerKind]
-	text    string   // the answer's body
-	watches [2]watch // all or none
+// record is what is left of a packed call. It has no pointers.
+type record struct {
+	entry
+	stamp    stamp // of its mark
+	paid     payment
+	by       slot      // in Machine.callers
+	kind     slot      // in Machine.kinds; 0: no answer is kept
+	text     text      // the answer's body
+	subjects [2]slot   // what the call watches, in Machine.things, all or none
+	gens     [2]uint64 // and as it saw them last
 }
 
 // answerKind is what an answer has in common with most others.
@@ -48,38 +54,40 @@ type caller struct {
 }
 
 // prefix is the beginning of a key: a map by whole keys would take twice as much.
-type prefix uint64
+type prefix uint32
 
-func (k Key) prefix() prefix { return prefix(binary.BigEndian.Uint64(k[:])) }
-
-func (e *entry) packed() bool { return e.mark.owner == nil }
+func (k Key) prefix() prefix { return prefix(binary.BigEndian.Uint32(k[:])) }
 
 // pack packs h if it is one call that is over and owes nothing to anybody.
 func (m *Machine) pack(h *history) {
 	c := h.only()
-	if c == nil || c.leader != nil || len(c.lost) > 0 || c.orphan != nil || m.packed[h.key.prefix()] != nil {
+	if c == nil || c.leader != nil || len(c.lost) > 0 || c.orphan != nil || m.packed[h.key.prefix()] != 0 {
 		return
 	}
 	if !c.body || !c.recorded() || c.stale { // no plain match looks at what it watches
 		m.release(c)
 	}
 	m.releaseUncounted(c)
-	e := c.entry
-	if len(c.watches) > len(e.watches) {
+	r := m.records.at(c.slot)
+	if len(c.watches) > len(r.subjects) {
 		return
 	}
-	copy(e.watches[:], c.watches)
-	if c.recorded() {
-		e.kind = m.kindOf(c.answer)
-		e.text = string(c.answer.Body)
+	r.entry, r.stamp, r.paid = c.entry, c.mark.stamp, c.mark.paid
+	if c.mark.by == nil {
+		c.mark.by = m.callerOf(c)
 	}
-	if e.mark.by == nil {
-		e.mark.by = m.callerOf(c)
+	r.by = m.callers.hold(c.mark.by)
+	if a := c.answer; c.recorded() {
+		r.kind = m.kinds.hold(answerKind{a.Status, a.ContentType, a.Auth})
+		r.text = m.texts.add(a.Body)
 	}
-	e.mark.owner = nil
+	for i, w := range c.watches {
+		r.subjects[i], r.gens[i] = w.subject.slot, w.gen
+	}
 	delete(m.histories, h.key)
 	h.leaders, h.unspent, h.spent = nil, nil, nil // calls that were in it may still lead to it
-	m.packed[e.key.prefix()] = e
+	delete(m.live, c.slot)
+	m.packed[h.key.prefix()] = c.slot
 	m.stats.Bytes -= callBytes
 }
 
@@ -104,57 +112,67 @@ func (h *history) only() *call {
 }
 
 // unpack undoes pack.
-func (m *Machine) unpack(e *entry) *history {
-	by := e.mark.by
-	h := newHistory(e.key)
-	c := &call{entry: e, phase: answered, history: h, group: by.group, app: by.app, token: by.token, addr: by.addr}
-	if e.outcome == Kept {
-		kind := e.kind.Value()
-		c.answer = &Answer{Status: kind.status, ContentType: kind.contentType, Auth: kind.auth, Body: []byte(e.text)}
-		e.text = ""
+func (m *Machine) unpack(s slot) *history {
+	r := m.records.at(s)
+	by := m.callers.at(r.by)
+	h := newHistory(r.key)
+	c := &call{entry: r.entry, slot: s, phase: answered, history: h, group: by.group, app: by.app, token: by.token, addr: by.addr}
+	c.mark = mark{stamp: r.stamp, owner: c, by: by, paid: r.paid}
+	if r.kind != 0 {
+		kind := m.kinds.at(r.kind)
+		c.answer = &Answer{Status: kind.status, ContentType: kind.contentType, Auth: kind.auth, Body: m.texts.get(r.text)}
 		if c.dedup {
 			h.leaders = append(h.leaders, c)
 		}
 	}
-	for i, w := range e.watches {
-		if w.subject != nil {
-			c.watches = append(c.first[:i], w)
+	for i, s := range r.subjects {
+		if s != 0 {
+			c.watches = append(c.first[:i], watch{m.things.at(s), r.gens[i]})
 		}
 	}
-	e.watches = [2]watch{}
-	e.mark.owner = c
+	m.letGo(r)
+	*r = record{}
 	switch {
-	case !e.mark.set:
-	case e.mark.spent:
-		h.spent = append(h.spent, &e.mark)
+	case !c.mark.set:
+	case c.mark.spent:
+		h.spent = append(h.spent, &c.mark)
 	default:
-		h.unspent = append(h.unspent, &e.mark)
+		h.unspent = append(h.unspent, &c.mark)
 	}
-	delete(m.packed, e.key.prefix())
-	m.histories[e.key] = h
+	delete(m.packed, h.key.prefix())
+	m.live[s] = c
+	m.histories[h.key] = h
 	m.stats.Bytes += callBytes
 	return h
 }
 
 // dropPacked forgets a packed call.
-func (m *Machine) dropPacked(e *entry) {
-	for _, w := range e.watches {
-		if w.subject != nil {
-			m.unwatch(e.mark.by.group, w.subject)
+func (m *Machine) dropPacked(s slot) {
+	r := m.records.at(s)
+	if r.dedup {
+		m.stats.Bytes -= answerBytes(int(r.text.len))
+	}
+	by := m.callers.at(r.by)
+	for _, s := range r.subjects {
+		if s != 0 {
+			m.unwatch(by.group, m.things.at(s))
 		}
 	}
-	if e.mark.set && !e.mark.spent {
-		e.mark.unlist()
+	if r.stamp.set && !r.stamp.spent {
+		by.in.unlist(s)
 	}
-	delete(m.packed, e.key.prefix())
+	m.letGo(r)
+	delete(m.packed, r.key.prefix())
+	m.records.remove(s)
 }
 
-// kindOf returns a's kind: the last one, if it is the same.
-func (m *Machine) kindOf(a *Answer) unique.Handle[answerKind] {
-	if is := (answerKind{a.Status, a.ContentType, a.Auth}); m.lastKind == (unique.Handle[answerKind]{}) || is != m.lastKind.Value() {
-		m.lastKind = unique.Make(is)
+// letGo lets go of what r has in common with others, and of its text.
+func (m *Machine) letGo(r *record) {
+	m.callers.release(r.by)
+	if r.kind != 0 {
+		m.kinds.release(r.kind)
 	}
-	return m.lastKind
+	m.texts.remove(r.text)
 }
 
 // callerOf returns whose call c is: the one that the token's last call had, if

@@ -9,6 +9,7 @@ import (
 // subject is a job, workflow, node or instance that a remembered call changes.
 // gen is raised when a change on it is sent, and again when that ends.
 type subject struct {
+	slot  slot // in Machine.things
 	is    openapi.Subject
 	gen   uint64
 	users int32 // watches that point here; none left: forgotten
@@ -32,15 +33,17 @@ var (
 func (m *Machine) subject(group string, s openapi.Subject) *subject {
 	all := m.subjects[group]
 	if all == nil {
-		all = map[openapi.Subject]*subject{}
+		all = map[openapi.Subject]slot{}
 		m.subjects[group] = all
 	}
-	sub := all[s]
-	if sub == nil {
+	n := all[s]
+	if n == 0 {
 		m.seq++
-		sub = &subject{is: s, gen: m.seq}
-		all[s] = sub
+		n = m.things.add()
+		*m.things.at(n) = subject{slot: n, is: s, gen: m.seq}
+		all[s] = n
 	}
+	sub := m.things.at(n)
 	sub.users++
 	return sub
 }
@@ -54,6 +57,7 @@ func (m *Machine) unwatch(group string, s *subject) {
 	if delete(all, s.is); len(all) == 0 {
 		delete(m.subjects, group)
 	}
+	m.things.remove(s.slot)
 }
 
 // release ends what c watches.

@@ -25,7 +25,9 @@ func newFiller() *filler {
 }
 
 // call takes in a call with its n-th key, and ends it.
-func (f *filler) call(n int, options ...func(*Call)) {
+func (f *filler) call(n int, options ...func(*Call)) { f.answer(n, answerLen, options...) }
+
+func (f *filler) answer(n, bytes int, options ...func(*Call)) {
 	f.last++
 	f.now = f.now.Add(time.Microsecond)
 	in := Call{
@@ -40,7 +42,7 @@ func (f *filler) call(n int, options ...func(*Call)) {
 	if in.Dedup {
 		out = Outcome{
 			Kind: Kept, Status: 200, Created: []openapi.Subject{{Kind: openapi.Job, ID: int64(f.last)}},
-			Answer: &Answer{Status: 200, ContentType: "application/json;charset=utf-8", Body: make([]byte, answerLen)},
+			Answer: &Answer{Status: 200, ContentType: "application/json;charset=utf-8", Body: make([]byte, bytes)},
 		}
 	}
 	if d := f.m.Arrive(f.now, in); d.Verdict == Lead {
@@ -68,6 +70,7 @@ func TestAnEntryTakesWhatItIsCountedFor(t *testing.T) {
 		"calls whose request names a job": func(f *filler, n int) {
 			f.call(n, func(c *Call) { c.Subjects = openapi.Subjects{Known: []openapi.Subject{job(int64(n))}} })
 		},
+		"calls with large answers":         func(f *filler, n int) { f.answer(n, 10_000) },
 		"calls under match: resend":        func(f *filler, n int) { f.call(n, matchResend) },
 		"reads":                            func(f *filler, n int) { f.call(n, read) },
 		"one read, over and over":          func(f *filler, _ int) { f.call(1, read) },

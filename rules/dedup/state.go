@@ -3,7 +3,6 @@ package dedup
 import (
 	"net/netip"
 	"time"
-	"unique"
 
 	"powerjob-shim/rules/openapi"
 )
@@ -21,17 +20,23 @@ type Machine struct {
 	epoch  time.Time // of the first event
 	seq    uint64    // the last generation or arrival given out
 
-	calls     map[ID]*call                            // arrivals whose end is not yet known
-	histories map[Key]*history                        // what happened lately to equal calls
-	packed    map[prefix]*entry                       // the same of keys with one call, which is over: see pack.go
-	subjects  map[string]map[openapi.Subject]*subject // by group
+	calls     map[ID]*call                        // arrivals whose end is not yet known
+	histories map[Key]*history                    // what happened lately to equal calls
+	packed    map[prefix]slot                     // the same of keys with one call, which is over: see pack.go
+	subjects  map[string]map[openapi.Subject]slot // by group
 	logins    map[Token]*login
 	apps      map[appKey]*app
-	nobody    *caller                   // of the last call without a login
-	lastKind  unique.Handle[answerKind] // of the last answer that was packed
+	nobody    *caller // of the last call without a login
+
+	records slab[record]   // of all calls remembered
+	live    map[slot]*call // those of them that are not packed
+	texts   texts
+	things  slab[subject]
+	callers pool[*caller]
+	kinds   pool[answerKind]
 
 	leases   queue[*call]  // ends of leases, of everything in calls
-	expiries queue[*entry] // ends of windows, of all calls remembered
+	expiries queue[slot]   // ends of windows, of all calls remembered
 	unused   queue[*login] // when logins were last looked at, and would end
 	stats    Stats
 }
@@ -42,10 +47,13 @@ func New(limits Limits) *Machine {
 		limits:    limits.withDefaults(),
 		calls:     map[ID]*call{},
 		histories: map[Key]*history{},
-		packed:    map[prefix]*entry{},
-		subjects:  map[string]map[openapi.Subject]*subject{},
+		packed:    map[prefix]slot{},
+		subjects:  map[string]map[openapi.Subject]slot{},
 		logins:    map[Token]*login{},
 		apps:      map[appKey]*app{},
+		live:      map[slot]*call{},
+		callers:   newPool[*caller](),
+		kinds:     newPool[answerKind](),
 	}
 }
 
@@ -63,11 +71,13 @@ const (
 )
 
 // call is one arrival and what is known of it. What is left of it once it is
-// over is packed into its entry: see pack.go.
+// over is packed: see pack.go.
 type call struct {
-	*entry
+	entry
+	mark  mark // left by its answer
 	id    ID
 	phase phase
+	slot  slot // once it is remembered
 
 	creates    bool // it makes something whose id only its answer tells
 	everything bool // what it changes could not be read: it may be anything
@@ -100,13 +110,17 @@ func (c *call) recorded() bool { return c.phase == answered && c.outcome == Kept
 // mark says: an answer was written to a first send, so that the client may send
 // that call once more.
 type mark struct {
+	stamp
+	owner *call   // whose answer left it
+	by    *caller // whose call it was
+	paid  payment // by which it is spent
+}
+
+type stamp struct {
 	set    bool
 	spent  bool
 	denied bool // the answer said false: the re-send is a first execution
 	at     moment
-	owner  *call    // whose answer left it; nil while that is packed
-	by     *caller  // whose call it was
-	paid   *payment // by which it is spent
 }
 
 // payment is how a mark was spent.
