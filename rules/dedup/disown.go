@@ -15,15 +15,15 @@ func (m *Machine) Disown() {
 		a.open = a.open[:0]
 	}
 	for _, h := range m.histories {
-		for _, mk := range slices.Concat(h.unspent, h.spent) {
-			mk.owner.unmark()
+		for _, s := range slices.Concat(h.unspent, h.spent) {
+			if c := m.live[s]; c != nil {
+				c.unmark()
+			} else {
+				m.unmarkPacked(s)
+			}
 		}
 	}
 	for _, s := range m.packed {
-		r := m.records.at(s)
-		if r.stamp.set && !r.stamp.spent {
-			m.callers.at(r.by).in.unlist(s)
-		}
-		r.stamp.set = false
+		m.unmarkPacked(s)
 	}
 }

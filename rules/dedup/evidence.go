@@ -12,34 +12,35 @@ import (
 // be another thread's, then that one's answer is left for this thread. Then
 // the newest: of several equal calls the last one answered is the one whose
 // client logged in last.
-func (m *Machine) evidence(c *call, r *login) (*mark, *login) {
+func (m *Machine) evidence(c *call, r *login) (slot, *login) {
 	if r == nil || !r.refresh || !r.open && !r.lent && !r.overwrote(c.addr) {
-		return nil, nil // no login can pay: most calls of a client whose header arrives end here
+		return 0, nil // no login can pay: most calls of a client whose header arrives end here
 	}
 	var (
-		found *mark
+		found slot
 		pays  *login
 	)
 	refusedOnly := r.app.owedToRefusals(r, c.addr)
-	for _, mk := range slices.Backward(c.history.unspent) {
-		if (found != nil || refusedOnly) && !mk.denied || mk.at >= r.requested || !r.app.together(mk.by.addr, r.addr, c.addr) {
+	for _, s := range slices.Backward(c.history.unspent) {
+		mk := m.markIn(s)
+		if (found != 0 || refusedOnly) && !mk.denied || mk.at >= r.requested || !r.app.together(mk.by.addr, r.addr, c.addr) {
 			continue
 		}
 		by := r
 		if !r.open && !r.lent {
-			if !m.oneClient(mk, r) {
+			if !m.oneClient(c.history, &mk, r) {
 				continue
 			}
-			if by = overwritten(r, mk, c.addr); by == nil {
+			if by = overwritten(r, &mk, c.addr); by == nil {
 				break
 			}
 		}
-		found, pays = mk, by
+		found, pays = s, by
 		if mk.denied || len(r.app.refused) == 0 {
 			break
 		}
 	}
-	if found == nil && !refusedOnly {
+	if found == 0 && !refusedOnly {
 		return m.borrow(c, r)
 	}
 	return found, pays
@@ -49,30 +50,31 @@ func (m *Machine) evidence(c *call, r *login) (*mark, *login) {
 // the mark's client is not known: a thread that is preempted stores its token
 // late, over that of a login which was requested after the mark. Should that
 // login be another client's, it still pays for its own call (login.lent).
-func (m *Machine) borrow(c *call, r *login) (*mark, *login) {
-	for _, mk := range slices.Backward(c.history.unspent) {
+func (m *Machine) borrow(c *call, r *login) (slot, *login) {
+	for _, s := range slices.Backward(c.history.unspent) {
+		mk := m.markIn(s)
 		if !m.related(mk.by.lineage, r.lineage) || !r.app.together(mk.by.addr, r.addr, c.addr) {
 			continue
 		}
-		if l := overwritten(r, mk, c.addr); l != nil && mk.at < l.requested {
-			return mk, l
+		if l := overwritten(r, &mk, c.addr); l != nil && mk.at < l.requested {
+			return s, l
 		}
 	}
-	return nil, nil
+	return 0, nil
 }
 
-// oneClient reports whether mk and r may be one client's as far as lineages tell.
+// oneClient reports whether mk, of h, and r may be one client's as far as lineages tell.
 // An orphan's answer is for its own lineage: overtaker finds whose else it is. A
 // lineage that was guessed is no reason against the only call of a key, where
 // clients have threads.
-func (m *Machine) oneClient(mk *mark, r *login) bool {
+func (m *Machine) oneClient(h *history, mk *mark, r *login) bool {
 	if mk.by.lineage == r.lineage {
 		return true
 	}
-	if mk.owner.orphan != nil {
+	if mk.owner != nil && mk.owner.orphan != nil {
 		return false
 	}
-	return m.related(mk.by.lineage, r.lineage) || r.app.threads && mk.owner.history.single() && (r.guessed || m.guessed(mk.by.token))
+	return m.related(mk.by.lineage, r.lineage) || r.app.threads && h.single() && (r.guessed || m.guessed(mk.by.token))
 }
 
 // guessed reports whether the lineage of a token comes from one of several equal
@@ -90,7 +92,7 @@ func (h *history) single() bool { return len(h.unspent)+len(h.spent) == 1 }
 func (a *app) owedToRefusals(r *login, addr netip.Addr) bool {
 	refused := 0
 	for _, s := range a.refused {
-		if at, by := a.machine.markOf(s); at < r.requested && a.together(by.addr, r.addr, addr) {
+		if mk := a.machine.markIn(s); mk.at < r.requested && a.together(mk.by.addr, r.addr, addr) {
 			refused++
 		}
 	}
@@ -146,32 +148,38 @@ func (a *app) together(x, y, z netip.Addr) bool {
 	return x == y && y == z
 }
 
-// spend uses up a mark and the login that pays for it.
-func (m *Machine) spend(c *call, r *login, mk *mark, pays *login) {
+// spend uses up the mark of the call in s and the login that pays for it.
+func (m *Machine) spend(c *call, r *login, s slot, pays *login) *mark {
+	h := c.history
+	mk := &m.unpackCall(h, s).mark
 	c.spentMark, c.spentLogin = mk, pays
-	mk.spend()
+	mk.by.in.unlist(s)
+	h.unspent = without(h.unspent, s)
+	h.spent = append(h.spent, s)
+	mk.spent = true
 	mk.paid = payment{c.arrival, pays.token}
 	if pays == r {
-		r.lineage, r.guessed = mk.by.lineage, m.guessed(mk.by.token) || !mk.owner.history.single()
+		r.lineage, r.guessed = mk.by.lineage, m.guessed(mk.by.token) || !h.single()
 	}
 	pays.lent = pays != r
 	r.app.threads = r.app.threads || pays != r && mk.by.lineage == r.lineage
 	pays.pay()
+	return mk
 }
 
 // orphaned reports whether r is open although every mark that its login can
 // have come from is spent: another thread took the answer that was meant here.
-func (h *history) orphaned(r *login) bool {
+func (m *Machine) orphaned(h *history, r *login) bool {
 	if r == nil || !r.refresh || !r.open {
 		return false
 	}
-	return slices.ContainsFunc(h.spent, func(mk *mark) bool { return mk.at < r.requested })
+	return slices.ContainsFunc(h.spent, func(s slot) bool { return m.markIn(s).at < r.requested })
 }
 
 // overtaker finds an orphan's answer for c: a call that took over the login of
 // another thread, whose own re-send this is.
 func (m *Machine) overtaker(c *call, r *login) *call {
-	if r == nil || !r.refresh || !r.open && !c.history.paidBy(r) {
+	if r == nil || !r.refresh || !r.open && !m.paidBy(c.history, r) {
 		return nil
 	}
 	for _, leader := range slices.Backward(c.history.leaders) {
@@ -186,9 +194,9 @@ func (m *Machine) overtaker(c *call, r *login) *call {
 	return nil
 }
 
-// paidBy reports whether r paid for an answer of this key.
-func (h *history) paidBy(r *login) bool {
-	return slices.ContainsFunc(h.spent, func(mk *mark) bool { return mk.paid.token == r.token })
+// paidBy reports whether r paid for an answer of h.
+func (m *Machine) paidBy(h *history, r *login) bool {
+	return slices.ContainsFunc(h.spent, func(s slot) bool { return m.markIn(s).paid.token == r.token })
 }
 
 // taken finds the answer for the orphan c where the other thread's re-send was
@@ -204,8 +212,8 @@ func (m *Machine) taken(c *call, r *login) *call {
 			!r.app.together(x.addr, r.addr, c.addr) || x.phase != leading && !(x.recorded() && m.mayHave(c, x)) {
 			continue
 		}
-		for _, mk := range c.history.spent {
-			if mk.at < r.requested && mk.paid.token == x.token && mk.paid.arrival < x.arrival {
+		for _, s := range c.history.spent {
+			if mk := m.markIn(s); mk.at < r.requested && mk.paid.token == x.token && mk.paid.arrival < x.arrival {
 				return x
 			}
 		}
@@ -229,11 +237,11 @@ func (a *app) explained(r *login, addr netip.Addr) bool {
 		}
 	}
 	for _, s := range a.unspent {
-		at, by := a.machine.markOf(s)
-		if at >= r.requested {
+		mk := a.machine.markIn(s)
+		if mk.at >= r.requested {
 			break // the younger ones are behind it
 		}
-		if a.together(by.addr, r.addr, addr) {
+		if a.together(mk.by.addr, r.addr, addr) {
 			if open--; open == 0 {
 				return true
 			}

@@ -49,7 +49,7 @@ func (m *Machine) Leave(t time.Time, id ID) {
 	c.unmark()
 	switch {
 	case c.spentMark != nil && (c.leader != nil || !c.dedup):
-		c.giveBack()
+		m.giveBack(c)
 	case c.reason == Retry:
 		c.leader.owe(c.wasLost)
 	default: // the retry is known by its token
@@ -81,6 +81,8 @@ func (m *Machine) forget(c *call) {
 	}
 	if !c.remembered() {
 		m.clear(c)
+	} else if c.isMark() {
+		m.packCall(c)
 	}
 	m.pack(c.history)
 }
@@ -92,8 +94,12 @@ func (c *call) remembered() bool { return c.recorded() && c.dedup || c.mark.set 
 func (m *Machine) clear(c *call) {
 	m.release(c)
 	c.unmark()
-	h := c.history
-	h.drop(c)
+	c.history.drop(c)
+	m.tidy(c.history)
+}
+
+// tidy forgets h if there is nothing left of it.
+func (m *Machine) tidy(h *history) {
 	if h.open+len(h.leaders)+len(h.unspent)+len(h.spent) == 0 && m.histories[h.key] == h {
 		delete(m.histories, h.key)
 	}
@@ -114,7 +120,7 @@ func (h *history) drop(c *call) {
 func (m *Machine) leaveMark(now moment, c *call, denied bool) {
 	m.slotOf(c)
 	c.mark = mark{stamp: stamp{set: true, denied: denied, at: now}, owner: c, by: m.callerOf(c)}
-	c.mark.list()
+	m.list(&c.mark)
 	if !c.recorded() || !c.dedup {
 		m.remember(now, c)
 	}
@@ -126,29 +132,21 @@ func (c *call) unmark() {
 	}
 	h := c.history
 	if c.mark.spent {
-		h.spent = without(h.spent, &c.mark)
+		h.spent = without(h.spent, c.slot)
 	} else {
-		h.unspent = without(h.unspent, &c.mark)
+		h.unspent = without(h.unspent, c.slot)
 		c.mark.by.in.unlist(c.slot)
 	}
 	c.mark.set = false
 }
 
-func (mk *mark) spend() {
-	mk.by.in.unlist(mk.owner.slot)
-	h := mk.owner.history
-	h.unspent = without(h.unspent, mk)
-	h.spent = append(h.spent, mk)
-	mk.spent = true
-}
-
-// giveBack undoes spend: a re-send's answer could not be delivered.
-func (c *call) giveBack() {
+// giveBack undoes what c spent: a re-send's answer could not be delivered.
+func (m *Machine) giveBack(c *call) {
 	if mk := c.spentMark; mk.set && mk.spent {
 		h := mk.owner.history
-		h.spent = without(h.spent, mk)
+		h.spent = without(h.spent, mk.owner.slot)
 		mk.spent = false
-		mk.list()
+		m.list(mk)
 	}
 	if l := c.spentLogin; l.lent || l.token == c.token { // else it has paid for its own meanwhile
 		l.lent = false
@@ -158,24 +156,14 @@ func (c *call) giveBack() {
 
 // list puts mk among the unspent marks, those of its key and those that explain
 // a login of its app.
-func (mk *mark) list() {
-	h := mk.owner.history
-	h.unspent = insert(h.unspent, mk, func(o *mark) bool { return o.at > mk.at })
-	mk.by.in.list(mk)
-}
-
-// list puts mk among those that explain a login to a.
-func (a *app) list(mk *mark) {
-	if a == nil {
-		return
-	}
-	younger := func(s slot) bool {
-		at, _ := a.machine.markOf(s)
-		return at > mk.at
-	}
-	a.unspent = insert(a.unspent, mk.owner.slot, younger)
-	if mk.denied {
-		a.refused = insert(a.refused, mk.owner.slot, younger)
+func (m *Machine) list(mk *mark) {
+	s, h := mk.owner.slot, mk.owner.history
+	h.unspent = m.insert(h.unspent, s)
+	if a := mk.by.in; a != nil {
+		a.unspent = m.insert(a.unspent, s)
+		if mk.denied {
+			a.refused = m.insert(a.refused, s)
+		}
 	}
 }
 
@@ -188,34 +176,25 @@ func (a *app) unlist(s slot) {
 	}
 }
 
-// markOf returns when the mark of the call in s was left, and by whom.
-func (m *Machine) markOf(s slot) (moment, *caller) {
-	if c := m.live[s]; c != nil {
-		return c.mark.at, c.mark.by
-	}
-	r := m.records.at(s)
-	return r.stamp.at, m.callers.at(r.by)
-}
-
-// insert puts mk into marks, behind those that are not younger. Mostly it is
-// the youngest.
-func insert[M any](marks []M, mk M, younger func(M) bool) []M {
+// insert puts the mark of the call in s into marks, behind those that are not
+// younger. Mostly it is the youngest.
+func (m *Machine) insert(marks []slot, s slot) []slot {
+	at := m.markIn(s).at
 	i := len(marks)
-	for i > 0 && younger(marks[i-1]) {
+	for i > 0 && m.markIn(marks[i-1]).at > at {
 		i--
 	}
-	return slices.Insert(marks, i, mk)
+	return slices.Insert(marks, i, s)
 }
 
-// without takes mk out of marks. It is either the oldest, whose window ends, or
+// without takes the mark of the call in s out of marks. It is either the oldest, whose window ends, or
 // one of the youngest, which is spent.
-func without[M comparable](marks []M, mk M) []M {
-	if len(marks) > 0 && marks[0] == mk {
-		clear(marks[:1])
+func without(marks []slot, s slot) []slot {
+	if len(marks) > 0 && marks[0] == s {
 		return marks[1:]
 	}
 	for i := len(marks) - 1; i >= 0; i-- {
-		if marks[i] == mk {
+		if marks[i] == s {
 			return slices.Delete(marks, i, i+1)
 		}
 	}

@@ -28,8 +28,8 @@ func (m *Machine) decide(now moment, in Call, r *login) Decision {
 			return m.follow(now, c, leader, Retry, in.Observe)
 		}
 	}
-	if mk, pays := m.evidence(c, r); mk != nil {
-		m.spend(c, r, mk, pays)
+	if s, pays := m.evidence(c, r); s != 0 {
+		mk := m.spend(c, r, s, pays)
 		leader := mk.owner.source()
 		switch {
 		case mk.denied:
@@ -47,7 +47,7 @@ func (m *Machine) decide(now moment, in Call, r *login) Decision {
 			leader.isResend() // its answer is owed to nobody else
 			return m.follow(now, c, leader, Overtaken, in.Observe)
 		}
-		if h.orphaned(r) {
+		if m.orphaned(h, r) {
 			if leader := m.taken(c, r); leader != nil {
 				leader.isResend()
 				c.spentLogin = r

@@ -58,11 +58,29 @@ type prefix uint32
 
 func (k Key) prefix() prefix { return prefix(binary.BigEndian.Uint32(k[:])) }
 
-// pack packs h if it is one call that is over and owes nothing to anybody.
+// isMark reports whether c, which is over, is remembered only for its mark: a
+// read's, mostly. Many such calls may have one key.
+func (c *call) isMark() bool { return !c.dedup && c.mark.set && !c.mark.spent }
+
+// pack packs h if nothing of it is in flight and one call is left, which owes
+// nothing to anybody.
 func (m *Machine) pack(h *history) {
-	c := h.only()
-	if c == nil || c.leader != nil || len(c.lost) > 0 || c.orphan != nil || m.packed[h.key.prefix()] != 0 {
+	s := h.only()
+	if s == 0 || m.packed[h.key.prefix()] != 0 {
 		return
+	}
+	if c := m.live[s]; c != nil && !m.packCall(c) {
+		return
+	}
+	delete(m.histories, h.key)
+	h.leaders, h.unspent, h.spent = nil, nil, nil // calls that were in it may still lead to it
+	m.packed[h.key.prefix()] = s
+}
+
+// packCall makes a record of c, which is over, unless it owes something.
+func (m *Machine) packCall(c *call) bool {
+	if c.leader != nil || len(c.lost) > 0 || c.orphan != nil {
+		return false
 	}
 	if !c.body || !c.recorded() || c.stale { // no plain match looks at what it watches
 		m.release(c)
@@ -70,7 +88,7 @@ func (m *Machine) pack(h *history) {
 	m.releaseUncounted(c)
 	r := m.records.at(c.slot)
 	if len(c.watches) > len(r.subjects) {
-		return
+		return false
 	}
 	r.entry, r.stamp, r.paid = c.entry, c.mark.stamp, c.mark.paid
 	if c.mark.by == nil {
@@ -84,38 +102,58 @@ func (m *Machine) pack(h *history) {
 	for i, w := range c.watches {
 		r.subjects[i], r.gens[i] = w.subject.slot, w.gen
 	}
-	delete(m.histories, h.key)
-	h.leaders, h.unspent, h.spent = nil, nil, nil // calls that were in it may still lead to it
 	delete(m.live, c.slot)
-	m.packed[h.key.prefix()] = c.slot
 	m.stats.Bytes -= callBytes
+	return true
 }
 
-// only returns the only call of h, nil while there are others or any is in flight.
-func (h *history) only() *call {
+// only returns the slot of the only call of h, 0 while there are others or any
+// is in flight.
+func (h *history) only() slot {
 	if h.open > 0 || len(h.leaders) > 1 || len(h.unspent)+len(h.spent) > 1 {
-		return nil
+		return 0
 	}
-	var c *call
-	for _, mk := range [...][]*mark{h.unspent, h.spent} {
-		if len(mk) > 0 {
-			c = mk[0].owner
+	var s slot
+	for _, marks := range [...][]slot{h.unspent, h.spent} {
+		if len(marks) > 0 {
+			s = marks[0]
 		}
 	}
 	if len(h.leaders) > 0 {
-		if c != nil && c != h.leaders[0] {
-			return nil
+		if s != 0 && s != h.leaders[0].slot {
+			return 0
 		}
-		c = h.leaders[0]
+		s = h.leaders[0].slot
 	}
-	return c
+	return s
 }
 
-// unpack undoes pack.
+// unpack undoes pack of the call in s.
 func (m *Machine) unpack(s slot) *history {
 	r := m.records.at(s)
-	by := m.callers.at(r.by)
 	h := newHistory(r.key)
+	switch {
+	case !r.stamp.set:
+	case r.stamp.spent:
+		h.spent = append(h.spent, s)
+	default:
+		h.unspent = append(h.unspent, s)
+	}
+	delete(m.packed, h.key.prefix())
+	m.histories[h.key] = h
+	if r.dedup {
+		m.unpackCall(h, s)
+	}
+	return h
+}
+
+// unpackCall returns the call of h in s, unpacked if it was packed.
+func (m *Machine) unpackCall(h *history, s slot) *call {
+	if c := m.live[s]; c != nil {
+		return c
+	}
+	r := m.records.at(s)
+	by := m.callers.at(r.by)
 	c := &call{entry: r.entry, slot: s, phase: answered, history: h, group: by.group, app: by.app, token: by.token, addr: by.addr}
 	c.mark = mark{stamp: r.stamp, owner: c, by: by, paid: r.paid}
 	if r.kind != 0 {
@@ -132,18 +170,18 @@ func (m *Machine) unpack(s slot) *history {
 	}
 	m.letGo(r)
 	*r = record{}
-	switch {
-	case !c.mark.set:
-	case c.mark.spent:
-		h.spent = append(h.spent, &c.mark)
-	default:
-		h.unspent = append(h.unspent, &c.mark)
-	}
-	delete(m.packed, h.key.prefix())
 	m.live[s] = c
-	m.histories[h.key] = h
 	m.stats.Bytes += callBytes
-	return h
+	return c
+}
+
+// markIn returns a copy of the mark of the call in s, packed or not.
+func (m *Machine) markIn(s slot) mark {
+	if c := m.live[s]; c != nil {
+		return c.mark
+	}
+	r := m.records.at(s)
+	return mark{stamp: r.stamp, by: m.callers.at(r.by), paid: r.paid}
 }
 
 // dropPacked forgets a packed call.
@@ -158,12 +196,30 @@ func (m *Machine) dropPacked(s slot) {
 			m.unwatch(by.group, m.things.at(s))
 		}
 	}
-	if r.stamp.set && !r.stamp.spent {
-		by.in.unlist(s)
+	m.unmarkPacked(s)
+	if m.packed[r.key.prefix()] == s {
+		delete(m.packed, r.key.prefix())
+	} else if h := m.histories[r.key]; h != nil {
+		m.tidy(h)
+		m.pack(h)
 	}
 	m.letGo(r)
-	delete(m.packed, r.key.prefix())
 	m.records.remove(s)
+}
+
+// unmarkPacked is unmark for a packed call.
+func (m *Machine) unmarkPacked(s slot) {
+	r := m.records.at(s)
+	if !r.stamp.set {
+		return
+	}
+	if !r.stamp.spent {
+		m.callers.at(r.by).in.unlist(s)
+	}
+	if h := m.histories[r.key]; h != nil {
+		h.spent, h.unspent = without(h.spent, s), without(h.unspent, s)
+	}
+	r.stamp.set = false
 }
 
 // letGo lets go of what r has in common with others, and of its text.

@@ -111,7 +111,7 @@ func (c *call) recorded() bool { return c.phase == answered && c.outcome == Kept
 // that call once more.
 type mark struct {
 	stamp
-	owner *call   // whose answer left it
+	owner *call   // whose answer left it; nil while that is packed
 	by    *caller // whose call it was
 	paid  payment // by which it is spent
 }
@@ -142,12 +142,12 @@ type history struct {
 	open    int     // of the arrivals in Machine.calls, how many are its own
 	owes    bool    // some of leaders may have lost callers
 	leaders []*call // in flight, or with a kept answer
-	unspent []*mark
-	spent   []*mark
+	unspent []slot  // marks, by their calls' slots
+	spent   []slot
 
 	// Most keys have one call: leaders and unspent begin here.
 	firstLeader [1]*call
-	firstMark   [1]*mark
+	firstMark   [1]slot
 }
 
 func newHistory(key Key) *history {
