@@ -364,3 +364,33 @@ func TestAFirstSendThatGaveUpLeavesNoMark(t *testing.T) {
 	s.refresh("R") // for something else
 	s.call("runJob 1", "R").leads()
 }
+
+// Reads are packed one by one, also where many have one key.
+func TestOneOfSeveralReadsThatWasForgottenIsNoEvidence(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T")
+	s.call("fetchJob 1", "T").leads().done("")
+	s.pass(window - time.Second)
+	s.call("fetchJob 1", "T").leads().done("")
+	s.call("fetchJob 1", "T").leads().done("")
+	s.pass(2 * time.Second) // the first one's window has ended
+	for _, token := range []string{"R1", "R2"} {
+		s.refresh(token)
+		s.call("fetchJob 1", token).leadsAs(Resend).done("")
+	}
+	s.refresh("R3")
+	s.call("fetchJob 1", "R3").leads().done("")
+}
+
+func TestAMarkThatWasSpentBeforeItsReadWasOverIsGivenBack(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T")
+	first := s.call("fetchJob 1", "T").leads().answered("")
+	s.refresh("R")
+	second := s.call("fetchJob 1", "R").leadsAs(Resend)
+	first.delivered()
+	second.hangsUp()
+	second.answered("").delivered()
+	s.call("fetchJob 1", "R").leadsAs(Resend).done("")
+	s.call("fetchJob 1", "R").leads().done("")
+}

@@ -24,8 +24,8 @@ var mutants = []mutant{
 	},
 	{
 		"the oldest mark", evidence,
-		"range slices.Backward(c.history.unspent) {\n\t\tif (found",
-		"range slices.All(c.history.unspent) {\n\t\tif (found",
+		"range slices.Backward(c.history.unspent) {\n\t\tmk := m.markIn(s)\n\t\tif (found",
+		"range slices.All(c.history.unspent) {\n\t\tmk := m.markIn(s)\n\t\tif (found",
 		"TestTheNewestOfSeveralAnswersIsTheOneToRepeat",
 	},
 	{
@@ -51,17 +51,17 @@ var mutants = []mutant{
 	},
 	{
 		"no orphans", arrive,
-		"if h.orphaned(r) {", "if false && h.orphaned(r) {",
+		"if m.orphaned(h, r) {", "if false && m.orphaned(h, r) {",
 		"TestInterleaving3AnOrphansAnswerGoesToTheOvertakenResend",
 	},
 	{
 		"any login gets an orphan's answer", evidence,
-		"!r.refresh || !r.open && !c.history.paidBy(r) {", "!r.refresh {",
+		"!r.refresh || !r.open && !m.paidBy(c.history, r) {", "!r.refresh {",
 		"TestAnOrphansAnswerIsNotForALoginThatPaidForAnotherCall",
 	},
 	{
 		"disowned marks count", "rules/dedup/disown.go",
-		"\t\t\tmk.owner.unmark()\n", "\t\t\t_ = mk\n",
+		"\t\t\t\tc.unmark()\n", "\t\t\t\t_ = c\n",
 		"TestNoMarkOfSeveralThatWereDisownedIsForALaterLogin",
 	},
 	{
@@ -107,7 +107,7 @@ var mutants = []mutant{
 	},
 	{
 		"the window runs from the arrival", "rules/dedup/expiry.go",
-		"now.add(c.window), c.entry", "m.leases[0].at.add(c.window-time.Minute), c.entry", // a minute is the lease in tests
+		"now.add(c.window), m.slotOf(c)", "m.leases[0].at.add(c.window-time.Minute), m.slotOf(c)", // a minute is the lease in tests
 		"TestTheWindowRunsFromTheAnswer",
 	},
 	{
@@ -122,7 +122,7 @@ var mutants = []mutant{
 	},
 	{
 		"any lineage will do", evidence,
-		"if !m.oneClient(mk, r) {", "if false {",
+		"if !m.oneClient(c.history, &mk, r) {", "if false {",
 		"TestALoginOfAnotherLineageDoesNotPayForThisOne",
 	},
 	{
@@ -132,7 +132,7 @@ var mutants = []mutant{
 	},
 	{
 		"no login pays for an earlier one's token", evidence,
-		"if found == nil && !refusedOnly {", "if false {",
+		"if found == 0 && !refusedOnly {", "if false {",
 		"TestInterleaving6AThreadThatIsPreemptedStoresItsTokenLast",
 	},
 	{
@@ -162,7 +162,7 @@ var mutants = []mutant{
 	},
 	{
 		"an orphan's answer is for any lineage", evidence,
-		"\tif mk.owner.orphan != nil {\n\t\treturn false\n\t}\n", "",
+		"\tif mk.owner != nil && mk.owner.orphan != nil {\n\t\treturn false\n\t}\n", "",
 		"TestAnOrphansAnswerIsNotForALoginThatPaidForAnotherCall",
 	},
 	{
@@ -232,12 +232,12 @@ var mutants = []mutant{
 	},
 	{
 		"what could not be delivered is not given back", finish,
-		"\t\tc.giveBack()\n", "\t\t_ = c\n",
+		"\t\tm.giveBack(c)\n", "\t\t_ = c\n",
 		"TestAResendThatGaveUpGivesBothBack",
 	},
 	{
 		"what is given back explains no login", finish,
-		"\t\tmk.spent = false\n\t\tmk.list()\n", "\t\tmk.spent = false\n\t\th.unspent = insert(h.unspent, mk)\n",
+		"\t\tmk.spent = false\n\t\tm.list(mk)\n", "\t\tmk.spent = false\n\t\th.unspent = m.insert(h.unspent, mk.owner.slot)\n",
 		"TestAMarkThatWasGivenBackExplainsItsLogin",
 	},
 	{
@@ -262,13 +262,23 @@ var mutants = []mutant{
 	},
 	{
 		"a packed call forgets what it must not see changed", pack,
-		"\tcopy(e.watches[:], c.watches)\n", "",
+		"for i, w := range c.watches {\n\t\tr.subjects", "for i, w := range c.watches[:0] {\n\t\tr.subjects",
 		"TestCreateDeleteCreate",
 	},
 	{
 		"a packed call forgets that its mark is spent", pack,
-		"case e.mark.spent:", "case false:",
+		"case r.stamp.spent:", "case false:",
 		"TestInterleaving3AnOrphanWaitsForTheOthersResend",
+	},
+	{
+		"a packed read leaves no mark", pack,
+		"\t\th.unspent = append(h.unspent, s)\n", "",
+		"TestACallLooksAtNoAnswerThatNoLoginCanPayFor",
+	},
+	{
+		"a packed read's mark outlives its window", pack,
+		"\t\th.spent, h.unspent = without(h.spent, s), without(h.unspent, s)\n", "\t\t_ = h\n",
+		"TestOneOfSeveralReadsThatWasForgottenIsNoEvidence",
 	},
 	{
 		"what owes an answer is packed", pack,
