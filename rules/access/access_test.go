@@ -3,8 +3,11 @@ package access
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
@@ -140,9 +143,51 @@ func TestTheTokenThatWasNotUsedForLongestGoesFirst(t *testing.T) {
 			t.Errorf("token %d is known: %v", n, got)
 		}
 	}
-	if len(tokens.known) != 3 || tokens.used.Len() != 3 {
-		t.Errorf("it has %d and %d entries, want 3", len(tokens.known), tokens.used.Len())
+	if len(tokens.known) != 3 || tokens.all.Len() != 3 || tokens.grants.Len() != 3 {
+		t.Errorf("it has %d, %d and %d entries, want 3", len(tokens.known), tokens.all.Len(), tokens.grants.Len())
 	}
+}
+
+// Whatever is added and used in whatever order, those are known that were used
+// last, each for what it stood for when it was added last.
+func TestTokensAreThoseUsedLast(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const limit = 5
+		tokens, now := NewTokens(limit), time.Now()
+		var want []Grant // the last used at the end; App names the token
+		at := func(app string) int { return slices.IndexFunc(want, func(g Grant) bool { return g.App == app }) }
+		for range rapid.IntRange(0, 50).Draw(t, "steps") {
+			n := rapid.IntRange(0, 2*limit).Draw(t, "token")
+			g := Grant{Group: "g", App: fmt.Sprint(n), Since: now.Add(time.Duration(rapid.IntRange(-9, 9).Draw(t, "since")) * time.Hour)}
+			if rapid.Bool().Draw(t, "ends") {
+				g.Until = g.Since.Add(time.Hour)
+			}
+			i := at(g.App)
+			if rapid.Bool().Draw(t, "add") {
+				tokens.Add(token(n), g)
+			} else {
+				got := tokens.Find(token(n), "g", nil)
+				if (got != nil) != (i >= 0) {
+					t.Fatalf("token %d: got %v", n, got)
+				}
+				if got == nil {
+					continue
+				}
+				if g = want[i]; got.App != g.App || !got.Since.Equal(g.Since) || !got.Until.Equal(g.Until) {
+					t.Fatalf("token %d: got %+v, want %+v", n, got, g)
+				}
+			}
+			if i >= 0 {
+				want = slices.Delete(want, i, i+1)
+			}
+			if want = append(want, g); len(want) > limit {
+				want = want[1:]
+			}
+		}
+		if len(tokens.known) != len(want) || tokens.all.Len() != len(want) || tokens.grants.Len() != len(want) {
+			t.Fatalf("it has %d, %d and %d entries, want %d", len(tokens.known), tokens.all.Len(), tokens.grants.Len(), len(want))
+		}
+	})
 }
 
 func TestATokenCountsInItsGroupAndForItsIssuerOnly(t *testing.T) {

@@ -1,10 +1,10 @@
 package access
 
 import (
-	"container/list"
 	"sync"
 	"time"
 
+	"powerjob-shim/internal/slab"
 	"powerjob-shim/rules/dedup"
 )
 
@@ -25,7 +25,7 @@ func (g *Grant) over(now time.Time, ttl time.Duration) bool {
 }
 
 const (
-	defaultTokens = 65_536 // some 20 MiB
+	defaultTokens = 65_536 // some 6 MiB
 	maxNames      = 10_000
 )
 
@@ -35,17 +35,26 @@ const (
 // more. Expired ones stay until then, so that they can be told from unknown
 // ones. Its methods are safe for concurrent use.
 type Tokens struct {
-	max int
+	max   int
+	epoch time.Time // of the moments below
 
-	mu    sync.Mutex
-	known map[dedup.Token]*list.Element // guarded by mu
-	used  *list.List                    // guarded by mu; of *remembered, the last used in front
-	names map[appKey]string             // guarded by mu
+	mu     sync.Mutex
+	known  map[dedup.Token]slab.Slot // guarded by mu
+	all    slab.Slab[remembered]     // guarded by mu
+	grants slab.Pool[Grant]          // guarded by mu; what they stand for, without times
+	newest slab.Slot                 // guarded by mu; the last used
+	oldest slab.Slot                 // guarded by mu
+	names  map[appKey]string         // guarded by mu
 }
 
+// remembered is a token, between that used next after it and that used last
+// before. It has no pointers.
 type remembered struct {
-	token dedup.Token
-	grant *Grant
+	token        dedup.Token
+	newer, older slab.Slot
+	grant        slab.Slot
+	since        time.Duration // since Tokens.epoch
+	until        int64         // Unix time in nanoseconds; 0: none
 }
 
 // appKey names an app of a group by its id.
@@ -56,7 +65,7 @@ func NewTokens(limit int) *Tokens {
 	if limit <= 0 {
 		limit = defaultTokens
 	}
-	return &Tokens{max: limit, known: map[dedup.Token]*list.Element{}, used: list.New(), names: map[appKey]string{}}
+	return &Tokens{max: limit, epoch: time.Now(), known: map[dedup.Token]slab.Slot{}, names: map[appKey]string{}}
 }
 
 // Add remembers a token, which was issued just now or has just been verified.
@@ -67,34 +76,79 @@ func (t *Tokens) Add(token dedup.Token, g Grant) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e := t.known[token]; e != nil {
-		e.Value.(*remembered).grant = &g
-		t.used.MoveToFront(e)
-		return
+	if s := t.known[token]; s != 0 {
+		t.forget(s)
+	} else if len(t.known) >= t.max {
+		t.forget(t.oldest)
 	}
-	if len(t.known) >= t.max {
-		oldest := t.used.Back()
-		t.used.Remove(oldest)
-		delete(t.known, oldest.Value.(*remembered).token)
+	s := t.all.Add()
+	r := t.all.At(s)
+	r.token, r.since = token, g.Since.Sub(t.epoch)
+	if !g.Until.IsZero() {
+		r.until = g.Until.UnixNano()
 	}
-	t.known[token] = t.used.PushFront(&remembered{token, &g})
+	g.Since, g.Until = time.Time{}, time.Time{}
+	r.grant = t.grants.Hold(g)
+	t.known[token] = s
+	t.link(s)
 }
 
 // Find returns what a token stands for in a group; nil: it is not known there,
-// or from another issuer. The result is shared: read it only.
+// or from another issuer.
 func (t *Tokens) Find(token dedup.Token, group string, issuer *Issuer) *Grant {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.known[token]
-	if e == nil {
+	s := t.known[token]
+	if s == 0 {
 		return nil
 	}
-	g := e.Value.(*remembered).grant
+	r := t.all.At(s)
+	g := t.grants.At(r.grant)
 	if g.Group != group || g.Issuer != issuer {
 		return nil
 	}
-	t.used.MoveToFront(e)
-	return g
+	g.Since = t.epoch.Add(r.since)
+	if r.until != 0 {
+		g.Until = time.Unix(0, r.until)
+	}
+	t.unlink(s)
+	t.link(s)
+	return &g
+}
+
+func (t *Tokens) forget(s slab.Slot) {
+	t.unlink(s)
+	r := t.all.At(s)
+	delete(t.known, r.token)
+	t.grants.Release(r.grant)
+	t.all.Remove(s)
+}
+
+// link makes s the last used.
+func (t *Tokens) link(s slab.Slot) {
+	r := t.all.At(s)
+	if r.older = t.newest; r.older != 0 {
+		t.all.At(r.older).newer = s
+	} else {
+		t.oldest = s
+	}
+	t.newest = s
+}
+
+// unlink undoes link.
+func (t *Tokens) unlink(s slab.Slot) {
+	r := t.all.At(s)
+	if r.older != 0 {
+		t.all.At(r.older).newer = r.newer
+	} else {
+		t.oldest = r.newer
+	}
+	if r.newer != 0 {
+		t.all.At(r.newer).older = r.older
+	} else {
+		t.newest = r.older
+	}
+	r.newer, r.older = 0, 0
 }
 
 // Name remembers an app's name, as a login told it that the server accepted.

@@ -143,7 +143,7 @@ func TestACallLooksAtNoAnswerThatNoLoginCanPayFor(t *testing.T) {
 		t.Fatalf("%d answers are remembered, want 10", len(marks))
 	}
 	for _, n := range marks[:9] { // the next one goes behind the youngest
-		r := s.m.records.at(n)
+		r := s.m.records.At(n)
 		by := r.by
 		r.by = 1 << 30               // whoever asks whose it was panics
 		defer func() { r.by = by }() // its window ends

@@ -87,7 +87,7 @@ func (m *Machine) expireNext() bool {
 // slotOf returns the slot of a call that is to be remembered.
 func (m *Machine) slotOf(c *call) slot {
 	if c.slot == 0 {
-		c.slot = m.records.add()
+		c.slot = m.records.Add()
 		m.live[c.slot] = c
 	}
 	return c.slot
@@ -110,6 +110,6 @@ func (m *Machine) expire(s slot) {
 	m.clear(c)
 	c.slot = 0
 	delete(m.live, s)
-	m.records.remove(s)
+	m.records.Remove(s)
 	m.pack(c.history)
 }

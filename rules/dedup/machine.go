@@ -124,7 +124,7 @@ func (m *Machine) admit(now moment, in Call) *call {
 
 // history returns what is remembered of a key.
 func (m *Machine) history(key Key) *history {
-	if s := m.packed[key.prefix()]; s != 0 && m.records.at(s).key == key {
+	if s := m.packed[key.prefix()]; s != 0 && m.records.At(s).key == key {
 		return m.unpack(s)
 	}
 	h := m.histories[key]

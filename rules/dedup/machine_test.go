@@ -253,7 +253,7 @@ func (w *walk) check(t *rapid.T) {
 	entries := len(m.expiries) + len(m.unused)
 	bytes := int64(entries) * entryBytes
 	for _, d := range m.expiries {
-		r, c := m.records.at(d.of), m.live[d.of]
+		r, c := m.records.At(d.of), m.live[d.of]
 		switch {
 		case c == nil:
 			bytes += answerBytes(int(r.text.len))
@@ -310,15 +310,15 @@ func (w *walk) check(t *rapid.T) {
 		}
 	}
 	for _, d := range m.expiries {
-		for _, s := range m.records.at(d.of).subjects {
+		for _, s := range m.records.At(d.of).subjects {
 			if s != 0 {
-				watched[m.things.at(s)]++
+				watched[m.things.At(s)]++
 			}
 		}
 	}
 	for _, all := range m.subjects {
 		for _, n := range all {
-			s := m.things.at(n)
+			s := m.things.At(n)
 			if s.users != watched[s] || s.busy != busy[s] {
 				t.Fatalf("a subject has %d watches, %d of calls that change it now, and counts %d and %d", watched[s], busy[s], s.users, s.busy)
 			}
@@ -343,8 +343,8 @@ func (m *Machine) holds() map[string]int {
 	return map[string]int{
 		"calls": len(m.calls), "histories": len(m.histories), "packed calls": len(m.packed), "subjects": len(m.subjects), "logins": len(m.logins),
 		"apps": len(m.apps), "leases": len(m.leases), "windows of calls": len(m.expiries), "windows of logins": len(m.unused),
-		"records": m.records.len(), "live calls": len(m.live), "callers": m.callers.slab.len() + len(m.callers.has), "kinds of answers": m.kinds.slab.len() + len(m.kinds.has),
-		"blocks of text": m.texts.blocks.len(), "things": m.things.len(),
+		"records": m.records.Len(), "live calls": len(m.live), "callers": m.callers.Len(), "kinds of answers": m.kinds.Len(),
+		"blocks of text": m.texts.blocks.Len(), "things": m.things.Len(),
 	}
 }
 

@@ -33,7 +33,7 @@ func TestAnObservedCallIsNotRecorded(t *testing.T) {
 func TestAnObservedCallRaisesNothing(t *testing.T) {
 	s := newScene(t)
 	s.call("saveJob 1 A", "T").leads().done("a")
-	gen := func() uint64 { return s.m.things.at(s.m.subjects["g"][openapi.Subject{Kind: openapi.Job, ID: 1}]).gen }
+	gen := func() uint64 { return s.m.things.At(s.m.subjects["g"][openapi.Subject{Kind: openapi.Job, ID: 1}]).gen }
 	before := gen()
 	s.call("saveJob 1 A", "T", observed).passes(EqualBody).delivered()
 	if after := gen(); after != before {

@@ -86,7 +86,7 @@ func (m *Machine) packCall(c *call) bool {
 		m.release(c)
 	}
 	m.releaseUncounted(c)
-	r := m.records.at(c.slot)
+	r := m.records.At(c.slot)
 	if len(c.watches) > len(r.subjects) {
 		return false
 	}
@@ -94,9 +94,9 @@ func (m *Machine) packCall(c *call) bool {
 	if c.mark.by == nil {
 		c.mark.by = m.callerOf(c)
 	}
-	r.by = m.callers.hold(c.mark.by)
+	r.by = m.callers.Hold(c.mark.by)
 	if a := c.answer; c.recorded() {
-		r.kind = m.kinds.hold(answerKind{a.Status, a.ContentType, a.Auth})
+		r.kind = m.kinds.Hold(answerKind{a.Status, a.ContentType, a.Auth})
 		r.text = m.texts.add(a.Body)
 	}
 	for i, w := range c.watches {
@@ -130,7 +130,7 @@ func (h *history) only() slot {
 
 // unpack undoes pack of the call in s.
 func (m *Machine) unpack(s slot) *history {
-	r := m.records.at(s)
+	r := m.records.At(s)
 	h := newHistory(r.key)
 	switch {
 	case !r.stamp.set:
@@ -152,12 +152,12 @@ func (m *Machine) unpackCall(h *history, s slot) *call {
 	if c := m.live[s]; c != nil {
 		return c
 	}
-	r := m.records.at(s)
-	by := m.callers.at(r.by)
+	r := m.records.At(s)
+	by := m.callers.At(r.by)
 	c := &call{entry: r.entry, slot: s, phase: answered, history: h, group: by.group, app: by.app, token: by.token, addr: by.addr}
 	c.mark = mark{stamp: r.stamp, owner: c, by: by, paid: r.paid}
 	if r.kind != 0 {
-		kind := m.kinds.at(r.kind)
+		kind := m.kinds.At(r.kind)
 		c.answer = &Answer{Status: kind.status, ContentType: kind.contentType, Auth: kind.auth, Body: m.texts.get(r.text)}
 		if c.dedup {
 			h.leaders = append(h.leaders, c)
@@ -165,7 +165,7 @@ func (m *Machine) unpackCall(h *history, s slot) *call {
 	}
 	for i, s := range r.subjects {
 		if s != 0 {
-			c.watches = append(c.first[:i], watch{m.things.at(s), r.gens[i]})
+			c.watches = append(c.first[:i], watch{m.things.At(s), r.gens[i]})
 		}
 	}
 	m.letGo(r)
@@ -180,20 +180,20 @@ func (m *Machine) markIn(s slot) mark {
 	if c := m.live[s]; c != nil {
 		return c.mark
 	}
-	r := m.records.at(s)
-	return mark{stamp: r.stamp, by: m.callers.at(r.by), paid: r.paid}
+	r := m.records.At(s)
+	return mark{stamp: r.stamp, by: m.callers.At(r.by), paid: r.paid}
 }
 
 // dropPacked forgets a packed call.
 func (m *Machine) dropPacked(s slot) {
-	r := m.records.at(s)
+	r := m.records.At(s)
 	if r.dedup {
 		m.stats.Bytes -= answerBytes(int(r.text.len))
 	}
-	by := m.callers.at(r.by)
+	by := m.callers.At(r.by)
 	for _, s := range r.subjects {
 		if s != 0 {
-			m.unwatch(by.group, m.things.at(s))
+			m.unwatch(by.group, m.things.At(s))
 		}
 	}
 	m.unmarkPacked(s)
@@ -204,17 +204,17 @@ func (m *Machine) dropPacked(s slot) {
 		m.pack(h)
 	}
 	m.letGo(r)
-	m.records.remove(s)
+	m.records.Remove(s)
 }
 
 // unmarkPacked is unmark for a packed call.
 func (m *Machine) unmarkPacked(s slot) {
-	r := m.records.at(s)
+	r := m.records.At(s)
 	if !r.stamp.set {
 		return
 	}
 	if !r.stamp.spent {
-		m.callers.at(r.by).in.unlist(s)
+		m.callers.At(r.by).in.unlist(s)
 	}
 	if h := m.histories[r.key]; h != nil {
 		h.spent, h.unspent = without(h.spent, s), without(h.unspent, s)
@@ -224,9 +224,9 @@ func (m *Machine) unmarkPacked(s slot) {
 
 // letGo lets go of what r has in common with others, and of its text.
 func (m *Machine) letGo(r *record) {
-	m.callers.release(r.by)
+	m.callers.Release(r.by)
 	if r.kind != 0 {
-		m.kinds.release(r.kind)
+		m.kinds.Release(r.kind)
 	}
 	m.texts.remove(r.text)
 }

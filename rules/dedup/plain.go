@@ -39,11 +39,11 @@ func (m *Machine) subject(group string, s openapi.Subject) *subject {
 	n := all[s]
 	if n == 0 {
 		m.seq++
-		n = m.things.add()
-		*m.things.at(n) = subject{slot: n, is: s, gen: m.seq}
+		n = m.things.Add()
+		*m.things.At(n) = subject{slot: n, is: s, gen: m.seq}
 		all[s] = n
 	}
-	sub := m.things.at(n)
+	sub := m.things.At(n)
 	sub.users++
 	return sub
 }
@@ -57,7 +57,7 @@ func (m *Machine) unwatch(group string, s *subject) {
 	if delete(all, s.is); len(all) == 0 {
 		delete(m.subjects, group)
 	}
-	m.things.remove(s.slot)
+	m.things.Remove(s.slot)
 }
 
 // release ends what c watches.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"powerjob-shim/internal/slab"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -11,6 +12,9 @@ import (
 type moment time.Duration
 
 func (t moment) add(d time.Duration) moment { return t + moment(d) }
+
+// slot numbers what a Machine keeps many of; 0: none.
+type slot = slab.Slot
 
 // Machine is the functional core. Each method is one step: it takes the time,
 // which must not run backwards by more than a window, and an event, changes the
@@ -28,12 +32,12 @@ type Machine struct {
 	apps      map[appKey]*app
 	nobody    *caller // of the last call without a login
 
-	records slab[record]   // of all calls remembered
-	live    map[slot]*call // those of them that are not packed
+	records slab.Slab[record] // of all calls remembered
+	live    map[slot]*call    // those of them that are not packed
 	texts   texts
-	things  slab[subject]
-	callers pool[*caller]
-	kinds   pool[answerKind]
+	things  slab.Slab[subject]
+	callers slab.Pool[*caller]
+	kinds   slab.Pool[answerKind]
 
 	leases   queue[*call]  // ends of leases, of everything in calls
 	expiries queue[slot]   // ends of windows, of all calls remembered
@@ -52,8 +56,6 @@ func New(limits Limits) *Machine {
 		logins:    map[Token]*login{},
 		apps:      map[appKey]*app{},
 		live:      map[slot]*call{},
-		callers:   newPool[*caller](),
-		kinds:     newPool[answerKind](),
 	}
 }
 
