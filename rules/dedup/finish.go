@@ -187,8 +187,8 @@ func (m *Machine) insert(marks []slot, s slot) []slot {
 	return slices.Insert(marks, i, s)
 }
 
-// without takes the mark of the call in s out of marks. It is either the oldest, whose window ends, or
-// one of the youngest, which is spent.
+// without takes the mark of the call in s out of marks. It is either the oldest,
+// whose window ends, or one of the youngest, which is spent.
 func without(marks []slot, s slot) []slot {
 	if len(marks) > 0 && marks[0] == s {
 		return marks[1:]

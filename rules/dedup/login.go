@@ -48,8 +48,9 @@ type app struct {
 	logins  int
 	open    []*login
 	machine *Machine
-	refused []slot // of calls with unspent marks whose token was refused, the oldest mark first
-	unspent []slot // of all calls with unspent marks
+	// The calls whose marks are unspent, the oldest mark first.
+	unspent []slot
+	refused []slot // those of them whose token was refused
 	// mixed says that one token came from two addresses: addresses tell nothing.
 	mixed bool
 	// threads says that a login paid for another token of its client: that

@@ -9,8 +9,10 @@ import (
 // all that a store holds is calls that are over, each the only one of its key.
 // Such a history is packed: of history, call and answer only a record is left,
 // which is a quarter of them, and has no pointer that the garbage collector would
-// follow. The next call with that key unpacks it, and the rules never see that it
-// was packed: pack, then unpack, makes no difference.
+// follow. The next call with that key unpacks it. Reads, of which only marks are
+// kept, are packed one by one, however many of a key there are, and unpacked when
+// their mark is spent. The rules never see that a call was packed: pack, then
+// unpack, makes no difference.
 
 // entry is what stays of a call for as long as it is remembered.
 type entry struct {
@@ -58,8 +60,8 @@ type prefix uint32
 
 func (k Key) prefix() prefix { return prefix(binary.BigEndian.Uint32(k[:])) }
 
-// isMark reports whether c, which is over, is remembered only for its mark: a
-// read's, mostly. Many such calls may have one key.
+// isMark reports whether c, which is over, is remembered for its mark alone, as a
+// read is.
 func (c *call) isMark() bool { return !c.dedup && c.mark.set && !c.mark.spent }
 
 // pack packs h if nothing of it is in flight and one call is left, which owes

@@ -34,10 +34,10 @@ type Machine struct {
 
 	records slab.Slab[record] // of all calls remembered
 	live    map[slot]*call    // those of them that are not packed
-	texts   texts
-	things  slab.Slab[subject]
+	texts   texts             // of packed calls, like callers and kinds
 	callers slab.Pool[*caller]
 	kinds   slab.Pool[answerKind]
+	things  slab.Slab[subject] // what calls change
 
 	leases   queue[*call]  // ends of leases, of everything in calls
 	expiries queue[slot]   // ends of windows, of all calls remembered
@@ -118,6 +118,7 @@ type mark struct {
 	paid  payment // by which it is spent
 }
 
+// stamp is what a mark says of itself.
 type stamp struct {
 	set    bool
 	spent  bool
