@@ -44,7 +44,7 @@ type walk struct {
 	tokens []string // the newest last
 	trust  bool     // in addresses
 
-	logins, gone, resends, retries int
+	logins, lent, gone, resends, retries int
 }
 
 type arrival struct {
@@ -129,6 +129,9 @@ func (w *walk) decided(t *rapid.T, a *arrival) {
 	case Resend, Overtaken, AfterFalse:
 		if !a.d.Waited {
 			w.resends++
+			if c := w.m.calls[a.in.ID]; c.spentLogin.lent && c.spentLogin.token != c.token {
+				w.lent++
+			}
 		}
 	case Retry:
 		if !a.d.Waited {
@@ -141,8 +144,8 @@ func (w *walk) decided(t *rapid.T, a *arrival) {
 	if a.d.Verdict == Wait {
 		a.leader = a.d.Leader
 	}
-	if w.resends > w.logins+w.gone || w.retries > w.gone {
-		t.Fatalf("%d re-sends for %d logins, %d retries of %d who gave up", w.resends, w.logins, w.retries, w.gone)
+	if w.resends > w.logins+w.lent+w.gone || w.retries > w.gone {
+		t.Fatalf("%d re-sends for %d logins, of which %d were lent; %d retries of %d who gave up", w.resends, w.logins, w.lent, w.retries, w.gone)
 	}
 }
 
