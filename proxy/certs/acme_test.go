@@ -298,7 +298,7 @@ func again(t *testing.T, ln net.Listener) net.Listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close() //nolint:errcheck // a copy of it lives on
+	defer f.Close() // a copy of it lives on
 	out, err := net.FileListener(f)
 	if err != nil {
 		t.Fatal(err)
