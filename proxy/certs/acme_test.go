@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"powerjob-shim/internal/pebble"
+	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/internal/testca"
 )
 
@@ -224,73 +224,6 @@ func TestACertificateIsRenewedInTime(t *testing.T) {
 	}
 }
 
-// line is the way to an authority, which can be cut. The authority itself stays
-// as it is: pebble would have forgotten its accounts.
-type line struct {
-	address string
-
-	mu    sync.Mutex
-	down  bool       // guarded by mu
-	conns []net.Conn // guarded by mu
-}
-
-func newLine(t *testing.T, to string) *line {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &line{address: ln.Addr().String()}
-	var all sync.WaitGroup
-	t.Cleanup(func() {
-		_ = ln.Close()
-		l.cut(true)
-		all.Wait()
-	})
-	all.Go(func() {
-		for {
-			near, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", to)
-			if err != nil || !l.carries(near, far) {
-				_ = near.Close()
-				continue
-			}
-			copies := func(to, from net.Conn) {
-				_, _ = io.Copy(to, from)
-				_ = to.Close()
-			}
-			all.Go(func() { copies(far, near) })
-			all.Go(func() { copies(near, far) })
-		}
-	})
-	return l
-}
-
-func (l *line) cut(down bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.down = down
-	for _, c := range l.conns {
-		_ = c.Close()
-	}
-	l.conns = nil
-}
-
-// carries takes two ends, unless the line is down.
-func (l *line) carries(near, far net.Conn) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.down {
-		_ = far.Close()
-		return false
-	}
-	l.conns = append(l.conns, near, far)
-	return true
-}
-
 // again returns another listener on the same port, which can be used once ln is closed.
 func again(t *testing.T, ln net.Listener) net.Listener {
 	t.Helper()
@@ -310,8 +243,10 @@ func TestWhileTheAuthorityIsDownTheOtherNamesAreServed(t *testing.T) {
 	t.Parallel()
 	ca := newPebble(t)
 	dir := t.TempDir()
-	way := newLine(t, strings.TrimSuffix(strings.TrimPrefix(ca.Directory, "https://"), "/dir"))
-	acme := ACME{CA: "https://" + way.address + "/dir", CARoot: ca.Root, Profile: "default", TLSALPN01: true, Storage: dir}
+	// The way to it is cut, not the authority stopped: it would forget its accounts.
+	address := strings.TrimSuffix(strings.TrimPrefix(ca.Directory, "https://"), "/dir")
+	way := tcpfaults.New(t, address)
+	acme := ACME{CA: strings.Replace(ca.Directory, address, way.Addr, 1), CARoot: ca.Root, Profile: "default", TLSALPN01: true, Storage: dir}
 
 	// A first life, in which one name gets its certificate.
 	https, plain := listenTwice(t)
@@ -324,7 +259,7 @@ func TestWhileTheAuthorityIsDownTheOtherNamesAreServed(t *testing.T) {
 	s := newSite(t, https, plain, Settings{ACME: &one})
 	eventually(t, "there is a certificate", func() bool { return s.signed("early.test") != nil })
 	s.stop()
-	way.cut(true)
+	way.Refuse(true)
 
 	// A second one, which wants two names of an authority that is down.
 	both := acme
@@ -342,7 +277,7 @@ func TestWhileTheAuthorityIsDownTheOtherNamesAreServed(t *testing.T) {
 	}
 
 	// The next attempt comes a minute after the first.
-	way.cut(false)
+	way.Refuse(false)
 	for end := time.Now().Add(2 * time.Minute); s.signed("late.test") == nil; time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the authority is back, and there is no certificate")

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"powerjob-shim/internal/redistest"
+	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/dedup/storetest"
 )
@@ -27,7 +28,7 @@ const (
 // broken is a store behind a proxy that fails, beside one that does not.
 type broken struct {
 	server *redistest.Server
-	faults *redistest.Faults
+	faults *tcpfaults.Proxy
 	store  *Store // through faults
 	other  *Store // another replica, to the server itself
 	failed atomic.Int64
@@ -37,7 +38,7 @@ type broken struct {
 func newBroken(t *testing.T) *broken {
 	t.Helper()
 	b := &broken{server: redistest.Start(t)}
-	b.faults = redistest.NewFaults(t, b.server.Addr)
+	b.faults = tcpfaults.New(t, b.server.Addr)
 	core, logs := observer.New(zap.InfoLevel)
 	b.logs = logs
 	b.store = replicas(t, 1, func() redis.UniversalClient { return client(t, b.faults.Addr) }, func(o *Options) {

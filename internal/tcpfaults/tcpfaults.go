@@ -1,4 +1,6 @@
-package redistest
+// Package tcpfaults is a way to a server, for tests, that can be made to fail
+// while the server stays as it is.
+package tcpfaults
 
 import (
 	"io"
@@ -8,9 +10,9 @@ import (
 	"time"
 )
 
-// Faults is a TCP proxy in front of a Redis that can be made to fail. The zero
-// state passes everything on.
-type Faults struct {
+// Proxy is a TCP proxy in front of a server. It passes everything on until it is
+// told otherwise.
+type Proxy struct {
 	Addr string
 	to   string
 
@@ -23,14 +25,14 @@ type Faults struct {
 	conns   map[net.Conn]bool
 }
 
-// NewFaults starts a proxy in front of a server.
-func NewFaults(t testing.TB, to string) *Faults {
+// New starts a proxy in front of the server at an address.
+func New(t testing.TB, to string) *Proxy {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Faults{Addr: ln.Addr().String(), to: to, conns: map[net.Conn]bool{}}
+	f := &Proxy{Addr: ln.Addr().String(), to: to, conns: map[net.Conn]bool{}}
 	t.Cleanup(func() {
 		_ = ln.Close()
 		f.Cut()
@@ -48,16 +50,16 @@ func NewFaults(t testing.TB, to string) *Faults {
 }
 
 // Delay holds every answer back.
-func (f *Faults) Delay(d time.Duration) { f.set(func() { f.delay = d }) }
+func (f *Proxy) Delay(d time.Duration) { f.set(func() { f.delay = d }) }
 
 // Silent swallows answers, as a half-open connection does.
-func (f *Faults) Silent(on bool) { f.set(func() { f.silent = on }) }
+func (f *Proxy) Silent(on bool) { f.set(func() { f.silent = on }) }
 
-// Garbage answers with something that is no Redis.
-func (f *Faults) Garbage(on bool) { f.set(func() { f.garbage = on }) }
+// Garbage answers each time with a refusal in HTTP, whatever the server speaks.
+func (f *Proxy) Garbage(on bool) { f.set(func() { f.garbage = on }) }
 
 // Refuse closes connections, present and new ones.
-func (f *Faults) Refuse(on bool) {
+func (f *Proxy) Refuse(on bool) {
 	f.set(func() { f.refuse = on })
 	if on {
 		f.Cut()
@@ -66,10 +68,10 @@ func (f *Faults) Refuse(on bool) {
 
 // LoseOne swallows the next answer to what has been executed, and cuts its
 // connection.
-func (f *Faults) LoseOne() { f.set(func() { f.loseOne = true }) }
+func (f *Proxy) LoseOne() { f.set(func() { f.loseOne = true }) }
 
 // Cut closes all connections.
-func (f *Faults) Cut() {
+func (f *Proxy) Cut() {
 	f.set(func() {
 		for c := range f.conns {
 			_ = c.Close() // its copying goroutines end
@@ -77,13 +79,13 @@ func (f *Faults) Cut() {
 	})
 }
 
-func (f *Faults) set(change func()) {
+func (f *Proxy) set(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change()
 }
 
-func (f *Faults) serve(from net.Conn) {
+func (f *Proxy) serve(from net.Conn) {
 	defer func() { _ = from.Close() }()
 	to, err := net.Dial("tcp", f.to)
 	if err != nil {
