@@ -36,7 +36,7 @@ const (
 // ones. Its methods are safe for concurrent use.
 type Tokens struct {
 	max   int
-	epoch time.Time // of the moments below
+	epoch time.Time // what remembered.since counts from
 
 	mu     sync.Mutex
 	known  map[dedup.Token]slab.Slot // guarded by mu

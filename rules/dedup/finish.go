@@ -118,7 +118,6 @@ func (h *history) drop(c *call) {
 
 // leaveMark notes that c's answer is being written to a first send.
 func (m *Machine) leaveMark(now moment, c *call, denied bool) {
-	m.slotOf(c)
 	c.mark = mark{stamp: stamp{set: true, denied: denied, at: now}, owner: c, by: m.callerOf(c)}
 	m.list(&c.mark)
 	if !c.recorded() || !c.dedup {
@@ -157,7 +156,7 @@ func (m *Machine) giveBack(c *call) {
 // list puts mk among the unspent marks, those of its key and those that explain
 // a login of its app.
 func (m *Machine) list(mk *mark) {
-	s, h := mk.owner.slot, mk.owner.history
+	s, h := m.slotOf(mk.owner), mk.owner.history
 	h.unspent = m.insert(h.unspent, s)
 	if a := mk.by.in; a != nil {
 		a.unspent = m.insert(a.unspent, s)

@@ -263,7 +263,7 @@ func (w *walk) check(t *rapid.T) {
 			h := m.histories[r.key]
 			switch {
 			case m.packed[r.key.prefix()] == d.of && h == nil:
-			case !r.dedup && (!r.stamp.set || slices.Contains(h.unspent, d.of) != slices.Contains(h.spent, d.of)):
+			case !r.dedup && (!r.stamp.set || h != nil && slices.Contains(h.unspent, d.of) != slices.Contains(h.spent, d.of)):
 			default:
 				t.Fatal("a packed call is not found by its key, or another besides")
 			}

@@ -165,9 +165,9 @@ func (m *Machine) unpackCall(h *history, s slot) *call {
 			h.leaders = append(h.leaders, c)
 		}
 	}
-	for i, s := range r.subjects {
-		if s != 0 {
-			c.watches = append(c.first[:i], watch{m.things.At(s), r.gens[i]})
+	for i, subject := range r.subjects {
+		if subject != 0 {
+			c.watches = append(c.first[:i], watch{m.things.At(subject), r.gens[i]})
 		}
 	}
 	m.letGo(r)
@@ -193,9 +193,9 @@ func (m *Machine) dropPacked(s slot) {
 		m.stats.Bytes -= answerBytes(int(r.text.len))
 	}
 	by := m.callers.At(r.by)
-	for _, s := range r.subjects {
-		if s != 0 {
-			m.unwatch(by.group, m.things.At(s))
+	for _, subject := range r.subjects {
+		if subject != 0 {
+			m.unwatch(by.group, m.things.At(subject))
 		}
 	}
 	m.unmarkPacked(s)
