@@ -3,6 +3,7 @@ package configs
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,7 +15,11 @@ func FuzzLoad(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, file := range append(files, "default.yaml", "example.yaml") {
+	examples, err := filepath.Glob("examples/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range slices.Concat(files, examples, []string{"default.yaml"}) {
 		content, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)

@@ -79,7 +79,7 @@ func TestAPrintedConfigurationLoadsToTheSame(t *testing.T) {
 	for name, content := range map[string]string{
 		"everything": strings.ReplaceAll(everything, "KEY", key),
 		"defaults":   oneServer,
-		"example":    readString(t, "example.yaml"),
+		"example":    readString(t, "examples/own-rules.yaml"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var environ []string

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,8 @@ func newCheckCmd(environ []string) *cobra.Command {
 		Long: `Report every problem of a configuration, without starting anything.
 
 It reads what run would read: the file, the environment, and the flags. Every
-problem is one line with its file, line and path; the exit code is then 1.`,
+problem is one line with its file, line and path; the exit code is then 1. What
+is valid but leaves calls without a rule is a warning, and no failure.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: cmd.Flags()})
@@ -28,6 +30,9 @@ problem is one line with its file, line and path; the exit code is then 1.`,
 			}
 			if _, err := settingsFrom(cfg); err != nil {
 				return err
+			}
+			for _, warning := range uncovered(cfg) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s: %s\n", cmp.Or(file, "the environment"), warning)
 			}
 			if !printAll {
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")

@@ -142,6 +142,9 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 		zap.Stringers("listen", server.Addrs()),
 		zap.Stringer("admin", server.AdminAddr()),
 		zap.Any("upstreams", upstreamServers(cfg)))
+	for _, warning := range uncovered(cfg) {
+		log.Warn(warning)
+	}
 	if err := server.Serve(stop, now); err != nil {
 		return err
 	}

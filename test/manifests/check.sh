@@ -37,8 +37,8 @@ for dir in sidecar ingress-replacement behind-gateway shared-store; do
 	fi
 done
 
-export STORE_PASSWORD=x STORE_KEYS=0123456789abcdef0123456789abcdef # shared-store has them from a Secret
-for config in configs/kubernetes/*/shim.yaml configs/example.yaml; do
+export STORE_PASSWORD=x MY_APP_PASSWORD=x STORE_KEYS=0123456789abcdef0123456789abcdef # users have them from Secrets
+for config in configs/kubernetes/*/shim.yaml configs/systemd/shim.yaml configs/examples/*.yaml; do
 	echo "$config: $("$work/powerjob-shim" check --config "$config")"
 done
 

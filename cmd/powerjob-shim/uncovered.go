@@ -1,0 +1,44 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"powerjob-shim/configs"
+	"powerjob-shim/rules/openapi"
+)
+
+// uncovered returns a sentence for each thing that the rules of a valid
+// configuration leave undone, although most users want it: a list of rules
+// replaces the default ones as a whole, and what it forgets is silently gone.
+// Which hosts a rule names does not matter here.
+func uncovered(cfg *configs.Config) []string {
+	everywhere := slices.Clone(cfg.Rules)
+	for i := range everywhere {
+		everywhere[i].Hosts = nil
+	}
+	set, err := rulesFrom(everywhere)
+	if err != nil {
+		return nil // it has been reported as an error
+	}
+	var headerless, repeated []string
+	for _, call := range openapi.Calls() {
+		matched := set.For("POST", "", openapi.Prefix+call.Name)
+		if len(matched.Headers) == 0 {
+			headerless = append(headerless, call.Name)
+		}
+		if call.Kind == openapi.Change && matched.Dedup == nil {
+			repeated = append(repeated, call.Name)
+		}
+	}
+	var warnings []string
+	if len(headerless) > 0 {
+		warnings = append(warnings, "rules: no header rule for "+strings.Join(headerless, ", ")+
+			": 5.x clients repeat these; copy the rule auth-passed from the defaults, your list replaces them")
+	}
+	if len(repeated) > 0 {
+		warnings = append(warnings, "rules: no dedup rule for "+strings.Join(repeated, ", ")+
+			": when a client repeats one of these, it is executed again; copy the rule other-changes from the defaults to the end of your list, which replaces them")
+	}
+	return warnings
+}
