@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"powerjob-shim/configs"
+	"powerjob-shim/internal/wire"
 )
 
 func newCheckCmd(environ []string) *cobra.Command {
@@ -28,7 +29,7 @@ is valid but leaves calls without a rule is a warning, and no failure.`,
 			if err != nil {
 				return err
 			}
-			if _, err := settingsFrom(cfg); err != nil {
+			if _, err := wire.Settings(cfg); err != nil {
 				return err
 			}
 			for _, warning := range uncovered(cfg) {

@@ -3,8 +3,8 @@
 //
 //	powerjob-shim run --upstream http://127.0.0.1:7701
 //
-// Each subcommand is in the file of its name; wire.go makes what the proxy runs
-// on from the configuration.
+// Each subcommand is in the file of its name; internal/wire makes what the proxy
+// runs on from the configuration.
 package main
 
 import (

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"powerjob-shim/configs"
+	"powerjob-shim/internal/wire"
 )
 
 // execute runs a command line in this process.
@@ -142,7 +143,7 @@ shutdown: {grace: 5s, delay: 6s}
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := settingsFrom(cfg)
+	s, err := wire.Settings(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +172,7 @@ shutdown: {grace: 5s, delay: 6s}
 		"a dedup rule":   {s.Rules.For("POST", "h.test", "/openApi/saveJob").Dedup.Match.String(), "body"},
 		"its window":     {s.Rules.For("POST", "h.test", "/openApi/saveJob").Dedup.Window, 3 * time.Second},
 		"its observing":  {s.Rules.For("POST", "h.test", "/openApi/saveJob").Dedup.Observe, true},
-		"listen address": {listeners(cfg.Listen)[0].Address, ":7700"},
+		"listen address": {wire.Listeners(cfg.Listen)[0].Address, ":7700"},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Errorf("%s is %v, want %v", name, pair[0], pair[1])
@@ -181,7 +182,7 @@ shutdown: {grace: 5s, delay: 6s}
 
 func TestLogsAreJSONOrForPeople(t *testing.T) {
 	var out strings.Builder
-	log, level := newLogger(configs.Log{Level: "warn", Format: "json"}, &out)
+	log, level := wire.Logger(configs.Log{Level: "warn", Format: "json"}, &out)
 	log.Info("dropped")
 	level.SetLevel(zapcore.InfoLevel)
 	log.Info("kept")
@@ -189,7 +190,7 @@ func TestLogsAreJSONOrForPeople(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	out.Reset()
-	log, _ = newLogger(configs.Log{Level: "nonsense", Format: "console"}, &out)
+	log, _ = wire.Logger(configs.Log{Level: "nonsense", Format: "console"}, &out)
 	log.Info("kept")
 	if got := out.String(); !strings.HasSuffix(got, "\tINFO\tkept\n") {
 		t.Errorf("got %q", got)

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/configs"
+	"powerjob-shim/internal/wire"
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy"
 )
@@ -69,7 +70,7 @@ func (r *reloader) reload(why string) {
 		r.succeeded()
 		return
 	}
-	settings, err := settingsFrom(cfg)
+	settings, err := wire.Settings(cfg)
 	if err == nil {
 		err = r.proxy.Swap(settings)
 	}
@@ -77,7 +78,7 @@ func (r *reloader) reload(why string) {
 		r.failed(why, err)
 		return
 	}
-	r.level.SetLevel(logLevel(cfg.Log))
+	r.level.SetLevel(wire.LogLevel(cfg.Log))
 	r.running = cfg
 	r.succeeded()
 	r.log.Info("configuration loaded", zap.String("why", why), zap.String("configuration", cfg.Hash()))

@@ -17,6 +17,8 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/configs"
+	"powerjob-shim/internal/collector"
+	"powerjob-shim/internal/wire"
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy"
 	"powerjob-shim/rules/openapi"
@@ -86,10 +88,10 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	log, level := newLogger(cfg.Log, stderr)
-	silenceStandardLog(log)
+	log, level := wire.Logger(cfg.Log, stderr)
+	wire.SilenceStandardLog(log)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced, and says so
-	limitMemory(log)
+	collector.LimitMemory(log)
 
 	build := buildInfo()
 	registry := prometheus.NewRegistry()
@@ -97,12 +99,12 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	m := metrics.New(registry, openapi.Names())
 	m.SetBuildInfo(build.version, build.revision, build.goVersion)
 
-	settings, err := settingsFrom(cfg)
+	settings, err := wire.Settings(cfg)
 	if err != nil {
 		return err
 	}
 	options := proxy.Options{Logger: log, Metrics: m, Version: build.version}
-	closeStore, err := useStore(stop, &options, cfg)
+	closeStore, err := wire.UseStore(stop, &options, cfg)
 	if err != nil {
 		return err
 	}
@@ -111,12 +113,12 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	crts, err := openCertificates(cfg, log, m)
+	crts, err := wire.OpenCertificates(cfg, log, m)
 	if err != nil {
 		return err
 	}
 	server, err := p.Listen(proxy.Listeners{
-		Clients: crts.give(listeners(cfg.Listen)), Challenge: crts.challenge,
+		Clients: crts.Give(wire.Listeners(cfg.Listen)), Challenge: crts.Challenge,
 		Admin: cfg.Admin.Address, Gatherer: registry, Pprof: cfg.Admin.PProf,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -131,8 +133,8 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	watching, end := context.WithCancel(context.Background())
 	var background sync.WaitGroup
 	background.Go(func() { r.watch(watching, hangUp) })
-	background.Go(func() { crts.run(watching, server.Addrs()) })
-	background.Go(func() { paceCollector(watching) })
+	background.Go(func() { crts.Run(watching, server.Addrs()) })
+	background.Go(func() { collector.Pace(watching) })
 	defer func() { end(); background.Wait() }()
 
 	log.Info("started",
@@ -141,7 +143,7 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 		zap.String("file", src.Path()),
 		zap.Stringers("listen", server.Addrs()),
 		zap.Stringer("admin", server.AdminAddr()),
-		zap.Any("upstreams", upstreamServers(cfg)))
+		zap.Any("upstreams", wire.Servers(cfg)))
 	for _, warning := range uncovered(cfg) {
 		log.Warn(warning)
 	}
@@ -159,7 +161,7 @@ func startInProcess(upstream string) (address string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	settings, err := settingsFrom(cfg)
+	settings, err := wire.Settings(cfg)
 	if err != nil {
 		return "", nil, err
 	}

@@ -1,4 +1,4 @@
-package main
+package wire
 
 import (
 	"context"
@@ -24,9 +24,9 @@ import (
 // storeReadTimeout bounds how long a start waits for Redis. It goes on without.
 const storeReadTimeout = 3 * time.Second
 
-// useStore gives the proxy the store that replicas share, if there is to be
+// UseStore gives the proxy the store that replicas share, if there is to be
 // one; else it makes its own, in memory. stop must be called after its end.
-func useStore(ctx context.Context, o *proxy.Options, cfg *configs.Config) (stop func(), err error) {
+func UseStore(ctx context.Context, o *proxy.Options, cfg *configs.Config) (stop func(), err error) {
 	if cfg.Dedup.Store != configs.StoreRedis {
 		return func() {}, nil
 	}

@@ -1,4 +1,4 @@
-package main
+package wire
 
 import (
 	"io"
@@ -11,9 +11,9 @@ import (
 	"powerjob-shim/configs"
 )
 
-// newLogger writes to w, one line an entry, with every entry kept: sampling
+// Logger writes to w, one line an entry, with every entry kept: sampling
 // would drop request lines. The level may be changed while it is in use.
-func newLogger(cfg configs.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
+func Logger(cfg configs.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
 	enc := zap.NewProductionEncoderConfig()
 	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	encoder := zapcore.NewJSONEncoder(enc)
@@ -22,12 +22,12 @@ func newLogger(cfg configs.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
 		enc.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(enc)
 	}
-	level := zap.NewAtomicLevelAt(logLevel(cfg))
+	level := zap.NewAtomicLevelAt(LogLevel(cfg))
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level
 }
 
-// logLevel is info for a word that configs would have refused.
-func logLevel(cfg configs.Log) zapcore.Level {
+// LogLevel is info for a word that configs would have refused.
+func LogLevel(cfg configs.Log) zapcore.Level {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
 		return zapcore.InfoLevel
@@ -35,9 +35,9 @@ func logLevel(cfg configs.Log) zapcore.Level {
 	return level
 }
 
-// silenceStandardLog keeps net/http from writing to standard error by itself:
+// SilenceStandardLog keeps net/http from writing to standard error by itself:
 // its Transport quotes what a server sent unasked, tokens included.
-func silenceStandardLog(logger *zap.Logger) {
+func SilenceStandardLog(logger *zap.Logger) {
 	log.SetFlags(0)
 	log.SetOutput(writerFunc(func(p []byte) (int, error) {
 		text, _, _ := strings.Cut(string(p), "starting with")

@@ -1,4 +1,4 @@
-package main
+package wire
 
 import (
 	"context"
@@ -17,17 +17,17 @@ import (
 	"powerjob-shim/proxy/certs"
 )
 
-// certificates are those of all https listeners.
-type certificates struct {
+// Certificates are those of all https listeners.
+type Certificates struct {
 	sources []*certs.Source // by listener; nil: a plain one
 }
 
-// openCertificates makes the listeners' certificates ready, as far as that
+// OpenCertificates makes the listeners' certificates ready, as far as that
 // needs nobody else.
-func openCertificates(cfg *configs.Config, log *zap.Logger, m *metrics.Metrics) (*certificates, error) {
+func OpenCertificates(cfg *configs.Config, log *zap.Logger, m *metrics.Metrics) (*Certificates, error) {
 	list := cfg.Listen
 	plain := slices.ContainsFunc(list, func(l configs.Listener) bool { return l.TLS == nil })
-	c := &certificates{sources: make([]*certs.Source, len(list))}
+	c := &Certificates{sources: make([]*certs.Source, len(list))}
 	for i, l := range list {
 		if l.TLS == nil {
 			continue
@@ -77,8 +77,8 @@ func certsFrom(t *configs.TLS, plain bool) certs.Settings {
 	return s
 }
 
-// give hands each https listener its certificates.
-func (c *certificates) give(list []proxy.Listener) []proxy.Listener {
+// Give hands each https listener its certificates.
+func (c *Certificates) Give(list []proxy.Listener) []proxy.Listener {
 	for i, s := range c.sources {
 		if s != nil {
 			list[i].TLS = s.TLSConfig()
@@ -87,14 +87,14 @@ func (c *certificates) give(list []proxy.Listener) []proxy.Listener {
 	return list
 }
 
-// challenge is asked about each request to a plain listener.
-func (c *certificates) challenge(w http.ResponseWriter, r *http.Request) bool {
+// Challenge is asked about each request to a plain listener.
+func (c *Certificates) Challenge(w http.ResponseWriter, r *http.Request) bool {
 	return slices.ContainsFunc(c.sources, func(s *certs.Source) bool { return s != nil && s.Challenge(w, r) })
 }
 
-// run keeps the certificates fresh until ctx ends. addrs are where the
-// listeners are.
-func (c *certificates) run(ctx context.Context, addrs []net.Addr) {
+// Run keeps the certificates fresh until ctx ends. addrs are where the
+// Listeners are.
+func (c *Certificates) Run(ctx context.Context, addrs []net.Addr) {
 	var plain net.Addr
 	for i, s := range c.sources {
 		if s == nil && plain == nil {
@@ -110,7 +110,7 @@ func (c *certificates) run(ctx context.Context, addrs []net.Addr) {
 	wg.Wait()
 }
 
-func (c *certificates) expiries() []metrics.Expiry {
+func (c *Certificates) expiries() []metrics.Expiry {
 	var all []metrics.Expiry
 	for _, s := range c.sources {
 		if s == nil {

@@ -1,4 +1,6 @@
-package main
+// Package wire makes what a shim runs on from its configuration: the proxy's
+// settings, the shared store, certificates, listeners and the log.
+package wire
 
 import (
 	"fmt"
@@ -9,8 +11,8 @@ import (
 	"powerjob-shim/rules"
 )
 
-// settingsFrom makes what the proxy runs on from a configuration.
-func settingsFrom(cfg *configs.Config) (proxy.Settings, error) {
+// Settings makes what the proxy runs on from a configuration.
+func Settings(cfg *configs.Config) (proxy.Settings, error) {
 	set, err := rulesFrom(cfg.Rules)
 	if err != nil {
 		return proxy.Settings{}, err
@@ -98,7 +100,7 @@ func rulesFrom(list []configs.Rule) (*rules.Set, error) {
 	return rules.Compile(compiled)
 }
 
-func listeners(list []configs.Listener) []proxy.Listener {
+func Listeners(list []configs.Listener) []proxy.Listener {
 	all := make([]proxy.Listener, len(list))
 	for i, l := range list {
 		all[i] = proxy.Listener{
@@ -112,8 +114,8 @@ func listeners(list []configs.Listener) []proxy.Listener {
 	return all
 }
 
-// upstreamServers is for the log.
-func upstreamServers(cfg *configs.Config) map[string][]string {
+// Servers is for the log.
+func Servers(cfg *configs.Config) map[string][]string {
 	servers := make(map[string][]string, len(cfg.Upstreams))
 	for name, u := range cfg.Upstreams {
 		servers[name] = u.Servers

@@ -1,4 +1,6 @@
-package main
+// Package collector sets Go's garbage collector up for a proxy: it keeps little,
+// and should stay within its container's memory.
+package collector
 
 import (
 	"context"
@@ -30,10 +32,10 @@ const (
 	usualPercent = 100 // Go's own: as much garbage as there is live
 )
 
-// limitMemory makes the container's memory limit the garbage collector's, with
+// LimitMemory makes the container's memory limit the garbage collector's, with
 // a tenth left for what it does not count. GOMEMLIMIT and AUTOMEMLIMIT in the
 // environment have their way.
-func limitMemory(log *zap.Logger) {
+func LimitMemory(log *zap.Logger) {
 	limit, err := memlimit.Set(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup), memlimit.WithLogger(slog.New(slog.DiscardHandler)))
 	switch {
 	case err != nil: // no cgroups here: nothing limits us
@@ -45,9 +47,9 @@ func limitMemory(log *zap.Logger) {
 	}
 }
 
-// paceCollector sets GOGC by what is live, as long as ctx lasts. GOGC in the
+// Pace sets GOGC by what is live, as long as ctx lasts. GOGC in the
 // environment has its way.
-func paceCollector(ctx context.Context) {
+func Pace(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
