@@ -1,0 +1,10 @@
+// Etcd keeps what the tests' kube-apiserver stores.
+package main
+
+import (
+	"os"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+func main() { etcdmain.Main(os.Args) }
