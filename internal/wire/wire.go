@@ -100,6 +100,7 @@ func rulesFrom(list []configs.Rule) (*rules.Set, error) {
 	return rules.Compile(compiled)
 }
 
+// Listeners are those of a configuration, without their certificates.
 func Listeners(list []configs.Listener) []proxy.Listener {
 	all := make([]proxy.Listener, len(list))
 	for i, l := range list {
