@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"powerjob-shim/configs"
+	"powerjob-shim/internal/wire"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -17,7 +18,7 @@ func uncovered(cfg *configs.Config) []string {
 	for i := range everywhere {
 		everywhere[i].Hosts = nil
 	}
-	set, err := rulesFrom(everywhere)
+	set, err := wire.Rules(everywhere)
 	if err != nil {
 		return nil // it has been reported as an error
 	}

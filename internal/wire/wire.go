@@ -13,7 +13,7 @@ import (
 
 // Settings makes what the proxy runs on from a configuration.
 func Settings(cfg *configs.Config) (proxy.Settings, error) {
-	set, err := rulesFrom(cfg.Rules)
+	set, err := Rules(cfg.Rules)
 	if err != nil {
 		return proxy.Settings{}, err
 	}
@@ -82,7 +82,8 @@ func parseServers(addresses []string) ([]*url.URL, error) {
 	return servers, nil
 }
 
-func rulesFrom(list []configs.Rule) (*rules.Set, error) {
+// Rules compiles a configuration's rules.
+func Rules(list []configs.Rule) (*rules.Set, error) {
 	compiled := make([]rules.Rule, len(list))
 	for i, r := range list {
 		rule := rules.Rule{Name: r.Name, Methods: r.Method, Hosts: r.Hosts, Paths: r.Paths}
