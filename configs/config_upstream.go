@@ -6,6 +6,11 @@ import "time"
 type Upstream struct {
 	// Servers are "http://host:port" or "https://host:port"; at least one.
 	Servers []string `yaml:"servers"`
+	// Host is the Host header that the servers get: keep (the caller's), upstream
+	// (that of the server's URL), or a name, with a port where it is to carry one.
+	// A name is also the one that https servers are asked for, unless
+	// tls.server_name is given. Default: keep.
+	Host string `yaml:"host"`
 	// Timeout runs until the answer's header; for calls under a dedup rule, over
 	// the whole answer. Default: 30s.
 	Timeout time.Duration `yaml:"timeout"`
@@ -26,6 +31,12 @@ type Upstream struct {
 	// LoginBridge answers authApp for servers that have none. Nil: off.
 	LoginBridge *LoginBridge `yaml:"login_bridge"`
 }
+
+// Values of Upstream.Host; every other one is a name.
+const (
+	HostKeep     = "keep"
+	HostUpstream = "upstream"
+)
 
 // UpstreamTLS checks https servers, and shows them a certificate.
 type UpstreamTLS struct {

@@ -29,6 +29,20 @@ func isHostName(host string) bool {
 	return true
 }
 
+// isAuthority accepts what a Host header may have: a name or an address, with
+// or without a port.
+func isAuthority(host string) bool {
+	u, err := url.Parse("//" + host)
+	if err != nil || u.Host != host || strings.HasSuffix(host, ":") {
+		return false
+	}
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || n == 0) {
+		return false
+	}
+	_, err = netip.ParseAddr(u.Hostname())
+	return err == nil || isHostName(strings.TrimSuffix(u.Hostname(), "."))
+}
+
 // hosts checks names that requests are compared with.
 func (v *validator) hosts(path string, hosts []string) {
 	for i, host := range hosts {

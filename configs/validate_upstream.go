@@ -28,6 +28,7 @@ func (v *validator) upstreams() {
 			}
 		}
 		v.distinct(path+".servers", same)
+		v.host(path+".host", u.Host)
 		v.positive(path+".timeout", u.Timeout, "30s")
 		v.positive(path+".idle_timeout", u.IdleTimeout, "15s")
 		v.openAPIPrefix(path+".openapi_prefix", u.OpenAPIPrefix)
@@ -64,6 +65,21 @@ func (v *validator) isOwn(server string) bool {
 		local := u.Hostname() == "localhost" || strings.HasPrefix(u.Hostname(), "127.") || u.Hostname() == "::1"
 		return host == u.Hostname() || everywhere && local
 	})
+}
+
+// host checks the Host header for a group's servers. A word of the two in other
+// letters would be a name that no server has.
+func (v *validator) host(path, host string) {
+	for _, word := range []string{HostKeep, HostUpstream} {
+		if host != word && strings.EqualFold(strings.TrimSpace(host), word) {
+			v.bad(path, "%q is not known; write %s", host, word)
+			return
+		}
+	}
+	if !isAuthority(host) {
+		v.bad(path, "%q is not a host; write %s, %s, or the name that the servers know, such as powerjob.example.com or powerjob.example.com:7700",
+			host, HostKeep, HostUpstream)
+	}
 }
 
 func (v *validator) openAPIPrefix(path, prefix string) {

@@ -100,6 +100,7 @@ func (c *checker) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	req.Host = c.group.settings.hostFor(c.server)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("User-Agent", "powerjob-shim health check")
 	res, err := c.client.RoundTrip(req)

@@ -61,6 +61,9 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 		}
 		ex.server = srv
 		out.URL.Scheme, out.URL.Host = srv.url.Scheme, srv.name
+		if host := ex.group.settings.hostFor(srv); host != "" {
+			setHost(out, host)
+		}
 		tried = sent{}
 		began := time.Now()
 		res, err = ex.group.transport.RoundTrip(out)

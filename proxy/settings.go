@@ -68,6 +68,13 @@ type Upstream struct {
 	// written leaves an unknown outcome. 0: 15 s (Tomcat closes after 60 s).
 	IdleTimeout time.Duration
 
+	// Host is the Host header of all requests to the servers, health checks and
+	// the bridge's included: HostKeep, HostUpstream or a name, with a port where
+	// it is to carry one. A name is also the one that https servers are asked
+	// for, unless TLS.ServerName is set. X-Forwarded-Host keeps the caller's.
+	// Empty: HostKeep.
+	Host string
+
 	// TLS is for https servers.
 	TLS UpstreamTLS
 

@@ -34,7 +34,7 @@ func newTransport(u Upstream) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	dial := watched(dialer.DialContext)
-	secure := &tlsDialer{settings: u.TLS, dial: dial}
+	secure := &tlsDialer{settings: u.serverTLS(), dial: dial}
 	return &http.Transport{
 		DialContext:           dial,
 		DialTLSContext:        secure.dialTLS,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -124,6 +125,21 @@ func (s sight) value(name string) string {
 func (s sight) refusedByCheck() bool {
 	return s.envelope && !s.success && (s.code == "-1002" || s.code == "-300" || s.code == "-401")
 }
+
+// springs404 tells a Spring server's own 404 (BasicErrorController), such as
+// PowerJob sends, from what other web servers answer.
+func (s sight) springs404() bool {
+	var e struct {
+		Status int     `json:"status"`
+		Error  string  `json:"error"`
+		Path   *string `json:"path"`
+	}
+	return json.Unmarshal(s.Body, &e) == nil && e.Status == 404 && e.Error != "" && e.Path != nil
+}
+
+// tomcats404 tells the 404 of a Tomcat that has no application at this path
+// (ErrorReportValve): that of a PowerJob server outside its context path.
+func (s sight) tomcats404() bool { return strings.Contains(string(s.Body), "<title>HTTP Status 404") }
 
 // diagnose judges what was seen. h2 tells that the server takes HTTP/2 when it
 // is offered.
@@ -261,6 +277,13 @@ func (d *diagnosis) strange(s sight) {
 		d.todo = []string{"It redirects to " + s.value("Location") + ": examine that address. The Java client would not send its calls there."}
 	case s.Status == 401 || s.Status == 403:
 		d.todo = []string{"Something on the way wants a login or forbids the path; it must let /openApi/ pass."}
+	case s.Status == 404 && !s.springs404() && !s.tomcats404():
+		d.verdict += "\n  The 404 is not one of a PowerJob server's: a web server or an ingress answers with its default virtual host."
+		d.todo = []string{
+			"It does not know the host name in this URL. Call it by the name that it knows (nginx: server_name; Ingress: host).",
+			"Where a shim stands between, it passes its caller's Host on: set upstreams.NAME.host there, to upstream or to that name.",
+			"If the name is right, it has no /openApi/ under this path: check the path, and host and port (PowerJob's default is 7700).",
+		}
 	case s.Status == 404:
 		d.todo = []string{"There is no /openApi/ here. Check host and port (PowerJob's default is 7700); if the server has a context path, add it: http://host:7700/path."}
 	case s.Status == 400:

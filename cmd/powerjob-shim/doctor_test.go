@@ -124,6 +124,28 @@ func removeAuth(line string) []string {
 	return []string{line}
 }
 
+// virtualHost is a web server that passes on to next what is for name, and
+// answers everything else as nginx' default virtual host does.
+func virtualHost(t *testing.T, name, next string) string {
+	t.Helper()
+	u, err := url.Parse(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host == name {
+			p.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<html><head><title>404 Not Found</title></head><body><center><h1>404 Not Found</h1></center><hr><center>nginx</center></body></html>")
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
 // nginxAddHeader does what add_header X-POWERJOB-AUTH-PASSED true does.
 func nginxAddHeader(line string) []string {
 	if strings.HasPrefix(line, "Content-Type") {
@@ -191,6 +213,24 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 			t.Cleanup(s.Close)
 			return s.URL
 		}, false, []string{"NOT POWERJOB"}},
+		"a default virtual host": {func(t *testing.T) string {
+			return answering(t, "404 Not Found\r\nServer: nginx\r\nContent-Type: text/html")
+		}, false, []string{"NOT POWERJOB", "default virtual host", "upstreams.NAME.host", "Server: nginx"}},
+		"the shim before a virtual host that does not know its name": {func(t *testing.T) string {
+			return shimIn(t, defaults, virtualHost(t, "powerjob.test", standIn(t, legacy.Options{})))
+		}, false, []string{"NOT POWERJOB", "default virtual host", "upstreams.NAME.host"}},
+		"the shim before a virtual host that it calls by its name": {func(t *testing.T) string {
+			return shimIn(t, func(server string) (string, func(), error) {
+				return startInProcessWith(server, "POWERJOB_SHIM_UPSTREAMS__DEFAULT__HOST=powerjob.test")
+			}, virtualHost(t, "powerjob.test", standIn(t, legacy.Options{})))
+		}, true, []string{"HEALTHY"}},
+		"no application at Tomcat's root": {func(t *testing.T) string {
+			return raw(t, func(c net.Conn) {
+				if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+					_, _ = io.WriteString(c, "HTTP/1.1 404 \r\nContent-Type: text/html;charset=utf-8\r\nConnection: close\r\n\r\n<!doctype html><html lang=\"en\"><head><title>HTTP Status 404 – Not Found</title>")
+				}
+			})
+		}, false, []string{"NOT POWERJOB", "if the server has a context path"}},
 		"a redirect": {func(t *testing.T) string { return answering(t, "302 x\r\nLocation: https://other/") }, false, []string{"redirects to https://other/"}},
 		"a login":    {func(t *testing.T) string { return answering(t, "401 x") }, false, []string{"wants a login"}},
 		"a gateway":  {func(t *testing.T) string { return answering(t, "502 x") }, false, []string{"FAILING", "status 502"}},

@@ -157,7 +157,12 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 // startInProcess runs a shim with the embedded default configuration in front
 // of one server.
 func startInProcess(upstream string) (address string, stop func(), err error) {
-	cfg, err := configs.Load(configs.Source{Environ: []string{"POWERJOB_SHIM_UPSTREAM=" + upstream}})
+	return startInProcessWith(upstream)
+}
+
+// startInProcessWith is startInProcess with variables of the environment.
+func startInProcessWith(upstream string, environ ...string) (address string, stop func(), err error) {
+	cfg, err := configs.Load(configs.Source{Environ: append(environ, "POWERJOB_SHIM_UPSTREAM="+upstream)})
 	if err != nil {
 		return "", nil, err
 	}

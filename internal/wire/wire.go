@@ -43,7 +43,7 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 			return proxy.Settings{}, fmt.Errorf("upstreams.%s.servers: %w", name, err)
 		}
 		s.Upstreams[name] = proxy.Upstream{
-			Servers: servers, TLS: secure, Timeout: u.Timeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
+			Servers: servers, Host: u.Host, TLS: secure, Timeout: u.Timeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
 			MaxConnections: u.MaxConnections, MaxRequests: u.MaxRequests, Health: healthFrom(u.Health),
 			Bridge: bridgeFrom(u.LoginBridge),
 		}
