@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -199,7 +200,7 @@ func (ex *exchange) dedupCall(r *http.Request, window time.Duration) dedup.Call 
 	}
 	call.Key = dedup.KeyParts{
 		Group: call.Group, Method: method, Path: ex.path, RawQuery: r.URL.RawQuery,
-		ContentType: contentType, App: call.App, Body: body,
+		ContentType: contentType, App: call.App, Origin: strings.Join(r.Header["Origin"], "\n"), Body: body,
 	}.Key()
 	switch {
 	case ex.call == nil:
@@ -253,19 +254,6 @@ func (ex *exchange) failWaiter(w http.ResponseWriter, out dedup.OutcomeKind) {
 		return
 	}
 	ex.fail(w, http.StatusGatewayTimeout, "an equal call was in flight, and the PowerJob server did not answer it; it may have been executed: look before you call again")
-}
-
-// replay writes a recorded answer.
-func (ex *exchange) replay(w http.ResponseWriter, a *dedup.Answer) error {
-	ex.fromUpstream = true
-	h := w.Header()
-	if a.ContentType != "" {
-		h["Content-Type"] = []string{a.ContentType}
-	}
-	if a.Auth != "" {
-		h[authHeaderKey] = []string{a.Auth}
-	}
-	return writeWhole(w, a.Status, a.Body)
 }
 
 // decide notes what became of a call under a dedup rule.

@@ -111,8 +111,9 @@ func answeredKind(ex *exchange) dedup.OutcomeKind {
 // on to w from then on.
 type recorder struct {
 	w         http.ResponseWriter
-	limit     int64
+	limit     int64       // of bytes: those of its header that are kept, and of its body
 	header    http.Header // w's
+	kept      dedup.Header
 	status    int
 	body      []byte
 	streaming bool
@@ -138,8 +139,13 @@ func (rec *recorder) Header() http.Header { return rec.header }
 // WriteHeader implements http.ResponseWriter. Informational ones are dropped:
 // they are about a request that has been read already.
 func (rec *recorder) WriteHeader(status int) {
-	if status >= 200 && rec.status == 0 {
-		rec.status = status
+	if status < 200 || rec.status != 0 {
+		return
+	}
+	rec.status = status
+	if rec.leader != nil {
+		rec.kept = dedup.PackHeader(rec.header, ofReplays)
+		rec.limit -= int64(len(rec.kept))
 	}
 }
 
@@ -202,12 +208,11 @@ func (rec *recorder) outcome(ex *exchange, whole bool) dedup.Outcome {
 		return dedup.Outcome{Kind: dedup.Denied}
 	}
 	body, ok := plainBody(rec.header, rec.body, rec.limit)
-	if !ok { // not to be read, nor for others
+	if !ok || rec.limit < 0 { // not to be read, nor for others
 		return dedup.Outcome{Kind: dedup.Answered, Status: rec.status}
 	}
 	answer := &dedup.Answer{
-		Status: rec.status, ContentType: rec.header.Get("Content-Type"),
-		Auth: authValue(rec.header[authHeaderKey]), Body: body,
+		Status: rec.status, Header: rec.kept, Auth: authValue(rec.header[authHeaderKey]), Body: body,
 	}
 	kind := dedup.Answered
 	if rec.status == http.StatusOK && openapi.Succeeded(body) {

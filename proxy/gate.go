@@ -61,6 +61,9 @@ func (p *Proxy) gate(next handler) handler {
 // judge asks the policy. gated is false for what is none of the gate's.
 func (p *Proxy) judge(r *http.Request, ex *exchange) (reason access.Reason, gated bool) {
 	policy := &ex.snap.Access
+	if preflight(r) {
+		return "", false
+	}
 	if !ex.underOpenAPI() {
 		// Should the servers have a context path that openapi_prefix does not
 		// tell, calls would pass by the gate.
@@ -90,6 +93,12 @@ func (p *Proxy) judge(r *http.Request, ex *exchange) (reason access.Reason, gate
 		reason = access.NotHeld
 	}
 	return reason, true
+}
+
+// preflight reports whether a browser asks if a page of another origin may make a
+// call. It has no token, and servers execute nothing for it (CORS).
+func preflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && len(r.Header["Access-Control-Request-Method"]) > 0
 }
 
 // grantOf returns what the request's token stands for; nil: nothing known.

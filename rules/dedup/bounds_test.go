@@ -2,6 +2,7 @@ package dedup
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -23,6 +24,19 @@ func TestTheEntryThatWouldExpireFirstGoesFirst(t *testing.T) {
 	s.holds(Stats{Entries: 5, Bytes: 5*entryBytes + 3, Evicted: 1})
 	s.call("saveJob 1 A", "T").replays("1", EqualBody)
 	s.call("saveJob 2 A", "T").leads()
+}
+
+func TestTheHeaderOfAnAnswerCounts(t *testing.T) {
+	s := newScene(t, Limits{Bytes: 3 * entryBytes})
+	answer := kept("1")
+	answer.Answer.Header = PackHeader(map[string][]string{"X-Large": {strings.Repeat("x", 1000)}}, all)
+	first := s.call("saveJob 1 A", "T").leads()
+	first.ends(answer)
+	first.delivered()
+	s.call("saveJob 2 A", "T").leads().done("2")
+	if got := s.m.Stats(); got.Evicted == 0 || got.Bytes > 3*entryBytes {
+		t.Errorf("an answer with a header of 1,000 bytes is kept beside another in %d bytes: %+v", 3*entryBytes, got)
+	}
 }
 
 func TestBytesAreBounded(t *testing.T) {

@@ -102,11 +102,14 @@ type Call struct {
 
 // Answer is a recorded answer. It is shared by all who get it: read it only.
 type Answer struct {
-	Status      int
-	ContentType string
-	Auth        string // the upstream's own auth header; empty where it sent none
-	Body        []byte
+	Status int
+	Header Header // what a repetition gets of it, the auth header apart
+	Auth   string // the upstream's own auth header; empty where it sent none
+	Body   []byte // plain, whatever encoding it came in
 }
+
+// bytes is what an answer is counted for.
+func (a *Answer) bytes() int64 { return answerBytes(len(a.Header), len(a.Body)) }
 
 // Verdict is what the caller of Arrive or Await has to do.
 type Verdict uint8
@@ -183,7 +186,7 @@ type Outcome struct {
 // Limits bound what a store holds. Zero fields take the defaults.
 type Limits struct {
 	Entries  int   // remembered calls, marks and tokens; default 100,000
-	Bytes    int64 // of answers, with an overhead per entry; default 64 MiB
+	Bytes    int64 // of answers, header and body, with an overhead per entry; default 64 MiB
 	InFlight int   // calls in flight; default 10,000
 }
 

@@ -11,9 +11,13 @@ const (
 	callBytes = 512
 )
 
-// answerBytes is what an answer's body is counted for: that and, once it is
-// packed, what leads from block to block.
-func answerBytes(body int) int64 { return int64(body + body/len(block{}.part)*4) }
+// answerBytes is what an answer is counted for: its header, its body and, once it
+// is packed, what leads from block to block. Every answer is counted for its
+// header, though equal ones are kept once, and for a quarter of it more: one that
+// no other answer has takes a place in a map and memory that is rounded up.
+func answerBytes(header, body int) int64 {
+	return int64(header + header/4 + body + body/len(block{}.part)*4)
+}
 
 // clock turns the time of an event into the Machine's.
 func (m *Machine) clock(t time.Time) moment {
@@ -104,7 +108,7 @@ func (m *Machine) expire(s slot) {
 	}
 	m.stats.Bytes -= callBytes
 	if c.recorded() && c.dedup {
-		m.stats.Bytes -= answerBytes(len(c.answer.Body))
+		m.stats.Bytes -= c.answer.bytes()
 	}
 	c.phase = dropped
 	m.clear(c)

@@ -31,7 +31,7 @@ func (m *Machine) finish(now moment, c *call, out Outcome) {
 		m.leaveMark(now, c, out.Kind == Denied)
 	}
 	if kept {
-		m.stats.Bytes += answerBytes(len(out.Answer.Body))
+		m.stats.Bytes += out.Answer.bytes()
 		m.remember(now, c)
 	}
 }

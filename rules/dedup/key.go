@@ -13,7 +13,7 @@ type Key [sha256.Size]byte
 
 // keyVersion changes when the parts of a key do, so that replicas of different
 // versions never take each other's keys for equal.
-const keyVersion = "powerjob-shim key 1"
+const keyVersion = "powerjob-shim key 2"
 
 // KeyParts is all that makes two calls equal. The token, the client's address
 // and the time are not among it.
@@ -24,6 +24,7 @@ type KeyParts struct {
 	RawQuery    string
 	ContentType string
 	App         string // the app id header
+	Origin      string // of a browser's page: the answer names it (CORS)
 	Body        []byte
 }
 
@@ -41,7 +42,7 @@ func (p KeyParts) Key() Key {
 	defer hashes.Put(h)
 	h.Reset()
 	b := h.buf[:0]
-	for _, s := range [...]string{keyVersion, p.Group, p.Method, p.Path, p.RawQuery, p.ContentType, p.App} {
+	for _, s := range [...]string{keyVersion, p.Group, p.Method, p.Path, p.RawQuery, p.ContentType, p.App, p.Origin} {
 		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
 		b = append(b, s...)
 	}

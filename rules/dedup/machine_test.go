@@ -259,7 +259,7 @@ func (w *walk) check(t *rapid.T) {
 		r, c := m.records.At(d.of), m.live[d.of]
 		switch {
 		case c == nil:
-			bytes += answerBytes(int(r.text.len))
+			bytes += m.packedBytes(r)
 			h := m.histories[r.key]
 			switch {
 			case m.packed[r.key.prefix()] == d.of && h == nil:
@@ -270,7 +270,7 @@ func (w *walk) check(t *rapid.T) {
 		case c.slot != d.of:
 			t.Fatal("a remembered call takes its record to be elsewhere")
 		case c.recorded() && c.dedup:
-			bytes += answerBytes(len(c.answer.Body))
+			bytes += c.answer.bytes()
 			fallthrough
 		default:
 			bytes += callBytes

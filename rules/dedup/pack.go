@@ -42,8 +42,9 @@ type record struct {
 
 // answerKind is what an answer has in common with most others.
 type answerKind struct {
-	status            int
-	contentType, auth string
+	status int
+	header Header
+	auth   string
 }
 
 // caller is whose call one was. The calls of one client share it: never change it.
@@ -98,7 +99,7 @@ func (m *Machine) packCall(c *call) bool {
 	}
 	r.by = m.callers.Hold(c.mark.by)
 	if a := c.answer; c.recorded() {
-		r.kind = m.kinds.Hold(answerKind{a.Status, a.ContentType, a.Auth})
+		r.kind = m.kinds.Hold(answerKind{a.Status, a.Header, a.Auth})
 		r.text = m.texts.add(a.Body)
 	}
 	for i, w := range c.watches {
@@ -160,7 +161,7 @@ func (m *Machine) unpackCall(h *history, s slot) *call {
 	c.mark = mark{stamp: r.stamp, owner: c, by: by, paid: r.paid}
 	if r.kind != 0 {
 		kind := m.kinds.At(r.kind)
-		c.answer = &Answer{Status: kind.status, ContentType: kind.contentType, Auth: kind.auth, Body: m.texts.get(r.text)}
+		c.answer = &Answer{Status: kind.status, Header: kind.header, Auth: kind.auth, Body: m.texts.get(r.text)}
 		if c.dedup {
 			h.leaders = append(h.leaders, c)
 		}
@@ -190,7 +191,7 @@ func (m *Machine) markIn(s slot) mark {
 func (m *Machine) dropPacked(s slot) {
 	r := m.records.At(s)
 	if r.dedup {
-		m.stats.Bytes -= answerBytes(int(r.text.len))
+		m.stats.Bytes -= m.packedBytes(r)
 	}
 	by := m.callers.At(r.by)
 	for _, subject := range r.subjects {
@@ -207,6 +208,14 @@ func (m *Machine) dropPacked(s slot) {
 	}
 	m.letGo(r)
 	m.records.Remove(s)
+}
+
+// packedBytes is what the answer of a packed call is counted for.
+func (m *Machine) packedBytes(r *record) int64 {
+	if r.kind == 0 {
+		return 0
+	}
+	return answerBytes(len(m.kinds.At(r.kind).header), int(r.text.len))
 }
 
 // unmarkPacked is unmark for a packed call.

@@ -16,12 +16,14 @@ type filler struct {
 	m    *Machine
 	now  time.Time
 	last ID
+
+	header map[string][]string // of the answers
 }
 
 const answerLen = 100
 
 func newFiller() *filler {
-	return &filler{m: New(Limits{Entries: 1e9, Bytes: 1e12}), now: time.Unix(1_700_000_000, 0)}
+	return &filler{m: New(Limits{Entries: 1e9, Bytes: 1e12}), now: time.Unix(1_700_000_000, 0), header: map[string][]string{"Content-Type": {"application/json;charset=utf-8"}}}
 }
 
 // call takes in a call with its n-th key, and ends it.
@@ -42,7 +44,7 @@ func (f *filler) answer(n, bytes int, options ...func(*Call)) {
 	if in.Dedup {
 		out = Outcome{
 			Kind: Kept, Status: 200, Created: []openapi.Subject{{Kind: openapi.Job, ID: int64(f.last)}},
-			Answer: &Answer{Status: 200, ContentType: "application/json;charset=utf-8", Body: make([]byte, bytes)},
+			Answer: &Answer{Status: 200, Header: PackHeader(f.header, all), Body: make([]byte, bytes)},
 		}
 	}
 	if d := f.m.Arrive(f.now, in); d.Verdict == Lead {
@@ -70,7 +72,11 @@ func TestAnEntryTakesWhatItIsCountedFor(t *testing.T) {
 		"calls whose request names a job": func(f *filler, n int) {
 			f.call(n, func(c *Call) { c.Subjects = openapi.Subjects{Known: []openapi.Subject{job(int64(n))}} })
 		},
-		"calls with large answers":         func(f *filler, n int) { f.answer(n, 10_000) },
+		"calls with large answers": func(f *filler, n int) { f.answer(n, 10_000) },
+		"calls whose answers have a field of their own": func(f *filler, n int) {
+			f.header["X-Trace"] = []string{fmt.Sprintf("%064d", n)}
+			f.call(n)
+		},
 		"calls under match: resend":        func(f *filler, n int) { f.call(n, matchResend) },
 		"reads":                            func(f *filler, n int) { f.call(n, read) },
 		"one read, over and over":          func(f *filler, _ int) { f.call(1, read) },

@@ -39,7 +39,7 @@ func appendAnswer(b []byte, a *dedup.Answer) []byte {
 	}
 	b = append(b, form)
 	b = binary.AppendUvarint(b, uint64(a.Status))
-	b = appendString(b, a.ContentType)
+	b = appendString(b, string(a.Header))
 	b = appendString(b, a.Auth)
 	b = binary.AppendUvarint(b, uint64(len(a.Body)))
 	b = binary.AppendUvarint(b, uint64(len(body)))
@@ -52,12 +52,12 @@ func (r *reader) answer() *dedup.Answer {
 		return nil
 	}
 	a := &dedup.Answer{Status: int(r.uvarint())}
-	a.ContentType = string(r.bytes(r.length()))
+	a.Header = dedup.Header(r.bytes(r.length()))
 	a.Auth = string(r.bytes(r.length()))
 	size := r.uvarint()
 	body := r.bytes(r.length())
 	switch {
-	case r.bad || a.Status < 200 || a.Status > 999 || size > maxBody:
+	case r.bad || a.Status < 200 || a.Status > 999 || !a.Header.Valid() || size > maxBody:
 	case form == bodyAsItIs && size == uint64(len(body)):
 		a.Body = bytes.Clone(body)
 		return a

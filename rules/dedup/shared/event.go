@@ -72,7 +72,7 @@ func (e *Event) unawaited() bool {
 
 // version begins every entry. Replicas of another version skip what they
 // cannot read, so that a rolling update shares less for a while, not wrongly.
-const version = 1
+const version = 2
 
 var errFormat = errors.New("not an event of this version")
 

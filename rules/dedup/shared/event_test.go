@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/dedup/storetest"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -24,7 +25,7 @@ func sampleEvents() []*Event {
 		}},
 		{Replica: 1, N: 3, kind: arrive, call: dedup.Call{ID: 7, Window: 1}},
 		{Replica: 1, N: 4, kind: finish, id: 7, outcome: dedup.Outcome{Kind: dedup.Kept, Status: 200, Created: subjects, Answer: &dedup.Answer{
-			Status: 200, ContentType: "application/json", Auth: "true", Body: []byte(`{"success":true}`)}}},
+			Status: 200, Header: storetest.JSONHeader, Auth: "true", Body: []byte(`{"success":true}`)}}},
 		{Replica: 1, N: 5, kind: finish, id: 7, outcome: dedup.Outcome{Kind: dedup.Kept, Status: 200, Answer: &dedup.Answer{
 			Status: 200, Body: bytes.Repeat([]byte("abc"), 1000)}}},
 		{Replica: 1, N: 6, kind: finish, id: 7, outcome: dedup.Outcome{Kind: dedup.Lost}},
