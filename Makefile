@@ -87,6 +87,10 @@ bench: build ## the shim side by side with what you would pick instead; make bin
 build: ## bin/powerjob-shim, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/powerjob-shim ./cmd/powerjob-shim
 
+.PHONY: man
+man: ## the manual pages, in bin/man
+	$(GO) run ./cmd/powerjob-shim man bin/man
+
 .PHONY: image
 image: ## the container image, by docker, or by buildah where no docker answers
 	BUILDAH_FORMAT=docker $(ENGINE) build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMAGE) .

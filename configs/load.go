@@ -22,6 +22,9 @@ type Source struct {
 	Environ []string
 	// Flags is a parsed set with those of AddFlags. Nil: no flags.
 	Flags *pflag.FlagSet
+	// NoServersYet lets a configuration pass that names no server: what is
+	// missing may come from a flag that run is given later.
+	NoServersYet bool
 }
 
 // Path returns the file that Load reads, or "" for none.
@@ -97,7 +100,7 @@ func load(path string, content []byte, src Source, r *report) *Config {
 		}
 	}
 	if !r.failed[failure{path, ""}] { // else the file's other keys are unknown
-		validate(cfg, at, r)
+		validate(cfg, src.NoServersYet, at, r)
 	}
 	return cfg
 }

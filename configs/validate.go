@@ -18,10 +18,12 @@ const (
 )
 
 // validate reports everything that has the right type and cannot work.
-func validate(cfg *Config, at places, r *report) {
+func validate(cfg *Config, noServersYet bool, at places, r *report) {
 	v := &validator{cfg, at, r}
 	v.listeners()
-	v.upstreams()
+	if !noServersYet || len(cfg.Upstreams) > 0 {
+		v.upstreams()
+	}
 	v.routes()
 	v.rules()
 	v.dedup()

@@ -22,17 +22,22 @@ func newCheckCmd(environ []string) *cobra.Command {
 
 It reads what run would read: the file, the environment, and the flags. Every
 problem is one line with its file, line and path; the exit code is then 1. What
-is valid but leaves calls without a rule is a warning, and no failure.`,
+is valid but leaves calls without a rule, or names no server yet, is a warning,
+and no failure.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: cmd.Flags()})
+			cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: cmd.Flags(), NoServersYet: true})
 			if err != nil {
 				return err
 			}
 			if _, err := wire.Settings(cfg); err != nil {
 				return err
 			}
-			for _, warning := range uncovered(cfg) {
+			warnings := uncovered(cfg)
+			if len(cfg.Upstreams) == 0 {
+				warnings = append(warnings, "upstreams: no server is named here: run needs --upstream URL")
+			}
+			for _, warning := range warnings {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s: %s\n", cmp.Or(file, "the environment"), warning)
 			}
 			if !printAll {

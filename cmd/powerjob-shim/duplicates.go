@@ -20,8 +20,8 @@ import (
 
 var (
 	// errDuplicates is what duplicates ends with when it leaves some behind.
-	errDuplicates = errors.New("there are duplicates, see above")
-	errUnchanged  = errors.New("not all leftovers could be changed, see above")
+	errDuplicates error = exitCode{errors.New("there are duplicates, see above"), 3}
+	errUnchanged        = errors.New("not all leftovers could be changed, see above")
 )
 
 // duplicatesFlags is a command line of duplicates.
@@ -49,7 +49,7 @@ Without --disable or --delete nothing is changed. With one of them, and after a 
 again and then changed, unless something has happened to it or to its twin. Nothing else is changed, and nothing
 whose twin is less in service than itself. enableJob brings back what was disabled or deleted.
 
-Exit code 0: none, or all are out of service; 3: there are duplicates; 1: it failed.`,
+Exit code 0: none, or all are out of service; 3: there are duplicates; 1: it failed; 2: the command line is wrong.`,
 		Example: `  powerjob-shim duplicates http://powerjob.example.com:7700 --app my-app --password-file password.txt
   powerjob-shim duplicates http://powerjob.example.com:7700 --app my-app --password-env PASSWORD --disable`,
 		Args: cobra.ExactArgs(1),
@@ -79,11 +79,11 @@ Exit code 0: none, or all are out of service; 3: there are duplicates; 1: it fai
 // left in service, errDuplicates where some are, and else what went wrong.
 func findDuplicates(cmd *cobra.Command, target string, f duplicatesFlags, environ []string) error {
 	if err := f.validate(); err != nil {
-		return err
+		return usageError{err}
 	}
 	server, err := parseServer(target)
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	password, err := f.password(environ)
 	if err != nil {

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +30,8 @@ func newHealthcheckCmd(environ []string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
 			defer cancel()
-			return askHealth(ctx, loopback(adminAddress(admin, file, environ)))
+			process1, _ := os.ReadFile("/proc/1/cmdline") // nothing elsewhere than on Linux
+			return askHealth(ctx, loopback(adminAddress(admin, file, environ, process1)))
 		},
 	}
 	configFlag(cmd, &file)
@@ -34,21 +39,19 @@ func newHealthcheckCmd(environ []string) *cobra.Command {
 	return cmd
 }
 
-// adminAddress is where run listens: the flag's, the environment's, the file's
-// or the default. A file that was broken since run read it decides nothing.
-func adminAddress(flag, file string, environ []string) string {
+// adminAddress is where run listens: the flag's, that of a run which is process
+// 1, the environment's, the file's or the default. A file that was broken since
+// run read it decides nothing.
+func adminAddress(flag, file string, environ []string, process1 []byte) string {
 	if flag != "" {
 		return flag
 	}
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	configs.AddFlags(flags)
-	if cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: flags}); err == nil {
-		return cfg.Admin.Address
+	flags, itsFile := flagsOfRun(process1)
+	file = cmp.Or(file, itsFile)
+	if address, _ := flags.GetString("admin"); address != "" {
+		return address
 	}
-	// The servers may have been named on run's command line only, and a
-	// configuration is not valid without any.
-	_ = flags.Set("upstream", "http://127.0.0.1:1") // the flag exists
-	if cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: flags}); err == nil {
+	if cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: flags, NoServersYet: true}); err == nil {
 		return cfg.Admin.Address
 	}
 	for _, variable := range environ {
@@ -58,6 +61,30 @@ func adminAddress(flag, file string, environ []string) string {
 		}
 	}
 	return "127.0.0.1:9700"
+}
+
+// flagsOfRun returns the flags of a process's command line (as Linux' /proc has
+// it) if it is "powerjob-shim run", and its --config; else flags that are not
+// set. In a container run is process 1, and the healthcheck beside it knows
+// nothing else of the flags that it was given.
+func flagsOfRun(cmdline []byte) (flags *pflag.FlagSet, file string) {
+	newFlags := func() *pflag.FlagSet {
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		flags.ParseErrorsAllowlist.UnknownFlags = true
+		flags.Usage = func() {}
+		configs.AddFlags(flags)
+		flags.StringVar(&file, "config", "", "")
+		return flags
+	}
+	flags = newFlags()
+	args := strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
+	if filepath.Base(args[0]) != "powerjob-shim" || !slices.Contains(args[1:], "run") {
+		return flags, ""
+	}
+	if flags.Parse(args[1:]) != nil {
+		return newFlags(), ""
+	}
+	return flags, file
 }
 
 // loopback is how to reach a listener of this host.
@@ -82,7 +109,7 @@ func askHealth(ctx context.Context, address string) error {
 	}
 	res, err := (&http.Transport{}).RoundTrip(req) // no proxy of the environment
 	if err != nil {
-		return fmt.Errorf("asking the shim at %s: %w", address, err)
+		return fmt.Errorf("asking the shim at %s: %w; if run was given --admin or --config, give healthcheck the same", address, err)
 	}
 	_ = res.Body.Close() // the status says it all
 	if res.StatusCode != http.StatusOK {

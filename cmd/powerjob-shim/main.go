@@ -8,7 +8,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,41 +17,39 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
 
-// exitDuplicates is the exit code of duplicates where it has found some.
-const exitDuplicates = 3
-
-// run executes one command line. It returns the process's exit code: 0,
-// exitDuplicates, or 1 for everything that went wrong; why not 0 it has then
-// written to stderr.
+// run executes one command line. It returns the process's exit code: 0, 2 for a
+// command line that is wrong, 1 for what failed, or the command's own. Why it is
+// not 0 it has then written to stderr.
 func run(args, environ []string, stdout, stderr io.Writer) int {
 	root := newRootCmd(environ)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	if err := root.Execute(); err != nil {
+	err := root.Execute()
+	if err != nil {
 		// A configuration's problems are one line each, with their place first.
 		_, _ = fmt.Fprintln(stderr, err) // there is nowhere else to say it
-		if errors.Is(err, errDuplicates) {
-			return exitDuplicates
-		}
-		return 1
 	}
-	return 0
+	return codeOf(err)
 }
 
 func newRootCmd(environ []string) *cobra.Command {
 	root := &cobra.Command{
-		Use:               "powerjob-shim",
-		Short:             "Makes PowerJob clients execute every call once on servers that cannot be upgraded",
-		Version:           buildInfo().String(), // --version
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		Args:              cobra.NoArgs,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:           "powerjob-shim",
+		Short:         "Makes PowerJob clients execute every call once on servers that cannot be upgraded",
+		Version:       buildInfo().String(), // --version
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{unknownCommand(cmd, args[0])}
+			}
+			return cmd.Help()
+		},
+		Args: cobra.ArbitraryArgs, // RunE says more about them
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(
@@ -62,7 +59,11 @@ func newRootCmd(environ []string) *cobra.Command {
 		newDoctorCmd(),
 		newDuplicatesCmd(environ),
 		newHealthcheckCmd(environ),
+		newPrintDefaultsCmd(),
 		newVersionCmd(),
+		newManCmd(),
 	)
+	root.InitDefaultCompletionCmd() // now, so that its usage errors are told too
+	tellUsageErrors(root)
 	return root
 }

@@ -120,7 +120,7 @@ func TestTheAdminAddressIsReachedOverLoopback(t *testing.T) {
 		}
 	}
 	broken := writeFile(t, filepath.Join(t.TempDir(), "c.yaml"), "nonsense: 1\n")
-	if got := adminAddress("", broken, nil); got != "127.0.0.1:9700" {
+	if got := adminAddress("", broken, nil, nil); got != "127.0.0.1:9700" {
 		t.Errorf("with a broken file: %s", got)
 	}
 }

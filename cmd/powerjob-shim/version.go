@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -42,13 +43,22 @@ func (b build) String() string {
 }
 
 func newVersionCmd() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print which build this is",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), buildInfo())
-			return err
+			b := buildInfo()
+			if !asJSON {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), b)
+				return err
+			}
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{
+				"version": b.version, "revision": b.revision, "go": b.goVersion, "os": runtime.GOOS, "arch": runtime.GOARCH,
+			})
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON: version, revision, go, os and arch")
+	return cmd
 }
