@@ -126,9 +126,13 @@ func (s sight) refusedByCheck() bool {
 	return s.envelope && !s.success && (s.code == "-1002" || s.code == "-300" || s.code == "-401")
 }
 
-// springs404 tells a Spring server's own 404 (BasicErrorController), such as
-// PowerJob sends, from what other web servers answer.
-func (s sight) springs404() bool {
+// servers404 tells a PowerJob server's own 404 from what other web servers
+// answer: under its context path it is Spring's (BasicErrorController), outside
+// of it Undertow's, which is empty and names no server.
+func (s sight) servers404() bool {
+	if len(s.Body) == 0 && s.value("Server") == "" {
+		return true
+	}
 	var e struct {
 		Status int     `json:"status"`
 		Error  string  `json:"error"`
@@ -136,10 +140,6 @@ func (s sight) springs404() bool {
 	}
 	return json.Unmarshal(s.Body, &e) == nil && e.Status == 404 && e.Error != "" && e.Path != nil
 }
-
-// tomcats404 tells the 404 of a Tomcat that has no application at this path
-// (ErrorReportValve): that of a PowerJob server outside its context path.
-func (s sight) tomcats404() bool { return strings.Contains(string(s.Body), "<title>HTTP Status 404") }
 
 // diagnose judges what was seen. h2 tells that the server takes HTTP/2 when it
 // is offered.
@@ -277,7 +277,7 @@ func (d *diagnosis) strange(s sight) {
 		d.todo = []string{"It redirects to " + s.value("Location") + ": examine that address. The Java client would not send its calls there."}
 	case s.Status == 401 || s.Status == 403:
 		d.todo = []string{"Something on the way wants a login or forbids the path; it must let /openApi/ pass."}
-	case s.Status == 404 && !s.springs404() && !s.tomcats404():
+	case s.Status == 404 && !s.servers404():
 		d.verdict += "\n  The 404 is not one of a PowerJob server's: a web server or an ingress answers with its default virtual host."
 		d.todo = []string{
 			"It does not know the host name in this URL. Call it by the name that it knows (nginx: server_name; Ingress: host).",

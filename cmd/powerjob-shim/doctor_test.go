@@ -224,13 +224,6 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 				return startInProcessWith(server, "POWERJOB_SHIM_UPSTREAMS__DEFAULT__HOST=powerjob.test")
 			}, virtualHost(t, "powerjob.test", standIn(t, legacy.Options{})))
 		}, true, []string{"HEALTHY"}},
-		"no application at Tomcat's root": {func(t *testing.T) string {
-			return raw(t, func(c net.Conn) {
-				if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-					_, _ = io.WriteString(c, "HTTP/1.1 404 \r\nContent-Type: text/html;charset=utf-8\r\nConnection: close\r\n\r\n<!doctype html><html lang=\"en\"><head><title>HTTP Status 404 – Not Found</title>")
-				}
-			})
-		}, false, []string{"NOT POWERJOB", "if the server has a context path"}},
 		"a redirect": {func(t *testing.T) string { return answering(t, "302 x\r\nLocation: https://other/") }, false, []string{"redirects to https://other/"}},
 		"a login":    {func(t *testing.T) string { return answering(t, "401 x") }, false, []string{"wants a login"}},
 		"a gateway":  {func(t *testing.T) string { return answering(t, "502 x") }, false, []string{"FAILING", "status 502"}},

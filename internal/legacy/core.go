@@ -142,8 +142,7 @@ func (c *Core) Serve(in Input) Answer {
 	defer c.mu.Unlock()
 	h, known := handlers[in.Call]
 	if !known || (in.Call == "authApp" && c.mode == NoAuthApp) {
-		return Answer{Status: 404, Auth: c.header(), Message: "Not Found", Body: []byte(
-			`{"timestamp":"2026-01-01T00:00:00.000+00:00","status":404,"error":"Not Found","path":"/openApi/` + in.Call + `"}`)}
+		return Answer{Status: 404, Auth: c.header(), Message: "Not Found", Body: notRouted(404, "/openApi/"+in.Call)}
 	}
 	a := Answer{Status: 200, Auth: c.header()}
 	isLogin := in.Call == "authApp" || in.Call == "assert"

@@ -168,12 +168,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case f.SkipExecution:
 		a = Answer{Status: http.StatusOK, Body: []byte(`{}`)}
 	case status != 0:
-		a = Answer{Status: status, Auth: s.header(), Body: notRouted(status, r.URL.Path)}
+		a = Answer{Status: status, Auth: s.header(), Body: notRouted(status, rawPath(r))}
 	case r.Method != http.MethodPost:
 		a = Answer{Status: http.StatusOK, Auth: s.header(), Body: failure(call,
 			throw("HttpRequestMethodNotSupportedException: Request method '%s' not supported", r.Method))}
 	default:
-		a = s.Serve(input(r, call, body))
+		if a = s.Serve(input(r, call, body)); a.Status == http.StatusNotFound {
+			a.Body = notRouted(a.Status, rawPath(r))
+		}
 	}
 	if !s.opts.Sleep(f.DelayAfter + s.opts.Delay) {
 		panic(http.ErrAbortHandler)
@@ -214,13 +216,20 @@ func (s *Server) write(w http.ResponseWriter, f Fault, a Answer) {
 	}
 }
 
-// notRouted is Spring's error page.
+// notRouted is Spring's error page, as a real 4.3.9 server sends it.
 func notRouted(status int, path string) []byte {
 	return encode(struct {
-		Status int    `json:"status"`
-		Error  string `json:"error"`
-		Path   string `json:"path"`
-	}{status, http.StatusText(status), path})
+		Timestamp string `json:"timestamp"`
+		Status    int    `json:"status"`
+		Error     string `json:"error"`
+		Path      string `json:"path"`
+	}{"2026-01-01T00:00:00.000+00:00", status, http.StatusText(status), path})
+}
+
+// rawPath is the path as it came, escapes and path parameters included.
+func rawPath(r *http.Request) string {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	return path
 }
 
 func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
@@ -230,8 +239,12 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == s.opts.Prefix+"/":
 		w.Header().Set("Content-Type", "text/html;charset=UTF-8")
 		_, _ = io.WriteString(w, "<!DOCTYPE html><title>PowerJob</title><p>A stand-in for a PowerJob server.")
+	case s.opts.Prefix != "" && !strings.HasPrefix(r.URL.Path+"/", s.opts.Prefix+"/"):
+		w.WriteHeader(http.StatusNotFound) // Undertow's own, which is empty
 	default:
-		http.NotFound(w, r)
+		w.Header().Set("Content-Type", s.contentType())
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write(notRouted(http.StatusNotFound, rawPath(r)))
 	}
 }
 
