@@ -144,10 +144,17 @@ type Route struct {
 	Name string `yaml:"name"`
 	// Hosts are exact names or "*.example.com". Empty: every host.
 	Hosts []string `yaml:"hosts"`
-	// Paths are exact, or prefixes when they end in *. Default: /*.
+	// Paths are exact, or prefixes when they end in *; as they come, before
+	// StripPrefix. Default: /*.
 	Paths []string `yaml:"paths"`
 	// Upstream is a group's name. Default: the only group.
 	Upstream string `yaml:"upstream"`
+	// StripPrefix is cut off the path of each request, as the Ingress that the
+	// shim replaces did; whole segments: "/x". Then AddPrefix is put in front of
+	// it, then the servers' context path. Location and cookies in answers stay as
+	// they are. Empty: the path stays as it came.
+	StripPrefix string `yaml:"strip_prefix"`
+	AddPrefix   string `yaml:"add_prefix"`
 }
 
 // Log says what is logged to standard error.

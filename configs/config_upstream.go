@@ -1,10 +1,17 @@
 package configs
 
-import "time"
+import (
+	"net/url"
+	"strings"
+	"time"
+)
 
 // Upstream is a group of PowerJob servers that share one database.
 type Upstream struct {
-	// Servers are "http://host:port" or "https://host:port"; at least one.
+	// Servers are "http://host:port" or "https://host:port"; at least one. A path
+	// is the servers' context path, the same for all of a group ("http://h:7701/pj";
+	// /openApi behind it does not count): requests whose path is not under it get
+	// it put in front.
 	Servers []string `yaml:"servers"`
 	// Host is the Host header that the servers get: keep (the caller's), upstream
 	// (that of the server's URL), or a name, with a port where it is to carry one.
@@ -18,7 +25,8 @@ type Upstream struct {
 	// than the servers' own (Tomcat's is 60s by default, 20s in its server.xml),
 	// or a call may meet a connection that is just being closed. Default: 15s.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
-	// OpenAPIPrefix is where the OpenAPI stands on a server with a context path. Default: /openApi.
+	// OpenAPIPrefix is where the OpenAPI stands on servers with a context path that
+	// the callers write themselves. Default: /openApi behind the path of Servers.
 	OpenAPIPrefix string `yaml:"openapi_prefix"`
 	// MaxConnections bounds connections per server. 0: no bound.
 	MaxConnections int `yaml:"max_connections"`
@@ -30,6 +38,26 @@ type Upstream struct {
 	Health *Health `yaml:"health"`
 	// LoginBridge answers authApp for servers that have none. Nil: off.
 	LoginBridge *LoginBridge `yaml:"login_bridge"`
+}
+
+// ContextPath is that of the servers' URLs: "/pj" of "http://h:7701/pj" and of
+// "http://h:7701/pj/openApi". Empty: they have none.
+func (u *Upstream) ContextPath() string {
+	if len(u.Servers) == 0 {
+		return ""
+	}
+	server, err := url.Parse(u.Servers[0])
+	if err != nil {
+		return ""
+	}
+	return contextOf(server)
+}
+
+func contextOf(server *url.URL) string {
+	if server.Host == "" { // no server's URL
+		return ""
+	}
+	return strings.TrimSuffix(strings.TrimRight(server.EscapedPath(), "/"), "/openApi")
 }
 
 // Values of Upstream.Host; every other one is a name.

@@ -173,6 +173,7 @@ func (v *validator) routes() {
 		v.uniqueName(path, route.Name, names)
 		v.hosts(path+".hosts", route.Hosts)
 		v.paths(path+".paths", route.Paths)
+		v.prefixes(path, &route)
 		switch _, known := cfg.Upstreams[route.Upstream]; {
 		case known:
 		case route.Upstream == "":
@@ -197,6 +198,22 @@ func (v *validator) routes() {
 				targets[target] = path
 			}
 		}
+	}
+}
+
+// prefixes checks what a route does to paths.
+func (v *validator) prefixes(path string, route *Route) {
+	v.segments(path+".add_prefix", route.AddPrefix)
+	if !v.segments(path+".strip_prefix", route.StripPrefix) || len(route.Paths) == 0 {
+		return
+	}
+	strip := strings.TrimSuffix(route.StripPrefix, "/")
+	// Some path of the route must be able to begin with it.
+	if !slices.ContainsFunc(route.Paths, func(p string) bool {
+		prefix, wild := strings.CutSuffix(p, "*")
+		return strings.HasPrefix(prefix+"/", strip+"/") || wild && strings.HasPrefix(strip, prefix)
+	}) {
+		v.bad(path+".strip_prefix", "no path of this route begins with %s; write paths: [%s, %s/*]", strip, strip, strip)
 	}
 }
 

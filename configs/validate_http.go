@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"powerjob-shim/rules/openapi"
 )
 
 // isHostName accepts the letters of DNS names, and the underscore of Docker's.
@@ -101,10 +103,6 @@ func (v *validator) serverURL(path, server string) string {
 	case u.User != nil:
 		v.bad(path, "has a user or password in its URL, which no PowerJob server reads; take them out")
 		return server
-	case u.Path != "" && u.Path != "/":
-		v.bad(path, "%q has a path; write %s://%s, and for a context path openapi_prefix: %s/openApi",
-			server, u.Scheme, u.Host, strings.TrimSuffix(u.Path, "/"))
-		return server
 	case strings.ContainsAny(server, "?#"):
 		v.bad(path, "%q has a query or fragment; write %s://%s", server, u.Scheme, u.Host)
 		return server
@@ -118,7 +116,41 @@ func (v *validator) serverURL(path, server string) string {
 		v.bad(path, "%q has no port from 1 to 65535; %s", server, example)
 		return server
 	}
-	return strings.ToLower(u.Scheme + "://" + u.Host)
+	context := contextOf(u)
+	switch before, _, isCall := strings.Cut(context, "/openApi/"); {
+	case isCall:
+		v.bad(path, "%q has the path of a call; write %s://%s%s", server, u.Scheme, u.Host, before)
+	case context != "" && !isPlainPath(context):
+		v.bad(path, "%q has a path that can be read as more than one; write plain segments, for example %s://%s/pj", server, u.Scheme, u.Host)
+	}
+	return strings.ToLower(u.Scheme+"://"+u.Host) + context
+}
+
+// isPlainPath accepts whole segments that every server reads alike.
+func isPlainPath(path string) bool {
+	routed, err := openapi.RoutePath(path)
+	return err == nil && routed == path && !strings.ContainsAny(path, "*?#")
+}
+
+// segments checks what is put in front of paths or cut off them, and reports
+// whether it is something. Empty: nothing is.
+func (v *validator) segments(path, prefix string) (ok bool) {
+	if prefix == "" {
+		return false
+	}
+	switch plain := strings.Trim(prefix, "/*"); {
+	case plain == "":
+		v.bad(path, "%q has no segment; write for example /pj, or remove the key", prefix)
+	case prefix[0] != '/':
+		v.bad(path, "%q must begin with /; write /%s", prefix, prefix)
+	case strings.HasSuffix(prefix, "*"):
+		v.bad(path, "%q has a *; write whole segments: /%s", prefix, plain)
+	case !isPlainPath(strings.TrimSuffix(prefix, "/")):
+		v.bad(path, "%q can be read as more than one path; write plain segments, for example /pj", prefix)
+	default:
+		return true
+	}
+	return false
 }
 
 // framing are headers that HTTP itself sets; writing one would break the answer.

@@ -28,10 +28,13 @@ func (v *validator) upstreams() {
 			}
 		}
 		v.distinct(path+".servers", same)
+		v.contextPath(path, &u)
 		v.host(path+".host", u.Host)
 		v.positive(path+".timeout", u.Timeout, "30s")
 		v.positive(path+".idle_timeout", u.IdleTimeout, "15s")
-		v.openAPIPrefix(path+".openapi_prefix", u.OpenAPIPrefix)
+		if v.given(path + ".openapi_prefix") {
+			v.openAPIPrefix(path+".openapi_prefix", u.OpenAPIPrefix)
+		}
 		v.atLeast(path+".max_connections", u.MaxConnections, 0)
 		v.atLeast(path+".max_requests", u.MaxRequests, 0)
 		if u.TLS != nil {
@@ -79,6 +82,27 @@ func (v *validator) host(path, host string) {
 	if !isAuthority(host) {
 		v.bad(path, "%q is not a host; write %s, %s, or the name that the servers know, such as powerjob.example.com or powerjob.example.com:7700",
 			host, HostKeep, HostUpstream)
+	}
+}
+
+// contextPath checks that the servers' URLs have one, and that openapi_prefix has
+// no other.
+func (v *validator) contextPath(path string, u *Upstream) {
+	context := u.ContextPath()
+	for i, text := range u.Servers {
+		if server, err := url.Parse(text); err == nil && contextOf(server) != context {
+			v.bad(index(path+".servers", i), "%q has another context path than %q; write servers with another path into a group of their own", text, u.Servers[0])
+		}
+	}
+	if len(u.Servers) == 0 {
+		return
+	}
+	first, err := url.Parse(u.Servers[0])
+	if err != nil || strings.Trim(first.Path, "/") == "" {
+		return
+	}
+	if want := context + "/openApi"; strings.TrimSuffix(u.OpenAPIPrefix, "/") != want {
+		v.bad(path+".openapi_prefix", "%q is not where the servers of %q have it; remove it, or write %s", u.OpenAPIPrefix, u.Servers[0], want)
 	}
 }
 

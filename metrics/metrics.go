@@ -67,6 +67,7 @@ type Metrics struct {
 	Logins      *prometheus.CounterVec // kind, result
 	Gate        *prometheus.CounterVec // decision, reason: what the gate made of calls
 	Resends     *prometheus.CounterVec // call: re-sends recognised, each one an answer whose header was lost
+	Outside     *prometheus.CounterVec // call: known calls outside openapi_prefix
 	StoreErrors *prometheus.CounterVec // operation: failures of the dedup store, none of which fails a call
 
 	ACMEEvents *prometheus.CounterVec // event: what came of attempts to obtain a certificate
@@ -119,6 +120,8 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 			"Calls that the gate looked at, by what became of them and why.", "decision", "reason"),
 		Resends: b.counter("resends_total",
 			"Re-sends of clients that did not see the header: not 0 means that it is lost on the way.", "call"),
+		Outside: b.counter("outside_prefix_total",
+			"Known calls that passed outside openapi_prefix, unseen by the rules: not 0 means a wrong prefix.", "call"),
 		StoreErrors: b.counter("store_errors_total",
 			"Failures of the dedup store, by operation.", "operation"),
 		ACMEEvents: b.counter("acme_events_total",
@@ -137,6 +140,9 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 
 	for _, call := range calls {
 		m.Resends.WithLabelValues(call)
+		if call != Other {
+			m.Outside.WithLabelValues(call)
+		}
 		for _, d := range decisions {
 			m.Dedup.WithLabelValues(call, d)
 		}

@@ -15,6 +15,10 @@ const (
 	shimHeader      = "X-Powerjob-Shim"
 )
 
+// outsideMark is shimHeader's value on answers to known calls outside the
+// prefix: doctor goes by it.
+const outsideMark = "outside-prefix"
+
 // shimValues are the values of shimHeader. Answers share them: read them only.
 var shimValues = func() map[rules.Decision][]string {
 	values := map[rules.Decision][]string{}
@@ -86,6 +90,8 @@ func (w *answerWriter) finish() {
 	}
 	if ex.decided != "" {
 		h[shimHeader] = shimValues[ex.decided]
+	} else if ex.outside {
+		h[shimHeader] = []string{outsideMark}
 	}
 	if ex.lastOnConn {
 		h["Connection"] = []string{"close"}

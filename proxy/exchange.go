@@ -52,9 +52,15 @@ type exchange struct {
 
 	route string
 	group *upstreamGroup
-	path  string        // as a server routes it, context path cut off: "/openApi/saveJob"
-	call  *openapi.Call // nil when it is not an OpenAPI call
-	match rules.Matched
+	// target is the request target for the server, byte for byte.
+	target string
+	path   string        // as a server routes it, context path cut off: "/openApi/saveJob"
+	call   *openapi.Call // nil when it is not an OpenAPI call
+	match  rules.Matched
+
+	// outside: the path ends as a known call's, and is not under the group's
+	// prefix: no rule sees it.
+	outside bool
 
 	// ambiguous: path is as it came, because servers may read it differently.
 	ambiguous bool

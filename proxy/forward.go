@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/textproto"
-	"net/url"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -101,7 +99,7 @@ func rewrite(pr *httputil.ProxyRequest) {
 // address makes out's target and header what a server is to get of in. The
 // hop-by-hop headers are not in out any more.
 func (ex *exchange) address(out, in *http.Request) {
-	setTarget(out.URL, in)
+	ex.setTarget(out.URL, in.Host)
 	ex.setForwarded(out, in)
 	h := out.Header
 	h[requestIDHeader] = ex.value(valueID, ex.id)
@@ -127,24 +125,6 @@ func (ex *exchange) address(out, in *http.Request) {
 		// repeatable, and sends it again by itself on a stale connection.
 		delete(h, "Idempotency-Key")
 		delete(h, "X-Idempotency-Key")
-	}
-}
-
-// setTarget makes u, of which the sender fills in scheme and host, write the
-// request target exactly as it came. net/url would re-encode some characters,
-// and ReverseProxy has re-encoded a query with ";".
-func setTarget(u *url.URL, in *http.Request) {
-	target := requestURI(in)
-	if !strings.HasPrefix(target, "//") {
-		*u = url.URL{Opaque: target}
-		return
-	}
-	// An opaque part with two slashes would be written in absolute-form. The
-	// parsed path is the same bytes but for what net/url must re-encode; then
-	// absolute-form it is.
-	*u = url.URL{Path: in.URL.Path, RawPath: in.URL.RawPath, RawQuery: in.URL.RawQuery, ForceQuery: in.URL.ForceQuery}
-	if u.RequestURI() != target {
-		*u = url.URL{Opaque: "//" + in.Host + target}
 	}
 }
 

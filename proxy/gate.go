@@ -67,7 +67,7 @@ func (p *Proxy) judge(r *http.Request, ex *exchange) (reason access.Reason, gate
 	if !ex.underOpenAPI() {
 		// Should the servers have a context path that openapi_prefix does not
 		// tell, calls would pass by the gate.
-		if raw, _, _ := strings.Cut(requestURI(r), "?"); openapi.MayBeOpenAPI(raw) {
+		if raw, _, _ := strings.Cut(ex.target, "?"); openapi.MayBeOpenAPI(raw) {
 			return access.UnknownPath, true
 		}
 		return "", false

@@ -27,6 +27,8 @@ type upstreamGroup struct {
 	load      *load
 	stop      context.CancelFunc // ends what start began
 
+	outsideSeen atomic.Bool // a call outside the prefix was logged
+
 	issuer   *access.Issuer // of the login bridge; nil: the servers log in themselves
 	asserted asserted
 }
@@ -78,7 +80,7 @@ func checkServer(u *url.URL) error {
 	case u.Hostname() == "":
 		return fmt.Errorf("servers: %s: the host is missing", u.Redacted())
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.User != nil:
-		return fmt.Errorf("servers: %s: only scheme, host and port are allowed; a context path goes into openapi_prefix", u.Redacted())
+		return fmt.Errorf("servers: %s: only scheme, host and port are allowed; a context path goes into ContextPath", u.Redacted())
 	}
 	return nil
 }

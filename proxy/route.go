@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
+
+	"go.uber.org/zap"
 
 	"powerjob-shim/rules/openapi"
 )
@@ -15,10 +18,13 @@ type compiledRoute struct {
 	hosts []string // lower case; "*.x" as ".x"
 	paths []string
 	group *upstreamGroup
+	rewriting
 }
 
 func newCompiledRoute(r Route, g *upstreamGroup) compiledRoute {
-	c := compiledRoute{name: r.Name, group: g, paths: r.Paths}
+	c := compiledRoute{name: r.Name, group: g, paths: r.Paths, rewriting: rewriting{
+		strip: strings.TrimSuffix(r.StripPrefix, "/"), add: strings.TrimSuffix(r.AddPrefix, "/"), context: g.settings.ContextPath,
+	}}
 	for _, h := range r.Hosts {
 		c.hosts = append(c.hosts, strings.TrimPrefix(strings.ToLower(h), "*"))
 	}
@@ -86,22 +92,30 @@ func bareHost(host string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 }
 
+const (
+	manyReadings = "this path can be read as more than one; write it without empty, . or .. segments and without encoded slashes"
+	manyRoutes   = "this path can be read as more than one, and routes depend on it; write it without empty, . or .. segments and without encoded slashes"
+	encodedStrip = "this path begins with its route's strip_prefix in an encoded form; write it in plain letters"
+)
+
 // route finds out what a request is: its path as a server reads it, its group,
-// its call and the rules for it. The request itself goes on as it came.
+// its call and the rules for it. Its target goes on as it came, unless the route
+// or the group's context path changes its beginning.
 func (p *Proxy) route(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
-		raw, _, _ := strings.Cut(requestURI(r), "?")
+		target := requestURI(r)
+		raw, _, _ := strings.Cut(target, "?")
 		path, err := openapi.RoutePath(raw)
-		if err != nil {
-			if openapi.MayBeOpenAPI(raw) {
-				ex.fail(w, http.StatusBadRequest, "this path can be read as more than one; write it without empty, . or .. segments and without encoded slashes")
-				return
-			}
-			if ex.snap.byPath {
-				ex.fail(w, http.StatusBadRequest, "this path can be read as more than one, and routes depend on it; write it without empty, . or .. segments and without encoded slashes")
-				return
-			}
-			path, ex.ambiguous = raw, true
+		switch {
+		case err == nil:
+		case openapi.MayBeOpenAPI(raw):
+			ex.fail(w, http.StatusBadRequest, manyReadings)
+			return
+		case ex.snap.byPath:
+			ex.fail(w, http.StatusBadRequest, manyRoutes)
+			return
+		default:
+			path = raw
 		}
 		if path == "" {
 			path = "/"
@@ -111,16 +125,79 @@ func (p *Proxy) route(next handler) handler {
 			ex.fail(w, http.StatusNotFound, "no route for this host and path; add one under routes")
 			return
 		}
-		ex.route, ex.group = route.name, route.group
-		prefix := route.group.settings.prefix()
-		if rest, ok := strings.CutPrefix(path, prefix); ok && strings.HasPrefix(rest, "/") {
-			path = openapi.Prefix[:len(openapi.Prefix)-1] + rest
-			ex.call = openapi.ByPath(path)
+		ex.route, ex.group, ex.target = route.name, route.group, target
+		ex.path, ex.ambiguous = path, err != nil
+		if refusal := ex.rewrite(route.rewriting, raw); refusal != "" {
+			ex.fail(w, http.StatusBadRequest, refusal)
+			return
 		}
-		ex.path = path
-		ex.match = ex.snap.Rules.For(r.Method, r.Host, path)
+		ex.findCall()
+		if ex.outside {
+			p.noteOutside(ex)
+		}
+		ex.match = ex.snap.Rules.For(r.Method, r.Host, ex.path)
 		next(w, r, ex)
 	}
+}
+
+// rewrite makes the target and the path those that the server gets. It returns
+// why the request must be refused; "": it need not be.
+func (ex *exchange) rewrite(rw rewriting, raw string) (refusal string) {
+	if rw == (rewriting{}) {
+		return ""
+	}
+	changed, ok := rw.path(raw)
+	if !ok {
+		return encodedStrip
+	}
+	if changed == raw {
+		return ""
+	}
+	ex.target = changed + ex.target[len(raw):]
+	path, err := openapi.RoutePath(changed)
+	if err != nil {
+		if openapi.MayBeOpenAPI(changed) {
+			return manyReadings
+		}
+		path = changed
+	}
+	ex.path, ex.ambiguous = cmp.Or(path, "/"), err != nil
+	return ""
+}
+
+// findCall finds the call that the server's path names; then the path is written
+// as the rules have it, without the context path.
+func (ex *exchange) findCall() {
+	if rest, ok := strings.CutPrefix(ex.path, ex.group.settings.prefix()); ok && strings.HasPrefix(rest, "/") {
+		ex.path = openapi.Prefix[:len(openapi.Prefix)-1] + rest
+		ex.call = openapi.ByPath(ex.path)
+		return
+	}
+	_, call := outside(ex.path)
+	ex.outside = call != nil
+}
+
+// noteOutside counts a known call that passes outside the prefix, and so by all
+// rules. The first one of a group is logged with what to set.
+func (p *Proxy) noteOutside(ex *exchange) {
+	before, call := outside(ex.path)
+	p.metrics.Outside.WithLabelValues(call.Name).Inc()
+	g := ex.group
+	if g.outsideSeen.Swap(true) {
+		return
+	}
+	cure := "set upstreams." + g.name + ".openapi_prefix: " + before + "/openApi if the servers run under the context path " + before +
+		", or strip_prefix: " + before + " on the route if they do not"
+	switch context := g.settings.ContextPath; {
+	case context != "":
+		cure = "set strip_prefix: " + strings.TrimPrefix(before, context) + " on the route; the servers' context path is " + context
+	case before == "":
+		cure = "set upstreams." + g.name + ".openapi_prefix: /openApi if the servers run under no context path, or add_prefix: " +
+			strings.TrimSuffix(g.settings.prefix(), "/openApi") + " on the route if they do"
+	}
+	p.log.Warn("a PowerJob call passes outside openapi_prefix: it is not taken for one, and 5.x clients send it twice; "+cure,
+		zap.String(fieldRequestID, ex.id), zap.String(fieldUpstream, g.name), zap.String(fieldRoute, ex.route),
+		zap.String(fieldCall, call.Name), zap.String(fieldPath, ex.path), zap.String("openapi_prefix", g.settings.prefix()))
 }
 
 // requestURI is the request target in origin-form, byte for byte as it came:

@@ -85,8 +85,13 @@ type Upstream struct {
 
 	Health Health
 
-	// OpenAPIPrefix is where the calls are on servers under a context path:
-	// "/x/openApi". Empty: "/openApi".
+	// ContextPath is put in front of the path of every request that is not under
+	// it: the servers have nothing elsewhere. It is "/x" or deeper, without a
+	// slash at its end. Empty: paths stay as they came.
+	ContextPath string
+
+	// OpenAPIPrefix is where the calls are on servers under a context path that
+	// the callers write themselves: "/x/openApi". Empty: "/openApi" under ContextPath.
 	OpenAPIPrefix string
 
 	// Bridge logs clients in for servers that have no authApp; nil: they have
@@ -101,6 +106,13 @@ type Route struct {
 	Hosts    []string // "a.example", "*.example"; without port. Empty: every host
 	Paths    []string // as a server routes them; ending in * a prefix, else exact. Empty: every path
 	Upstream string
+
+	// StripPrefix is cut off a request's path, then AddPrefix put in front of it,
+	// then the group's ContextPath. Each is whole segments ("/x/y"). A path that
+	// is not under StripPrefix keeps its beginning; one that is so in an encoded
+	// form only is answered with 400. What a server writes into an answer
+	// (Location, cookies) stays as it is. Empty: nothing is done.
+	StripPrefix, AddPrefix string
 }
 
 // Shutdown says how the Proxy ends.

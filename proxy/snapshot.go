@@ -53,7 +53,7 @@ func compile(s Settings, old *snapshot) (*snapshot, error) {
 			errs = append(errs, errors.New("routes: several upstreams need routes that choose between them"))
 		}
 		for name, g := range next.groups {
-			next.routes = []compiledRoute{{name: name, group: g, paths: []string{"*"}}}
+			next.routes = []compiledRoute{newCompiledRoute(Route{Name: name}, g)}
 		}
 	}
 	for _, r := range s.Routes {
@@ -95,7 +95,7 @@ func (s *snapshot) retire(next *snapshot) {
 // prefix returns where the calls are, without a slash at the end.
 func (u Upstream) prefix() string {
 	if u.OpenAPIPrefix == "" {
-		return "/openApi"
+		return u.ContextPath + "/openApi"
 	}
 	return strings.TrimSuffix(u.OpenAPIPrefix, "/")
 }

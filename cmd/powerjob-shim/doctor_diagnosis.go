@@ -153,6 +153,8 @@ func diagnose(seen [len(probes)]sight, h2 bool) diagnosis {
 	read := seen[probeRead]
 	checkOn := read.refusedByCheck()
 	switch {
+	case slices.ContainsFunc(seen[:], sight.outsidePrefix):
+		d.outsidePrefix(seen)
 	case !seen[probeAssert].envelope:
 		d.strange(seen[probeAssert])
 	case seen[probeLogin].Status == 404:
@@ -247,6 +249,21 @@ func (d *diagnosis) recased(seen [len(probes)]sight, shim bool) {
 		return
 	}
 	d.todo = append(d.todo, "Or put the shim behind the last hop, next to the clients: it restores the exact case.")
+}
+
+// outsidePrefix tells that a shim passed this on as no call of PowerJob's.
+func (s sight) outsidePrefix() bool { return s.value(shimHeader) == "outside-prefix" }
+
+func (d *diagnosis) outsidePrefix(seen [len(probes)]sight) {
+	const what = "A shim is on the way, and its prefix does not match the path of this URL: it does not take these requests for PowerJob's calls."
+	if seen[probeAssert].envelope && seen[probeLogin].Status == 200 {
+		d.affected(what)
+	} else {
+		d.verdict = "NOT POWERJOB: the answers are not those of PowerJob's OpenAPI.\n  " + what
+	}
+	d.todo = append(d.todo, "In the shim's configuration set upstreams.NAME.openapi_prefix to this URL's path and /openApi (/x/openApi), if the server runs under that context path;",
+		"or strip_prefix to this URL's path on the shim's route, if the path was an ingress's. The shim's log has a warning with the very key.",
+		"Or correct the URL, if your clients have another one.")
 }
 
 func (d *diagnosis) oldServer() {

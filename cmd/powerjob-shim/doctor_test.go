@@ -224,6 +224,16 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 				return startInProcessWith(server, "POWERJOB_SHIM_UPSTREAMS__DEFAULT__HOST=powerjob.test")
 			}, virtualHost(t, "powerjob.test", standIn(t, legacy.Options{})))
 		}, true, []string{"HEALTHY"}},
+		"the shim with another prefix than the server": {func(t *testing.T) string {
+			server := standIn(t, legacy.Options{Prefix: "/x"})
+			return shimIn(t, defaults, strings.TrimSuffix(server, "/x")) + "/x"
+		}, false, []string{"AFFECTED", "A shim is on the way, and its prefix does not match", "openapi_prefix", "strip_prefix"}},
+		"the shim with another prefix than the URL": {func(t *testing.T) string {
+			return shimIn(t, defaults, standIn(t, legacy.Options{})) + "/x"
+		}, false, []string{"NOT POWERJOB", "A shim is on the way, and its prefix does not match"}},
+		"the shim with the server's context path": {func(t *testing.T) string {
+			return shimIn(t, defaults, standIn(t, legacy.Options{Prefix: "/x"})+"/openApi/")
+		}, true, []string{"HEALTHY", "on the way   powerjob-shim"}},
 		"a redirect": {func(t *testing.T) string { return answering(t, "302 x\r\nLocation: https://other/") }, false, []string{"redirects to https://other/"}},
 		"a login":    {func(t *testing.T) string { return answering(t, "401 x") }, false, []string{"wants a login"}},
 		"a gateway":  {func(t *testing.T) string { return answering(t, "502 x") }, false, []string{"FAILING", "status 502"}},

@@ -43,13 +43,13 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 			return proxy.Settings{}, fmt.Errorf("upstreams.%s.servers: %w", name, err)
 		}
 		s.Upstreams[name] = proxy.Upstream{
-			Servers: servers, Host: u.Host, TLS: secure, Timeout: u.Timeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
+			Servers: servers, Host: u.Host, ContextPath: u.ContextPath(), TLS: secure, Timeout: u.Timeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
 			MaxConnections: u.MaxConnections, MaxRequests: u.MaxRequests, Health: healthFrom(u.Health),
 			Bridge: bridgeFrom(u.LoginBridge),
 		}
 	}
 	for _, r := range cfg.Routes {
-		s.Routes = append(s.Routes, proxy.Route{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Upstream: r.Upstream})
+		s.Routes = append(s.Routes, proxy.Route{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Upstream: r.Upstream, StripPrefix: r.StripPrefix, AddPrefix: r.AddPrefix})
 	}
 	return s, nil
 }
@@ -77,7 +77,7 @@ func parseServers(addresses []string) ([]*url.URL, error) {
 		if err != nil {
 			return nil, err
 		}
-		servers[i] = u
+		servers[i] = &url.URL{Scheme: u.Scheme, Host: u.Host} // the path is the group's
 	}
 	return servers, nil
 }
