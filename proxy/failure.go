@@ -1,13 +1,11 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"encoding/json"
-	"errors"
-	"net"
 	"net/http"
 	"strconv"
-	"syscall"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 // envelope is how PowerJob wraps every answer (tech.powerjob.common.response.ResultDTO).
@@ -30,24 +28,6 @@ func (ex *exchange) fail(w http.ResponseWriter, status int, message string) {
 	_, _ = w.Write(body) // a caller that is gone needs no answer
 }
 
-// dialProblem names in a few words why no connection was had.
-func dialProblem(err error) string {
-	var (
-		dns  *net.DNSError
-		cert *tls.CertificateVerificationError
-		nerr net.Error
-	)
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
-	case errors.As(err, &dns):
-		return "its name cannot be resolved"
-	case errors.As(err, &cert):
-		return "its certificate is not trusted"
-	case errors.As(err, &nerr) && nerr.Timeout():
-		return "connecting timed out"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "no way to its address"
-	}
-	return "connecting failed"
-}
+// dialProblem names in a few words each address that was tried and why no
+// connection was had.
+func dialProblem(err error) string { return up.Problem(err) }

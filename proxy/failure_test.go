@@ -22,7 +22,7 @@ func TestADialProblemIsNamedInAFewWords(t *testing.T) {
 		want string
 	}{
 		{fmt.Errorf("dial tcp: %w", syscall.ECONNREFUSED), "connection refused"},
-		{&net.OpError{Op: "dial", Err: &net.DNSError{Name: "secret.inside", IsNotFound: true}}, "its name cannot be resolved"},
+		{&net.OpError{Op: "dial", Err: &net.DNSError{Name: "secret.inside", IsNotFound: true}}, "its name cannot be resolved (no such host)"},
 		{&tls.CertificateVerificationError{Err: errors.New("secret")}, "its certificate is not trusted"},
 		{&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, "connecting timed out"},
 		{fmt.Errorf("dial tcp: %w", syscall.EHOSTUNREACH), "no way to its address"},

@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 func groupOf(t *testing.T, h Health, servers ...string) *upstreamGroup {
 	t.Helper()
 	u := settingsFor(t, servers...).Upstreams["default"]
 	u.Health = h
-	g, err := newUpstreamGroup("g", u, nil)
+	g, err := newUpstreamGroup("g", u, nil, new(up.Dialer))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -89,7 +88,7 @@ func (c *checker) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.how.Timeout)
 	defer cancel()
 	if c.how.TCP {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", c.server.name)
+		conn, err := c.group.dial(ctx, c.server.name)
 		if err == nil {
 			_ = conn.Close() // nothing was written
 		}

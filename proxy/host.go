@@ -3,6 +3,8 @@ package proxy
 import (
 	"net/http"
 	"strings"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 // Words for [Upstream.Host]; every other value is a name.
@@ -26,7 +28,7 @@ func (u Upstream) hostFor(s *server) string {
 // serverTLS is TLS with the name that servers are asked for: ServerName, else
 // that of Host, else (empty) the URL's. Connections are shared by callers, so
 // that a caller's own Host cannot be it.
-func (u Upstream) serverTLS() UpstreamTLS {
+func (u Upstream) serverTLS() up.TLSFiles {
 	t := u.TLS
 	if t.ServerName == "" && u.Host != HostKeep && u.Host != HostUpstream {
 		t.ServerName = bareHost(u.Host)

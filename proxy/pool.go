@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"sync"
@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/net/http/httpguts"
+
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/access"
 )
 
@@ -23,6 +26,7 @@ type upstreamGroup struct {
 	name      string
 	settings  Upstream
 	servers   []*server
+	links     map[string]*up.Server // how each server is connected to, by its name
 	transport *http.Transport
 	load      *load
 	stop      context.CancelFunc // ends what start began
@@ -43,11 +47,12 @@ type load struct {
 
 // newUpstreamGroup makes a group. old is the group of that name before, nil if
 // there was none.
-func newUpstreamGroup(name string, u Upstream, old *upstreamGroup) (*upstreamGroup, error) {
+func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Dialer) (*upstreamGroup, error) {
 	if len(u.Servers) == 0 {
 		return nil, errors.New("servers: at least one is needed")
 	}
-	g := &upstreamGroup{name: name, settings: u, transport: newTransport(u), load: new(load), stop: func() {}}
+	g := &upstreamGroup{name: name, settings: u, links: map[string]*up.Server{}, load: new(load), stop: func() {}}
+	g.transport = newTransport(g)
 	if old != nil {
 		g.load = old.load
 	}
@@ -55,9 +60,10 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup) (*upstreamGro
 		g.issuer = access.NewIssuer(name, *u.Bridge)
 	}
 	var errs []error
-	if _, err := u.TLS.read(); err != nil {
+	if err := u.TLS.Check(); err != nil {
 		errs = append(errs, fmt.Errorf("tls: %w", err))
 	}
+	secure := up.NewTLS(u.serverTLS())
 	for _, base := range u.Servers {
 		if err := checkServer(base); err != nil {
 			errs = append(errs, err)
@@ -69,6 +75,11 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup) (*upstreamGro
 			continue
 		}
 		g.servers = append(g.servers, s)
+		tls := secure
+		if base.Scheme != "https" {
+			tls = nil
+		}
+		g.links[s.name] = up.NewServer(asciiName(s.name), tls, dialer)
 	}
 	return g, errors.Join(errs...)
 }
@@ -119,8 +130,8 @@ func (g *upstreamGroup) start(life context.Context, running *sync.WaitGroup, log
 			running.Go(func() { c.run(life) })
 		}
 	}
-	if slices.ContainsFunc(g.servers, func(s *server) bool { return isName(s.url.Hostname()) }) {
-		running.Go(func() { g.lookUpAgain(life) })
+	if slices.ContainsFunc(g.servers, func(s *server) bool { return g.links[s.name].HasName() }) {
+		running.Go(func() { g.lookUpAgain(life, log) })
 	}
 }
 
@@ -131,25 +142,52 @@ func (g *upstreamGroup) close() {
 	g.transport.CloseIdleConnections()
 }
 
-// lookUpAgain closes unused connections from time to time. A new connection
-// goes to what the name means by then; without this, one that is never idle for
-// IdleTimeout would stay with a server that the name has left.
-func (g *upstreamGroup) lookUpAgain(life context.Context) {
+// lookUpAgain looks the servers' names up from time to time. Connections to
+// addresses that a name has left end; while it cannot be looked up, all stay.
+func (g *upstreamGroup) lookUpAgain(life context.Context, log *zap.Logger) {
 	t := time.NewTicker(g.settings.idleTimeout())
 	defer t.Stop()
+	failing := map[string]bool{}
 	for {
 		select {
 		case <-t.C:
-			g.transport.CloseIdleConnections()
 		case <-life.Done():
 			return
+		}
+		for name, link := range g.links {
+			if !link.HasName() {
+				continue
+			}
+			err := link.LookUp(life)
+			if err != nil && !failing[name] && life.Err() == nil {
+				log.Warn("looking up an upstream server's name failed; its last known addresses are used",
+					zap.String(fieldUpstream, g.name), zap.String(fieldUpstreamServer, name), zap.Error(err))
+			}
+			failing[name] = err != nil
 		}
 	}
 }
 
-func isName(host string) bool {
-	_, err := netip.ParseAddr(host)
-	return err != nil
+// dial connects to the server with this name, with TLS if it is an https server.
+func (g *upstreamGroup) dial(ctx context.Context, name string) (net.Conn, error) {
+	link := g.links[name]
+	if link == nil { // net/http gives names in ASCII
+		for _, s := range g.servers {
+			if asciiName(s.name) == name {
+				link = g.links[s.name]
+			}
+		}
+	}
+	return link.Dial(ctx)
+}
+
+// asciiName returns a server's name as it is looked up.
+func asciiName(name string) string {
+	ascii, err := httpguts.PunycodeHostPort(name)
+	if err != nil {
+		return name
+	}
+	return ascii
 }
 
 // admit counts a request in, unless the group has as many as it may. Each one

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 func TestAServerThatRefusesTheConnectionIsPassedOver(t *testing.T) {
@@ -94,7 +96,7 @@ func TestManyConcurrentRequestsReuseTheirConnections(t *testing.T) {
 
 func TestServersAreChosenByLoad(t *testing.T) {
 	settings := settingsFor(t, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
-	g, err := newUpstreamGroup("g", settings.Upstreams["default"], nil)
+	g, err := newUpstreamGroup("g", settings.Upstreams["default"], nil, new(up.Dialer))
 	if err != nil {
 		t.Fatal(err)
 	}

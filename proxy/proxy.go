@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 )
@@ -25,6 +26,7 @@ var errStopping = errors.New("powerjob-shim is stopping")
 type Proxy struct {
 	log     *zap.Logger
 	metrics *metrics.Metrics
+	dialer  *up.Dialer
 	version string
 	started time.Time
 
@@ -64,7 +66,10 @@ func New(o Options, s Settings) (*Proxy, error) {
 	if o.Metrics == nil {
 		o.Metrics = metrics.New(nil, nil)
 	}
-	p := &Proxy{log: o.Logger, metrics: o.Metrics, version: o.Version, started: time.Now()}
+	if o.Dialer == nil {
+		o.Dialer = new(up.Dialer)
+	}
+	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, version: o.Version, started: time.Now()}
 	p.life, p.end = context.WithCancelCause(context.Background())
 	p.freeTerms = make(chan *term, maxFreeTerms)
 	p.initDedup(o.Store, s.Dedup)
@@ -88,7 +93,7 @@ func (p *Proxy) Swap(s Settings) error {
 	p.swap.Lock()
 	defer p.swap.Unlock()
 	old := p.snap.Load()
-	next, err := compile(s, old)
+	next, err := compile(s, old, p.dialer)
 	if err != nil {
 		return fmt.Errorf("compiling the settings: %w", err)
 	}

@@ -4,19 +4,19 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"sync"
 	"time"
 
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
 )
 
 const (
 	// probeAge is how long what a probe found is told again. Kubelet and
 	// people ask more rarely than this.
 	probeAge     = 2 * time.Second
-	probeTimeout = time.Second
+	probeTimeout = up.ConnectTimeout + time.Second/2 // connecting ends by itself, and says why
 )
 
 // reachability knows which servers take connections. It connects when it is
@@ -60,7 +60,7 @@ func (r *reachability) probe(ctx context.Context, snap *snapshot) []groupState {
 		g := snap.groups[name]
 		servers := make([]serverState, len(g.servers))
 		for i, s := range g.servers {
-			wg.Go(func() { servers[i] = s.probe(ctx) })
+			wg.Go(func() { servers[i] = g.probe(ctx, s) })
 		}
 		states = append(states, groupState{Name: name, Servers: servers})
 	}
@@ -69,12 +69,12 @@ func (r *reachability) probe(ctx context.Context, snap *snapshot) []groupState {
 	return states
 }
 
-func (s *server) probe(ctx context.Context) serverState {
+func (g *upstreamGroup) probe(ctx context.Context, s *server) serverState {
 	state := serverState{Server: s.name, State: s.standing(time.Now()).String(), InFlight: s.inFlight.Load()}
 	if why := s.lastCheck.Load(); why != nil {
 		state.Problem = "health check: " + *why
 	}
-	c, err := new(net.Dialer).DialContext(ctx, "tcp", s.name)
+	c, err := g.dial(ctx, s.name)
 	if err != nil {
 		state.Problem = dialProblem(err)
 		return state

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 func TestTheMostSpecificRouteWins(t *testing.T) {
@@ -26,7 +28,7 @@ func TestTheMostSpecificRouteWins(t *testing.T) {
 	}
 	settings := settingsFor(t, "http://127.0.0.1:1")
 	settings.Routes = list
-	snap, err := compile(settings, nil)
+	snap, err := compile(settings, nil, new(up.Dialer))
 	if err != nil {
 		t.Fatal(err)
 	}

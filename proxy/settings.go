@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
@@ -24,6 +25,9 @@ type Options struct {
 	// Tokens are where the gate looks for tokens that it does not know. Nil:
 	// nowhere, so that each replica wants a login of its own.
 	Tokens dedup.Tokens
+
+	// Dialer connects to servers. Nil: the system's resolver and network.
+	Dialer *up.Dialer
 
 	// Version is told by /status.
 	Version string
@@ -53,6 +57,9 @@ type Settings struct {
 	// Hash identifies the configuration for people: /status and the log.
 	Hash string
 }
+
+// UpstreamTLS is how https servers are checked, and what they are shown.
+type UpstreamTLS = up.TLSFiles
 
 // Upstream is a group of servers that hold the same data.
 type Upstream struct {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 )
 
@@ -22,7 +23,7 @@ type snapshot struct {
 
 // compile checks s and prepares it. Groups of old (nil: none) that s has
 // unchanged are taken over with their connections.
-func compile(s Settings, old *snapshot) (*snapshot, error) {
+func compile(s Settings, old *snapshot, dialer *up.Dialer) (*snapshot, error) {
 	if s.Rules == nil {
 		s.Rules = &rules.Set{}
 	}
@@ -41,7 +42,7 @@ func compile(s Settings, old *snapshot) (*snapshot, error) {
 			next.groups[name] = before
 			continue
 		}
-		g, err := newUpstreamGroup(name, u, before)
+		g, err := newUpstreamGroup(name, u, before, dialer)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("upstreams.%s: %w", name, err))
 			continue

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -8,10 +9,6 @@ import (
 )
 
 const (
-	// connectTimeout bounds one attempt to connect. PowerJob's client waits 2 s
-	// for a whole call: with two servers, a dead one must not use that up.
-	connectTimeout = time.Second
-
 	// defaultIdleTimeout is shorter than the idle timeouts of Tomcat (60 s) and
 	// of the usual load balancers.
 	defaultIdleTimeout = 15 * time.Second
@@ -29,15 +26,14 @@ const (
 //
 // It adds nothing to requests (no Accept-Encoding), speaks HTTP/1.1 only, and
 // ignores proxy settings of the environment: the servers are what was named.
-func newTransport(u Upstream) *http.Transport {
-	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 15 * time.Second}
+func newTransport(g *upstreamGroup) *http.Transport {
+	u := g.settings
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	dial := watched(dialer.DialContext)
-	secure := &tlsDialer{settings: u.serverTLS(), dial: dial}
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return g.dial(ctx, address) }
 	return &http.Transport{
 		DialContext:           dial,
-		DialTLSContext:        secure.dialTLS,
+		DialTLSContext:        dial,
 		MaxConnsPerHost:       u.MaxConnections,
 		MaxIdleConnsPerHost:   maxIdlePerServer,
 		IdleConnTimeout:       u.idleTimeout(),

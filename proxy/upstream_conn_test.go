@@ -5,88 +5,30 @@ package proxy
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http/httptrace"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
-// connected returns both ends of a connection, the near one watched.
-func connected(t *testing.T) (near *upstreamConn, far net.Conn) {
+// connected returns a connection to a server that does nothing.
+func connected(t *testing.T) net.Conn {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr := accepting(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	c, err := up.NewServer(addr, nil, new(up.Dialer)).Dial(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = ln.Close() }()
-	c, err := watched(new(net.Dialer).DialContext)(context.Background(), "tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if far, err = ln.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = c.Close(), far.Close() })
-	return c.(*upstreamConn), far
-}
-
-func TestNothingIsWrittenToAServerThatHasGone(t *testing.T) {
-	near, far := connected(t)
-	if _, err := io.WriteString(near, "request"); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.WriteString(far, "answer")
-	if _, err := near.Read(make([]byte, 6)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(near, "another"); err != nil {
-		t.Errorf("while the server is there: %v", err)
-	}
-	_, _ = io.WriteString(far, "answer")
-	if _, err := near.Read(make([]byte, 6)); err != nil {
-		t.Fatal(err)
-	}
-	go func() { _, _ = near.Read(make([]byte, 1)) }() // net/http's, which waits all the time
-	_ = far.Close()
-	eventually(t, "the end arrives", near.gone)
-	before := near.wrote.Load()
-	if _, err := io.WriteString(near, "lost"); !errors.Is(err, net.ErrClosed) || near.wrote.Load() != before {
-		t.Errorf("after the end: %v, %d bytes", err, near.wrote.Load()-before)
-	}
-}
-
-func TestWhatTheServerHasReadIsCounted(t *testing.T) {
-	near, far := connected(t)
-	for i := range 1000 {
-		before := near.wrote.Load()
-		done := make(chan error, 1)
-		go func() {
-			_, err := io.WriteString(near, "x")
-			done <- err
-		}()
-		if _, err := far.Read(make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-		if near.wrote.Load() == before {
-			t.Fatalf("byte %d was read before it was counted", i)
-		}
-		if err := <-done; err != nil || near.wrote.Load() != before+1 {
-			t.Fatalf("%d bytes counted, want %d; %v", near.wrote.Load(), before+1, err)
-		}
-	}
-	_ = near.CloseWrite()
-	before := near.wrote.Load()
-	if _, err := io.WriteString(near, "x"); err == nil || near.wrote.Load() != before {
-		t.Errorf("a write that failed with %v counted %d bytes", err, near.wrote.Load()-before)
-	}
+	t.Cleanup(func() { c.Close() })
+	return c
 }
 
 func TestWhetherAnythingWasSentIsJudgedByBytes(t *testing.T) {
-	a, _ := connected(t)
-	b, _ := connected(t)
+	a, b := connected(t), connected(t)
 	other, _ := net.Pipe()
 	got := func(c net.Conn) httptrace.GotConnInfo { return httptrace.GotConnInfo{Conn: c} }
 	_, _ = io.WriteString(a, "an earlier request")

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"log"
 	"net/http"
@@ -100,36 +99,5 @@ func TestUnreadableTLSFilesStopTheStart(t *testing.T) {
 		if _, err := New(Options{}, settings); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("New returned %v, want %q", err, c.want)
 		}
-	}
-}
-
-func TestRenewedFilesCountForTheNextConnection(t *testing.T) {
-	dir := t.TempDir()
-	cert, key := filepath.Join(dir, "client.crt"), filepath.Join(dir, "client.key")
-	ca := testca.New(t)
-	ca.WriteLeaf(t, cert, key, "first")
-	d := &tlsDialer{settings: UpstreamTLS{CertFile: cert, KeyFile: key}}
-	name := func() string {
-		t.Helper()
-		config, err := d.config()
-		if err != nil {
-			t.Fatal(err)
-		}
-		leaf, err := x509.ParseCertificate(config.Certificates[0].Certificate[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return leaf.Subject.CommonName
-	}
-	if got := name(); got != "first" {
-		t.Errorf("got %s, want first", got)
-	}
-	ca.WriteLeaf(t, cert, key, "second")
-	if got := name(); got != "second" {
-		t.Errorf("got %s, want second", got)
-	}
-	write(t, key, []byte("half a fi")) // being written
-	if got := name(); got != "second" {
-		t.Errorf("with a broken file, got %s, want second", got)
 	}
 }

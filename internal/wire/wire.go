@@ -8,6 +8,7 @@ import (
 
 	"powerjob-shim/configs"
 	"powerjob-shim/proxy"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 )
 
@@ -34,9 +35,9 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 		Hash:      cfg.Hash(),
 	}
 	for name, u := range cfg.Upstreams {
-		var secure proxy.UpstreamTLS
+		var secure up.TLSFiles
 		if u.TLS != nil {
-			secure = proxy.UpstreamTLS(*u.TLS)
+			secure = up.TLSFiles(*u.TLS)
 		}
 		servers, err := parseServers(u.Servers)
 		if err != nil {

@@ -1,0 +1,131 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+)
+
+// Server is how one server is connected to. Safe for concurrent use.
+type Server struct {
+	address string // host:port
+	host    string
+	secure  *TLS
+	dialer  *Dialer
+
+	// Moved is told the server's addresses after each lookup that succeeded: unused
+	// connections to others should end. Nil: nobody else keeps connections. Set it
+	// before the first use. It may be called by several goroutines at once.
+	Moved func(named []netip.Addr)
+
+	mu   sync.Mutex
+	open map[*Watched]struct{} // those that are not closed yet
+}
+
+// NewServer returns the server at "host:port". secure nil: without TLS.
+func NewServer(address string, secure *TLS, d *Dialer) *Server {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	return &Server{address: address, host: host, secure: secure, dialer: d, open: map[*Watched]struct{}{}}
+}
+
+// Dial makes a new connection within ConnectTimeout; ctx may end earlier.
+func (s *Server) Dial(ctx context.Context) (net.Conn, error) { return s.DialOver(ctx, s.watch) }
+
+// DialOver is Dial with a connection of the caller's own kind below TLS: wrap is
+// given the TCP connection. It returns what wrap returned, or a *tls.Conn on it.
+func (s *Server) DialOver(ctx context.Context, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
+	defer cancel()
+	var config *tls.Config
+	if s.secure != nil {
+		var err error
+		if config, err = s.secure.config(s.host); err != nil {
+			return nil, fmt.Errorf("reading tls files: %w", err)
+		}
+	}
+	c, found, err := s.dialer.dial(ctx, "tcp", s.address)
+	s.moved(found)
+	if err != nil {
+		return nil, err
+	}
+	c = wrap(c)
+	if config == nil {
+		return c, nil
+	}
+	secure := tls.Client(c, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = c.Close() // the handshake's error is the one to tell
+		return nil, &DialError{Address: s.address, Attempts: []Attempt{{addressOf(c), err}}}
+	}
+	return secure, nil
+}
+
+// LookUp looks the server's name up again, and lets connections end that go to
+// an address that the name has left. If the lookup fails, they all stay.
+func (s *Server) LookUp(ctx context.Context) error {
+	found := s.dialer.lookUp(ctx, s.host)
+	s.moved(found)
+	return found.err
+}
+
+// HasName reports whether the server is given by name, not by IP address.
+func (s *Server) HasName() bool {
+	_, err := netip.ParseAddr(s.host)
+	return err != nil
+}
+
+// moved retires the connections whose address a successful lookup did not name.
+func (s *Server) moved(found lookup) {
+	if found.err != nil || len(found.addresses) == 0 || !s.HasName() {
+		return
+	}
+	if s.Moved != nil {
+		s.Moved(found.addresses)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		if !slices.Contains(found.addresses, c.to) {
+			c.retire()
+		}
+	}
+}
+
+// watch makes a TCP connection a Watched one.
+func (s *Server) watch(c net.Conn) net.Conn {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return c
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil { // only of a connection that is not one
+		return c
+	}
+	near := &Watched{TCPConn: tcp, raw: raw, of: s, to: addressOf(tcp).Addr()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[near] = struct{}{}
+	return near
+}
+
+// addressOf returns the far end of a TCP connection; of others the zero value.
+func addressOf(c net.Conn) netip.AddrPort {
+	a, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
+}
+
+func (s *Server) closed(c *Watched) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+}
