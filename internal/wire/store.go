@@ -17,6 +17,7 @@ import (
 	"powerjob-shim/configs"
 	"powerjob-shim/proxy"
 	"powerjob-shim/proxy/certs/redisstore"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/dedup/shared"
 )
@@ -76,7 +77,7 @@ func redisClient(c *configs.Redis, timeout time.Duration, log *zap.Logger) (redi
 		Addresses: c.Addresses, Cluster: c.Cluster, MasterName: c.MasterName,
 		Username: c.Username, Password: string(c.Password),
 		SentinelUsername: c.SentinelUsername, SentinelPassword: string(c.SentinelPassword),
-		TLS: config, Timeout: timeout,
+		TLS: config, Timeout: timeout, Dial: new(up.Dialer).DialContext,
 	}), nil
 }
 

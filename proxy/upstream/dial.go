@@ -27,7 +27,8 @@ const (
 	ConnectTimeout = 1500 * time.Millisecond
 
 	// attemptDelay is when the next address is tried beside those that have not
-	// answered yet (RFC 8305, 5: 250 ms).
+	// answered yet (RFC 8305, 5: 250 ms); sooner where time would not be enough
+	// for all of them.
 	attemptDelay = 250 * time.Millisecond
 
 	// slowFor is how long an address that failed, or was overtaken by a later
@@ -131,6 +132,7 @@ func (d *Dialer) race(ctx context.Context, network string, to []netip.AddrPort, 
 	attempts, stop := context.WithCancel(ctx)
 	defer stop()
 	results := make(chan attempt, len(to))
+	delay := share(ctx, attemptDelay, len(to))
 	next := time.NewTimer(0)
 	defer next.Stop()
 	started := 0
@@ -142,7 +144,7 @@ func (d *Dialer) race(ctx context.Context, network string, to []netip.AddrPort, 
 				results <- attempt{a, conn, err}
 			}(to[started])
 			if started++; started < len(to) {
-				next.Reset(attemptDelay)
+				next.Reset(delay)
 			}
 		case got := <-results:
 			ended++
@@ -163,6 +165,16 @@ func (d *Dialer) race(ctx context.Context, network string, to []netip.AddrPort, 
 	}
 	d.learn(to[:started], netip.AddrPort{})
 	return nil
+}
+
+// share returns d, or less where ctx leaves less time to n who take turns and to
+// what comes after them.
+func share(ctx context.Context, d time.Duration, n int) time.Duration {
+	until, ok := ctx.Deadline()
+	if !ok {
+		return d
+	}
+	return max(min(d, time.Until(until)/time.Duration(n+1)), 0)
 }
 
 // discard closes the connections of n attempts that are not needed any more.

@@ -119,6 +119,28 @@ func TestTheNextAddressIsTriedAfterAQuarterOfASecond(t *testing.T) {
 	})
 }
 
+// Redis has 200 ms, and a name may have many addresses.
+func TestEachAddressGetsItsTurnInTheTimeThatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &network{
+			names: map[string]func(context.Context) ([]netip.Addr, error){"a": are("10.0.0.1", "10.0.0.2", "10.0.0.3")},
+			hosts: map[string]func(context.Context) error{"10.0.0.1:80": silent, "10.0.0.2:80": silent, "10.0.0.3:80": nil},
+		}
+		d := n.dialer()
+		for range 2 { // the second time the lookup does not answer
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			c, err := d.DialContext(ctx, "tcp", "a:80")
+			if err != nil || c.(*to).address != "10.0.0.3:80" {
+				t.Fatal(err)
+			}
+			_ = c.Close()
+			cancel()
+			n.name("a", func(ctx context.Context) ([]netip.Addr, error) { return nil, silent(ctx) })
+			time.Sleep(slowFor + time.Second)
+		}
+	})
+}
+
 func TestAnAddressThatRefusesIsFollowedByTheNextAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{

@@ -11,7 +11,7 @@ import (
 
 const (
 	// lookupPatience is how long a lookup is waited for where addresses from an
-	// earlier one are known.
+	// earlier one are known; at most a third of the time that is left.
 	lookupPatience = 250 * time.Millisecond
 	// lookupAgain is when a lookup without an answer is begun again beside the
 	// first: one lost packet must not use up the time to connect. (Go's resolver
@@ -42,7 +42,7 @@ func (d *Dialer) addresses(ctx context.Context, host string) lookup {
 	go func() { result <- d.lookUp(detached, host) }()
 	if known != nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, lookupPatience)
+		ctx, cancel = context.WithTimeout(ctx, share(ctx, lookupPatience, 2))
 		defer cancel()
 	}
 	select {
