@@ -25,6 +25,10 @@ type Source struct {
 	// NoServersYet lets a configuration pass that names no server: what is
 	// missing may come from a flag that run is given later.
 	NoServersYet bool
+	// Templates is for a program that learns servers and routes elsewhere: groups
+	// are templates for its own. None is needed, and they have neither servers
+	// nor routes. False: every group has servers.
+	Templates bool
 }
 
 // Path returns the file that Load reads, or "" for none.
@@ -100,7 +104,7 @@ func load(path string, content []byte, src Source, r *report) *Config {
 		}
 	}
 	if !r.failed[failure{path, ""}] { // else the file's other keys are unknown
-		validate(cfg, src.NoServersYet, at, r)
+		validate(cfg, src, at, r)
 	}
 	return cfg
 }

@@ -335,3 +335,28 @@ func TestListsThatAreMultipliedAreBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestServersMayComeFromElsewhere(t *testing.T) {
+	load := func(text string) (*Config, error) {
+		file := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return Load(Source{File: file, Templates: true})
+	}
+	for _, text := range []string{"{}", "upstreams: {default: {timeout: 7s}, old: {tls: {server_name: a.test}}}"} {
+		if _, err := load(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	cfg, err := load("upstreams: {default: {timeout: 7s}}")
+	if err != nil || cfg.Upstreams["default"].Timeout != 7*time.Second || cfg.Upstreams["default"].IdleTimeout != 15*time.Second {
+		t.Errorf("got %+v, %v", cfg, err)
+	}
+	_, err = load("upstreams: {default: {servers: [\"http://a:1\"]}}\nroutes: [{name: a}]")
+	for _, want := range []string{"c.yaml:1: upstreams.default.servers: cannot be given here", "c.yaml:2: routes: cannot be given here"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q: %v", want, err)
+		}
+	}
+}

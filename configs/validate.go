@@ -18,10 +18,10 @@ const (
 )
 
 // validate reports everything that has the right type and cannot work.
-func validate(cfg *Config, noServersYet bool, at places, r *report) {
-	v := &validator{cfg, at, r}
+func validate(cfg *Config, src Source, at places, r *report) {
+	v := &validator{cfg, at, r, src.Templates}
 	v.listeners()
-	if !noServersYet || len(cfg.Upstreams) > 0 {
+	if !src.NoServersYet || len(cfg.Upstreams) > 0 {
 		v.upstreams()
 	}
 	v.routes()
@@ -41,6 +41,8 @@ type validator struct {
 	cfg    *Config
 	places places
 	report *report
+
+	templates bool // see Source
 }
 
 func (v *validator) bad(path, format string, args ...any) {
@@ -161,6 +163,12 @@ func collide(a, b string) bool {
 
 func (v *validator) routes() {
 	cfg := v.cfg
+	if v.templates {
+		if len(cfg.Routes) > 0 {
+			v.bad("routes", "cannot be given here: they come from elsewhere; remove them")
+		}
+		return
+	}
 	groups := slices.Sorted(maps.Keys(cfg.Upstreams))
 	if len(cfg.Routes) == 0 && len(groups) > 1 {
 		v.bad("routes", "is needed to choose between %s; write for example [{name: main, paths: [\"/*\"], upstream: %s}]",

@@ -9,7 +9,7 @@ import (
 )
 
 func (v *validator) upstreams() {
-	if len(v.cfg.Upstreams) == 0 {
+	if len(v.cfg.Upstreams) == 0 && !v.templates {
 		v.bad("upstreams", `no upstream server is given; write --upstream http://HOST:7700, or in a file upstreams: {default: {servers: ["http://HOST:7700"]}}`)
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.cfg.Upstreams)) {
@@ -17,7 +17,10 @@ func (v *validator) upstreams() {
 		if !groupName.MatchString(name) || len(name) > 64 {
 			v.bad(path, "is not a name for a group; write small letters and digits, with single - or _ between them")
 		}
-		if len(u.Servers) == 0 {
+		switch {
+		case v.templates && len(u.Servers) > 0:
+			v.bad(path+".servers", "cannot be given here: they come from elsewhere; remove the key")
+		case !v.templates && len(u.Servers) == 0:
 			v.bad(path+".servers", `is empty; write for example ["http://10.0.0.1:7700"]`)
 		}
 		same := make([]string, len(u.Servers))
@@ -39,7 +42,7 @@ func (v *validator) upstreams() {
 		v.atLeast(path+".max_requests", u.MaxRequests, 0)
 		if u.TLS != nil {
 			v.upstreamTLS(path+".tls", u.TLS)
-			if !slices.ContainsFunc(same, func(s string) bool { return strings.HasPrefix(s, "https:") }) {
+			if !v.templates && !slices.ContainsFunc(same, func(s string) bool { return strings.HasPrefix(s, "https:") }) {
 				v.bad(path+".tls", "none of the servers begins with https://; write one so, or take tls away")
 			}
 		}

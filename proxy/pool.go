@@ -48,7 +48,7 @@ type load struct {
 // newUpstreamGroup makes a group. old is the group of that name before, nil if
 // there was none.
 func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Dialer) (*upstreamGroup, error) {
-	if len(u.Servers) == 0 {
+	if len(u.Servers) == 0 && !u.Dynamic {
 		return nil, errors.New("servers: at least one is needed")
 	}
 	g := &upstreamGroup{name: name, settings: u, links: map[string]*up.Server{}, load: new(load), stop: func() {}}

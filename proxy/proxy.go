@@ -41,6 +41,7 @@ type Proxy struct {
 	// sharedTokens are those of other replicas; nil: there are none.
 	sharedTokens dedup.Tokens
 	reach        reachability
+	readyAlone   bool // see Options
 
 	draining atomic.Bool  // /readyz fails
 	active   atomic.Int64 // requests being served, hijacked ones included
@@ -74,6 +75,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	p.freeTerms = make(chan *term, maxFreeTerms)
 	p.initDedup(o.Store, s.Dedup)
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
+	p.readyAlone = o.ReadyAlone
 	p.reverse = p.newReverseProxy()
 	p.metrics.ObserveUpstreams(p.upstreamStats)
 	p.handler = p.chain()

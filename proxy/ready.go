@@ -89,6 +89,9 @@ func (p *Proxy) readiness(ctx context.Context) (ready bool, lines []string) {
 	if p.draining.Load() {
 		return false, []string{"draining: the shim is stopping"}
 	}
+	if p.readyAlone {
+		return true, append([]string{"ok"}, p.dedupNotes()...)
+	}
 	for _, g := range p.reach.probe(ctx, p.snap.Load()) {
 		for _, s := range g.Servers {
 			if s.Reachable && s.State != standingDown.String() {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -12,73 +11,14 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// compiledRoute is a Route with its group.
-type compiledRoute struct {
-	name  string
-	hosts []string // lower case; "*.x" as ".x"
-	paths []string
-	group *upstreamGroup
-	rewriting
-}
-
-func newCompiledRoute(r Route, g *upstreamGroup) compiledRoute {
-	c := compiledRoute{name: r.Name, group: g, paths: r.Paths, rewriting: rewriting{
-		strip: strings.TrimSuffix(r.StripPrefix, "/"), add: strings.TrimSuffix(r.AddPrefix, "/"), context: g.settings.ContextPath,
-	}}
-	for _, h := range r.Hosts {
-		c.hosts = append(c.hosts, strings.TrimPrefix(strings.ToLower(h), "*"))
+// routeFor returns a request's route: a fallback where no other one is for it,
+// and nil without either. byPath reports that its path had to decide, so that
+// there must be only one way to read it.
+func (s *snapshot) routeFor(at destination) (route *compiledRoute, byPath bool) {
+	if route = s.routes.find(at); route == nil {
+		route = s.fallbacks.find(at)
 	}
-	if len(c.paths) == 0 {
-		c.paths = []string{"*"}
-	}
-	return c
-}
-
-// everyPath reports whether the route is for all paths.
-func (c *compiledRoute) everyPath() bool {
-	return slices.ContainsFunc(c.paths, func(p string) bool { return p == "*" || p == "/*" })
-}
-
-// matches returns how specific the route is for a request, or ok false: an
-// exact host before a wildcard, a longer wildcard before a shorter, any host
-// last; then an exact path before a prefix, a longer prefix before a shorter.
-func (c *compiledRoute) matches(host, path string) (hostRank, pathRank int, ok bool) {
-	const exact = 1 << 20
-	hostRank, pathRank = -1, -1
-	if len(c.hosts) == 0 {
-		hostRank = 0
-	}
-	for _, h := range c.hosts {
-		switch {
-		case h == host:
-			hostRank = exact
-		case strings.HasPrefix(h, ".") && strings.HasSuffix(host, h) && len(host) > len(h):
-			hostRank = max(hostRank, len(h))
-		}
-	}
-	for _, p := range c.paths {
-		if prefix, cut := strings.CutSuffix(p, "*"); cut {
-			if strings.HasPrefix(path, prefix) {
-				pathRank = max(pathRank, len(prefix))
-			}
-		} else if p == path {
-			pathRank = exact
-		}
-	}
-	return hostRank, pathRank, hostRank >= 0 && pathRank >= 0
-}
-
-// routeFor returns the most specific route, the first of equals; nil: none.
-func (s *snapshot) routeFor(host, path string) *compiledRoute {
-	var best *compiledRoute
-	bestHost, bestPath := -1, -1
-	for i := range s.routes {
-		h, p, ok := s.routes[i].matches(host, path)
-		if ok && (h > bestHost || h == bestHost && p > bestPath) {
-			best, bestHost, bestPath = &s.routes[i], h, p
-		}
-	}
-	return best
+	return route, s.routes.byPath(at.host)
 }
 
 // bareHost returns a Host header's name in lower case, without port, brackets
@@ -111,21 +51,29 @@ func (p *Proxy) route(next handler) handler {
 		case openapi.MayBeOpenAPI(raw):
 			ex.fail(w, http.StatusBadRequest, manyReadings)
 			return
-		case ex.snap.byPath:
-			ex.fail(w, http.StatusBadRequest, manyRoutes)
-			return
 		default:
 			path = raw
 		}
 		if path == "" {
 			path = "/"
 		}
-		route := ex.snap.routeFor(bareHost(r.Host), path)
+		route, byPath := ex.snap.routeFor(destination{bareHost(r.Host), path, strings.HasSuffix(raw, "/")})
+		if err != nil && byPath {
+			ex.fail(w, http.StatusBadRequest, manyRoutes)
+			return
+		}
 		if route == nil {
 			ex.fail(w, http.StatusNotFound, "no route for this host and path; add one under routes")
 			return
 		}
 		ex.route, ex.group, ex.target = route.name, route.group, target
+		if route.refuse != "" {
+			ex.fail(w, http.StatusServiceUnavailable, route.refuse)
+			return
+		}
+		if route.snap != nil {
+			ex.snap = route.snap
+		}
 		ex.path, ex.ambiguous = path, err != nil
 		if refusal := ex.rewrite(route.rewriting, raw); refusal != "" {
 			ex.fail(w, http.StatusBadRequest, refusal)

@@ -43,7 +43,7 @@ func TestTheMostSpecificRouteWins(t *testing.T) {
 		{"other.test", "/openApi/saveJob", "one"},
 		{"[2001:db8::1]:80", "/", "six"},
 	} {
-		got := snap.routeFor(bareHost(c.host), c.path)
+		got := snap.routes.find(destination{host: bareHost(c.host), path: c.path})
 		if got == nil || got.name != c.want {
 			t.Errorf("%s%s: route %v, want %s", c.host, c.path, got, c.want)
 		}

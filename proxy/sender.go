@@ -25,6 +25,8 @@ type sender struct {
 
 var errNoStatus = errors.New("the server's answer has no valid status")
 
+var errNoServer = errors.New("there is no server")
+
 var errAllFull = errors.New("each server has max_connections in use")
 
 // RoundTrip implements http.RoundTripper.
@@ -51,6 +53,9 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 		err = errAllFull
 	)
 	servers, stale, repeated := ex.group.candidates(), false, false
+	if len(servers) == 0 {
+		return nil, errNoServer
+	}
 	for i := 0; i < len(servers); i++ {
 		srv := servers[i]
 		if srv != ex.server && !take(&srv.inFlight, ex.group.settings.MaxConnections) {

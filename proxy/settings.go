@@ -31,6 +31,10 @@ type Options struct {
 
 	// Version is told by /status.
 	Version string
+
+	// ReadyAlone makes /readyz 200 whatever the servers do, until the shim
+	// drains: for one whose groups belong to many. False: a server must be reachable.
+	ReadyAlone bool
 }
 
 // Settings are what a reload may change. The Proxy keeps what it is given:
@@ -42,6 +46,9 @@ type Settings struct {
 	// whatever its place in the list. Empty: everything goes to the only
 	// upstream.
 	Routes []Route
+	// OneLabelWildcards lets the star of a route's host stand for one label, as
+	// in certificates and in Kubernetes' Ingress. False: for one or more.
+	OneLabelWildcards bool
 
 	Rules          *rules.Set     // nil: no rule matches
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For tells the client's address
@@ -63,8 +70,12 @@ type UpstreamTLS = up.TLSFiles
 
 // Upstream is a group of servers that hold the same data.
 type Upstream struct {
-	// Servers are base addresses: http or https, a host and a port, no path.
+	// Servers are base addresses: http or https, a host and a port, no path. At
+	// least one, unless Dynamic.
 	Servers []*url.URL
+	// Dynamic: the servers come and go, and there may be none. Requests are then
+	// answered as where no server is healthy.
+	Dynamic bool
 
 	// Timeout is how long a server may take until the header of its answer
 	// (for calls under a dedup rule: until its end). 0: no limit.
@@ -105,6 +116,17 @@ type Upstream struct {
 	// it. With an empty secret, a random one is drawn, and again when a reload
 	// changes this group.
 	Bridge *access.IssuerSettings
+
+	// Policy is what happens to this group's calls in place of what Settings
+	// says. Nil: Settings holds.
+	Policy *Policy
+}
+
+// Policy is the part of Settings that a group can have for itself.
+type Policy struct {
+	Rules   *rules.Set // nil: those of Settings
+	Access  access.Policy
+	Observe bool // as DedupSettings.Observe
 }
 
 // Route sends requests to an upstream. Name is the metric's and the log's label.
@@ -120,6 +142,15 @@ type Route struct {
 	// form only is answered with 400. What a server writes into an answer
 	// (Location, cookies) stays as it is. Empty: nothing is done.
 	StripPrefix, AddPrefix string
+
+	// ExactSlash makes the slash at the end of an exact path count: /a/ is another
+	// path than /a. False: they are the same, as for a server.
+	ExactSlash bool
+	// Fallback is only for requests that no other route is for.
+	Fallback bool
+	// Refuse answers all requests with 503 and this text; Upstream does not
+	// matter then. Empty: they are served.
+	Refuse string
 }
 
 // Shutdown says how the Proxy ends.

@@ -17,8 +17,9 @@ import (
 type snapshot struct {
 	Settings
 	groups map[string]*upstreamGroup
-	routes []compiledRoute
-	byPath bool // a request's path decides about its route
+	routes *routeTable
+	// fallbacks are the routes for what routes has none for.
+	fallbacks *routeTable
 }
 
 // compile checks s and prepares it. Groups of old (nil: none) that s has
@@ -38,6 +39,7 @@ func compile(s Settings, old *snapshot, dialer *up.Dialer) (*snapshot, error) {
 		if old != nil {
 			before = old.groups[name]
 		}
+		u.Policy = nil // which is the routes' matter: it leaves connections alone
 		if before != nil && reflect.DeepEqual(before.settings, u) {
 			next.groups[name] = before
 			continue
@@ -49,30 +51,62 @@ func compile(s Settings, old *snapshot, dialer *up.Dialer) (*snapshot, error) {
 		}
 		next.groups[name] = g
 	}
-	if len(s.Routes) == 0 {
-		if len(s.Upstreams) > 1 {
-			errs = append(errs, errors.New("routes: several upstreams need routes that choose between them"))
-		}
-		for name, g := range next.groups {
-			next.routes = []compiledRoute{newCompiledRoute(Route{Name: name}, g)}
-		}
-	}
-	for _, r := range s.Routes {
-		g := next.groups[r.Upstream]
-		if g == nil {
-			if _, named := s.Upstreams[r.Upstream]; !named {
-				errs = append(errs, fmt.Errorf("routes.%s: there is no upstream %q", r.Name, r.Upstream))
-			}
-			continue
-		}
-		route := newCompiledRoute(r, g)
-		next.routes = append(next.routes, route)
-		next.byPath = next.byPath || !route.everyPath()
-	}
+	errs = append(errs, next.compileRoutes()...)
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
 	return next, nil
+}
+
+// compileRoutes makes the tables of routes.
+func (s *snapshot) compileRoutes() (errs []error) {
+	s.routes, s.fallbacks = newRouteTable(s.OneLabelWildcards), newRouteTable(s.OneLabelWildcards)
+	if len(s.Routes) == 0 {
+		if len(s.Upstreams) > 1 {
+			errs = append(errs, errors.New("routes: several upstreams need routes that choose between them"))
+		}
+		for name, g := range s.groups {
+			s.routes.add(&Route{}, &compiledRoute{name: name, group: g, snap: s.under(s.Upstreams[name].Policy), rewriting: newRewriting(Route{}, g)})
+		}
+	}
+	policies := make(map[string]*snapshot, len(s.groups))
+	for name := range s.groups {
+		policies[name] = s.under(s.Upstreams[name].Policy)
+	}
+	for i := range s.Routes {
+		r := &s.Routes[i]
+		c := &compiledRoute{name: r.Name, refuse: r.Refuse}
+		if r.Refuse == "" {
+			if c.group = s.groups[r.Upstream]; c.group == nil {
+				if _, named := s.Upstreams[r.Upstream]; !named {
+					errs = append(errs, fmt.Errorf("routes.%s: there is no upstream %q", r.Name, r.Upstream))
+				}
+				continue
+			}
+			c.snap, c.rewriting = policies[r.Upstream], newRewriting(*r, c.group)
+		}
+		table := s.routes
+		if r.Fallback {
+			table = s.fallbacks
+		}
+		table.add(r, c)
+	}
+	s.routes.sort()
+	s.fallbacks.sort()
+	return errs
+}
+
+// under returns s with the settings that p replaces; nil: p replaces none.
+func (s *snapshot) under(p *Policy) *snapshot {
+	if p == nil {
+		return nil
+	}
+	own := *s
+	if p.Rules != nil {
+		own.Rules = p.Rules
+	}
+	own.Access, own.Dedup.Observe = p.Access, p.Observe
+	return &own
 }
 
 // start starts the groups that old (nil: none) does not have.

@@ -1,0 +1,219 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/rules"
+	"powerjob-shim/rules/access"
+)
+
+// routesTo returns settings with these routes, all to one server.
+func routesTo(t testing.TB, server string, routes ...Route) Settings {
+	t.Helper()
+	s := settingsFor(t, server)
+	for _, r := range routes {
+		r.Upstream = "default"
+		s.Routes = append(s.Routes, r)
+	}
+	return s
+}
+
+func TestASlashAtTheEndOfAnExactPathCountsWhereItShould(t *testing.T) {
+	s := routesTo(t, "http://127.0.0.1:1",
+		Route{Name: "with", Paths: []string{"/a/", "/b/"}, ExactSlash: true},
+		Route{Name: "without", Paths: []string{"/a", "/"}, ExactSlash: true},
+		Route{Name: "either", Paths: []string{"/c"}},
+	)
+	snap, err := compile(s, nil, new(up.Dialer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path  string
+		slash bool
+		want  string
+	}{
+		{"/a", true, "with"}, {"/a", false, "without"}, {"/b", true, "with"}, {"/b", false, ""},
+		{"/", true, "without"}, {"/c", true, "either"}, {"/c", false, "either"},
+	} {
+		route, _ := snap.routeFor(destination{host: "h.test", path: c.path, slash: c.slash})
+		if got := nameOf(route); got != c.want {
+			t.Errorf("%s, with a slash: %t: %q, want %q", c.path, c.slash, got, c.want)
+		}
+	}
+}
+
+func nameOf(c *compiledRoute) string {
+	if c == nil {
+		return ""
+	}
+	return c.name
+}
+
+func TestAFallbackIsForWhatNoOtherRouteIsFor(t *testing.T) {
+	s := routesTo(t, "http://127.0.0.1:1",
+		Route{Name: "hosts own", Hosts: []string{"a.test"}, Fallback: true},
+		Route{Name: "everything", Fallback: true},
+		Route{Name: "path", Hosts: []string{"a.test"}, Paths: []string{"/a"}},
+		Route{Name: "any host", Paths: []string{"/b"}},
+	)
+	snap, err := compile(s, nil, new(up.Dialer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ host, path, want string }{
+		{"a.test", "/a", "path"}, {"a.test", "/b", "any host"}, {"a.test", "/c", "hosts own"}, {"b.test", "/c", "everything"},
+	} {
+		if route, _ := snap.routeFor(destination{host: c.host, path: c.path}); nameOf(route) != c.want {
+			t.Errorf("%s%s: %q, want %q", c.host, c.path, nameOf(route), c.want)
+		}
+	}
+}
+
+func TestAStarIsOneLabelWhereItShouldBe(t *testing.T) {
+	s := routesTo(t, "http://127.0.0.1:1", Route{Name: "star", Hosts: []string{"*.a.test"}})
+	for _, one := range []bool{false, true} {
+		s.OneLabelWildcards = one
+		snap, err := compile(s, nil, new(up.Dialer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for host, want := range map[string]bool{"x.a.test": true, "y.x.a.test": !one, "a.test": false, ".a.test": false, "xa.test": false} {
+			if route, _ := snap.routeFor(destination{host: host, path: "/"}); (route != nil) != want {
+				t.Errorf("one label: %t: %s has a route: %t, want %t", one, host, route != nil, want)
+			}
+		}
+	}
+}
+
+func TestARefusingRouteSaysWhyAndSendsNothing(t *testing.T) {
+	server := newRawServer(t, answerWith())
+	s := newShim(t, routesTo(t, server.url,
+		Route{Name: "bad", Paths: []string{"/bad/*"}, Refuse: "the Service is not there"}, Route{Name: "good"}))
+	got := raw(t, s.addr, request("POST", "/bad/x", "body"))
+	if statusOf(got) != 503 || !strings.Contains(got, `{"success":false,"data":null,"message":"powerjob-shim: the Service is not there"}`) {
+		t.Errorf("the client got %q", got)
+	}
+	if got := raw(t, s.addr, request("GET", "/good", "")); statusOf(got) != 200 {
+		t.Errorf("another route: the client got %q", got)
+	}
+	if n := len(server.requests()); n != 1 {
+		t.Errorf("the server received %d requests, want 1", n)
+	}
+}
+
+func TestAGroupMayBeWithoutServers(t *testing.T) {
+	settings := settingsFor(t)
+	u := settings.Upstreams["default"]
+	u.Dynamic = true
+	settings.Upstreams["default"] = u
+	s := newShim(t, settings)
+	if got := raw(t, s.addr, request("GET", "/index.html", "")); statusOf(got) != 503 || !strings.Contains(got, "Nothing was sent") {
+		t.Errorf("a browser got %q", got)
+	}
+	server := newRawServer(t, answerWith())
+	u.Servers = settingsFor(t, server.url).Upstreams["default"].Servers
+	settings.Upstreams = map[string]Upstream{"default": u}
+	if err := s.Swap(settings); err != nil {
+		t.Fatal(err)
+	}
+	if got := raw(t, s.addr, request("GET", "/index.html", "")); statusOf(got) != 200 {
+		t.Errorf("with a server: the client got %q", got)
+	}
+}
+
+// TestAPathThatCanBeReadInTwoWaysIsRefusedWhereItDecides: and nowhere else.
+func TestAPathThatCanBeReadInTwoWaysIsRefusedWhereItDecides(t *testing.T) {
+	s := newShim(t, routesTo(t, newRawServer(t, answerWith()).url,
+		Route{Name: "by path", Hosts: []string{"a.test"}, Paths: []string{"/x/*", "/*"}}, Route{Name: "whole", Hosts: []string{"*.test"}}))
+	for host, want := range map[string]int{"a.test": 400, "b.test": 200} {
+		if got := raw(t, s.addr, "GET /x//y HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); statusOf(got) != want {
+			t.Errorf("%s: got %q, want %d", host, got, want)
+		}
+	}
+}
+
+// TestAGroupCanHaveAPolicyOfItsOwn: and a change of it leaves the group's
+// connections alone.
+func TestAGroupCanHaveAPolicyOfItsOwn(t *testing.T) {
+	server := newRawServer(t, answerWith())
+	settings := settingsFor(t, server.url)
+	settings.Rules = compileRules(t, authRule, rules.Rule{
+		Name: "save", Paths: []string{"/openApi/saveJob"}, Dedup: &rules.Dedup{Match: rules.MatchBody, Window: time.Minute},
+	})
+	u := settings.Upstreams["default"]
+	own := u
+	own.Policy = &Policy{Rules: compileRules(t, authRule), Access: access.Policy{Block: []string{"/user/list"}}}
+	settings.Upstreams = map[string]Upstream{"default": u, "own": own}
+	settings.Routes = []Route{{Name: "own", Hosts: []string{"own.test"}, Upstream: "own"}, {Name: "rest", Upstream: "default"}}
+	s := newShim(t, settings)
+	ask := func(host, message string) string {
+		return raw(t, s.addr, strings.Replace(message, "Host: shim.test", "Host: "+host, 1))
+	}
+	for _, c := range []struct {
+		host, want string
+		list       int
+	}{{"shim.test", "forwarded", 200}, {"shim.test", "replayed", 200}, {"own.test", "", 403}, {"own.test", "", 403}} {
+		if got := decision(ask(c.host, save(saveBody(0, "a")))); got != c.want {
+			t.Errorf("%s: a save was %q, want %q", c.host, got, c.want)
+		}
+		if got := ask(c.host, request("GET", "/user/list", "")); statusOf(got) != c.list {
+			t.Errorf("%s: /user/list answered %q, want %d", c.host, got, c.list)
+		}
+	}
+	group := s.snap.Load().groups["own"]
+	own.Policy = nil
+	settings.Upstreams = map[string]Upstream{"default": u, "own": own}
+	if err := s.Swap(settings); err != nil {
+		t.Fatal(err)
+	}
+	if s.snap.Load().groups["own"] != group {
+		t.Error("the group was made anew")
+	}
+	if got := decision(ask("own.test", save(saveBody(0, "a")))); got != "forwarded" {
+		t.Errorf("without a policy of its own, a save was %q", got)
+	}
+}
+
+func TestReadyzCanBeAboutTheShimAlone(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		p, err := New(Options{ReadyAlone: alone}, settingsFor(t, deadServer(t)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ready, lines := p.readiness(t.Context()); ready != alone {
+			t.Errorf("alone: %t: ready is %t: %q", alone, ready, lines)
+		}
+		p.draining.Store(true)
+		if ready, _ := p.readiness(t.Context()); ready {
+			t.Errorf("alone: %t: ready while it drains", alone)
+		}
+	}
+}
+
+// BenchmarkRoute is what finding a route costs, however many hosts there are.
+func BenchmarkRoute(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		b.Run(fmt.Sprint(n, " hosts"), func(b *testing.B) {
+			var routes []Route
+			for i := range n {
+				routes = append(routes, Route{Name: fmt.Sprint(i), Hosts: []string{fmt.Sprintf("h%d.test", i)}, Paths: []string{"/openApi/*", "/*"}})
+			}
+			snap, err := compile(routesTo(b, "http://127.0.0.1:1", routes...), nil, new(up.Dialer))
+			if err != nil {
+				b.Fatal(err)
+			}
+			at := destination{host: fmt.Sprintf("h%d.test", n-1), path: "/openApi/saveJob"}
+			b.ReportAllocs()
+			for b.Loop() {
+				if route, _ := snap.routeFor(at); route == nil {
+					b.Fatal("no route")
+				}
+			}
+		})
+	}
+}
