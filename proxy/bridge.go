@@ -76,8 +76,8 @@ func (ex *exchange) answerLogin(w http.ResponseWriter, a authAnswer) {
 // bridgedLogin logs a client in. The error is an *access.LoginError for what a
 // real server would refuse, else why the server could not be asked.
 func (p *Proxy) bridgedLogin(r *http.Request, ex *exchange) (*authData, error) {
-	var in struct{ AppName, EncryptedPassword, EncryptType string }
-	if ex.unheld != "" || json.Unmarshal(ex.body, &in) != nil {
+	in, err := openapi.LoginOf(r.Header["Content-Type"], ex.body)
+	if ex.unheld != "" || err != nil {
 		return nil, &access.LoginError{Code: "-300", Message: "INVALID_REQUEST:not_a_login"}
 	}
 	issuer := ex.group.issuer

@@ -16,6 +16,7 @@ type handler func(w http.ResponseWriter, r *http.Request, ex *exchange)
 //	           is counted for its call
 //	redirect   after route, which knows what is a call
 //	block      before anything is read of a path that nobody may call
+//	allow      before a body is read for somebody who may not call anyway
 //	hold       before all that looks into a body: it is read once
 //	gate       before all that acts on a call: who may not make it, did not
 //	login      before those who answer logins, so that it sees every token that
@@ -34,6 +35,7 @@ func (p *Proxy) chain() http.Handler {
 	h = p.login(h)
 	h = p.gate(h)
 	h = p.hold(h)
+	h = p.allow(h)
 	h = p.block(h)
 	h = p.redirect(h)
 	h = p.limitBody(h)

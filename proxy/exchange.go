@@ -65,6 +65,8 @@ type exchange struct {
 	// ambiguous: path is as it came, because servers may read it differently.
 	ambiguous bool
 
+	grant      *access.Grant // see grantOf
+	granted    bool
 	gate       gateDecision // "" unless the gate objected
 	gateReason access.Reason
 

@@ -72,27 +72,64 @@ func (p *Proxy) judge(r *http.Request, ex *exchange) (reason access.Reason, gate
 		}
 		return "", false
 	}
+	c := p.callerOf(r, ex)
+	if ex.call != nil && ex.call.Kind == openapi.Login {
+		name, err := ex.call.LoginName(r.Header["Content-Type"], r.URL.RawQuery, ex.body)
+		if ex.unheld != "" && len(policy.Apps) == 0 {
+			err = nil // nobody need know
+		}
+		return ex.unreadable(policy.JudgeLogin(c, name, err)), true
+	}
+	if c.Apps, c.AppsErr = ex.call.AppsOf(r.Header["Content-Type"], r.URL.RawQuery, ex.body); ex.unheld != "" {
+		c.AppsErr = openapi.ErrUnreadable
+	}
+	return ex.unreadable(policy.Judge(c)), true
+}
+
+// unreadable says more exactly why a call could not be read.
+func (ex *exchange) unreadable(reason access.Reason) access.Reason {
+	switch {
+	case reason != access.Unreadable:
+	case ex.unheld == rules.BypassBodyTooLarge:
+		return access.TooLarge
+	case ex.unheld != "":
+		return access.NotHeld
+	}
+	return reason
+}
+
+// allow refuses calls before their bodies are read that cannot pass whatever
+// stands in them: those who may not call must not use up the memory for bodies.
+// A refusal that a client answers with a login is the gate's: the store must
+// learn which call it was.
+func (p *Proxy) allow(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
+		policy := &ex.snap.Access
+		if policy.Mode != access.Enforce || !ex.underOpenAPI() || preflight(r) {
+			next(w, r, ex)
+			return
+		}
+		c := p.callerOf(r, ex)
+		if reason := policy.JudgeUnread(c); reason != access.Passed {
+			p.noteGate(ex, gateRefused, reason)
+			ex.refuse(w, reason)
+			return
+		}
+		next(w, r, ex)
+	}
+}
+
+// callerOf is what shows of a call's caller before its body is read.
+func (p *Proxy) callerOf(r *http.Request, ex *exchange) access.Caller {
 	c := access.Caller{
 		Now: ex.received, Addr: ex.clientAddr(), Call: ex.call,
 		Tokens: r.Header[tokenKey], AppIDs: r.Header[appIDKey],
 		Names: p.tokens, Group: ex.group.name,
 	}
-	if ex.call != nil && ex.call.Kind == openapi.Login {
-		return policy.JudgeLogin(c, ex.call.LoginName(r.Header.Get("Content-Type"), r.URL.RawQuery, ex.body)), true
+	if ex.call == nil || ex.call.Kind != openapi.Login {
+		c.Grant = p.grantOf(r, ex)
 	}
-	c.Grant = p.grantOf(r, ex)
-	if c.Named, c.NamedErr = openapi.NamedApp(r.Header["Content-Type"], r.URL.RawQuery, ex.body); ex.unheld != "" {
-		c.NamedErr = openapi.ErrUnreadable
-	}
-	reason = policy.Judge(c)
-	switch {
-	case reason != access.Unreadable:
-	case ex.unheld == rules.BypassBodyTooLarge:
-		reason = access.TooLarge
-	case ex.unheld != "":
-		reason = access.NotHeld
-	}
-	return reason, true
+	return c
 }
 
 // preflight reports whether a browser asks if a page of another origin may make a
@@ -103,6 +140,13 @@ func preflight(r *http.Request) bool {
 
 // grantOf returns what the request's token stands for; nil: nothing known.
 func (p *Proxy) grantOf(r *http.Request, ex *exchange) *access.Grant {
+	if !ex.granted {
+		ex.grant, ex.granted = p.findGrant(r, ex), true
+	}
+	return ex.grant
+}
+
+func (p *Proxy) findGrant(r *http.Request, ex *exchange) *access.Grant {
 	token := ex.token(r)
 	if token == (dedup.Token{}) {
 		return nil
@@ -128,8 +172,15 @@ func (p *Proxy) grantOf(r *http.Request, ex *exchange) *access.Grant {
 // would refuse too, else with an error of the shim's own.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, ex *exchange, reason access.Reason) {
 	p.noteGate(ex, gateRefused, reason)
-	if denial, ok := reason.Denial(); ok {
+	if _, ok := reason.Denial(); ok {
 		p.markDenied(r, ex)
+	}
+	ex.refuse(w, reason)
+}
+
+// refuse writes the answer to a call that must not pass.
+func (ex *exchange) refuse(w http.ResponseWriter, reason access.Reason) {
+	if denial, ok := reason.Denial(); ok {
 		ex.deny(w, denial)
 		return
 	}

@@ -51,7 +51,7 @@ func (p *Proxy) login(next handler) handler {
 		if !ok || rec.status != http.StatusOK {
 			answer = nil
 		}
-		name := ex.call.LoginName(r.Header.Get("Content-Type"), r.URL.RawQuery, ex.body)
+		name, _ := ex.call.LoginName(r.Header["Content-Type"], r.URL.RawQuery, ex.body) // "": nobody's
 		var given dedup.Token
 		if isAuthApp {
 			given = p.issued(ex, answer, name, presented, requested)

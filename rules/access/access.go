@@ -81,15 +81,36 @@ type Caller struct {
 	Grant  *Grant   // of its token; nil: it is not known
 
 	Call *openapi.Call // nil: under /openApi/, but not in the catalogue
-	// Named is the app id in its query and body, and NamedErr why there is
-	// none to be had; see openapi.NamedApp.
-	Named    []byte
-	NamedErr error
+	// Apps are the app ids in its query and body, and AppsErr why there are none
+	// to be had; see openapi.Call.AppsOf.
+	Apps    openapi.Apps
+	AppsErr error
 
 	// Names tells the names of Group's apps by their ids.
 	Names *Tokens
 	Group string
 }
+
+// JudgeUnread is Judge, and JudgeLogin, for what shows before a call's body is
+// read: that nobody may call from its address, or not without a token, or not for
+// the app that its token is for. Passed says that the body must be read.
+func (p *Policy) JudgeUnread(c Caller) Reason {
+	login := c.Call != nil && c.Call.Kind == openapi.Login
+	switch {
+	case len(p.Addrs) > 0 && !within(p.Addrs, c.Addr):
+		return Address
+	case login:
+		return Passed
+	case len(c.Tokens) == 0 && len(c.AppIDs) == 0 && !p.mayBeLegacy(c):
+		return LegacyClient
+	case c.Grant != nil && !p.allows(c.Grant.App, c.Grant.Name):
+		return AppNotAllowed
+	}
+	return Passed
+}
+
+// allows reports whether calls for an app are allowed at all.
+func (p *Policy) allows(id, name string) bool { return len(p.Apps) == 0 || lists(p.Apps, id, name) }
 
 // Judge returns why a call may not pass; Passed: it may. It does not ask for
 // p.Mode. Logins are judged by JudgeLogin.
@@ -115,17 +136,21 @@ func (p *Policy) Judge(c Caller) Reason {
 	if reason := c.names(c.Grant.App); reason != Passed {
 		return reason
 	}
-	if len(p.Apps) > 0 && !lists(p.Apps, c.Grant.App, c.Grant.Name) {
+	if !p.allows(c.Grant.App, c.Grant.Name) {
 		return AppNotAllowed
 	}
 	return Passed
 }
 
-// JudgeLogin is Judge for a login to an app by its name. An app that is listed
-// by its id may log in while nobody knows that id's name.
-func (p *Policy) JudgeLogin(c Caller, app string) Reason {
+// JudgeLogin is Judge for a login to an app by its name; unread says why the name
+// could not be read. An app that is listed by its id may log in while nobody
+// knows that id's name.
+func (p *Policy) JudgeLogin(c Caller, app string, unread error) Reason {
 	if len(p.Addrs) > 0 && !within(p.Addrs, c.Addr) {
 		return Address
+	}
+	if unread != nil {
+		return Unreadable
 	}
 	if len(p.Apps) > 0 && !slices.ContainsFunc(p.Apps, func(a string) bool {
 		if !isID(a) {
@@ -139,45 +164,25 @@ func (p *Policy) JudgeLogin(c Caller, app string) Reason {
 	return Passed
 }
 
-// judgeLegacy is Judge for a call as 4.x clients make it.
-func (p *Policy) judgeLegacy(c Caller) Reason {
-	if len(p.LegacyAddrs)+len(p.LegacyApps) == 0 || len(p.LegacyAddrs) > 0 && !within(p.LegacyAddrs, c.Addr) {
-		return LegacyClient
-	}
-	if c.NamedErr != nil {
-		return c.names("")
-	}
-	id := string(c.Named)
-	name := ""
-	if id != "" {
-		name = c.Names.NameOf(c.Group, id)
-	}
+// names judges the app ids in query and body: none but own may be there. A
+// query of which a server reads no app would be answered for all of them.
+func (c *Caller) names(own string) Reason {
 	switch {
-	case len(p.LegacyApps) > 0 && !lists(p.LegacyApps, id, name):
-		// fetchInstanceStatus and fetchInstanceInfo name no app.
-		if id != "" || len(p.LegacyAddrs) == 0 || !c.readsOne() {
-			return LegacyClient
-		}
-	case len(p.Apps) > 0 && !lists(p.Apps, id, name):
-		return AppNotAllowed
+	case c.AppsErr == openapi.ErrSeveralApps: //nolint:errorlint // never wrapped
+		return OtherApp
+	case c.AppsErr != nil:
+		return Unreadable
+	case c.Apps.Read == nil && c.listsThings():
+		return OtherApp
+	case c.Apps.Named != nil && string(c.Apps.Named) != own:
+		return OtherApp
 	}
 	return Passed
 }
 
-// names judges the app ids in query and body: none but own may be there. A
-// query that names no app would be answered for all of them.
-func (c *Caller) names(own string) Reason {
-	switch {
-	case c.NamedErr == openapi.ErrSeveralApps: //nolint:errorlint // never wrapped
-		return OtherApp
-	case c.NamedErr != nil:
-		return Unreadable
-	case c.Named == nil && c.Call != nil && c.Call.Kind == openapi.Read && c.Call.Body == openapi.JSON:
-		return OtherApp
-	case c.Named != nil && string(c.Named) != own:
-		return OtherApp
-	}
-	return Passed
+// listsThings reports whether the call is a query for a list.
+func (c *Caller) listsThings() bool {
+	return c.Call != nil && c.Call.Kind == openapi.Read && c.Call.Body == openapi.JSON
 }
 
 // readsOne reports whether the call reads a thing by its id.

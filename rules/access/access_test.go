@@ -25,7 +25,7 @@ func caller(change func(*Caller)) Caller {
 	names.Name("default", "1", "app1")
 	save, _ := openapi.Lookup("saveJob")
 	c := Caller{
-		Now: now, Addr: addr, Tokens: []string{"t"}, AppIDs: []string{"1"}, Call: save, Named: []byte("1"),
+		Now: now, Addr: addr, Tokens: []string{"t"}, AppIDs: []string{"1"}, Call: save, Apps: openapi.Apps{Read: []byte("1"), Named: []byte("1")},
 		Grant: &Grant{Group: "default", App: "1", Name: "app1", Since: now.Add(-time.Hour)},
 		Names: names, Group: "default",
 	}
@@ -34,6 +34,8 @@ func caller(change func(*Caller)) Caller {
 	}
 	return c
 }
+
+func of(app string) openapi.Apps { return openapi.Apps{Read: []byte(app), Named: []byte(app)} }
 
 func legacy(c *Caller) { c.Tokens, c.AppIDs, c.Grant = nil, nil, nil }
 
@@ -57,18 +59,21 @@ func TestTheFirstThingThatIsWrongIsTheReason(t *testing.T) {
 		{"the token's own end", Policy{}, func(c *Caller) { c.Grant.Until = now }, ExpiredToken},
 		{"not yet the token's age", Policy{TokenTTL: time.Hour + 1}, nil, Passed},
 		{"another app's token", Policy{}, func(c *Caller) { c.Grant.App = "2" }, OtherApp},
-		{"another app in the call", Policy{}, func(c *Caller) { c.Named = []byte("2") }, OtherApp},
-		{"no app in the call", Policy{}, func(c *Caller) { c.Named = nil }, Passed},
-		{"an empty app in the call", Policy{}, func(c *Caller) { c.Named = []byte{} }, OtherApp},
-		{"no app in a query", Policy{}, func(c *Caller) { c.Named, c.Call = nil, query }, OtherApp},
-		{"several apps in the call", Policy{}, func(c *Caller) { c.NamedErr = openapi.ErrSeveralApps }, OtherApp},
-		{"an unreadable call", Policy{}, func(c *Caller) { c.NamedErr = openapi.ErrUnreadable }, Unreadable},
-		{"an unknown token before an unreadable call", Policy{}, func(c *Caller) { c.Grant, c.NamedErr = nil, openapi.ErrUnreadable }, UnknownToken},
-		{"an unreadable call without a token", Policy{LegacyAddrs: near}, func(c *Caller) { legacy(c); c.NamedErr = openapi.ErrUnreadable }, Unreadable},
-		{"no token, query for all", Policy{LegacyApps: []string{"app1"}}, func(c *Caller) { legacy(c); c.Named, c.Call = nil, query }, LegacyClient},
-		{"no token, a read by id", Policy{LegacyAddrs: near, LegacyApps: []string{"app1"}}, func(c *Caller) { legacy(c); c.Named, c.Call = nil, status }, Passed},
-		{"no token, a read by id, from anywhere", Policy{LegacyApps: []string{"app1"}}, func(c *Caller) { legacy(c); c.Named, c.Call = nil, status }, LegacyClient},
-		{"no token, an app of no known name", Policy{LegacyApps: []string{"app2"}}, func(c *Caller) { legacy(c); c.Named = []byte("2") }, LegacyClient},
+		{"another app in the call", Policy{}, func(c *Caller) { c.Apps = of("2") }, OtherApp},
+		{"no app in the call", Policy{}, func(c *Caller) { c.Apps = openapi.Apps{} }, Passed},
+		{"another app in the call, where no server reads it", Policy{}, func(c *Caller) { c.Apps.Read, c.Apps.Named = nil, []byte("2") }, OtherApp},
+		{"the app in a query, where no server reads it", Policy{}, func(c *Caller) { c.Apps.Read, c.Call = nil, query }, OtherApp},
+		{"the app in a query without a token, where no server reads it", Policy{LegacyApps: []string{"app1"}}, func(c *Caller) { legacy(c); c.Apps.Read, c.Call = nil, query }, LegacyClient},
+		{"another app without a token, where no server reads it", Policy{LegacyApps: []string{"app1"}}, func(c *Caller) { legacy(c); c.Apps.Read, c.Apps.Named = nil, []byte("2") }, LegacyClient},
+		{"no app in a query", Policy{}, func(c *Caller) { c.Apps, c.Call = openapi.Apps{}, query }, OtherApp},
+		{"several apps in the call", Policy{}, func(c *Caller) { c.AppsErr = openapi.ErrSeveralApps }, OtherApp},
+		{"an unreadable call", Policy{}, func(c *Caller) { c.AppsErr = openapi.ErrUnreadable }, Unreadable},
+		{"an unknown token before an unreadable call", Policy{}, func(c *Caller) { c.Grant, c.AppsErr = nil, openapi.ErrUnreadable }, UnknownToken},
+		{"an unreadable call without a token", Policy{LegacyAddrs: near}, func(c *Caller) { legacy(c); c.AppsErr = openapi.ErrUnreadable }, Unreadable},
+		{"no token, query for all", Policy{LegacyApps: []string{"app1"}}, func(c *Caller) { legacy(c); c.Apps, c.Call = openapi.Apps{}, query }, LegacyClient},
+		{"no token, a read by id", Policy{LegacyAddrs: near, LegacyApps: []string{"app1"}}, func(c *Caller) { legacy(c); c.Apps, c.Call = openapi.Apps{}, status }, Passed},
+		{"no token, a read by id, from anywhere", Policy{LegacyApps: []string{"app1"}}, func(c *Caller) { legacy(c); c.Apps, c.Call = openapi.Apps{}, status }, LegacyClient},
+		{"no token, an app of no known name", Policy{LegacyApps: []string{"app2"}}, func(c *Caller) { legacy(c); c.Apps = of("2") }, LegacyClient},
 		{"no token, allowed, and narrowed", Policy{LegacyAddrs: near, Apps: []string{"2"}}, legacy, AppNotAllowed},
 	} {
 		if got := c.policy.Judge(caller(c.change)); got != c.want {
@@ -92,7 +97,7 @@ func TestWhoMayLogIn(t *testing.T) {
 		{Policy{Apps: []string{"7"}}, "app2", Passed}, // it may be 7's name
 		{Policy{Addrs: far}, "app1", Address},
 	} {
-		if got := c.policy.JudgeLogin(caller(nil), c.app); got != c.want {
+		if got := c.policy.JudgeLogin(caller(nil), c.app, nil); got != c.want {
 			t.Errorf("%+v, %s: %q, want %q", c.policy, c.app, got, c.want)
 		}
 	}

@@ -2,7 +2,6 @@ package openapi
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"mime"
 	"net/url"
@@ -14,69 +13,84 @@ var (
 	// ErrUnreadable says that a server may read more out of a request than can
 	// be read here: its type, its charset or its text is not one that is known.
 	ErrUnreadable = errors.New("unreadable request")
-	// ErrSeveralApps says that a request names more than one app.
+	// ErrSeveralApps says that a request names more than one app, or one in a way
+	// that some read and others do not.
 	ErrSeveralApps = errors.New("several app ids")
 )
 
-// NamedApp returns the app id that a request names in its query and body, byte
-// for byte as it stands there; nil where it names none. The names are appId
-// and appIdEq, in any case, in a form or at the top of a JSON object or of each
-// object of a JSON array.
+// Apps is what a request says about its app. Where both are there, they are equal.
+type Apps struct {
+	// Read is the id that a server reads as the call's app, and Named one that the
+	// request names anywhere, in digits; nil: none.
+	Read, Named []byte
+}
+
+// AppsOf reads which app a request is for, as a server reads it, and what else in
+// it names one: any parameter of query or body and any field at the top of a JSON
+// object, or of each object of a JSON array, whose name is appId or appIdEq in
+// any case. c is nil for a call that is not in the catalogue: of those nobody
+// knows what a server reads.
 //
-// It is meant for a gate, so it is strict where SubjectsOf is not: every
-// occurrence counts, not only the one that a server would take, and what
-// cannot be read for certain is an error. contentType are all values of the
-// request's Content-Type.
-func NamedApp(contentType []string, rawQuery string, body []byte) ([]byte, error) {
+// It is meant for a gate, so it is strict where SubjectsOf is not: two different
+// ids are an error, whichever of them a server would take, and so is all that
+// cannot be read for certain. contentType are all values of the request's
+// Content-Type.
+func (c *Call) AppsOf(contentType []string, rawQuery string, body []byte) (Apps, error) {
 	var app named
-	if rawQuery != "" && !app.form([]byte(rawQuery)) {
-		return nil, ErrUnreadable
+	if c != nil {
+		app.reads, app.form = c.App, c.Body == Form
+	}
+	if rawQuery != "" && !app.readForm([]byte(rawQuery)) {
+		return Apps{}, ErrUnreadable
 	}
 	if len(body) > 0 {
-		var read bool
+		read := false
 		switch encodingOf(contentType) {
 		case formBody:
-			read = app.form(body)
+			read = app.readForm(body)
 		case jsonBody:
-			read = app.json(body)
+			read = app.readJSON(body)
 		}
 		if !read {
-			return nil, ErrUnreadable
+			return Apps{}, ErrUnreadable
 		}
 	}
 	if app.several {
-		return nil, ErrSeveralApps
+		return Apps{}, ErrSeveralApps
 	}
-	return app.id, nil
+	return Apps{Read: app.read, Named: app.id}, nil
 }
 
 // named collects app ids.
 type named struct {
-	id      []byte // not nil once there was one
-	several bool
+	reads string // the name that a server looks for; "": none
+	form  bool   // and where: in query and form, else in JSON
+	found bool   // in the form: the first one counts
+
+	read, id []byte // see Apps
+	several  bool
 }
 
-var (
-	appIDName   = []byte("appId")
-	appIDEqName = []byte("appIdEq")
-)
-
-// add takes in one parameter or field.
-func (a *named) add(name, value []byte) {
-	if !bytes.EqualFold(name, appIDName) && !bytes.EqualFold(name, appIDEqName) {
+// mention takes in the app id that something names; nil: no app.
+func (a *named) mention(id []byte) {
+	if id == nil {
 		return
 	}
-	if value == nil {
-		value = []byte{}
-	}
-	if a.id != nil && !bytes.Equal(a.id, value) {
+	if a.id != nil && !bytes.Equal(a.id, id) {
 		a.several = true
 	}
-	a.id = value
+	a.id = id
 }
 
-// form reads every parameter of an encoded form, and reports whether it could.
-func (a *named) form(form []byte) bool {
+// isAppName reports whether a name is one that an app's id stands under.
+func isAppName(name []byte) bool {
+	const short, long = "appId", "appIdEq"
+	return len(name) == len(short) && bytes.EqualFold(name, []byte(short)) ||
+		len(name) == len(long) && bytes.EqualFold(name, []byte(long))
+}
+
+// readForm reads every parameter of an encoded form, and reports whether it could.
+func (a *named) readForm(form []byte) bool {
 	for len(form) > 0 {
 		var pair []byte
 		pair, form, _ = bytes.Cut(form, []byte{'&'})
@@ -86,7 +100,15 @@ func (a *named) form(form []byte) bool {
 		if !ok1 || !ok2 {
 			return false
 		}
-		a.add(name, value)
+		if !isAppName(name) {
+			continue
+		}
+		id, ok := digits(value)
+		a.several = a.several || !ok
+		a.mention(id)
+		if a.form && !a.found && string(name) == a.reads {
+			a.read, a.found = id, true
+		}
 	}
 	return true
 }
@@ -100,19 +122,49 @@ func unescaped(part []byte) ([]byte, bool) {
 	return []byte(s), err == nil
 }
 
-// json reads an object or an array of objects, and reports whether it could.
-func (a *named) json(body []byte) bool {
+// readJSON reads an object or an array of objects, and reports whether it could.
+func (a *named) readJSON(body []byte) bool {
 	object := func(v []byte) bool {
 		return fields(v, func(name, value []byte) {
-			if len(value) > 1 && value[0] == '"' { // Jackson takes "7" for 7
-				value = value[1 : len(value)-1]
-			} else if string(value) == "null" {
+			if !isAppName(name) {
 				return
 			}
-			a.add(name, value)
+			if len(value) > 1 && value[0] == '"' { // Jackson takes "7" for 7
+				value = value[1 : len(value)-1]
+			}
+			if string(value) == "null" { // and "null" for null
+				value = nil
+			}
+			id, ok := digits(value)
+			a.several = a.several || !ok
+			a.mention(id)
+			if !a.form && string(name) == a.reads {
+				a.read = id
+			}
 		})
 	}
 	return elements(body, object) || !a.several && object(body)
+}
+
+// digits returns the number that a server reads from an app id's text, without a
+// sign and leading zeros; nil for what it takes for no app. Servers read more
+// notations: hexadecimal ones, fractions, the digits of other scripts. No client
+// uses them: ok is false, and they count as another app's.
+func digits(text []byte) (id []byte, ok bool) {
+	text = bytes.Trim(text, " \t\r\n")
+	if len(text) == 0 {
+		return nil, true
+	}
+	text = bytes.TrimPrefix(text, []byte{'+'})
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return nil, false
+		}
+	}
+	for len(text) > 1 && text[0] == '0' {
+		text = text[1:]
+	}
+	return text, len(text) > 0 && len(text) <= 19
 }
 
 type encoding uint8
@@ -151,21 +203,4 @@ func encodingOf(contentType []string) encoding {
 		return jsonBody
 	}
 	return unknownBody
-}
-
-// LoginName returns the name of the app that a login is for; "" where it
-// cannot be read. The arguments are the request's.
-func (c *Call) LoginName(contentType, rawQuery string, body []byte) string {
-	if c.Body == JSON {
-		var name string
-		if raw, ok := field(body, "appName"); !ok || json.Unmarshal(raw, &name) != nil {
-			return ""
-		}
-		return name
-	}
-	name, _, ok := Parameter("appName", contentType, rawQuery, body)
-	if !ok {
-		return ""
-	}
-	return name
 }

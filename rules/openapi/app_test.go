@@ -18,9 +18,12 @@ func TestTheAppThatARequestNames(t *testing.T) {
 		{form, "", "jobId=1&appId=7", "7", nil},
 		{form + "; charset=UTF-8", "", "appId=7", "7", nil},
 		{form, "appId=7", "APPID=7&appIdEq=7", "7", nil},
-		{form, "", "app%49d=%37+", "7 ", nil},
-		{form, "", "appId=", "", nil},
-		{form, "", "appId", "", nil},
+		{form, "", "app%49d=%37+", "7", nil},
+		{form, "", "appId=%2B007", "7", nil},
+		{form, "", "appId=", "-", nil},
+		{form, "", "appId", "-", nil},
+		{form, "", "appId=7&appId=", "7", nil},
+		{"application/json", "", `{"appId":" 07 ","appIdEq":"null"}`, "7", nil},
 		{"application/json", "", `{"appId":7,"x":{"appId":8}}`, "7", nil},
 		{"application/json; charset=utf-8", "", `{"appIdEq":"7"}`, "7", nil},
 		{"application/json", "", `{"appId":null}`, "-", nil},
@@ -28,11 +31,16 @@ func TestTheAppThatARequestNames(t *testing.T) {
 
 		{form, "appId=7", "appId=8", "", ErrSeveralApps},
 		{form, "", "appId=7&appid=8", "", ErrSeveralApps},
-		{form, "", "appId=7&appId=", "", ErrSeveralApps},
 		{"application/json", "appId=7", `{"appId":8}`, "", ErrSeveralApps},
 		{"application/json", "", `{"appId":7,"appId":8}`, "", ErrSeveralApps},
 		{"application/json", "", `[{"appId":7},{"appIdEq":8}]`, "", ErrSeveralApps},
 
+		{form, "", "appId=0x7", "", ErrSeveralApps},
+		{form, "", "appId=%EF%BC%97", "", ErrSeveralApps},
+		{form, "", "appId=-7", "", ErrSeveralApps},
+		{form, "", "appId=18446744073709551623", "", ErrSeveralApps},
+		{"application/json", "", `{"appId":7.0}`, "", ErrSeveralApps},
+		{"application/json", "", `{"appId":[7]}`, "", ErrSeveralApps},
 		{"", "", "appId=7", "", ErrUnreadable},
 		{"", "appId=%zz", "", "", ErrUnreadable},
 		{form, "", "%zz=1", "", ErrUnreadable},
@@ -46,9 +54,13 @@ func TestTheAppThatARequestNames(t *testing.T) {
 		{"application/json", "", `[{"appId":7},8]`, "", ErrUnreadable},
 		{"application/json", "", `7`, "", ErrUnreadable},
 	} {
-		got, err := NamedApp([]string{test.contentType}, test.query, []byte(test.body))
-		text := string(got)
-		if got == nil && err == nil {
+		var unknown *Call
+		apps, err := unknown.AppsOf([]string{test.contentType}, test.query, []byte(test.body))
+		text := string(apps.Named)
+		if apps.Read != nil {
+			t.Errorf("%+v: a server reads %q for a call that nobody knows", test, apps.Read)
+		}
+		if apps.Named == nil && err == nil {
 			text = "-"
 		}
 		if text != test.want || !errors.Is(err, test.err) {
@@ -56,27 +68,39 @@ func TestTheAppThatARequestNames(t *testing.T) {
 		}
 	}
 	for _, types := range [][]string{nil, {"application/json", "application/json"}} {
-		if _, err := NamedApp(types, "", []byte(`{"appId":7}`)); !errors.Is(err, ErrUnreadable) {
+		if _, err := call(t, "saveJob").AppsOf(types, "", []byte(`{"appId":7}`)); !errors.Is(err, ErrUnreadable) {
 			t.Errorf("content types %q: got %v, want ErrUnreadable", types, err)
 		}
 	}
 }
 
-func TestTheNameThatALoginIsFor(t *testing.T) {
-	for _, test := range []struct{ call, query, body, want string }{
-		{"authApp", "", `{"appName":"a b","encryptType":"md5"}`, "a b"},
-		{"authApp", "", `{"appName":"\u4efb"}`, "任"},
-		{"authApp", "", `{"appName":null}`, ""},
-		{"authApp", "", `{"appName":7}`, ""},
-		{"authApp", "", `{}`, ""},
-		{"authApp", "", `no`, ""},
-		{"assert", "", "appName=a+b&password=x", "a b"},
-		{"assert", "appName=q", "appName=b", "q"},
-		{"assert", "", "password=x", ""},
-		{"assert", "", "appName=%zz", ""},
+func TestWhatAServerReadsAsTheCallsApp(t *testing.T) {
+	const form, json = "application/x-www-form-urlencoded", "application/json"
+	for _, test := range []struct{ call, contentType, query, body, want string }{
+		{"fetchJob", form, "", "appId=7", "7"},
+		{"fetchJob", form, "appId=7", "appId=7", "7"},
+		{"fetchJob", form, "appId=", "appId=7", "-"},
+		{"fetchJob", form, "", "APPID=7", "-"},
+		{"fetchJob", json, "", `{"appId":7}`, "-"},
+		{"copyJob", form, "", "appId=7", "-"},
+		{"saveJob", json, "", `{"appId":7}`, "7"},
+		{"saveJob", json, "appId=7", `{}`, "-"},
+		{"saveJob", json, "", `{"appIdEq":7}`, "-"},
+		{"queryJob", json, "", `{"appIdEq":null,"appIdEq":7}`, "7"},
+		{"queryJob", json, "", `{"appIdEq":7,"appIdEq":null}`, "-"},
+		{"queryJob", json, "", `{"appIdEq":7,"appIdEq":" "}`, "-"},
+		{"queryJob", json, "", `{"appId":7}`, "-"},
+		{"queryJob", json, "", `{"APPIDEQ":7}`, "-"},
+		{"queryInstance", json, "appIdEq=7", `{}`, "-"},
+		{"addWorkflowNode", json, "", `[{"appId":7},{"appId":7}]`, "7"},
 	} {
-		if got := call(t, test.call).LoginName(formType, test.query, []byte(test.body)); got != test.want {
-			t.Errorf("%+v: got %q", test, got)
+		got, err := call(t, test.call).AppsOf([]string{test.contentType}, test.query, []byte(test.body))
+		read := "-"
+		if got.Read != nil {
+			read = string(got.Read)
+		}
+		if read != test.want || err != nil {
+			t.Errorf("%+v: read %s, %v", test, read, err)
 		}
 	}
 }

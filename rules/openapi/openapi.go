@@ -64,6 +64,12 @@ type Call struct {
 	Name string // "saveJob", also the last segment of its path
 	Kind Kind
 	Body Body
+	// App is the parameter or field that a server reads the app's id from: its exact
+	// name, in a form the first one of query and body, at the top of a JSON object
+	// the last one, in an array that of each object. null, and text without anything
+	// in it, is no app. "": it reads none. Recorded from a real 4.3.9 server
+	// (proxy/testdata/apps-4.3.9.json); 5.1.0 and 5.1.1 are as that.
+	App string
 
 	// Subject is what the request's IDField names: the thing that is changed.
 	Subject SubjectKind
@@ -76,37 +82,37 @@ var calls = []*Call{
 	{Name: "authApp", Kind: Login, Body: JSON},
 	{Name: "assert", Kind: Login},
 
-	{Name: "saveJob", Kind: Change, Body: JSON, Subject: Job, IDField: "id", Creates: Job},
+	{Name: "saveJob", Kind: Change, Body: JSON, App: "appId", Subject: Job, IDField: "id", Creates: Job},
 	{Name: "copyJob", Kind: Change, Subject: Job, IDField: "jobId", Creates: Job},
-	{Name: "exportJob", Kind: Read},
-	{Name: "fetchJob", Kind: Read},
-	{Name: "fetchAllJob", Kind: Read},
-	{Name: "queryJob", Kind: Read, Body: JSON},
-	{Name: "disableJob", Kind: Change, Subject: Job, IDField: "jobId"},
-	{Name: "enableJob", Kind: Change, Subject: Job, IDField: "jobId"},
-	{Name: "deleteJob", Kind: Change, Subject: Job, IDField: "jobId"},
-	{Name: "runJob", Kind: Change, Subject: Job, IDField: "jobId", Creates: Instance},
+	{Name: "exportJob", Kind: Read, App: "appId"},
+	{Name: "fetchJob", Kind: Read, App: "appId"},
+	{Name: "fetchAllJob", Kind: Read, App: "appId"},
+	{Name: "queryJob", Kind: Read, Body: JSON, App: "appIdEq"},
+	{Name: "disableJob", Kind: Change, App: "appId", Subject: Job, IDField: "jobId"},
+	{Name: "enableJob", Kind: Change, App: "appId", Subject: Job, IDField: "jobId"},
+	{Name: "deleteJob", Kind: Change, App: "appId", Subject: Job, IDField: "jobId"},
+	{Name: "runJob", Kind: Change, App: "appId", Subject: Job, IDField: "jobId", Creates: Instance},
 
-	{Name: "stopInstance", Kind: Change, Subject: Instance, IDField: "instanceId"},
-	{Name: "cancelInstance", Kind: Change, Subject: Instance, IDField: "instanceId"},
-	{Name: "retryInstance", Kind: Change, Subject: Instance, IDField: "instanceId"},
+	{Name: "stopInstance", Kind: Change, App: "appId", Subject: Instance, IDField: "instanceId"},
+	{Name: "cancelInstance", Kind: Change, App: "appId", Subject: Instance, IDField: "instanceId"},
+	{Name: "retryInstance", Kind: Change, App: "appId", Subject: Instance, IDField: "instanceId"},
 	{Name: "fetchInstanceStatus", Kind: Read},
 	{Name: "fetchInstanceInfo", Kind: Read},
-	{Name: "queryInstance", Kind: Read, Body: JSON},
+	{Name: "queryInstance", Kind: Read, Body: JSON, App: "appIdEq"},
 
-	{Name: "saveWorkflow", Kind: Change, Body: JSON, Subject: Workflow, IDField: "id", Creates: Workflow},
-	{Name: "copyWorkflow", Kind: Change, Subject: Workflow, IDField: "workflowId", Creates: Workflow},
-	{Name: "fetchWorkflow", Kind: Read},
-	{Name: "disableWorkflow", Kind: Change, Subject: Workflow, IDField: "workflowId"},
-	{Name: "enableWorkflow", Kind: Change, Subject: Workflow, IDField: "workflowId"},
-	{Name: "deleteWorkflow", Kind: Change, Subject: Workflow, IDField: "workflowId"},
-	{Name: "runWorkflow", Kind: Change, Subject: Workflow, IDField: "workflowId", Creates: WorkflowInstance},
-	{Name: "addWorkflowNode", Kind: Change, Body: JSONArray, Subject: WorkflowNode, IDField: "id", Creates: WorkflowNode},
+	{Name: "saveWorkflow", Kind: Change, Body: JSON, App: "appId", Subject: Workflow, IDField: "id", Creates: Workflow},
+	{Name: "copyWorkflow", Kind: Change, App: "appId", Subject: Workflow, IDField: "workflowId", Creates: Workflow},
+	{Name: "fetchWorkflow", Kind: Read, App: "appId"},
+	{Name: "disableWorkflow", Kind: Change, App: "appId", Subject: Workflow, IDField: "workflowId"},
+	{Name: "enableWorkflow", Kind: Change, App: "appId", Subject: Workflow, IDField: "workflowId"},
+	{Name: "deleteWorkflow", Kind: Change, App: "appId", Subject: Workflow, IDField: "workflowId"},
+	{Name: "runWorkflow", Kind: Change, App: "appId", Subject: Workflow, IDField: "workflowId", Creates: WorkflowInstance},
+	{Name: "addWorkflowNode", Kind: Change, Body: JSONArray, App: "appId", Subject: WorkflowNode, IDField: "id", Creates: WorkflowNode},
 
-	{Name: "stopWfInstance", Kind: Change, Subject: WorkflowInstance, IDField: "wfInstanceId"},
-	{Name: "retryWfInstance", Kind: Change, Subject: WorkflowInstance, IDField: "wfInstanceId"},
-	{Name: "markWorkflowNodeAsSuccess", Kind: Change, Subject: WorkflowInstance, IDField: "wfInstanceId"},
-	{Name: "fetchWfInstanceInfo", Kind: Read},
+	{Name: "stopWfInstance", Kind: Change, App: "appId", Subject: WorkflowInstance, IDField: "wfInstanceId"},
+	{Name: "retryWfInstance", Kind: Change, App: "appId", Subject: WorkflowInstance, IDField: "wfInstanceId"},
+	{Name: "markWorkflowNodeAsSuccess", Kind: Change, App: "appId", Subject: WorkflowInstance, IDField: "wfInstanceId"},
+	{Name: "fetchWfInstanceInfo", Kind: Read, App: "appId"},
 }
 
 var byName = func() map[string]*Call {
