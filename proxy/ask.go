@@ -1,39 +1,34 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 var errSwitched = errors.New("the server switched protocols unasked")
 
-// question is what it takes to ask a server, in one object.
-type question struct {
-	url   url.URL
-	trace httptrace.ClientTrace
-}
-
-// ask sends a call that is held here and has rec take its answer in. It is what
+// ask sends a call that is held here and passes its answer on. It is what
 // ReverseProxy does for everything else, without what only streams need: the
-// watch on the caller, informational answers, upgrades, flushing, and a copy of
-// all that passes. rec drops or would break them anyway.
+// watch on the caller, upgrades, and a timer that flushes.
 //
 // An answer that breaks off panics with http.ErrAbortHandler, as there.
-func (p *Proxy) ask(rec *recorder, r *http.Request, ex *exchange) {
-	q := new(question)
+func (p *Proxy) ask(w http.ResponseWriter, r *http.Request, ex *exchange) {
 	ctx := r.Context()
-	if rec.leader != nil { // who outlives its caller
-		ctx = &rec.leader.ctx
+	if ex.detached { // the call outlives its caller
+		ctx = p.life
 	}
-	out := r.WithContext(httptrace.WithClientTrace(ctx, &q.trace))
-	out.URL, out.Header, out.Trailer, out.Close = &q.url, make(http.Header, len(r.Header)+4), nil, false
+	out := r.WithContext(ctx)
+	out.URL, out.Header, out.Trailer, out.Close = new(url.URL), make(http.Header, len(r.Header)+4), nil, false
 	copyEndToEnd(out.Header, r.Header)
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // else net/http would send its own
@@ -46,24 +41,93 @@ func (p *Proxy) ask(rec *recorder, r *http.Request, ex *exchange) {
 		err = errSwitched
 	}
 	if err != nil {
-		p.forwardFailed(rec, out, ex, err)
+		p.forwardFailed(w, out, ex, err)
 		return
 	}
 	ex.fromUpstream = true
-	copyEndToEnd(rec.header, res.Header)
-	rec.WriteHeader(res.StatusCode)
-	buf := p.buffers.Get()
-	_, err = io.CopyBuffer(rec, res.Body, buf)
-	p.buffers.Put(buf)
+	h := w.Header()
+	copyEndToEnd(h, res.Header)
+	for name := range res.Trailer {
+		h["Trailer"] = append(h["Trailer"], name)
+	}
+	w.WriteHeader(res.StatusCode)
+	err = p.copyAnswer(w, res)
 	_ = res.Body.Close() // it has been read, or is given up
 	if err != nil {
 		p.log.Debug("an answer broke off", zap.String(fieldRequestID, ex.id), zap.Error(err))
 		panic(http.ErrAbortHandler)
 	}
-	for name, values := range res.Trailer {
-		rec.header["Trailer"] = append(rec.header["Trailer"], name)
-		rec.header[http.TrailerPrefix+name] = values
+	passTrailers(w, res.Trailer)
+}
+
+// passTrailers passes on what came behind an answer's body, announced or not.
+func passTrailers(w http.ResponseWriter, trailers http.Header) {
+	if len(trailers) == 0 {
+		return
 	}
+	h := w.Header()
+	for name, values := range trailers {
+		if !slices.Contains(h["Trailer"], name) {
+			h["Trailer"] = append(h["Trailer"], name)
+		}
+		h[http.TrailerPrefix+name] = values
+	}
+	// Trailers need an answer in chunks, which net/http makes of one that is flushed.
+	_ = http.NewResponseController(w).Flush() // a caller who is gone needs no trailers
+}
+
+// copyAnswer passes an answer's body on, in as few pieces as it came in: what is
+// here already goes out together, and nothing waits for what is not here yet. A
+// caller who has gone is found out by the wait for the next piece.
+func (p *Proxy) copyAnswer(w http.ResponseWriter, res *http.Response) error {
+	if res.Body == http.NoBody {
+		return nil
+	}
+	arrived, _ := res.Body.(interface{ Buffered() int })
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+		_ = http.NewResponseController(w).Flush() // its first event may be far away
+	}
+	buf := p.buffers.Get()
+	defer p.buffers.Put(buf)
+	for n := 0; ; {
+		more, err := res.Body.Read(buf[n:])
+		n += more
+		if err == nil && n < len(buf) && arrived != nil && arrived.Buffered() > 0 {
+			continue
+		}
+		if n > 0 {
+			if _, failed := w.Write(buf[:n]); failed != nil && !errors.Is(failed, http.ErrBodyNotAllowed) {
+				return failed
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		n = 0
+		_ = http.NewResponseController(w).Flush() // the next Write tells what is wrong
+	}
+}
+
+// converse asks one server by a conversation.
+func (s sender) converse(out *http.Request, ex *exchange) (*http.Response, error) {
+	return ex.group.calls.Send(up.Call{Request: out, Until: ex.until, Watch: func() error { return ex.over(out.Context()) }})
+}
+
+var errHungUp = errors.New("the caller hung up")
+
+// over returns why nobody needs a call's answer any more; nil: somebody does.
+// ctx is that of the request to the server.
+func (ex *exchange) over(ctx context.Context) error {
+	switch {
+	case ctx.Err() == nil && (ex.detached || ex.caller == nil || !ex.caller.Gone()):
+		return nil
+	case errors.Is(context.Cause(ctx), errStopping):
+		return errStopping
+	}
+	return errHungUp
 }
 
 // copyEndToEnd copies a header but for its hop-by-hop fields (RFC 9110, 7.6.1).

@@ -150,15 +150,17 @@ func (p *Proxy) appID(r *http.Request, ex *exchange, app, password string) (int6
 // assert asks a server of the group for an app's id. It goes on when the caller
 // hangs up, so that its next try finds the answer.
 func (p *Proxy) assert(r *http.Request, ex *exchange, app, password string) (int64, error) {
-	ctx, cancel := p.detach(r.Context(), ex)
-	defer cancel()
 	call, _ := openapi.Lookup("assert")
 	sub := &exchange{
 		snap: ex.snap, id: ex.id, received: ex.received, client: ex.client, clientTrusted: ex.clientTrusted,
 		peerTrusted: ex.peerTrusted, route: ex.route, group: ex.group, path: openapi.Prefix + call.Name, call: call,
+		detached: true,
+	}
+	if timeout := ex.group.settings.Timeout; timeout > 0 {
+		sub.until = time.Now().Add(timeout)
 	}
 	form := url.Values{"appName": {app}, "password": {password}}.Encode()
-	out, err := http.NewRequestWithContext(ctx, http.MethodPost,
+	out, err := http.NewRequestWithContext(p.life, http.MethodPost,
 		"http://server"+ex.group.settings.prefix()+"/assert", strings.NewReader(form))
 	if err != nil {
 		return 0, fmt.Errorf("asking for an app id: %w", err)

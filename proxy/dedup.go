@@ -150,7 +150,7 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 			decided = rules.Coalesced
 		}
 		p.decide(ex, decided, string(d.Reason))
-		gone := leftBefore(r.Context()) // not after the answer: see lead
+		gone := ex.caller.Gone() // not after the answer: see lead
 		if err := ex.replay(w, d.Answer); err != nil || gone {
 			ex.hungUp = true
 			store.Leave(call.ID)
@@ -229,12 +229,6 @@ func (p *Proxy) await(ctx context.Context, id dedup.ID) (dedup.Decision, error) 
 		err = context.Cause(ctx)
 	}
 	return d, err
-}
-
-// leftBefore reports whether the caller has hung up. It is asked before an answer
-// is written: many close the connection as soon as they have it.
-func leftBefore(ctx context.Context) bool {
-	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errStopping)
 }
 
 func (p *Proxy) gaveUp(w http.ResponseWriter, ex *exchange, err error) {

@@ -5,8 +5,6 @@ import (
 	"context"
 	"io"
 	"net"
-	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -163,9 +161,9 @@ func TestWhatThoseWhoWaitGet(t *testing.T) {
 func TestWhereNoConnectionIsHadNothingIsExecutedAndAllGet502(t *testing.T) {
 	const callers = 4
 	s, server := newDedup(t, legacy.Options{})
-	transport := s.snap.Load().groups["default"].transport
-	dial, released, refusing := transport.DialContext, make(chan struct{}), true
-	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+	calls := s.snap.Load().groups["default"].calls
+	dial, released, refusing := calls.Dial, make(chan struct{}), true
+	calls.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if refusing {
 			<-released
 			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
@@ -218,8 +216,9 @@ func TestOneWhoWaitsAndHangsUpHoldsNobodyUp(t *testing.T) {
 func TestAPanicWakesThoseWhoWait(t *testing.T) {
 	s, server := newDedup(t, legacy.Options{})
 	arrived, released := make(chan struct{}), make(chan struct{})
-	transport := s.snap.Load().groups["default"].transport
-	transport.Proxy = func(*http.Request) (*url.URL, error) {
+	calls := s.snap.Load().groups["default"].calls
+	dial := calls.Dial
+	calls.Dial = func(context.Context, string, string) (net.Conn, error) {
 		close(arrived)
 		<-released
 		panic("a fault")
@@ -236,7 +235,7 @@ func TestAPanicWakesThoseWhoWait(t *testing.T) {
 		t.Errorf("the one who waited got %q", got)
 	}
 	s.inFlight(t, 0)
-	transport.Proxy = nil
+	calls.Dial = dial
 	if got := raw(t, s.addr, save(saveBody(0, "a"))); decision(got) != "forwarded" {
 		t.Errorf("the next save got %q", got)
 	}

@@ -1,10 +1,10 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/dedup"
@@ -19,7 +19,6 @@ type leader struct {
 	id     dedup.ID
 	reason string
 	makes  bool // see openapi.Call.Makes
-	ctx    detached
 	rec    recorder
 }
 
@@ -34,12 +33,15 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 	l := &leader{
 		proxy: p, ex: ex, id: call.ID, reason: reason,
 		makes: ex.call != nil && ex.call.Makes(call.Subjects),
-		ctx:   detached{p.lend(ex.group.settings.Timeout), r.Context()},
 		rec:   recorder{w: w, limit: ex.snap.Dedup.maxAnswer(), header: w.Header()},
 	}
 	l.rec.leader = l
+	ex.detached = true
+	if timeout := ex.group.settings.Timeout; timeout > 0 {
+		ex.until = time.Now().Add(timeout)
+	}
 	// A caller who hangs up is noted at once: its retry may be on the way.
-	stay := context.AfterFunc(r.Context(), l.left)
+	stay := ex.caller.OnGone(l.left)
 	defer stay()
 
 	if whole := l.forward(r, next); l.rec.streaming {
@@ -50,8 +52,9 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 	}
 	// A caller that closes the connection after this is no one who hung up:
 	// many do as soon as they have their answer.
-	here := stay() || errors.Is(context.Cause(r.Context()), errStopping)
-	if err := l.rec.write(); err != nil || !here {
+	gone := ex.caller.Gone()
+	stay()
+	if err := l.rec.write(); err != nil || gone {
 		ex.hungUp = true
 		l.left()
 	}
@@ -64,11 +67,6 @@ func (l *leader) forward(r *http.Request, next handler) (whole bool) {
 	defer func() {
 		if !finished { // a panic: whatever it was, the call may have been executed
 			l.finish(dedup.Outcome{Kind: dedup.Lost})
-		}
-		if whole && l.ex.outcome == outcomeAnswered {
-			l.proxy.takeBack(l.ctx.term)
-		} else {
-			l.ctx.term.end()
 		}
 	}()
 	whole = l.rec.collect(next, r, l.ex)

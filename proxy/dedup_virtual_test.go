@@ -127,14 +127,14 @@ func newWorld(t testing.TB, o legacy.Options, change func(*Settings)) *world {
 	if w.shim, err = New(Options{Metrics: metrics.New(w.registry, openapi.Names())}, settings); err != nil {
 		t.Fatal(err)
 	}
-	transport := w.shim.snap.Load().groups["default"].transport
-	transport.DialContext = w.dialer(shimHost)
+	g := w.shim.snap.Load().groups["default"]
+	g.transport.DialContext, g.calls.Dial = w.dialer(shimHost), w.dialer(shimHost)
 	for _, addr := range []string{shimAddr, shimAddress} {
 		w.serve(t, addr, w.shim, w.shim.life)
 	}
 	t.Cleanup(func() {
 		w.shim.end(errStopping)
-		transport.CloseIdleConnections()
+		g.closeIdle()
 		_ = w.server.Close()
 	})
 	return w

@@ -123,7 +123,8 @@ func TestABodyThatStandsStillIsGivenUp(t *testing.T) {
 			_, _ = io.WriteString(w, okBody)
 		}), context.Background())
 		p := mustProxy(t, settingsFor(t, "http://"+serverAddr))
-		p.snap.Load().groups["default"].transport.DialContext = mem.dialer(shimHost)
+		g := p.snap.Load().groups["default"]
+		g.transport.DialContext, g.calls.Dial = mem.dialer(shimHost), mem.dialer(shimHost)
 		mem.serve(t, shimAddr, p, p.life)
 		for _, c := range []struct {
 			pause time.Duration

@@ -50,6 +50,11 @@ type exchange struct {
 	clientTrusted bool
 	peerTrusted   bool // the connection comes from a trusted proxy
 
+	caller caller // who is asked whether he is still there; nil: nobody
+	// detached: the call goes on when its caller hangs up.
+	detached bool
+	until    time.Time // when the server's whole answer must be here; zero: no limit
+
 	route string
 	group *upstreamGroup
 	// target is the request target for the server, byte for byte.

@@ -43,8 +43,8 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		}
 		panic(broken)
 	}()
-	if rec, ok := w.(*recorder); ok && ex.unheld == "" {
-		p.ask(rec, r, ex)
+	if r.GetBody != nil { // it is held here
+		p.ask(w, r, ex)
 		return
 	}
 	p.reverse.ServeHTTP(w, withExchange(r, ex))
@@ -85,9 +85,7 @@ func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
 func rewrite(pr *httputil.ProxyRequest) {
 	in, out, ex := pr.In, pr.Out, exchangeOf(pr.In)
 	ex.address(out, in)
-	if in.GetBody != nil { // the body is here already
-		out.Body = in.Body // unwrapped, it goes out in one write with the header
-	} else if out.Body != nil {
+	if out.Body != nil {
 		out.Body = movingBody{out.Body, &ex.answer, ex.bodyTimeout}
 	}
 	if out.Trailer != nil {
@@ -143,7 +141,7 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, ex *exchan
 	if ex.server != nil {
 		at = " at " + ex.server.name
 	}
-	stopping := errors.Is(context.Cause(r.Context()), errStopping)
+	stopping := errors.Is(err, errStopping) || errors.Is(context.Cause(r.Context()), errStopping)
 	switch {
 	case ex.in.broken() != nil:
 		// The caller's side broke, not the server's.
@@ -153,7 +151,7 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, ex *exchan
 		ex.fail(w, http.StatusServiceUnavailable, "stopping; nothing was sent to the server, call again")
 	case stopping:
 		ex.fail(w, http.StatusGatewayTimeout, "stopping before the server"+at+" answered; "+advice)
-	case errors.Is(r.Context().Err(), context.Canceled):
+	case errors.Is(err, errHungUp), errors.Is(r.Context().Err(), context.Canceled):
 		ex.hungUp = true
 		ex.fail(w, http.StatusBadGateway, "the caller closed the connection before the server"+at+" answered; "+advice)
 	case errors.Is(err, errAllFull):

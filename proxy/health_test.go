@@ -224,7 +224,7 @@ func TestAnUnhealthyServerGetsRequestsOnlyWhenNoOtherTakesThem(t *testing.T) {
 	if code, body := s.ask(t, "/readyz"); code != 200 || !strings.Contains(body, "health check: status 503") {
 		t.Errorf("/readyz says %d %q", code, body)
 	}
-	s.snap.Load().groups["default"].transport.CloseIdleConnections() // else b might close one that is being written to
+	s.snap.Load().groups["default"].closeIdle() // else b might close one that is being written to
 	b.Close()
 	if got := raw(t, s.addr, request("GET", "/", "")); statusOf(got) != 200 || atSick.Load() != 1 {
 		t.Errorf("with the other one gone, the client got %q", got)

@@ -58,7 +58,7 @@ func (p *Proxy) login(next handler) handler {
 		} else if id, ok := openapi.AssertedApp(answer); ok {
 			p.tokens.Name(ex.group.name, id, name)
 		}
-		gone := leftBefore(r.Context())
+		gone := ex.caller.Gone()
 		if err := rec.write(); (gone || err != nil) && given != (dedup.Token{}) && window > 0 {
 			// The client has not got it and logs in once more: two logins, and one
 			// re-send at most.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"sync"
@@ -27,7 +28,8 @@ type upstreamGroup struct {
 	settings  Upstream
 	servers   []*server
 	links     map[string]*up.Server // how each server is connected to, by its name
-	transport *http.Transport
+	transport *http.Transport       // for what is streamed
+	calls     *up.Pool              // for calls that are held
 	load      *load
 	stop      context.CancelFunc // ends what start began
 
@@ -52,7 +54,7 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Di
 		return nil, errors.New("servers: at least one is needed")
 	}
 	g := &upstreamGroup{name: name, settings: u, links: map[string]*up.Server{}, load: new(load), stop: func() {}}
-	g.transport = newTransport(g)
+	g.transport, g.calls = newConnections(g)
 	if old != nil {
 		g.load = old.load
 	}
@@ -79,7 +81,9 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Di
 		if base.Scheme != "https" {
 			tls = nil
 		}
-		g.links[s.name] = up.NewServer(asciiName(s.name), tls, dialer)
+		link := up.NewServer(asciiName(s.name), tls, dialer)
+		link.Moved = func(named []netip.Addr) { g.calls.Retire(s.name, named) }
+		g.links[s.name] = link
 	}
 	return g, errors.Join(errs...)
 }
@@ -139,7 +143,13 @@ func (g *upstreamGroup) start(life context.Context, running *sync.WaitGroup, log
 // with their requests, or IdleTimeout later.
 func (g *upstreamGroup) close() {
 	g.stop()
+	g.closeIdle()
+}
+
+// closeIdle closes unused connections.
+func (g *upstreamGroup) closeIdle() {
 	g.transport.CloseIdleConnections()
+	g.calls.CloseIdle()
 }
 
 // lookUpAgain looks the servers' names up from time to time. Connections to
@@ -170,6 +180,11 @@ func (g *upstreamGroup) lookUpAgain(life context.Context, log *zap.Logger) {
 
 // dial connects to the server with this name, with TLS if it is an https server.
 func (g *upstreamGroup) dial(ctx context.Context, name string) (net.Conn, error) {
+	return g.link(name).Dial(ctx)
+}
+
+// link returns how the server with this name is connected to.
+func (g *upstreamGroup) link(name string) *up.Server {
 	link := g.links[name]
 	if link == nil { // net/http gives names in ASCII
 		for _, s := range g.servers {
@@ -178,7 +193,7 @@ func (g *upstreamGroup) dial(ctx context.Context, name string) (net.Conn, error)
 			}
 		}
 	}
-	return link.Dial(ctx)
+	return link
 }
 
 // asciiName returns a server's name as it is looked up.

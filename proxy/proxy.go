@@ -51,8 +51,6 @@ type Proxy struct {
 	// watch it.
 	life context.Context
 	end  context.CancelCauseFunc
-	// freeTerms are terms that can be lent; bounded, since they end with life only.
-	freeTerms chan *term
 
 	running sync.WaitGroup // what groups do on their own; ends with life
 }
@@ -72,7 +70,6 @@ func New(o Options, s Settings) (*Proxy, error) {
 	}
 	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, version: o.Version, started: time.Now()}
 	p.life, p.end = context.WithCancelCause(context.Background())
-	p.freeTerms = make(chan *term, maxFreeTerms)
 	p.initDedup(o.Store, s.Dedup)
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
 	p.readyAlone = o.ReadyAlone

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -36,9 +37,12 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 
 // send sends out, which is ex's, and keeps the exchange's outcome.
 func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
+	held := out.GetBody != nil // its body
 	var tried sent
-	out = traced(out, tried.got)
-	if out.Body != nil && out.GetBody == nil { // a streamed one
+	if !held {
+		out = traced(out, tried.got)
+	}
+	if out.Body != nil && !held {
 		body := io.Reader(out.Body)
 		if out.ContentLength > 0 {
 			// net/http's Transport reads on after the last byte, to see that
@@ -71,7 +75,11 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 		}
 		tried = sent{}
 		began := time.Now()
-		res, err = ex.group.transport.RoundTrip(out)
+		if held {
+			res, err = s.converse(out, ex)
+		} else {
+			res, err = ex.group.transport.RoundTrip(out)
+		}
 		ex.upstream = time.Since(began)
 		s.count(ex, res)
 		if err == nil && res.StatusCode < 100 {
@@ -86,14 +94,17 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 			keepNamed(res.Header, ex.match.Headers)
 			return res, nil
 		}
-		unsent := nothingSent(out, &tried)
+		unsent, connected := nothingSent(out, &tried), tried.conn != nil
+		if failed := new(up.Error); errors.As(err, &failed) {
+			unsent, connected = !failed.Sent && !tried.maybe, failed.Connected
+		}
 		if ex.outcome = outcomeUnknown; unsent && !repeated {
 			ex.outcome = outcomeNotSent
 		}
-		if ex.in.broken() != nil || errors.Is(out.Context().Err(), context.Canceled) {
+		if ex.in.broken() != nil || errors.Is(out.Context().Err(), context.Canceled) || errors.Is(err, errHungUp) {
 			break // that was not the server
 		}
-		if unsent && tried.conn != nil && rewind(out) {
+		if unsent && connected && rewind(out) {
 			// The connection had ended before anything was written to it, which
 			// says little about the server: once, it is tried again.
 			if !stale {
@@ -104,9 +115,9 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 		}
 		ex.group.failed(srv, s.log)
 		switch {
-		case out.Context().Err() != nil:
+		case out.Context().Err() != nil, ex.late():
 			return nil, err
-		case unsent && tried.conn == nil:
+		case unsent && !connected:
 			ex.group.refused(srv, err, s.log)
 		case !unsent && !repeated && ex.harmless() && !isTimeout(err) && rewind(out):
 			// One that is stopping, most likely: the others come first.
@@ -118,6 +129,9 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 	}
 	return nil, err
 }
+
+// late reports whether there is no time left for an answer.
+func (ex *exchange) late() bool { return !ex.until.IsZero() && !time.Now().Before(ex.until) }
 
 // traced returns out with got as its trace's GotConn. ReverseProxy and ask have
 // made a trace for this request alone, which got joins: package httptrace would

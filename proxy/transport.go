@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 const (
@@ -22,15 +24,24 @@ const (
 	continueTimeout = time.Second
 )
 
-// newTransport returns the connections to a group's servers.
+// newConnections returns what makes the connections to a group's servers: for
+// what is streamed, and for calls that are held.
 //
-// It adds nothing to requests (no Accept-Encoding), speaks HTTP/1.1 only, and
+// The Transport adds nothing to requests (no Accept-Encoding), speaks HTTP/1.1 only, and
 // ignores proxy settings of the environment: the servers are what was named.
-func newTransport(g *upstreamGroup) *http.Transport {
+func newConnections(g *upstreamGroup) (*http.Transport, *up.Pool) {
 	u := g.settings
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return g.dial(ctx, address) }
+	calls := &up.Pool{
+		Connect: func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+			return g.link(server).DialOver(ctx, wrap)
+		},
+		HeadTimeout: u.Timeout,
+		IdleTimeout: u.idleTimeout(),
+		MaxIdle:     maxIdlePerServer,
+	}
 	return &http.Transport{
 		DialContext:           dial,
 		DialTLSContext:        dial,
@@ -41,7 +52,7 @@ func newTransport(g *upstreamGroup) *http.Transport {
 		ExpectContinueTimeout: continueTimeout,
 		DisableCompression:    true,
 		Protocols:             protocols,
-	}
+	}, calls
 }
 
 func (u Upstream) idleTimeout() time.Duration {

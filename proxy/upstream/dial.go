@@ -1,13 +1,3 @@
-// Package upstream connects to servers.
-//
-//	d := new(upstream.Dialer) // one for the whole process: it remembers addresses
-//	s := upstream.NewServer("powerjob.example.com:7700", nil, d)
-//	conn, err := s.Dial(ctx)
-//
-// The connection is a [*Watched], or a *tls.Conn whose NetConn is one: it knows
-// what was written to it, and refuses to write a request to a server that has
-// gone. An error is a [*DialError], which names each address and why, or it tells
-// which TLS file cannot be read.
 package upstream
 
 import (

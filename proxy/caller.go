@@ -1,0 +1,36 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+)
+
+// caller is the peer that a request came from. It is asked when it matters
+// whether he is still there: before a request is sent, before an answer is
+// written, while others wait.
+type caller interface {
+	// Gone reports whether the caller has hung up.
+	Gone() bool
+
+	// OnGone has f called once the caller has hung up, on a goroutine of its own,
+	// until stop is called. stop reports whether f will not be called any more.
+	OnGone(f func()) (stop func() bool)
+}
+
+// watchedCaller is one whom net/http's server watches: the context of his
+// request ends when he hangs up.
+type watchedCaller struct{ ctx context.Context }
+
+// Gone implements caller. That the shim stops does not mean that he has gone.
+func (c watchedCaller) Gone() bool {
+	return c.ctx.Err() != nil && !errors.Is(context.Cause(c.ctx), errStopping)
+}
+
+// OnGone implements caller.
+func (c watchedCaller) OnGone(f func()) (stop func() bool) {
+	return context.AfterFunc(c.ctx, func() {
+		if c.Gone() {
+			f()
+		}
+	})
+}

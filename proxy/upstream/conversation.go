@@ -1,0 +1,187 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Call is a request with what limits it.
+type Call struct {
+	// Request has a Body that can be read without waiting, says how long it is
+	// (ContentLength), and has it once more in GetBody, which is where it is read
+	// from: so it can be sent again. Its context counts while connecting only.
+	Request *http.Request
+
+	// Until is when the whole answer must be there. Zero: no limit.
+	Until time.Time
+
+	// Before is called just before the first byte of the request is written. An
+	// error ends the call with nothing sent. nil: nobody is asked.
+	Before func() error
+
+	// Watch is called just before the first byte of the request is written, and
+	// every half second while the server is waited for, also in the middle of its
+	// answer. An error ends the call. nil: nobody is asked.
+	Watch func() error
+}
+
+// Error is why a call got no answer.
+type Error struct {
+	Err error
+
+	// Sent: a byte of the request may have reached the server. Where it is false,
+	// none has left.
+	Sent bool
+
+	// Connected: there was a connection.
+	Connected bool
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns what happened.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Send sends a request and returns the answer's head; its Body reads on from the
+// connection, and must be closed. Informational answers are passed over, but for
+// 101. The error is of type *Error.
+//
+// Where a kept connection turns out to have ended before a byte of the request
+// was written, another one is used.
+func (p *Pool) Send(call Call) (*http.Response, error) {
+	r := call.Request
+	out := requests.Get().(*bytes.Buffer)
+	defer giveBack(out)
+	if err := write(r, out); err != nil {
+		return nil, &Error{Err: fmt.Errorf("writing the request: %w", err)}
+	}
+	server := r.URL.Host
+	for {
+		c := p.take(server)
+		kept := c != nil
+		if !kept {
+			var err error
+			if c, err = p.connect(call); err != nil {
+				return nil, &Error{Err: err}
+			}
+		}
+		res, failed := c.converse(call, out.Bytes())
+		if failed == nil {
+			return res, nil
+		}
+		_ = c.Close() // nothing is left to be said
+		if !kept || failed.Sent || call.over() != nil {
+			return nil, failed
+		}
+	}
+}
+
+func write(r *http.Request, out *bytes.Buffer) (err error) {
+	if r.GetBody != nil {
+		if r.Body, err = r.GetBody(); err != nil {
+			return err
+		}
+	}
+	return r.Write(out)
+}
+
+// connect makes a connection, within the call's time.
+func (p *Pool) connect(call Call) (*conn, error) {
+	ctx := call.Request.Context()
+	if !call.Until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, call.Until)
+		defer cancel()
+	}
+	return p.open(ctx, call.Request.URL.Host)
+}
+
+// over returns why a call must not go on.
+func (call Call) over() error {
+	if !call.Until.IsZero() && !time.Now().Before(call.Until) {
+		return &timeoutError{"before the request was sent"}
+	}
+	if call.Watch != nil {
+		return call.Watch()
+	}
+	return nil
+}
+
+// converse sends a request over one connection and reads the answer's head.
+func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
+	err := call.over()
+	if err == nil && call.Before != nil {
+		err = call.Before()
+	}
+	if err != nil {
+		return nil, &Error{Err: err, Connected: true}
+	}
+	until := call.Until
+	if limit := c.pool.HeadTimeout; limit > 0 {
+		if at := time.Now().Add(limit); until.IsZero() || at.Before(until) {
+			until = at
+		}
+	}
+	before := c.wire.sent
+	c.begin(until, call.Watch, len(request) > readBuffer)
+	written, writing := c.Write(request)
+	sent := c.wire.sent != before
+	if writing != nil && (!sent || !errors.Is(writing, errStopReading) && c.look() != nil) {
+		return nil, &Error{Err: writing, Sent: sent, Connected: true}
+	}
+	// A server may answer before it has read the request, and close. Its answer
+	// is worth more than the error.
+	res, err := c.readHead(call.Request)
+	if err != nil {
+		if writing != nil && !errors.Is(writing, errStopReading) {
+			err = writing
+		}
+		return nil, &Error{Err: err, Sent: true, Connected: true}
+	}
+	c.head, c.until = -1, call.Until
+	reusable := writing == nil && written == len(request) && !res.Close && !call.Request.Close &&
+		res.StatusCode >= 200 // else it has switched protocols, or its answer makes no sense
+	if res.Body == http.NoBody {
+		c.end(reusable)
+		return res, nil
+	}
+	res.Body = &body{ReadCloser: res.Body, conn: c, reusable: reusable}
+	return res, nil
+}
+
+// readHead reads the head of the final answer.
+func (c *conn) readHead(r *http.Request) (*http.Response, error) {
+	for range maxInformational + 1 {
+		res, err := http.ReadResponse(c.r, r)
+		if err != nil {
+			if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+				err = fmt.Errorf("the server closed the connection before its answer's head was whole: %w", io.ErrUnexpectedEOF)
+			}
+			return nil, err
+		}
+		if res.StatusCode < 100 || res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols {
+			return res, nil
+		}
+	}
+	return nil, fmt.Errorf("the server sent more than %d informational answers", maxInformational)
+}
+
+// requests lends buffers for requests as they are written.
+var requests = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxKeptBuffer keeps a few large requests from holding memory for ever.
+const maxKeptBuffer = 64 << 10
+
+func giveBack(b *bytes.Buffer) {
+	if b.Cap() <= maxKeptBuffer {
+		b.Reset()
+		requests.Put(b)
+	}
+}

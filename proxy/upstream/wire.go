@@ -1,0 +1,63 @@
+package upstream
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+
+	"powerjob-shim/internal/peer"
+)
+
+// wire is a connection as the network has it, below TLS. It counts what leaves.
+// Its counter belongs to the goroutine that writes.
+type wire struct {
+	net.Conn
+	raw  syscall.RawConn // nil: no socket
+	sent int64           // bytes, since the connection was made
+
+	// waits is called when the server has taken nothing until the write deadline.
+	// An error ends the write. nil: the deadline ends it.
+	waits func() error
+}
+
+func newWire(c net.Conn) *wire {
+	w := &wire{Conn: c}
+	if s, ok := c.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			w.raw = raw
+		}
+	}
+	return w
+}
+
+// Write implements net.Conn.
+func (w *wire) Write(p []byte) (n int, err error) {
+	for {
+		more, err := w.Conn.Write(p[n:])
+		n += more
+		w.sent += int64(more)
+		if err == nil || w.waits == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if err := w.waits(); err != nil {
+			return n, err
+		}
+	}
+}
+
+// SyscallConn implements syscall.Conn, for package peer.
+func (w *wire) SyscallConn() (syscall.RawConn, error) {
+	if w.raw == nil {
+		return nil, errors.ErrUnsupported
+	}
+	return w.raw, nil
+}
+
+// state tells whether the server has sent something, or has gone.
+func (w *wire) state() peer.State {
+	if w.raw == nil {
+		return peer.Quiet // not known
+	}
+	return peer.Poll(w.raw)
+}
