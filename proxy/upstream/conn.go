@@ -59,6 +59,7 @@ type conn struct {
 	// Of the call that it is in:
 	until time.Time    // when its wait is over; zero: never
 	watch func() error // nil: nobody is asked
+	ended error        // why it did not wait any longer; parsers may hide it
 	head  int          // bytes that the head may still have; below 0: the head is over
 }
 
@@ -104,7 +105,7 @@ func (c *conn) suspect() {
 // begin starts a call's waiting. large: the request may not fit into what the
 // network takes at once.
 func (c *conn) begin(until time.Time, watch func() error, large bool) {
-	c.until, c.watch, c.head = until, watch, maxHead
+	c.until, c.watch, c.head, c.ended = until, watch, maxHead, nil
 	first := turn
 	if large {
 		first = writeTurn
@@ -159,8 +160,8 @@ func (c arriving) Read(p []byte) (int, error) {
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		if err := c.look(); err != nil {
-			return 0, err
+		if c.ended = c.look(); c.ended != nil {
+			return 0, c.ended
 		}
 		if err := c.SetReadDeadline(c.next(turn)); err != nil {
 			return 0, err
@@ -197,6 +198,9 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
+		if b.conn.ended != nil {
+			err = b.conn.ended
+		}
 		b.over = true
 		b.conn.end(b.reusable && err == io.EOF) //nolint:errorlint // an exact end is io.EOF itself
 	}

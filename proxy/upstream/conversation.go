@@ -84,7 +84,7 @@ func (p *Pool) Send(call Call) (*http.Response, error) {
 }
 
 func write(r *http.Request, out *bytes.Buffer) (err error) {
-	if r.GetBody != nil {
+	if r.GetBody != nil && r.Body != nil && r.Body != http.NoBody {
 		if r.Body, err = r.GetBody(); err != nil {
 			return err
 		}
@@ -160,6 +160,9 @@ func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
 func (c *conn) readHead(r *http.Request) (*http.Response, error) {
 	for range maxInformational + 1 {
 		res, err := http.ReadResponse(c.r, r)
+		if c.ended != nil {
+			return nil, c.ended
+		}
 		if err != nil {
 			if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 				err = fmt.Errorf("the server closed the connection before its answer's head was whole: %w", io.ErrUnexpectedEOF)

@@ -24,8 +24,12 @@ func direct(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (n
 // bytes it is given, and then closes the connection or waits.
 type scripted struct {
 	addr   string
-	answer chan string // for one connection
-	closes bool        // after the answer
+	answer chan script // for one connection
+}
+
+type script struct {
+	text   string
+	closes bool // after the answer
 }
 
 func newScripted(t testing.TB) *scripted {
@@ -35,7 +39,7 @@ func newScripted(t testing.TB) *scripted {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	s := &scripted{addr: ln.Addr().String(), answer: make(chan string, 1)}
+	s := &scripted{addr: ln.Addr().String(), answer: make(chan script, 1)}
 	go func() {
 		for {
 			c, err := ln.Accept()
@@ -56,8 +60,9 @@ func (s *scripted) serve(c net.Conn) {
 		return
 	}
 	_, _ = io.Copy(io.Discard, req.Body)
-	_, _ = io.WriteString(c, <-s.answer)
-	if !s.closes {
+	answer := <-s.answer
+	_, _ = io.WriteString(c, answer.text)
+	if !answer.closes {
 		_, _ = r.ReadByte() // until the other side has enough
 	}
 }
@@ -137,12 +142,11 @@ func TestAnswersAreReadAsTheTransportReadsThem(t *testing.T) {
 				method = "POST"
 			}
 			for cut := range len(a.text) + 1 {
-				s.closes = a.closes || cut < len(a.text)
 				var got [2]outcome
 				pool := &Pool{Connect: direct}
 				transport := &http.Transport{DisableCompression: true, DisableKeepAlives: false}
 				for i, rt := range []http.RoundTripper{pool, transport} {
-					s.answer <- a.text[:cut]
+					s.answer <- script{a.text[:cut], a.closes || cut < len(a.text)}
 					got[i] = call(t, rt, method, s.addr)
 					pool.CloseIdle()
 					transport.CloseIdleConnections()
@@ -170,7 +174,7 @@ func TestHeadsAreBounded(t *testing.T) {
 		{"9 informational ones", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 9) + ok, true},
 	} {
 		s := newScripted(t)
-		s.answer <- a.text
+		s.answer <- script{text: a.text}
 		got := call(t, &Pool{Connect: direct}, "POST", s.addr)
 		if got.Failed != a.fails || got.Broken {
 			t.Errorf("%s: failed %v, broken %v; want failed %v", a.name, got.Failed, got.Broken, a.fails)
