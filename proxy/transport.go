@@ -33,16 +33,26 @@ func newConnections(g *upstreamGroup) (*http.Transport, *up.Pool) {
 	u := g.settings
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return g.dial(ctx, address) }
-	calls := &up.Pool{
-		Connect: func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
-			return g.link(server).DialOver(ctx, wrap)
-		},
+	streams, calls := new(http.Transport), &up.Pool{
 		HeadTimeout: u.Timeout,
 		IdleTimeout: u.idleTimeout(),
 		MaxIdle:     maxIdlePerServer,
 	}
-	return &http.Transport{
+	// Of max_connections, requests in flight have their share (see sender). What
+	// one kind has unused must not come on top of what the other one opens.
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
+		if u.MaxConnections > 0 {
+			calls.CloseIdle()
+		}
+		return g.dial(ctx, address)
+	}
+	calls.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+		if u.MaxConnections > 0 {
+			streams.CloseIdleConnections()
+		}
+		return g.link(server).DialOver(ctx, wrap)
+	}
+	*streams = http.Transport{
 		DialContext:           dial,
 		DialTLSContext:        dial,
 		MaxConnsPerHost:       u.MaxConnections,
@@ -52,7 +62,8 @@ func newConnections(g *upstreamGroup) (*http.Transport, *up.Pool) {
 		ExpectContinueTimeout: continueTimeout,
 		DisableCompression:    true,
 		Protocols:             protocols,
-	}, calls
+	}
+	return streams, calls
 }
 
 func (u Upstream) idleTimeout() time.Duration {

@@ -175,7 +175,9 @@ func TestHeadsAreBounded(t *testing.T) {
 	} {
 		s := newScripted(t)
 		s.answer <- script{text: a.text}
-		got := call(t, &Pool{Connect: direct}, "POST", s.addr)
+		pool := &Pool{Connect: direct}
+		got := call(t, pool, "POST", s.addr)
+		pool.CloseIdle()
 		if got.Failed != a.fails || got.Broken {
 			t.Errorf("%s: failed %v, broken %v; want failed %v", a.name, got.Failed, got.Broken, a.fails)
 		}
