@@ -162,13 +162,13 @@ func TestWhereNoConnectionIsHadNothingIsExecutedAndAllGet502(t *testing.T) {
 	const callers = 4
 	s, server := newDedup(t, legacy.Options{})
 	calls := s.snap.Load().groups["default"].calls
-	dial, released, refusing := calls.Dial, make(chan struct{}), true
-	calls.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+	connect, released, refusing := calls.Connect, make(chan struct{}), true
+	calls.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 		if refusing {
 			<-released
 			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 		}
-		return dial(ctx, network, addr)
+		return connect(ctx, server, wrap)
 	}
 	var answers []<-chan string
 	for range callers {
@@ -217,8 +217,8 @@ func TestAPanicWakesThoseWhoWait(t *testing.T) {
 	s, server := newDedup(t, legacy.Options{})
 	arrived, released := make(chan struct{}), make(chan struct{})
 	calls := s.snap.Load().groups["default"].calls
-	dial := calls.Dial
-	calls.Dial = func(context.Context, string, string) (net.Conn, error) {
+	connect := calls.Connect
+	calls.Connect = func(context.Context, string, func(net.Conn) net.Conn) (net.Conn, error) {
 		close(arrived)
 		<-released
 		panic("a fault")
@@ -235,7 +235,7 @@ func TestAPanicWakesThoseWhoWait(t *testing.T) {
 		t.Errorf("the one who waited got %q", got)
 	}
 	s.inFlight(t, 0)
-	calls.Dial = dial
+	calls.Connect = connect
 	if got := raw(t, s.addr, save(saveBody(0, "a"))); decision(got) != "forwarded" {
 		t.Errorf("the next save got %q", got)
 	}

@@ -64,6 +64,18 @@ func (n *memoryNet) dialer(host string) func(ctx context.Context, network, addr 
 	}
 }
 
+// dialBy has all connections to servers made by dial.
+func (g *upstreamGroup) dialBy(dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
+	g.transport.DialContext = dial
+	g.calls.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+		c, err := dial(ctx, "tcp", server)
+		if err != nil {
+			return nil, err
+		}
+		return wrap(c), nil
+	}
+}
+
 type memoryConn struct {
 	net.Conn
 	local, remote netip.AddrPort
@@ -128,7 +140,7 @@ func newWorld(t testing.TB, o legacy.Options, change func(*Settings)) *world {
 		t.Fatal(err)
 	}
 	g := w.shim.snap.Load().groups["default"]
-	g.transport.DialContext, g.calls.Dial = w.dialer(shimHost), w.dialer(shimHost)
+	g.dialBy(w.dialer(shimHost))
 	for _, addr := range []string{shimAddr, shimAddress} {
 		w.serve(t, addr, w.shim, w.shim.life)
 	}

@@ -123,8 +123,7 @@ func TestABodyThatStandsStillIsGivenUp(t *testing.T) {
 			_, _ = io.WriteString(w, okBody)
 		}), context.Background())
 		p := mustProxy(t, settingsFor(t, "http://"+serverAddr))
-		g := p.snap.Load().groups["default"]
-		g.transport.DialContext, g.calls.Dial = mem.dialer(shimHost), mem.dialer(shimHost)
+		p.snap.Load().groups["default"].dialBy(mem.dialer(shimHost))
 		mem.serve(t, shimAddr, p, p.life)
 		for _, c := range []struct {
 			pause time.Duration
