@@ -202,7 +202,7 @@ func (b *body) Read(p []byte) (int, error) {
 			err = b.conn.ended
 		}
 		b.over = true
-		b.conn.end(b.reusable && err == io.EOF) //nolint:errorlint // an exact end is io.EOF itself
+		b.conn.end(b.reusable && err == io.EOF)
 	}
 	return n, err
 }

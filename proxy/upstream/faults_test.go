@@ -196,7 +196,7 @@ func testFaults(t *testing.T, server, client *tls.Config, runs int) {
 	if client != nil {
 		scheme, notice = "https", 31 // a close_notify is no request
 	}
-	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's seed
+	rnd := rand.New(rand.NewPCG(1, 2))
 	seen := map[string]int{}
 	for i := range runs {
 		next := &fault{kind: []string{"ok", "ok", "refuse", "hang up", "cut", "cut", "cut", "silence", "close idle"}[rnd.IntN(9)], after: rnd.IntN(150), reset: rnd.IntN(2) == 0}
@@ -247,7 +247,7 @@ func testFaults(t *testing.T, server, client *tls.Config, runs int) {
 func crossing(c net.Conn) {
 	defer func() { _ = c.Close() }()
 	var got []byte
-	rnd := rand.New(rand.NewPCG(uint64(c.RemoteAddr().(*net.TCPAddr).Port), 1)) //nolint:gosec // a test's seed
+	rnd := rand.New(rand.NewPCG(uint64(c.RemoteAddr().(*net.TCPAddr).Port), 1))
 	for buf := make([]byte, 4096); ; {
 		n, err := c.Read(buf)
 		if err != nil {
