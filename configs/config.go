@@ -135,7 +135,16 @@ type Admin struct {
 	Address string `yaml:"address"`
 	// PProf serves /debug/pprof/ there too.
 	PProf bool `yaml:"pprof"`
+	// Ready is any (default): /readyz answers 200 while the servers of one routed
+	// upstream group are ready; or all: only while those of each are.
+	Ready string `yaml:"ready"`
 }
+
+// Values of Admin.Ready.
+const (
+	ReadyAny = "any"
+	ReadyAll = "all"
+)
 
 // Route sends what matches to an upstream group. The most specific route wins,
 // whatever the order.

@@ -65,7 +65,7 @@ func TestAnUpstreamFlagAloneIsAConfiguration(t *testing.T) {
 	if want := listenersAt(":7700"); !reflect.DeepEqual(cfg.Listen, want) {
 		t.Errorf("listen %+v, want %+v", cfg.Listen, want)
 	}
-	if cfg.Admin != (Admin{Address: "127.0.0.1:9700"}) {
+	if cfg.Admin != (Admin{Address: "127.0.0.1:9700", Ready: ReadyAny}) {
 		t.Errorf("admin %+v", cfg.Admin)
 	}
 	if cfg.Log != (Log{Level: "info", Format: "json", Access: true}) {

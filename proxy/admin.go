@@ -29,7 +29,8 @@ type status struct {
 //
 //	/metrics      what gatherer has; 404 with a nil gatherer
 //	/healthz      200 while the process serves; says nothing about upstreams
-//	/readyz       200, or 503 while no upstream is reachable or the shim drains
+//	/readyz       200, or 503 while no upstream group is ready (with ReadyAll: one
+//	              is not), or the shim drains; ?group=NAME asks for that group alone
 //	/status       JSON for people
 //	/debug/pprof  only if pprofOn
 func (p *Proxy) Admin(gatherer prometheus.Gatherer, pprofOn bool) http.Handler {
@@ -38,14 +39,7 @@ func (p *Proxy) Admin(gatherer prometheus.Gatherer, pprofOn bool) http.Handler {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ready, lines := p.readiness(r.Context())
-		code := http.StatusOK
-		if !ready {
-			code = http.StatusServiceUnavailable
-		}
-		plain(w, code, lines...)
-	})
+	mux.HandleFunc("GET /readyz", p.readyz)
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		snap := p.snap.Load()
 		w.Header().Set("Content-Type", "application/json")
@@ -70,6 +64,27 @@ func (p *Proxy) Admin(gatherer prometheus.Gatherer, pprofOn bool) http.Handler {
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	return mux
+}
+
+func (p *Proxy) readyz(w http.ResponseWriter, r *http.Request) {
+	var (
+		ready bool
+		known = true
+		lines []string
+	)
+	if group := r.URL.Query().Get("group"); r.URL.Query().Has("group") {
+		ready, known, lines = p.groupReadiness(r.Context(), group)
+	} else {
+		ready, lines = p.readiness(r.Context())
+	}
+	code := http.StatusOK
+	switch {
+	case !known:
+		code = http.StatusNotFound
+	case !ready:
+		code = http.StatusServiceUnavailable
+	}
+	plain(w, code, lines...)
 }
 
 func plain(w http.ResponseWriter, code int, lines ...string) {

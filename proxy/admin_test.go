@@ -22,7 +22,7 @@ func TestReadinessFollowsTheUpstream(t *testing.T) {
 	dead := deadServer(t)
 	s := newShim(t, settingsFor(t, dead))
 	addr := strings.TrimPrefix(dead, "http://")
-	if code, body := s.ask(t, "/readyz"); code != 503 || body != "no upstream server is reachable\nupstream default: "+addr+": connection refused\n" {
+	if code, body := s.ask(t, "/readyz"); code != 503 || body != "no upstream server is ready\nupstream default: "+addr+": connection refused\n" {
 		t.Errorf("/readyz says %d %q", code, body)
 	}
 	if code, body := s.ask(t, "/healthz"); code != 200 || body != "ok\n" {

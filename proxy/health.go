@@ -95,6 +95,7 @@ func (s *server) keep(h Health) {
 
 // refused notes that no connection was had. The first time is logged.
 func (g *upstreamGroup) refused(s *server, err error, log *zap.Logger) {
+	g.probers[s].doubt(err)
 	if s.refusingUntil.Swap(time.Now().Add(refusingFor).UnixNano()) == 0 {
 		log.Warn("upstream server cannot be reached", zap.String(fieldUpstream, g.name), zap.String(fieldUpstreamServer, s.name), zap.Error(err))
 	}
@@ -102,6 +103,7 @@ func (g *upstreamGroup) refused(s *server, err error, log *zap.Logger) {
 
 // answered notes an answer with this status.
 func (g *upstreamGroup) answered(s *server, status int, log *zap.Logger) {
+	g.probers[s].trust(status)
 	if s.refusingUntil.Load() != 0 && s.refusingUntil.Swap(0) != 0 {
 		log.Info("upstream server answers again", zap.String(fieldUpstream, g.name), zap.String(fieldUpstreamServer, s.name))
 	}

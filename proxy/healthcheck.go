@@ -2,34 +2,26 @@ package proxy
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
 )
-
-// checkedApp is what the servers are asked about. PowerJob answers 200 and says
-// that there is no such app; nothing is changed.
-const checkedApp = "appName=powerjob-shim-health-check&password="
 
 // checker asks one server whether it is there.
 type checker struct {
 	group  *upstreamGroup
 	server *server
 	how    ActiveHealth
+	probed *prober           // learns, too; nil: there is none
 	client http.RoundTripper // a new connection each time: that it can be had is part of the question
 	log    *zap.Logger
 }
 
 func newChecker(g *upstreamGroup, s *server, log *zap.Logger) *checker {
-	t := g.transport.Clone()
-	t.DisableKeepAlives, t.MaxConnsPerHost = true, 0
 	log = log.With(zap.String(fieldUpstream, g.name), zap.String(fieldUpstreamServer, s.name))
-	return &checker{group: g, server: s, how: *g.settings.Health.Active, client: t, log: log}
+	return &checker{group: g, server: s, how: *g.settings.Health.Active, client: g.fresh, log: log}
 }
 
 // run asks until life ends. It begins at a random moment of the interval, so
@@ -83,7 +75,7 @@ func (c *checker) learn(err error, against int) int {
 }
 
 // ask returns nil if the server is healthy: it can be connected to and, unless
-// only that is asked, answers with a status below 500.
+// only that is asked, is ready as assess has it.
 func (c *checker) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.how.Timeout)
 	defer cancel()
@@ -94,22 +86,9 @@ func (c *checker) ask(ctx context.Context) error {
 		}
 		return err
 	}
-	url := c.server.url.Scheme + "://" + c.server.name + c.group.settings.prefix() + "/assert"
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(checkedApp))
-	if err != nil {
-		return err
+	v := c.group.assess(ctx, c.client, c.server)
+	if c.probed != nil && ctx.Err() == nil && !c.probed.ready() {
+		c.probed.learn(v) // once it was ready, Unhealthy failures in a row count, not one
 	}
-	req.Host = c.group.settings.hostFor(c.server)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("User-Agent", "powerjob-shim health check")
-	res, err := c.client.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	_, _ = io.CopyN(io.Discard, res.Body, 1<<10) // only the status counts
-	_ = res.Body.Close()                         // likewise
-	if res.StatusCode >= http.StatusInternalServerError {
-		return fmt.Errorf("status %d", res.StatusCode)
-	}
-	return nil
+	return v.healthy()
 }

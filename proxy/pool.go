@@ -30,8 +30,14 @@ type upstreamGroup struct {
 	links     map[string]*up.Server // how each server is connected to, by its name
 	transport *http.Transport       // for what is streamed
 	calls     *up.Pool              // for calls that are held
+	fresh     *http.Transport       // makes a new connection for each request
+	probers   map[*server]*prober   // nil: servers are not probed
 	load      *load
 	stop      context.CancelFunc // ends what start began
+
+	// routedHost is the first exact host of the group's routes, for questions to
+	// servers that get the callers' Host; nil: there is none. Reloads change it.
+	routedHost atomic.Pointer[string]
 
 	outsideSeen atomic.Bool // a call outside the prefix was logged
 
@@ -55,6 +61,8 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Di
 	}
 	g := &upstreamGroup{name: name, settings: u, links: map[string]*up.Server{}, load: new(load), stop: func() {}}
 	g.transport, g.calls = newConnections(g)
+	g.fresh = g.transport.Clone()
+	g.fresh.DisableKeepAlives, g.fresh.MaxConnsPerHost = true, 0
 	if old != nil {
 		g.load = old.load
 	}
@@ -123,15 +131,29 @@ func hostPort(u *url.URL) string {
 	return u.Host + ":80"
 }
 
-// start begins what a group does on its own: health checks, and looking names
-// up again. It ends with life or close; running waits for it.
-func (g *upstreamGroup) start(life context.Context, running *sync.WaitGroup, log *zap.Logger) {
+// start begins what a group does on its own: probes, health checks, and looking
+// names up again. It ends with life or close; running waits for it. probing:
+// servers are probed.
+func (g *upstreamGroup) start(life context.Context, running *sync.WaitGroup, probing bool, log *zap.Logger) {
 	life, g.stop = context.WithCancel(life)
+	if probing {
+		g.probers = make(map[*server]*prober, len(g.servers))
+	}
 	for _, s := range g.servers {
 		s.keep(g.settings.Health)
-		if g.settings.Health.Active != nil {
+		var p *prober
+		if probing {
+			p = newProber(g, s, log)
+			g.probers[s] = p
+		}
+		active := g.settings.Health.Active
+		if active != nil {
 			c := newChecker(g, s, log)
+			c.probed = p
 			running.Go(func() { c.run(life) })
+		}
+		if p != nil && (active == nil || active.TCP) { // else the checks are the probes
+			running.Go(func() { p.run(life) })
 		}
 	}
 	if slices.ContainsFunc(g.servers, func(s *server) bool { return g.links[s.name].HasName() }) {

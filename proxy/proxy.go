@@ -27,6 +27,7 @@ type Proxy struct {
 	log     *zap.Logger
 	metrics *metrics.Metrics
 	dialer  *up.Dialer
+	probing bool // see Options.Probe
 	version string
 	started time.Time
 
@@ -68,7 +69,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	if o.Dialer == nil {
 		o.Dialer = new(up.Dialer)
 	}
-	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, version: o.Version, started: time.Now()}
+	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, probing: o.Probe, version: o.Version, started: time.Now()}
 	p.life, p.end = context.WithCancelCause(context.Background())
 	p.initDedup(o.Store, s.Dedup)
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
@@ -96,8 +97,8 @@ func (p *Proxy) Swap(s Settings) error {
 	if err != nil {
 		return fmt.Errorf("compiling the settings: %w", err)
 	}
-	p.snap.Store(next)
 	next.start(p, old)
+	p.snap.Store(next)
 	if old != nil {
 		old.retire(next)
 	}

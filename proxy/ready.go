@@ -5,18 +5,19 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"powerjob-shim/metrics"
-	up "powerjob-shim/proxy/upstream"
 )
 
 const (
-	// probeAge is how long what a probe found is told again. Kubelet and
-	// people ask more rarely than this.
-	probeAge     = 2 * time.Second
-	probeTimeout = up.ConnectTimeout + time.Second/2 // connecting ends by itself, and says why
+	// probeAge is how long what was found is told again. Kubelet and people ask
+	// more rarely than this.
+	probeAge = 2 * time.Second
+	// probeTimeout is for connecting to all servers. Kubelet waits 1 s by default.
+	probeTimeout = 900 * time.Millisecond
 )
 
 // reachability knows which servers take connections. It connects when it is
@@ -37,8 +38,9 @@ type groupState struct {
 type serverState struct {
 	Server    string `json:"server"`
 	State     string `json:"state"`     // up, refusing, ejected or down: whether it gets requests
-	Reachable bool   `json:"reachable"` // it takes connections, tried just now
+	Reachable bool   `json:"reachable"` // it takes connections, tried just now, and answered as it should when it was asked
 	Problem   string `json:"problem,omitempty"`
+	Advice    string `json:"advice,omitempty"` // what to write instead
 	InFlight  int64  `json:"in_flight"`
 }
 
@@ -74,9 +76,26 @@ func (g *upstreamGroup) probe(ctx context.Context, s *server) serverState {
 	if why := s.lastCheck.Load(); why != nil {
 		state.Problem = "health check: " + *why
 	}
+	if p := g.probers[s]; p != nil {
+		waiting, cancel := context.WithTimeout(ctx, waitForVerdict)
+		p.wait(waiting)
+		cancel()
+		v := p.verdict.Load()
+		if v == nil {
+			state.Problem = "it has not answered yet"
+			return state
+		}
+		if v.problem != "" {
+			state.Problem, state.Advice = v.problem, v.advice
+		}
+		if !v.ready {
+			return state
+		}
+	}
 	c, err := g.dial(ctx, s.name)
 	if err != nil {
-		state.Problem = dialProblem(err)
+		g.probers[s].doubt(err)
+		state.Problem, state.Advice = dialProblem(err), ""
 		return state
 	}
 	_ = c.Close() // nothing was written
@@ -84,29 +103,82 @@ func (g *upstreamGroup) probe(ctx context.Context, s *server) serverState {
 	return state
 }
 
+// ready reports whether the server should get requests.
+func (s serverState) ready() bool { return s.Reachable && s.State != standingDown.String() }
+
+// ready reports whether one server of the group is.
+func (g groupState) ready() bool { return slices.ContainsFunc(g.Servers, serverState.ready) }
+
+// lines are what is to be said of the group's servers; none while all is well.
+func (g groupState) lines() []string {
+	var lines []string
+	for _, s := range g.Servers {
+		if s.Problem == "" && s.ready() {
+			continue
+		}
+		said := fmt.Sprintf("upstream %s: %s: %s", g.Name, s.Server, s.Problem)
+		if s.ready() {
+			said = fmt.Sprintf("upstream %s: %s: warning: %s", g.Name, s.Server, s.Problem)
+		}
+		if s.Advice != "" {
+			said += "; " + s.Advice
+		}
+		lines = append(lines, said)
+	}
+	return lines
+}
+
 // readiness reports whether requests should be sent here, and why, in lines.
 func (p *Proxy) readiness(ctx context.Context) (ready bool, lines []string) {
 	if p.draining.Load() {
-		return false, []string{"draining: the shim is stopping"}
+		return false, []string{errDraining}
 	}
 	if p.readyAlone {
 		return true, append([]string{"ok"}, p.dedupNotes()...)
 	}
-	for _, g := range p.reach.probe(ctx, p.snap.Load()) {
-		for _, s := range g.Servers {
-			if s.Reachable && s.State != standingDown.String() {
-				ready = true
-				continue
-			}
-			lines = append(lines, fmt.Sprintf("upstream %s: %s: %s", g.Name, s.Server, s.Problem))
+	snap := p.snap.Load()
+	var not []string
+	for _, g := range p.reach.probe(ctx, snap) {
+		lines = append(lines, g.lines()...)
+		switch {
+		case !snap.routed(g.Name): // no request needs it
+		case g.ready():
+			ready = true
+		default:
+			not = append(not, g.Name)
+		}
+	}
+	head := "ok"
+	switch {
+	case !ready:
+		head = "no upstream server is ready"
+	case snap.ReadyAll && len(not) > 0:
+		ready, head = false, "no server is ready of upstream "+strings.Join(not, ", ")+" (admin.ready is all)"
+	}
+	return ready, append(append([]string{head}, lines...), p.dedupNotes()...)
+}
+
+const errDraining = "draining: the shim is stopping"
+
+// groupReadiness is readiness for the requests of one group; known: there is one
+// of this name.
+func (p *Proxy) groupReadiness(ctx context.Context, name string) (ready, known bool, lines []string) {
+	snap := p.snap.Load()
+	if snap.groups[name] == nil {
+		return false, false, []string{fmt.Sprintf("there is no upstream %.64q; there is %s", name, strings.Join(slices.Sorted(maps.Keys(snap.groups)), ", "))}
+	}
+	if p.draining.Load() {
+		return false, true, []string{errDraining}
+	}
+	for _, g := range p.reach.probe(ctx, snap) {
+		if g.Name == name {
+			ready, lines = g.ready(), g.lines()
 		}
 	}
 	if ready {
-		lines = append([]string{"ok"}, lines...)
-	} else {
-		lines = append([]string{"no upstream server is reachable"}, lines...)
+		return true, true, append([]string{"ok"}, lines...)
 	}
-	return ready, append(lines, p.dedupNotes()...)
+	return false, true, append([]string{"no server is ready of upstream " + name}, lines...)
 }
 
 // upstreamStats is what the metrics tell of the servers.

@@ -26,6 +26,10 @@ type Options struct {
 	// nowhere, so that each replica wants a login of its own.
 	Tokens dedup.Tokens
 
+	// Probe has each server asked whether it is a PowerJob server, at the start
+	// and until it is ready. Else /readyz only connects.
+	Probe bool
+
 	// Dialer connects to servers. Nil: the system's resolver and network.
 	Dialer *up.Dialer
 
@@ -57,6 +61,10 @@ type Settings struct {
 
 	// MaxBody bounds the body of every request, in bytes; 413 beyond. 0: no bound.
 	MaxBody int64
+
+	// ReadyAll: /readyz fails while the servers of any routed group do; else it
+	// fails when those of all groups do.
+	ReadyAll bool
 
 	AccessLog bool // one line per request
 	Shutdown  Shutdown

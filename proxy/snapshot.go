@@ -112,10 +112,29 @@ func (s *snapshot) under(p *Policy) *snapshot {
 // start starts the groups that old (nil: none) does not have.
 func (s *snapshot) start(p *Proxy, old *snapshot) {
 	for name, g := range s.groups {
+		g.routedHost.Store(s.firstHost(name))
 		if old == nil || old.groups[name] != g {
-			g.start(p.life, &p.running, p.log)
+			g.start(p.life, &p.running, p.probing, p.log)
 		}
 	}
+}
+
+// firstHost returns the first exact host of a group's routes, nil if there is none.
+func (s *snapshot) firstHost(name string) *string {
+	for _, r := range s.Routes {
+		for _, host := range r.Hosts {
+			if r.Upstream == name && !strings.HasPrefix(host, "*") {
+				host = strings.ToLower(host)
+				return &host
+			}
+		}
+	}
+	return nil
+}
+
+// routed reports whether requests can get to a group.
+func (s *snapshot) routed(name string) bool {
+	return len(s.Routes) == 0 || slices.ContainsFunc(s.Routes, func(r Route) bool { return r.Upstream == name })
 }
 
 // retire closes the groups that next does not have.

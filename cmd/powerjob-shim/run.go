@@ -103,7 +103,7 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	options := proxy.Options{Logger: log, Metrics: m, Version: build.version}
+	options := proxy.Options{Logger: log, Metrics: m, Probe: true, Version: build.version}
 	closeStore, err := wire.UseStore(stop, &options, cfg)
 	if err != nil {
 		return err

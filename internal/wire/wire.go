@@ -30,6 +30,7 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 		},
 		Access:    accessFrom(&cfg.Auth),
 		MaxBody:   int64(cfg.MaxBody),
+		ReadyAll:  cfg.Admin.Ready == configs.ReadyAll,
 		AccessLog: cfg.Log.Access,
 		Shutdown:  proxy.Shutdown{Delay: cfg.Shutdown.Delay, Grace: cfg.Shutdown.Grace},
 		Hash:      cfg.Hash(),
