@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"powerjob-shim/rules"
 )
 
 const oneServer = "upstreams: {default: {servers: [\"http://127.0.0.1:7701\"]}}\n"
@@ -163,31 +165,41 @@ func TestAMethodMayBeOneOrAList(t *testing.T) {
 func TestTheDefaultRulesCoverEveryChangingCall(t *testing.T) {
 	changing := strings.Fields(`saveJob copyJob disableJob enableJob deleteJob runJob stopInstance cancelInstance retryInstance
 		saveWorkflow copyWorkflow disableWorkflow enableWorkflow deleteWorkflow runWorkflow addWorkflowNode stopWfInstance
-		retryWfInstance markWorkflowNodeAsSuccess`)
+		retryWfInstance markWorkflowNodeAsSuccess runJob2`)
 	cfg := mustLoad(t, Source{File: writeFile(t, oneServer)})
-	match := map[string]string{}
+	var list []rules.Rule
 	for _, rule := range cfg.Rules {
-		if rule.Dedup == nil {
-			continue
+		r := rules.Rule{Name: rule.Name, Methods: rule.Method, Paths: rule.Paths, Header: &rules.Header{Name: "X-A"}}
+		if d := rule.Dedup; d != nil {
+			r.Dedup = &rules.Dedup{Window: d.Window}
+			if d.Window != 5*time.Second || d.Mode != ModeEnforce {
+				t.Errorf("%s: %+v", rule.Name, d)
+			}
 		}
-		if rule.Dedup.Window != 5*time.Second || rule.Dedup.Mode != ModeEnforce {
-			t.Errorf("%s: %+v", rule.Name, rule.Dedup)
-		}
-		for _, path := range rule.Paths {
-			match[strings.TrimPrefix(path, "/openApi/")] = rule.Dedup.Match
+		list = append(list, r)
+	}
+	set, err := rules.Compile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(call, want string) {
+		if got := set.For("POST", "h", "/openApi/"+call).Rule; got != want {
+			t.Errorf("%s: under rule %q, want %q", call, got, want)
 		}
 	}
 	for _, call := range changing {
-		want := MatchResend
+		want := "other-changes"
 		if call == "saveJob" {
-			want = MatchBody
+			want = "save-job"
 		}
-		if match[call] != want {
-			t.Errorf("%s is matched by %q, want %q", call, match[call], want)
-		}
+		check(call, want)
 	}
-	if len(match) != len(changing) {
-		t.Errorf("%d calls are matched, want %d", len(match), len(changing))
+	check("callOfTomorrow", "other-changes")
+	for _, call := range strings.Fields("authApp assert fetchJob fetchAllJob queryJob exportJob queryInstance fetchOfTomorrow queryOfTomorrow exportOfTomorrow") {
+		check(call, "")
+	}
+	if got := set.For("POST", "h", "/container/list").Rule; got != "" {
+		t.Errorf("what is no call is under rule %q", got)
 	}
 	wantHeader := &RuleHeader{Name: "X-POWERJOB-AUTH-PASSED", Value: "true"}
 	if first := cfg.Rules[0]; !slices.Equal(first.Paths, []string{"/openApi/*"}) || !reflect.DeepEqual(first.Header, wantHeader) {

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"powerjob-shim/rules"
 )
 
 func (v *validator) rules() {
@@ -28,6 +30,9 @@ func (v *validator) rules() {
 			v.choice(path+".dedup.match", d.Match, MatchBody, MatchResend)
 			v.choice(path+".dedup.mode", d.Mode, ModeEnforce, ModeObserve)
 			v.positive(path+".dedup.window", d.Window, "5s")
+			if rules.OnlyReads(rule.Paths) {
+				v.bad(path+".paths", "names only reads and logins, which are never deduplicated; name calls that change something, such as /openApi/saveJob, or take dedup away")
+			}
 		}
 	}
 }

@@ -106,12 +106,25 @@ func (p *Proxy) dedup(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		window := ex.snap.Rules.Window()
 		switch {
-		case window == 0, ex.call == nil && ex.match.Dedup == nil, ex.call != nil && ex.call.Kind == openapi.Login:
+		case window > 0 && ex.noted(r):
+			p.deduplicate(w, r, ex, next, window)
+		case ex.match.Dedup != nil:
+			p.decide(ex, rules.Forwarded, "")
 			next(w, r, ex)
 		default:
-			p.deduplicate(w, r, ex, next, window)
+			next(w, r, ex)
 		}
 	}
+}
+
+// noted reports whether the store is told of a request: of every call but a
+// login, known or not, since its client may repeat it, and of what a dedup rule
+// names besides.
+func (ex *exchange) noted(r *http.Request) bool {
+	if kind, ok := openapi.KindOf(ex.path); ok && kind == openapi.Read {
+		return r.Method == http.MethodPost
+	}
+	return (ex.match.Dedup != nil || ex.underOpenAPI()) && rules.Repeatable(r.Method, ex.path)
 }
 
 // deduplicate takes one call through the store.
@@ -202,9 +215,10 @@ func (ex *exchange) dedupCall(r *http.Request, window time.Duration) dedup.Call 
 		Group: call.Group, Method: method, Path: ex.path, RawQuery: r.URL.RawQuery,
 		ContentType: contentType, App: call.App, Origin: strings.Join(r.Header["Origin"], "\n"), Body: body,
 	}.Key()
-	switch {
+	switch kind, _ := openapi.KindOf(ex.path); {
+	case ex.call == nil && kind == openapi.Read:
 	case ex.call == nil:
-		call.Subjects.Unknown = true
+		call.Subjects = openapi.OfUnlisted
 	case ex.unheld != "":
 		call.Subjects.Unknown = ex.call.Kind == openapi.Change
 	default:

@@ -29,22 +29,11 @@ var (
 		Dedup: &rules.Dedup{Match: rules.MatchBody, Window: dedupWindow},
 	}
 	changesRule = rules.Rule{
-		Name: "other-changes", Paths: changingPaths(),
+		Name: "other-changes", Paths: []string{"/openApi/*"},
 		Dedup: &rules.Dedup{Match: rules.MatchResend, Window: dedupWindow},
 	}
 	defaultRules = []rules.Rule{authRule, saveRule, changesRule}
 )
-
-// changingPaths are the paths of every changing call but saveJob.
-func changingPaths() []string {
-	var paths []string
-	for _, c := range openapi.Calls() {
-		if c.Kind == openapi.Change && c.Name != "saveJob" {
-			paths = append(paths, "/openApi/"+c.Name)
-		}
-	}
-	return paths
-}
 
 // dedupSettings are settings with the default rules in front of servers.
 func dedupSettings(t testing.TB, servers ...string) Settings {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"powerjob-shim/rules"
@@ -88,8 +89,15 @@ func (l *leader) forward(r *http.Request, next handler) (whole bool) {
 	return whole
 }
 
+// eventStream is called for an answer that is passed on as it comes, however
+// long that takes: it ends with the server or the caller.
+func (l *leader) eventStream() {
+	l.ex.detached, l.ex.until = false, time.Time{}
+	l.overflow()
+}
+
 // overflow is called before the first byte of an answer is passed on that is
-// too large to be kept.
+// not kept: it is too large, or an event stream.
 func (l *leader) overflow() {
 	l.proxy.decide(l.ex, rules.Forwarded, l.reason)
 	l.finish(dedup.Outcome{Kind: answeredKind(l.ex), Status: l.rec.status})
@@ -106,7 +114,7 @@ func answeredKind(ex *exchange) dedup.OutcomeKind {
 }
 
 // recorder collects an answer of at most limit bytes. A larger one it passes
-// on to w from then on.
+// on to w from then on, and an event stream from its beginning.
 type recorder struct {
 	w         http.ResponseWriter
 	limit     int64       // of bytes: those of its header that are kept, and of its body
@@ -141,10 +149,23 @@ func (rec *recorder) WriteHeader(status int) {
 		return
 	}
 	rec.status = status
+	if isEventStream(rec.header) {
+		if rec.leader != nil {
+			rec.leader.eventStream()
+		}
+		rec.stream()
+		_ = rec.FlushError()
+		return
+	}
 	if rec.leader != nil {
 		rec.kept = dedup.PackHeader(rec.header, ofReplays)
 		rec.limit -= int64(len(rec.kept))
 	}
+}
+
+func isEventStream(h http.Header) bool {
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
 }
 
 func (rec *recorder) Write(b []byte) (int, error) {
@@ -164,13 +185,18 @@ func (rec *recorder) Write(b []byte) (int, error) {
 	if rec.leader != nil {
 		rec.leader.overflow()
 	}
+	rec.stream()
+	_, _ = rec.w.Write(b)
+	_ = rec.FlushError()
+	return len(b), nil
+}
+
+// stream passes on what was collected, as all that follows will be.
+func (rec *recorder) stream() {
 	rec.streaming = true
 	rec.w.WriteHeader(rec.status)
 	_, _ = rec.w.Write(rec.body)
-	_, _ = rec.w.Write(b)
-	_ = rec.FlushError()
 	rec.body = nil
-	return len(b), nil
 }
 
 // announced is the answer's Content-Length as far as it can be kept; 0: none.

@@ -220,7 +220,7 @@ const serverContentType = "application/json;charset=utf-8"
 // re-send, and the re-send of this one is a first execution.
 func (p *Proxy) markDenied(r *http.Request, ex *exchange) {
 	window := ex.snap.Rules.Window()
-	if window == 0 || ex.call == nil && ex.match.Dedup == nil {
+	if window == 0 || !ex.noted(r) {
 		return
 	}
 	call := ex.dedupCall(r, window)

@@ -14,7 +14,7 @@ import (
 // ex.unheld says why. All other requests are not touched.
 func (p *Proxy) hold(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
-		if !ex.wantsBody() {
+		if !ex.wantsBody(r) {
 			next(w, r, ex)
 			return
 		}
@@ -33,12 +33,12 @@ func (p *Proxy) hold(next handler) handler {
 }
 
 // wantsBody reports whether a link after hold looks at the body.
-func (ex *exchange) wantsBody() bool {
+func (ex *exchange) wantsBody(r *http.Request) bool {
 	switch {
 	case ex.underOpenAPI() && ex.snap.Access.Mode != access.Off, ex.call != nil && ex.call.Kind == openapi.Login:
 		return true
 	default:
-		return ex.snap.Rules.Window() > 0 && (ex.call != nil || ex.match.Dedup != nil)
+		return ex.snap.Rules.Window() > 0 && ex.noted(r)
 	}
 }
 

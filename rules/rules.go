@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"powerjob-shim/rules/openapi"
 )
 
 // Match is the kind of repetition that a dedup rule drops.
@@ -40,7 +43,7 @@ type Rule struct {
 	Hosts   []string // empty: every host; "*.example.com": every host under it; without port, case-insensitive
 	Paths   []string // a path that ends in * is a prefix, else exact; as RoutePath returns them
 	Header  *Header  // nil: none
-	Dedup   *Dedup   // nil: none
+	Dedup   *Dedup   // nil: none; reads and logins are never held to it
 }
 
 // Header is a response header that is written in the exact case of Name.
@@ -129,7 +132,10 @@ func (r Rule) check() error {
 		bad(!httpguts.ValidHeaderFieldName(h.Name), "%q is no header name", h.Name)
 		bad(!httpguts.ValidHeaderFieldValue(h.Value), "%q is no header value", h.Value)
 	}
-	bad(r.Dedup != nil && r.Dedup.Window <= 0, "a dedup window must be longer than 0")
+	if d := r.Dedup; d != nil {
+		bad(d.Window <= 0, "a dedup window must be longer than 0")
+		bad(OnlyReads(r.Paths), "a dedup rule needs paths of calls that change something; these are reads and logins, which are never deduplicated")
+	}
 	for _, p := range r.Paths {
 		bad(!strings.HasPrefix(p, "/") || strings.Contains(strings.TrimSuffix(p, "*"), "*"),
 			"path %q must start with / and may have one * at its end", p)
@@ -160,11 +166,48 @@ func (s *Set) For(method, host, path string) Matched {
 		case len(r.headers) > 0:
 			m.Headers = slices.Concat(m.Headers, r.headers)
 		}
-		if m.Dedup == nil && r.Dedup != nil {
+		if m.Dedup == nil && r.Dedup != nil && changing(path) {
 			m.Dedup, m.Rule = r.Dedup, r.Name
 		}
 	}
 	return m
+}
+
+// Repeatable reports whether a request may do something a second time when it is
+// sent a second time. What is not repeatable is forwarded, whatever a dedup rule
+// says: reads and logins, as far as names tell, and what is safe by its method
+// (RFC 9110, 9.2.1). PowerJob's calls are made with POST; with any other method a
+// server refuses them.
+func Repeatable(method, path string) bool {
+	if kind, ok := openapi.KindOf(path); ok {
+		return method == http.MethodPost && kind == openapi.Change
+	}
+	return !safe(method)
+}
+
+// changing reports whether a path may be that of something that changes.
+func changing(path string) bool {
+	kind, ok := openapi.KindOf(path)
+	return !ok || kind == openapi.Change
+}
+
+func safe(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// OnlyReads reports whether a list of a rule's paths names only reads and logins.
+func OnlyReads(paths []string) bool {
+	return len(paths) > 0 && !slices.ContainsFunc(paths, func(p string) bool {
+		if beginning, ok := strings.CutSuffix(p, "*"); ok {
+			name, under := strings.CutPrefix(beginning, openapi.Prefix)
+			return !under || !openapi.NamesReads(name)
+		}
+		return changing("/" + strings.Trim(p, "/"))
+	})
 }
 
 func (r *compiled) matches(method, host, path string) bool {

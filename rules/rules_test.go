@@ -88,6 +88,61 @@ func TestAPathIsMatchedAsAWholeOrByItsPrefix(t *testing.T) {
 	}
 }
 
+func TestReadsAndLoginsAreHeldToNoDedupRule(t *testing.T) {
+	set := compile(t, Rule{Name: "all", Paths: []string{"/*"}, Header: upper, Dedup: body})
+	for path, want := range map[string]bool{
+		"/openApi/saveJob": true, "/openApi/runJob2": true, "/openApi/unheardOf": true, "/container/x": true,
+		"/openApi/fetchJob": false, "/openApi/queryUnheardOf": false, "/openApi/exportUnheardOf": false, "/openApi/authApp": false, "/openApi/assert": false,
+	} {
+		got := set.For("POST", "h", path)
+		if (got.Dedup != nil) != want || (got.Rule != "") != want {
+			t.Errorf("%s: held to %q, want %v", path, got.Rule, want)
+		}
+		if len(got.Headers) != 1 {
+			t.Errorf("%s: the header rule is gone", path)
+		}
+	}
+}
+
+func TestWhatIsSafeByItsMethodIsNotRepeatable(t *testing.T) {
+	for request, want := range map[string]bool{
+		"POST /openApi/saveJob": true, "POST /openApi/unheardOf": true, "POST /container/x": true, "PUT /container/x": true,
+		"POST /openApi/fetchJob": false, "POST /openApi/authApp": false,
+		"GET /openApi/saveJob": false, "OPTIONS /openApi/saveJob": false, "HEAD /openApi/saveJob": false, "PUT /openApi/saveJob": false,
+		"GET /container/x": false, "HEAD /container/x": false, "OPTIONS /container/x": false,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		if got := Repeatable(method, path); got != want {
+			t.Errorf("%s: got %v", request, got)
+		}
+	}
+}
+
+func TestADedupRuleMustNameSomethingThatChanges(t *testing.T) {
+	for _, test := range []struct {
+		paths string
+		bad   bool
+	}{
+		{"/openApi/fetchJob", true},
+		{"/openApi/fetchJob/ /openApi/assert /openApi/queryThings", true},
+		{"/openApi/fetch* /openApi/queryJ*", true},
+		{"/openApi/fetchJob /openApi/saveJob", false},
+		{"/openApi/fetchJob /container/list", false},
+		{"/openApi/fet* /openApi/queryJob", false}, // fetter would be a change
+		{"/openApi/*", false},
+	} {
+		r := Rule{Name: "r", Paths: strings.Fields(test.paths), Dedup: body}
+		_, err := Compile([]Rule{r})
+		if (err != nil) != test.bad {
+			t.Errorf("%+v: got %v", test, err)
+		}
+		r.Header, r.Dedup = upper, nil
+		if _, err := Compile([]Rule{r}); err != nil {
+			t.Errorf("%+v without dedup: got %v", test, err)
+		}
+	}
+}
+
 func TestMethodsNarrowARule(t *testing.T) {
 	set := compile(t, Rule{Name: "r", Methods: []string{"POST", "PUT"}, Paths: []string{"/*"}, Dedup: body})
 	for method, want := range map[string]bool{"POST": true, "PUT": true, "GET": false, "post": false, "": false} {

@@ -18,18 +18,8 @@ import (
 var (
 	headerRule = rules.Rule{Name: "auth-passed", Paths: []string{"/openApi/*"}, Header: &rules.Header{Name: openapi.AuthHeader, Value: "true"}}
 	saveRule   = rules.Rule{Name: "save-job", Paths: []string{"/openApi/saveJob"}, Dedup: &rules.Dedup{Match: rules.MatchBody, Window: 5 * time.Second}}
-	otherRule  = rules.Rule{Name: "other-changes", Paths: otherChanges(), Dedup: &rules.Dedup{Match: rules.MatchResend, Window: 5 * time.Second}}
+	otherRule  = rules.Rule{Name: "other-changes", Paths: []string{"/openApi/*"}, Dedup: &rules.Dedup{Match: rules.MatchResend, Window: 5 * time.Second}}
 )
-
-func otherChanges() []string {
-	var paths []string
-	for _, c := range openapi.Calls() {
-		if c.Kind == openapi.Change && c.Name != "saveJob" {
-			paths = append(paths, openapi.Prefix+c.Name)
-		}
-	}
-	return paths
-}
 
 // shimWith starts a real proxy with the rules given.
 func shimWith(list ...rules.Rule) startShim {
@@ -79,10 +69,11 @@ func TestTheDemoShowsEveryCallExecutedOnceThroughTheShim(t *testing.T) {
 		t.Error(err)
 	}
 	got := rows(out.String())
-	for _, name := range otherChanges() {
-		want := "3 6 9 - 3 3 -"
-		name = strings.TrimPrefix(name, openapi.Prefix)
+	for _, call := range demoCalls {
+		want, name := "3 6 9 - 3 3 -", call.name
 		switch name {
+		case "saveJob":
+			continue // below
 		case "stopInstance", "cancelInstance", "retryInstance", "stopWfInstance", "retryWfInstance", "markWorkflowNodeAsSuccess":
 			want = "3 3 9 3 3 3 -" // the server refuses the repetition
 		}
@@ -148,13 +139,13 @@ func TestTheDemoReportsAShimThatDoesNotStart(t *testing.T) {
 	}
 }
 
-func TestTheDemoMakesEveryChangingCall(t *testing.T) {
+func TestTheDemoMakesEveryChangingCallOfThe510Client(t *testing.T) {
 	var got, want []string
 	for _, c := range demoCalls {
 		got = append(got, c.name)
 	}
 	for _, c := range openapi.Calls() {
-		if c.Kind == openapi.Change {
+		if c.Kind == openapi.Change && c.Name != "runJob2" {
 			want = append(want, c.Name)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,7 +19,8 @@ type Call struct {
 	// from: so it can be sent again. Its context counts while connecting only.
 	Request *http.Request
 
-	// Until is when the whole answer must be there. Zero: no limit.
+	// Until is when the whole answer must be there, or the head of an event stream.
+	// Zero: no limit.
 	Until time.Time
 
 	// Before is called just before the first byte of the request is written. An
@@ -146,6 +148,9 @@ func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
 		return nil, &Error{Err: err, Sent: true, Connected: true}
 	}
 	c.head, c.until = -1, call.Until
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+		c.until = time.Time{} // it goes on for as long as both sides wish
+	}
 	reusable := writing == nil && written == len(request) && !res.Close && !call.Request.Close &&
 		res.StatusCode >= 200 // else it has switched protocols, or its answer makes no sense
 	if res.Body == http.NoBody {

@@ -20,7 +20,9 @@ func (m *Machine) finish(now moment, c *call, out Outcome) {
 	if c.creates && out.Kind == Kept && len(out.Created) == 0 {
 		c.unknown = true // something was made, and nobody knows what
 	}
-	m.raiseAtEnd(c, out.Created)
+	if !c.unlisted || out.mayHaveChanged() {
+		m.raiseAtEnd(c, out.Created)
+	}
 
 	kept := c.dedup && out.Kind == Kept
 	if !kept {
@@ -34,6 +36,12 @@ func (m *Machine) finish(now moment, c *call, out Outcome) {
 		m.stats.Bytes += out.Answer.bytes()
 		m.remember(now, c)
 	}
+}
+
+// mayHaveChanged reports whether a call may have changed something, as far as
+// its end tells: it reached a server that has such a call and executes it.
+func (out Outcome) mayHaveChanged() bool {
+	return out.Kind != NotSent && out.Kind != Denied && out.Status != 404 && out.Status != 405
 }
 
 // Leave takes in that a caller hung up before its answer was written in full:

@@ -108,7 +108,7 @@ func (m *Machine) admit(now moment, in Call) *call {
 	}
 	c.mark.owner = c
 	if s := in.Subjects; s.Unknown || s.Creates || len(s.Known) > 0 {
-		c.unknown, c.creates, c.everything = s.Unknown, s.Creates, s.Unknown
+		c.unknown, c.creates, c.everything, c.unlisted = s.Unknown, s.Creates, s.Unknown, s.Unlisted
 		c.watches = m.watchesOf(in, c.first[:0])
 	}
 	lease := in.Lease

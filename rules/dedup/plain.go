@@ -77,11 +77,13 @@ func (m *Machine) watchesOf(in Call, ws []watch) []watch {
 	return ws
 }
 
-// raiseAtStart raises the generations of what c is about to change.
+// raiseAtStart raises the generations of what c is about to change. Of a call
+// that nobody knows this is not known: else one that is polled, or does not
+// exist, would end every plain match while it is in flight.
 func (m *Machine) raiseAtStart(c *call) {
 	for i := range c.watches {
 		w := &c.watches[i]
-		if w.changed(c) {
+		if w.changed(c) && !c.unlisted {
 			m.seq++
 			w.subject.gen = m.seq
 			w.subject.busy++
@@ -101,7 +103,9 @@ func (m *Machine) raiseAtEnd(c *call, created []openapi.Subject) {
 		m.seq++
 		w.subject.gen = m.seq
 		w.gen = m.seq
-		w.subject.busy--
+		if !c.unlisted {
+			w.subject.busy--
+		}
 	}
 	for _, s := range created {
 		if slices.ContainsFunc(c.watches, func(w watch) bool { return w.subject.is == s }) {
@@ -152,7 +156,7 @@ func (m *Machine) plainMatch(c *call) *call {
 // busyWith counts the changes of s in flight that are h's own.
 func (h *history) busyWith(s *subject) (own int32) {
 	for _, c := range h.leaders {
-		if c.phase == leading && slices.ContainsFunc(c.watches, func(w watch) bool { return w.subject == s && w.changed(c) }) {
+		if c.phase == leading && !c.unlisted && slices.ContainsFunc(c.watches, func(w watch) bool { return w.subject == s && w.changed(c) }) {
 			own++
 		}
 	}

@@ -186,6 +186,55 @@ func TestAChangeOfUnknownSubjectMayChangeAnything(t *testing.T) {
 	s.call("saveJob 1 A", "T").leads()
 }
 
+func TestAnUnlistedCallChangesAnythingButNotBeforeItsEnd(t *testing.T) {
+	s := newScene(t)
+	s.call("saveJob 1 A", "T").leads().done("a")
+	polled := s.call("listJobs 1", "T").leads()
+	s.call("saveJob 1 A", "T").replays("a", EqualBody)
+	polled.done("x")
+	s.call("saveJob 1 A", "T").leads()
+}
+
+func TestAnUnlistedCallThatChangedNothingEndsNoPlainMatch(t *testing.T) {
+	for name, end := range map[string]Outcome{
+		"no such call": failed(404, ""), "not by POST": failed(405, ""), "token refused": {Kind: Denied}, "nothing sent": {Kind: NotSent},
+	} {
+		s := newScene(t)
+		s.call("saveJob 1 A", "T").leads().done("a")
+		s.call("listJobs 1", "T").leads().ends(end).delivered()
+		if turn := s.call("saveJob 1 A", "T"); turn.d.Verdict != Replay {
+			t.Errorf("%s: saveJob was executed anew", name)
+		}
+	}
+	for name, end := range map[string]Outcome{"business error": failed(200, ""), "server error": failed(500, ""), "no whole answer": {Kind: Lost}} {
+		s := newScene(t)
+		s.call("saveJob 1 A", "T").leads().done("a")
+		s.call("listJobs 1", "T").leads().ends(end).delivered()
+		if turn := s.call("saveJob 1 A", "T"); turn.d.Verdict != Lead {
+			t.Errorf("%s: saveJob was not executed anew", name)
+		}
+	}
+}
+
+func TestAnEqualUnlistedCallInFlightIsNoOtherChange(t *testing.T) {
+	s := newScene(t)
+	s.call("newSave 1 A", "T", matchBody).leads().done("a")
+	other := s.call("saveJob 1 B", "T").leads()
+	s.call("newSave 1 A", "T", matchBody).leads() // B may be executed before or after this
+	s.call("newSave 1 A", "T", matchBody).leads() // and the call before this one is in flight beside B
+	other.done("b")
+}
+
+func TestACallThatIsNotKnownIsPaidForByItsOwnLogin(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T")
+	s.call("copyJob 1", "T").leads().done("c")
+	s.call("runJobOfTomorrow 1", "T").leads().done("r")
+	s.refresh("R")
+	s.call("runJobOfTomorrow 1", "R").replays("r", Resend)
+	s.call("copyJob 1", "R").leads() // somebody wants a second copy
+}
+
 func TestACallOfUnknownSubjectIsStaleAfterAnyChange(t *testing.T) {
 	s := newScene(t)
 	s.call("saveJob ? A", "T").leads().done("a")

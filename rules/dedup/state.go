@@ -83,6 +83,7 @@ type call struct {
 
 	creates    bool // it makes something whose id only its answer tells
 	everything bool // what it changes could not be read: it may be anything
+	unlisted   bool // nobody knows the call: what it may change, it changes at its end
 
 	history *history
 	group   string

@@ -7,8 +7,11 @@
 // subject, and the caller forwards it.
 //
 // Facts are from PowerJob's sources, tags v4.3.9 to v5.1.1
-// (tech.powerjob.common.OpenAPIConstant, tech.powerjob.server.web.controller.OpenAPIController).
+// (tech.powerjob.common.OpenAPIConstant, tech.powerjob.server.web.controller.OpenAPIController),
+// and for runJob2 from powerjob-common 5.1.2.
 package openapi
+
+import "strings"
 
 // Header names of the 5.x client. The client looks AuthHeader up by its exact
 // case (a HashMap), so it must be written in this case.
@@ -92,6 +95,7 @@ var calls = []*Call{
 	{Name: "enableJob", Kind: Change, App: "appId", Subject: Job, IDField: "jobId"},
 	{Name: "deleteJob", Kind: Change, App: "appId", Subject: Job, IDField: "jobId"},
 	{Name: "runJob", Kind: Change, App: "appId", Subject: Job, IDField: "jobId", Creates: Instance},
+	{Name: "runJob2", Kind: Change, Body: JSON, App: "appId", Subject: Job, IDField: "jobId", Creates: Instance}, // since 5.1.2
 
 	{Name: "stopInstance", Kind: Change, App: "appId", Subject: Instance, IDField: "instanceId"},
 	{Name: "cancelInstance", Kind: Change, App: "appId", Subject: Instance, IDField: "instanceId"},
@@ -145,8 +149,41 @@ func Lookup(name string) (*Call, bool) {
 // ByPath finds the call that a path names, as RoutePath returns it.
 // It returns nil where the path is not a known call's.
 func ByPath(path string) *Call {
-	if len(path) <= len(Prefix) || path[:len(Prefix)] != Prefix {
+	name, ok := strings.CutPrefix(path, Prefix)
+	if !ok {
 		return nil
 	}
-	return byName[path[len(Prefix):]]
+	return byName[name]
+}
+
+// readPrefixes begin the names of PowerJob's reads.
+var readPrefixes = [...]string{"fetch", "query", "export"}
+
+// KindOf returns the kind of any call under Prefix. One that the catalogue does
+// not know counts as a change, since newer servers have calls that are not known
+// yet, unless its name begins as reads' names do. ok is false for a path that is
+// not under Prefix.
+func KindOf(path string) (kind Kind, ok bool) {
+	name, ok := strings.CutPrefix(path, Prefix)
+	if !ok || name == "" {
+		return 0, false
+	}
+	if c := byName[name]; c != nil {
+		return c.Kind, true
+	}
+	if NamesReads(name) {
+		return Read, true
+	}
+	return Change, true
+}
+
+// NamesReads reports whether all calls whose names begin with this are reads, as
+// far as names tell.
+func NamesReads(beginning string) bool {
+	for _, p := range readPrefixes {
+		if strings.HasPrefix(beginning, p) {
+			return true
+		}
+	}
+	return false
 }

@@ -20,6 +20,7 @@ var changing = map[string]struct {
 	"enableJob":  {Form, Job, "jobId", NoSubject},
 	"deleteJob":  {Form, Job, "jobId", NoSubject},
 	"runJob":     {Form, Job, "jobId", Instance},
+	"runJob2":    {JSON, Job, "jobId", Instance},
 
 	"stopInstance":   {Form, Instance, "instanceId", NoSubject},
 	"cancelInstance": {Form, Instance, "instanceId", NoSubject},
@@ -107,6 +108,24 @@ func TestACallIsFoundByItsExactPathOnly(t *testing.T) {
 	} {
 		if c := ByPath(path); c != nil {
 			t.Errorf("%q: got %s, want none", path, c.Name)
+		}
+	}
+}
+
+func TestACallThatTheCatalogueDoesNotKnowIsAChangeUnlessItsNameIsARead(t *testing.T) {
+	for path, want := range map[string]string{
+		"/openApi/saveJob": "change", "/openApi/runJob2": "change", "/openApi/fetchJob": "read", "/openApi/authApp": "login", "/openApi/assert": "login",
+		"/openApi/runJob3": "change", "/openApi/x/y": "change", "/openApi/listJobs": "change", "/openApi/FetchJob": "change", "/openApi/savejob": "change",
+		"/openApi/fetchJob2": "read", "/openApi/queryInstanceInfo": "read", "/openApi/exportWorkflow": "read", "/openApi/fetch": "read",
+		"/openApi": "", "/openApi/": "", "/": "", "": "", "/x/openApi/saveJob": "", "/openapi/saveJob": "",
+	} {
+		kind, ok := KindOf(path)
+		got := ""
+		if ok {
+			got = kind.String()
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", path, got, want)
 		}
 	}
 }

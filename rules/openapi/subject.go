@@ -21,7 +21,13 @@ type Subjects struct {
 	Creates bool
 	// Unknown says that the request could not be read: it may change anything.
 	Unknown bool
+	// Unlisted says why where it is Unknown: the catalogue has no such call. Most
+	// such calls change little or nothing, and many do not exist.
+	Unlisted bool
 }
+
+// OfUnlisted are the subjects of a changing call that the catalogue does not know.
+var OfUnlisted = Subjects{Unknown: true, Unlisted: true}
 
 // maxSubjects bounds what one addWorkflowNode array may name; beyond it the
 // subject counts as unknown.
@@ -76,8 +82,8 @@ func (s *Subjects) add(c *Call, object []byte) bool {
 		return false
 	}
 	if raw == nil || string(raw) == "null" {
-		s.Creates = true
-		return true
+		s.Creates = c.saves()
+		return s.Creates
 	}
 	id, ok := integer(raw)
 	if subject := (Subject{c.Subject, id}); ok && !slices.Contains(s.Known, subject) {
@@ -87,10 +93,14 @@ func (s *Subjects) add(c *Call, object []byte) bool {
 }
 
 // Makes reports whether a request about s makes something that it does not name,
-// so that only its answer tells. JSON requests that name an id change that thing.
+// so that only its answer tells. A save that names an id changes that thing.
 func (c *Call) Makes(s Subjects) bool {
-	return c.Creates != NoSubject && (s.Creates || s.Unknown || c.Body == Form)
+	return c.Creates != NoSubject && (s.Creates || s.Unknown || !c.saves())
 }
+
+// saves reports whether the call makes a thing where its request names none, and
+// changes the one that it names.
+func (c *Call) saves() bool { return c.Body != Form && c.Subject == c.Creates }
 
 // integer reads a JSON number or, as Jackson does, a string with one in it.
 func integer(raw []byte) (int64, bool) {

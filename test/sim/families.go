@@ -25,6 +25,7 @@ func mostlyOwn(f *Family)   { f.Own, f.Calls = true, [2]int{8, 14} }
 func preempted(f *Family)   { f.Preempt = true }
 func starting(f *Family)    { f.Starting = true }
 func replaced(f *Family)    { f.Replaced = true }
+func unlisted(f *Family)    { f.Unlisted = true }
 func checked(f *Family)     { f.Checked = true }
 func slow(f *Family)        { f.SlowRate = 0.15 }
 func slowNet(f *Family)     { f.Net[1] = 10 * ms }
@@ -51,6 +52,9 @@ func Families() []Family {
 		both("header lost for some processes", SomeProcesses, Rates{45, 34, 4}, Rates{2, 1, 1}),
 		both("header lost at random", AtRandom, Rates{55, 60, 3}, Rates{34, 24, 2}),
 		both("processes starting, header always lost", Always, Rates{7, 0, 1}, Rates{3, 0, 1}, starting),
+		both("saves beside unknown polling, header never lost", Never, Rates{}, Rates{}, unlisted),
+		both("saves beside unknown polling, header always lost, single-threaded", Always, Rates{}, Rates{}, unlisted, single),
+		both("saves beside unknown polling, header always lost, threads", Always, Rates{8, 0, 1}, Rates{3, 0, 1}, unlisted),
 		both("slow upstream", Never, Rates{}, Rates{}, slow),
 		both("tokens forgotten by a checking server", Never, Rates{0, 1, 0}, Rates{0, 1, 0}, checked),
 		both("gate with a restart", Never, Rates{0, 1, 1}, Rates{0, 1, 0}, checked, replaced),

@@ -40,6 +40,7 @@ type Family struct {
 	Starting  bool // processes start while others call
 	Old       bool // 4.x clients
 	Saves     bool // two bodies of saveJob to each job, beside the other calls
+	Unlisted  bool // beside calls that the catalogue does not know: changes, and things that are polled
 	Checked   bool // the server checks tokens and forgets them once
 	Replaced  bool // and then it is the shim's gate that does, as the shim is replaced
 	Own       bool // most of a thread's calls are for jobs of its own
@@ -159,6 +160,9 @@ func (w *world) operations() []*operation {
 	ops := []*operation{form("runJob", "1"), form("runJob", "2"), form("disableJob", "1"), form("enableJob", "1"), form("fetchJob", "1")}
 	if w.Saves {
 		ops = append(ops, save("1", "A"), save("1", "B"), form("deleteJob", "1"))
+	}
+	if w.Unlisted {
+		ops = append(ops, form("batchRunJob", "1"), poll("listJobs", 200), poll("countJobs", 404))
 	}
 	return ops
 }

@@ -93,6 +93,8 @@ func (s *server) execute(call *logical, reply func(answer)) {
 			case failed:
 				w.result.Faults["business error"]++
 				reply(answer{status: 200, auth: s.auth(), body: fmt.Appendf(nil, `{"success":false,"data":null,"message":%q}`, call.op.label)})
+			case call.op.status != 0 && call.op.status != 200:
+				reply(answer{status: call.op.status, auth: s.auth(), body: []byte(`{"status":404}`)})
 			default:
 				reply(answer{status: 200, auth: s.auth(), body: fmt.Appendf(nil, `{"success":true,"data":%d,"message":%q}`, id, call.op.label)})
 			}
@@ -111,7 +113,8 @@ func (s *server) auth() string {
 type operation struct {
 	name    string
 	label   string // name and body in short, in answers too
-	read    bool
+	read    bool   // it changes nothing, whatever the shim takes it for
+	status  int    // of the answer; 0: 200
 	subject string
 	request client.Request
 	key     dedup.Key
@@ -129,6 +132,13 @@ func form(name, subject string) *operation {
 		name: name, label: name + " " + body, read: read, subject: subject,
 		request: client.Request{Path: "/openApi/" + name, ContentType: "application/x-www-form-urlencoded", Body: []byte(body)},
 	}).withKey()
+}
+
+// poll is a call that changes nothing and that the catalogue does not know.
+func poll(name string, status int) *operation {
+	op := form(name, "1")
+	op.read, op.status = true, status
+	return op
 }
 
 func save(subject, value string) *operation {

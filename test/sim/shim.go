@@ -70,13 +70,21 @@ func (s *shim) describe(x *exchange) dedup.Call {
 	if s.w.Addresses {
 		call.Addr = x.thread.proc.addr()
 	}
-	c, _ := openapi.Lookup(op.name)
-	call.Subjects = c.SubjectsOf(op.request.ContentType, "", op.request.Body)
-	if c.Kind == openapi.Change {
+	call.Subjects = openapi.OfUnlisted
+	if c, ok := openapi.Lookup(op.name); ok {
+		call.Subjects = c.SubjectsOf(op.request.ContentType, "", op.request.Body)
+	}
+	if changes(op) {
 		call.Dedup = true
 		call.Body = op.name == "saveJob"
 	}
 	return call
+}
+
+// changes reports whether the shim takes an operation for a change.
+func changes(op *operation) bool {
+	kind, _ := openapi.KindOf(op.request.Path)
+	return kind == openapi.Change
 }
 
 func appHeader(x *exchange) string {
@@ -132,10 +140,11 @@ func (f *flight) forward() {
 			out.Kind = dedup.Denied
 		default:
 			out = dedup.Outcome{Kind: dedup.Answered, Status: a.status, Answer: &dedup.Answer{Status: a.status, Auth: a.auth, Body: a.body}}
-			c, _ := openapi.Lookup(f.x.call.op.name)
-			if c.Kind == openapi.Change && a.status == 200 && openapi.Succeeded(a.body) {
+			if op := f.x.call.op; changes(op) && a.status == 200 && openapi.Succeeded(a.body) {
 				out.Kind = dedup.Kept
-				out.Created = c.Created(a.body)
+				if c, ok := openapi.Lookup(op.name); ok {
+					out.Created = c.Created(a.body)
+				}
 			}
 		}
 		f.record.finish(f.id, out, func() {

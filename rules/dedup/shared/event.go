@@ -83,6 +83,7 @@ const (
 	flagObserve
 	flagCreates
 	flagUnknown
+	flagUnlisted
 )
 
 // encode returns e as it stands in the log: lengths and numbers are varints.
@@ -98,7 +99,7 @@ func (e *Event) encode() []byte {
 		b = append(b, c.Key[:]...)
 		b = append(b, c.Token[:]...)
 		b = append(b, flag(c.Dedup, flagDedup)|flag(c.Body, flagBody)|flag(c.Observe, flagObserve)|
-			flag(c.Subjects.Creates, flagCreates)|flag(c.Subjects.Unknown, flagUnknown))
+			flag(c.Subjects.Creates, flagCreates)|flag(c.Subjects.Unknown, flagUnknown)|flag(c.Subjects.Unlisted, flagUnlisted))
 		b = appendAddr(b, c.Addr)
 		b = appendString(b, c.App)
 		b = binary.AppendUvarint(b, uint64(c.Window))
@@ -148,6 +149,7 @@ func decode(b []byte) (*Event, error) {
 		flags := r.byte()
 		c.Dedup, c.Body, c.Observe = flags&flagDedup != 0, flags&flagBody != 0, flags&flagObserve != 0
 		c.Subjects.Creates, c.Subjects.Unknown = flags&flagCreates != 0, flags&flagUnknown != 0
+		c.Subjects.Unlisted = flags&flagUnlisted != 0
 		c.Addr = r.addr()
 		c.App = string(r.bytes(r.length()))
 		c.Window, c.Lease = r.duration(), r.duration()
