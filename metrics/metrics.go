@@ -68,6 +68,7 @@ type Metrics struct {
 	Gate        *prometheus.CounterVec // decision, reason: what the gate made of calls
 	Resends     *prometheus.CounterVec // call: re-sends recognised, each one an answer whose header was lost
 	Outside     *prometheus.CounterVec // call: known calls outside openapi_prefix
+	HeaderLost  *prometheus.CounterVec // call: those of clients that made several within a minute
 	StoreErrors *prometheus.CounterVec // operation: failures of the dedup store, none of which fails a call
 
 	ACMEEvents *prometheus.CounterVec // event: what came of attempts to obtain a certificate
@@ -122,6 +123,8 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 			"Re-sends of clients that did not see the header: not 0 means that it is lost on the way.", "call"),
 		Outside: b.counter("outside_prefix_total",
 			"Known calls that passed outside openapi_prefix, unseen by the rules: not 0 means a wrong prefix.", "call"),
+		HeaderLost: b.counter("header_lost_total",
+			"Re-sends of clients that made at least three within a minute: these do not see the header.", "call"),
 		StoreErrors: b.counter("store_errors_total",
 			"Failures of the dedup store, by operation.", "operation"),
 		ACMEEvents: b.counter("acme_events_total",
@@ -143,6 +146,7 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 		if call != Other {
 			m.Outside.WithLabelValues(call)
 		}
+		m.HeaderLost.WithLabelValues(call)
 		for _, d := range decisions {
 			m.Dedup.WithLabelValues(call, d)
 		}

@@ -47,6 +47,7 @@ func TestTheNamesAreTheContractsAndPassTheLinter(t *testing.T) {
 		"powerjob_shim_dedup_in_flight",
 		"powerjob_shim_dedup_total",
 		"powerjob_shim_gate_total",
+		"powerjob_shim_header_lost_total",
 		"powerjob_shim_header_total",
 		"powerjob_shim_logins_total",
 		"powerjob_shim_request_duration_seconds",
@@ -90,6 +91,7 @@ func TestTheLabelsAreTheContracts(t *testing.T) {
 		"header_total":              "action",
 		"logins_total":              "kind result",
 		"resends_total":             "call",
+		"header_lost_total":         "call",
 		"store_errors_total":        "operation",
 		"acme_events_total":         "event",
 
@@ -120,6 +122,7 @@ func TestWhatIncreaseIsAskedOfExistsFromTheStart(t *testing.T) {
 		{"header_total", m.Header, 4},
 		{"logins_total", m.Logins, 6},
 		{"resends_total", m.Resends, len(catalogue) + 1},
+		{"header_lost_total", m.HeaderLost, len(catalogue) + 1},
 		{"store_errors_total", m.StoreErrors, len(operations)},
 		{"acme_events_total", m.ACMEEvents, len(acmeEvents)},
 	} {

@@ -31,6 +31,7 @@ func TestTheLabelsUseTheWordsOfTheRules(t *testing.T) {
 		{"powerjob_shim_dedup_total", "call", calls},
 		{"powerjob_shim_dedup_bypassed_total", "reason", rules.BypassReasons()},
 		{"powerjob_shim_resends_total", "call", calls},
+		{"powerjob_shim_header_lost_total", "call", calls},
 		{"powerjob_shim_gate_total", "reason", append(access.Reasons(), string(access.Passed))},
 	} {
 		got := values(t, reg, c.metric, c.label)

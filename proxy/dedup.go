@@ -46,10 +46,11 @@ func (s DedupSettings) maxAnswer() int64 {
 type dedupState struct {
 	store dedup.Store
 	// bodies bounds the bytes of requests that are being read.
-	bodies   budget
-	readings sync.Pool // of *reading
-	warned   warnings
-	overlaps overlaps
+	bodies    budget
+	readings  sync.Pool // of *reading
+	repeaters repeaters
+	warned    warnings
+	overlaps  overlaps
 	// decisions counts for /status; the map itself never changes.
 	decisions map[rules.Decision]*atomic.Uint64
 	counters  map[decided]prometheus.Counter // of the metric; never changes
@@ -207,6 +208,7 @@ func (ex *exchange) dedupCall(r *http.Request, window time.Duration) dedup.Call 
 		Lease:  ex.group.settings.Timeout + time.Minute,
 		Window: window,
 		Addr:   ex.clientAddr(),
+		Agent:  dedup.AgentOf(r.UserAgent()),
 	}
 	if ex.group.settings.Timeout == 0 {
 		call.Lease = 0

@@ -103,8 +103,12 @@ func (l *leader) overflow() {
 	l.finish(dedup.Outcome{Kind: answeredKind(l.ex), Status: l.rec.status})
 }
 
-func (l *leader) finish(out dedup.Outcome) { l.proxy.dedupState.store.Finish(l.id, out) }
-func (l *leader) left()                    { l.proxy.dedupState.store.Leave(l.id) }
+func (l *leader) finish(out dedup.Outcome) {
+	out.Passed = l.ex.tellsTrue(l.rec.header)
+	l.proxy.dedupState.store.Finish(l.id, out)
+}
+
+func (l *leader) left() { l.proxy.dedupState.store.Leave(l.id) }
 
 func answeredKind(ex *exchange) dedup.OutcomeKind {
 	if ex.denied {

@@ -19,7 +19,7 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 			store.Leave(id)
 		}
 	}()
-	next(&passing{ResponseWriter: w, finish: func(status int) { store.Finish(id, ex.passed(status)) }}, r, ex)
+	next(&passing{ResponseWriter: w, finish: func(status int) { store.Finish(id, ex.passed(status, w.Header())) }}, r, ex)
 	whole = !ex.hungUp
 }
 
@@ -31,7 +31,7 @@ func (p *Proxy) passUnheld(w http.ResponseWriter, r *http.Request, ex *exchange,
 	tell := sync.OnceFunc(func() { p.noteEnded(ex, call, out) })
 	defer tell()
 	next(&passing{ResponseWriter: w, finish: func(status int) {
-		out = ex.passed(status)
+		out = ex.passed(status, w.Header())
 		tell()
 	}}, r, ex)
 }
@@ -51,8 +51,8 @@ func (p *Proxy) noteEnded(ex *exchange, call dedup.Call, out dedup.Outcome) {
 }
 
 // passed is how a call ended that was passed on, at its answer's header.
-func (ex *exchange) passed(status int) dedup.Outcome {
-	out := dedup.Outcome{Kind: answeredKind(ex), Status: status}
+func (ex *exchange) passed(status int, h http.Header) dedup.Outcome {
+	out := dedup.Outcome{Kind: answeredKind(ex), Status: status, Passed: ex.tellsTrue(h)}
 	switch ex.outcome {
 	case outcomeNotSent:
 		out.Kind = dedup.NotSent

@@ -304,6 +304,27 @@ func TestReSendsAreWarnedOfOnceAnHour(t *testing.T) {
 	}
 }
 
+// Several re-sends count only where they come within a minute, and however many
+// clients there are, what is remembered of them is bounded.
+func TestReSendsAreSeveralWithinAMinute(t *testing.T) {
+	var r repeaters
+	addr, now := netip.MustParseAddr(serverHost), time.Now()
+	for _, c := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, false}, {50 * time.Second, false}, {time.Minute, false}, {100 * time.Second, true}, {119 * time.Second, true}, {170 * time.Second, false}} {
+		if got := r.several(addr, now.Add(c.after)); got != c.want {
+			t.Errorf("after %v several is %v", c.after, got)
+		}
+	}
+	for i := range maxRepeaters + 100 {
+		r.several(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), now.Add(time.Hour))
+	}
+	if len(r.last) > maxRepeaters+1 {
+		t.Errorf("%d addresses are kept", len(r.last))
+	}
+}
+
 // However many clients there are, the warnings' memory is bounded.
 func TestWarningsAreBounded(t *testing.T) {
 	var w warnings

@@ -11,12 +11,18 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// noteResend counts a re-send and warns that the header is lost on the way.
+// noteResend counts a re-send. Of a client that makes several within a minute it
+// is certain that it does not see the header: that is counted too, and warned of.
+// A single one may be two programs that happen to do the same.
 func (p *Proxy) noteResend(ex *exchange, reason dedup.Reason) {
 	if reason != dedup.Resend && reason != dedup.Overtaken {
 		return
 	}
 	p.metrics.Resends.WithLabelValues(ex.callName()).Inc()
+	if !p.dedupState.repeaters.several(ex.client, ex.received) {
+		return
+	}
+	p.metrics.HeaderLost.WithLabelValues(ex.callName()).Inc()
 	if p.dedupState.warned.due(ex.client, ex.received) {
 		p.log.Warn("a client repeats its calls: something between this shim and that client drops "+openapi.AuthHeader+
 			" or changes its case (HTTP/2, Envoy, HAProxy and Go proxies do); see 'powerjob-shim doctor URL', run where the client is",
@@ -29,6 +35,44 @@ func (p *Proxy) noteRefresh(ex *exchange, d dedup.Decision) {
 	if d.Refreshed && ex.group.issuer == nil { // else it is counted as bridged
 		p.metrics.Logins.WithLabelValues("refresh", "ok").Inc()
 	}
+}
+
+const (
+	severalResends = 3
+	severalWithin  = time.Minute
+	maxRepeaters   = 10_000 // client addresses; the others count as one
+)
+
+// repeaters knows the latest re-sends of each client address. The zero value is
+// ready to use.
+type repeaters struct {
+	mu   sync.Mutex
+	last map[netip.Addr][severalResends]time.Time // guarded by mu; the oldest first
+}
+
+// several notes a re-send of addr at now, and reports whether it is one of
+// several that came within severalWithin.
+func (r *repeaters) several(addr netip.Addr, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, known := r.last[addr]; !known && len(r.last) >= maxRepeaters {
+		for a, times := range r.last {
+			if now.Sub(times[severalResends-1]) >= severalWithin {
+				delete(r.last, a)
+			}
+		}
+		if len(r.last) >= maxRepeaters {
+			addr = netip.Addr{}
+		}
+	}
+	if r.last == nil {
+		r.last = map[netip.Addr][severalResends]time.Time{}
+	}
+	times := r.last[addr]
+	copy(times[:], times[1:])
+	times[severalResends-1] = now
+	r.last[addr] = times
+	return now.Sub(times[0]) < severalWithin
 }
 
 const (

@@ -79,6 +79,18 @@ func authValue(values []string) string {
 	return values[0]
 }
 
+// tellsTrue reports whether an upstream's answer with this header goes to the
+// caller with a header that says true: its own, or the one that a rule adds.
+func (ex *exchange) tellsTrue(h http.Header) bool {
+	value := authValue(h[authHeaderKey])
+	for _, rule := range ex.match.Headers {
+		if value == "" && strings.EqualFold(rule.Name, openapi.AuthHeader) {
+			value = rule.Value
+		}
+	}
+	return strings.EqualFold(strings.TrimSpace(value), "true")
+}
+
 func isFalse(v string) bool { return strings.EqualFold(strings.TrimSpace(v), "false") }
 
 // keepNamed takes the names of header rules out of a Connection header, so

@@ -54,7 +54,7 @@ func (p *Proxy) login(next handler) handler {
 		name, _ := ex.call.LoginName(r.Header["Content-Type"], r.URL.RawQuery, ex.body) // "": nobody's
 		var given dedup.Token
 		if isAuthApp {
-			given = p.issued(ex, answer, name, presented, requested)
+			given = p.issued(r, ex, answer, name, presented, requested)
 		} else if id, ok := openapi.AssertedApp(answer); ok {
 			p.tokens.Name(ex.group.name, id, name)
 		}
@@ -69,8 +69,8 @@ func (p *Proxy) login(next handler) handler {
 
 // issued notes the token in an authApp answer and returns it; one without is a
 // refusal.
-func (p *Proxy) issued(ex *exchange, answer []byte, name string, presented dedup.Token, requested time.Time) (token dedup.Token) {
-	result := "refused"
+func (p *Proxy) issued(r *http.Request, ex *exchange, answer []byte, name string, presented dedup.Token, requested time.Time) (token dedup.Token) {
+	result, agent := "refused", dedup.AgentOf(r.UserAgent())
 	if got, ok := openapi.IssuedBy(answer); ok {
 		result = "ok"
 		token = dedup.Fingerprint(got.Token)
@@ -85,14 +85,14 @@ func (p *Proxy) issued(ex *exchange, answer []byte, name string, presented dedup
 		p.tokens.Name(ex.group.name, got.AppID, name)
 		if window := ex.snap.Rules.Window(); window > 0 {
 			p.dedupState.store.Issued(dedup.Issue{
-				Group: ex.group.name, App: got.AppID, Token: token, Addr: ex.clientAddr(),
+				Group: ex.group.name, App: got.AppID, Token: token, Addr: ex.clientAddr(), Agent: agent,
 				Requested: requested, Bare: presented == dedup.Token{}, Window: window,
 			})
 		}
 	}
-	// A login without a token is a constructor's first or a refresh: which of
-	// them shows when its token is used, so that it is counted then.
-	if ex.outcome == outcomeAnswered && (presented != dedup.Token{} || result == "refused") {
+	// A login of the Java client without a token is a constructor's first or a
+	// refresh: which of them shows when its token is used, so that it is counted then.
+	if ex.outcome == outcomeAnswered && (presented != dedup.Token{} || result == "refused" || agent.Foreign()) {
 		p.metrics.Logins.WithLabelValues("constructor", result).Inc()
 	}
 	return token

@@ -240,7 +240,7 @@ func TestTwentyThousandJobsAreOneAnswer(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != 3 || got.Jobs != jobs || len(got.Findings) != 20 {
 		t.Errorf("%d, %s, %v: %d jobs, %d findings", code, stderr, err, got.Jobs, len(got.Findings))
 	}
-	if requests != 2 {
-		t.Errorf("%d requests, want a login and a list", requests)
+	if requests != 3 {
+		t.Errorf("%d requests, want a login, one with its token, and a list", requests)
 	}
 }

@@ -37,7 +37,7 @@ type Session struct {
 	token     string // "" on servers without authApp
 }
 
-// Login logs in as a 5.x client does, and as a 4.x client does where the server
+// Login logs in as a 5.x client's constructor does, with two requests, and as a 4.x client does where the server
 // has no authApp.
 func Login(ctx context.Context, c Config) (*Session, error) {
 	s := &Session{config: c, transport: &http.Transport{
@@ -71,6 +71,14 @@ func Login(ctx context.Context, c Config) (*Session, error) {
 		return nil, errors.New("logging in: the answer names no app id; is it a PowerJob server?")
 	}
 	s.appID, s.token = granted.AppID, granted.Token
+	if s.token == "" {
+		return s, nil
+	}
+	// The 5.x client's constructor asks once more, carrying its token. A shim tells
+	// by this that the login was not made for a call that is about to be repeated.
+	if _, err := s.post(ctx, client.LoginRequest(c.App, c.Password)); err != nil {
+		return nil, fmt.Errorf("logging in with the token that was just given out: %w", err)
+	}
 	return s, nil
 }
 

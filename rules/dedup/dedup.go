@@ -86,6 +86,7 @@ type Call struct {
 	App      string     // the app id header; empty for 4.x clients
 	Token    Token      // zero: none
 	Addr     netip.Addr // the client's address; invalid where it cannot be trusted
+	Agent    Agent
 	Subjects openapi.Subjects
 
 	// Window is how long the call's answer and marks are remembered, from the
@@ -154,7 +155,8 @@ type Decision struct {
 	// Waited says that the answer was waited for, not found.
 	Waited bool
 	// Refreshed says that this call is the first to use the token of a login
-	// without a token: that login was a refresh, not a constructor's.
+	// without a token: that login was a refresh, not a constructor's. Of other
+	// makes of clients than the Java one nobody can say which it was.
 	Refreshed bool
 }
 
@@ -179,6 +181,9 @@ type Outcome struct {
 	// Status is the HTTP status of Answered. Clients repeat no call that was
 	// answered by another status than 200.
 	Status int
+	// Passed says that the answer goes to the client with the header that says
+	// true, the upstream's own or the shim's.
+	Passed bool
 	// Created are the things that a Kept answer says were made.
 	Created []openapi.Subject
 }

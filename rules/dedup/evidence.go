@@ -1,9 +1,6 @@
 package dedup
 
-import (
-	"net/netip"
-	"slices"
-)
+import "slices"
 
 // evidence looks for a mark that c is the re-send of and a login that pays for
 // it. r is the login that issued c's token, nil if unknown.
@@ -13,17 +10,17 @@ import (
 // the newest: of several equal calls the last one answered is the one whose
 // client logged in last.
 func (m *Machine) evidence(c *call, r *login) (slot, *login) {
-	if r == nil || !r.refresh || !r.open && !r.lent && !r.overwrote(c.addr) {
+	if r == nil || !r.refresh || !r.open && !r.lent && !r.overwrote(c.peer) {
 		return 0, nil // no login can pay: most calls of a client whose header arrives end here
 	}
 	var (
 		found slot
 		pays  *login
 	)
-	refusedOnly := r.app.owedToRefusals(r, c.addr)
+	refusedOnly := r.app.owedToRefusals(r, c.peer)
 	for _, s := range slices.Backward(c.history.unspent) {
 		mk := m.markIn(s)
-		if (found != 0 || refusedOnly) && !mk.denied || mk.at >= r.requested || !r.app.together(mk.by.addr, r.addr, c.addr) {
+		if (found != 0 || refusedOnly) && !mk.denied || mk.at >= r.requested || !mk.provokes(r) || !r.app.together(mk.by.peer, r.peer, c.peer) {
 			continue
 		}
 		by := r
@@ -31,7 +28,7 @@ func (m *Machine) evidence(c *call, r *login) (slot, *login) {
 			if !m.oneClient(c.history, &mk, r) {
 				continue
 			}
-			if by = overwritten(r, &mk, c.addr); by == nil {
+			if by = overwritten(r, &mk, c.peer); by == nil {
 				break
 			}
 		}
@@ -53,10 +50,10 @@ func (m *Machine) evidence(c *call, r *login) (slot, *login) {
 func (m *Machine) borrow(c *call, r *login) (slot, *login) {
 	for _, s := range slices.Backward(c.history.unspent) {
 		mk := m.markIn(s)
-		if !m.related(mk.by.lineage, r.lineage) || !r.app.together(mk.by.addr, r.addr, c.addr) {
+		if !m.related(mk.by.lineage, r.lineage) || !mk.provokes(r) || !r.app.together(mk.by.peer, r.peer, c.peer) {
 			continue
 		}
-		if l := overwritten(r, &mk, c.addr); l != nil && mk.at < l.requested {
+		if l := overwritten(r, &mk, c.peer); l != nil && mk.at < l.requested {
 			return s, l
 		}
 	}
@@ -89,10 +86,10 @@ func (h *history) single() bool { return len(h.unspent)+len(h.spent) == 1 }
 
 // owedToRefusals reports whether refused calls explain all open logins of the
 // client: then none of them can be from a header that was lost.
-func (a *app) owedToRefusals(r *login, addr netip.Addr) bool {
+func (a *app) owedToRefusals(r *login, of peer) bool {
 	refused := 0
 	for _, s := range a.refused {
-		if mk := a.machine.markIn(s); mk.at < r.requested && a.together(mk.by.addr, r.addr, addr) {
+		if mk := a.machine.markIn(s); mk.at < r.requested && a.together(mk.by.peer, r.peer, of) {
 			refused++
 		}
 	}
@@ -100,7 +97,7 @@ func (a *app) owedToRefusals(r *login, addr netip.Addr) bool {
 		return false
 	}
 	for _, l := range a.open {
-		if a.together(l.addr, r.addr, addr) {
+		if a.together(l.peer, r.peer, of) {
 			refused--
 		}
 	}
@@ -110,9 +107,9 @@ func (a *app) owedToRefusals(r *login, addr netip.Addr) bool {
 // overwritten finds an open login whose token r's may have overwritten in the
 // field that the threads of a client share: the first one after the answer, as
 // clients log in at once. Later ones can pay for younger answers too.
-func overwritten(r *login, mk *mark, addr netip.Addr) (found *login) {
+func overwritten(r *login, mk *mark, of peer) (found *login) {
 	for _, l := range r.app.open {
-		if !l.overwrittenBy(r, mk, addr) {
+		if !l.overwrittenBy(r, mk, of) {
 			continue
 		}
 		if found = l; mk.at < l.requested {
@@ -124,28 +121,20 @@ func overwritten(r *login, mk *mark, addr netip.Addr) (found *login) {
 
 // overwrittenBy reports whether r's token may have overwritten l's, and l is not
 // one that a refusal explains better than mk.
-func (l *login) overwrittenBy(r *login, mk *mark, addr netip.Addr) bool {
-	return r.after(l, addr) && (mk.denied || !l.app.owedToRefusals(l, addr))
+func (l *login) overwrittenBy(r *login, mk *mark, of peer) bool {
+	return r.after(l, of) && mk.provokes(l) && (mk.denied || !l.app.owedToRefusals(l, of))
 }
 
 // after reports whether o's token can have been in the shared field before l's:
 // it had been given out when a call first carried l's. Which was requested first
 // tells nothing.
-func (l *login) after(o *login, addr netip.Addr) bool {
-	return o != l && (!l.used || o.issuedAt <= l.usedAt) && l.app.together(o.addr, l.addr, addr)
+func (l *login) after(o *login, of peer) bool {
+	return o != l && (!l.used || o.issuedAt <= l.usedAt) && l.app.together(o.peer, l.peer, of)
 }
 
 // overwrote reports whether l's token may have overwritten that of any open login.
-func (l *login) overwrote(addr netip.Addr) bool {
-	return slices.ContainsFunc(l.app.open, func(o *login) bool { return l.after(o, addr) })
-}
-
-// together reports whether three addresses may be one client's.
-func (a *app) together(x, y, z netip.Addr) bool {
-	if a.mixed || !x.IsValid() || !y.IsValid() || !z.IsValid() {
-		return true
-	}
-	return x == y && y == z
+func (l *login) overwrote(of peer) bool {
+	return slices.ContainsFunc(l.app.open, func(o *login) bool { return l.after(o, of) })
 }
 
 // spend uses up the mark of the call in s and the login that pays for it.
@@ -173,7 +162,10 @@ func (m *Machine) orphaned(h *history, r *login) bool {
 	if r == nil || !r.refresh || !r.open {
 		return false
 	}
-	return slices.ContainsFunc(h.spent, func(s slot) bool { return m.markIn(s).at < r.requested })
+	return slices.ContainsFunc(h.spent, func(s slot) bool {
+		mk := m.markIn(s)
+		return mk.at < r.requested && mk.provokes(r)
+	})
 }
 
 // overtaker finds an orphan's answer for c: a call that took over the login of
@@ -184,7 +176,7 @@ func (m *Machine) overtaker(c *call, r *login) *call {
 	}
 	for _, leader := range slices.Backward(c.history.leaders) {
 		o := leader.orphan
-		if o == nil || leader.mark.spent || !o.open || o == r || o.app != r.app || !r.app.together(leader.addr, o.addr, c.addr) {
+		if o == nil || leader.mark.spent || !o.open || o == r || o.app != r.app || !r.app.together(leader.peer, o.peer, c.peer) {
 			continue
 		}
 		if leader.phase == leading || leader.recorded() && m.mayHave(c, leader) {
@@ -203,13 +195,13 @@ func (m *Machine) paidBy(h *history, r *login) bool {
 // here before it: it carried the token whose login had paid for c's first send,
 // came after that, and so looked like a first send.
 func (m *Machine) taken(c *call, r *login) *call {
-	if r.app.explained(r, c.addr) {
+	if r.app.explained(r, c.peer) {
 		return nil
 	}
 	for _, x := range slices.Backward(c.history.leaders) {
 		l := m.logins[x.token]
 		if l == nil || x.resend || x.left || x.mark.spent || x.reason != First || !l.refresh || l == r || l.app != r.app || l.open ||
-			!r.app.together(x.addr, r.addr, c.addr) || x.phase != leading && !(x.recorded() && m.mayHave(c, x)) {
+			!r.app.together(x.peer, r.peer, c.peer) || x.phase != leading && !(x.recorded() && m.mayHave(c, x)) {
 			continue
 		}
 		for _, s := range c.history.spent {
@@ -229,10 +221,10 @@ func (c *call) isResend() {
 
 // explained reports whether unspent marks account for every open login of the
 // client: then r need not be an orphan's.
-func (a *app) explained(r *login, addr netip.Addr) bool {
+func (a *app) explained(r *login, of peer) bool {
 	open := 0
 	for _, l := range a.open {
-		if l.requested <= r.requested && a.together(l.addr, r.addr, addr) {
+		if l.requested <= r.requested && a.together(l.peer, r.peer, of) {
 			open++
 		}
 	}
@@ -241,7 +233,7 @@ func (a *app) explained(r *login, addr netip.Addr) bool {
 		if mk.at >= r.requested {
 			break // the younger ones are behind it
 		}
-		if a.together(mk.by.addr, r.addr, addr) {
+		if a.together(mk.by.peer, r.peer, of) {
 			if open--; open == 0 {
 				return true
 			}

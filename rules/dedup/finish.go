@@ -16,7 +16,7 @@ func (m *Machine) Finish(t time.Time, id ID, out Outcome) {
 }
 
 func (m *Machine) finish(now moment, c *call, out Outcome) {
-	c.phase, c.outcome, c.answer = answered, out.Kind, out.Answer
+	c.phase, c.outcome, c.answer, c.mark.passed = answered, out.Kind, out.Answer, out.Passed
 	if c.creates && out.Kind == Kept && len(out.Created) == 0 {
 		c.unknown = true // something was made, and nobody knows what
 	}
@@ -126,7 +126,7 @@ func (h *history) drop(c *call) {
 
 // leaveMark notes that c's answer is being written to a first send.
 func (m *Machine) leaveMark(now moment, c *call, denied bool) {
-	c.mark = mark{stamp: stamp{set: true, denied: denied, at: now}, owner: c, by: m.callerOf(c)}
+	c.mark = mark{stamp: stamp{set: true, denied: denied, passed: c.mark.passed, at: now}, owner: c, by: m.callerOf(c)}
 	m.list(&c.mark)
 	if !c.recorded() || !c.dedup {
 		m.remember(now, c)

@@ -13,7 +13,8 @@ type Issue struct {
 	App       string // data.appId of the answer
 	Token     Token
 	Addr      netip.Addr // the client's address; invalid where it cannot be trusted
-	Requested time.Time  // when the authApp arrived
+	Agent     Agent
+	Requested time.Time // when the authApp arrived
 	// Bare says that the authApp carried no token: a constructor's first login,
 	// or a refresh that is followed by one re-send.
 	Bare   bool
@@ -22,9 +23,9 @@ type Issue struct {
 
 // login is a token and what is known of it.
 type login struct {
+	peer
 	token     Token
 	app       *app
-	addr      netip.Addr
 	requested moment
 	issuedAt  moment
 	usedAt    moment
@@ -64,7 +65,7 @@ func (m *Machine) Issued(t time.Time, in Issue) {
 	if in.Token == (Token{}) || m.logins[in.Token] != nil {
 		return
 	}
-	l := m.addLogin(now, in.Token, appKey{in.Group, in.App}, in.Addr, in.Window)
+	l := m.addLogin(now, in.Token, appKey{in.Group, in.App}, peer{in.Addr, in.Agent}, in.Window)
 	l.issued, l.issuedAt, l.requested = true, now, m.clock(in.Requested)
 	if in.Bare {
 		l.refresh, l.openUntil = true, now.add(in.Window)
@@ -91,7 +92,7 @@ func (m *Machine) see(now moment, in Call) *login {
 	}
 	l := m.logins[in.Token]
 	if l == nil {
-		l = m.addLogin(now, in.Token, appKey{in.Group, in.App}, in.Addr, in.Window)
+		l = m.addLogin(now, in.Token, appKey{in.Group, in.App}, peer{in.Addr, in.Agent}, in.Window)
 	}
 	l.touch(now, in.Window)
 	l.app.closeOld(now)
@@ -102,14 +103,14 @@ func (m *Machine) see(now moment, in Call) *login {
 	return l
 }
 
-func (m *Machine) addLogin(now moment, token Token, key appKey, addr netip.Addr, window time.Duration) *login {
+func (m *Machine) addLogin(now moment, token Token, key appKey, of peer, window time.Duration) *login {
 	a := m.apps[key]
 	if a == nil {
 		a = &app{key: key, machine: m}
 		m.apps[key] = a
 	}
 	a.logins++
-	l := &login{token: token, app: a, addr: addr, window: window, lineage: token}
+	l := &login{peer: of, token: token, app: a, window: window, lineage: token}
 	l.touch(now, window)
 	m.logins[token] = l
 	m.unused.push(l.expires, l)

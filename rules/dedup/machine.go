@@ -12,7 +12,7 @@ func (m *Machine) Arrive(t time.Time, in Call) Decision {
 	d := m.decide(now, in, r)
 	if r != nil && !r.used {
 		r.used, r.usedAt = true, now
-		d.Refreshed = r.refresh
+		d.Refreshed = r.refresh && !r.agent.Foreign()
 	}
 	return d
 }
@@ -104,7 +104,7 @@ func (m *Machine) admit(now moment, in Call) *call {
 	m.seq++
 	c := &call{
 		entry: entry{key: in.Key, arrival: m.seq, dedup: in.Dedup, body: in.Body},
-		id:    in.ID, history: h, group: in.Group, app: in.App, token: in.Token, addr: in.Addr, window: in.Window,
+		id:    in.ID, history: h, group: in.Group, app: in.App, token: in.Token, peer: peer{in.Addr, in.Agent}, window: in.Window,
 	}
 	c.mark.owner = c
 	if s := in.Subjects; s.Unknown || s.Creates || len(s.Known) > 0 {
@@ -172,7 +172,7 @@ func (m *Machine) follow(now moment, c, leader *call, reason Reason, observe boo
 func (m *Machine) deliver(now moment, c *call) Decision {
 	c.phase = answered
 	leader := c.leader
-	c.outcome = leader.outcome
+	c.outcome, c.mark.passed = leader.outcome, leader.mark.passed
 	if !c.resend && (leader.answer == nil || leader.answer.Status == 200) {
 		m.leaveMark(now, c, false)
 	}

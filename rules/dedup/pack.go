@@ -1,9 +1,6 @@
 package dedup
 
-import (
-	"encoding/binary"
-	"net/netip"
-)
+import "encoding/binary"
 
 // Most calls are over within milliseconds and remembered for seconds, so nearly
 // all that a store holds is calls that are over, each the only one of its key.
@@ -52,7 +49,7 @@ type caller struct {
 	group, app string
 	token      Token
 	lineage    Token // of the token, when the call was answered
-	addr       netip.Addr
+	peer       peer
 	in         *app // which lists the call's mark; nil: none does
 }
 
@@ -157,7 +154,7 @@ func (m *Machine) unpackCall(h *history, s slot) *call {
 	}
 	r := m.records.At(s)
 	by := m.callers.At(r.by)
-	c := &call{entry: r.entry, slot: s, phase: answered, history: h, group: by.group, app: by.app, token: by.token, addr: by.addr}
+	c := &call{entry: r.entry, slot: s, phase: answered, history: h, group: by.group, app: by.app, token: by.token, peer: by.peer}
 	c.mark = mark{stamp: r.stamp, owner: c, by: by, paid: r.paid}
 	if r.kind != 0 {
 		kind := m.kinds.At(r.kind)
@@ -245,7 +242,7 @@ func (m *Machine) letGo(r *record) {
 // callerOf returns whose call c is: the one that the token's last call had, if
 // it is the same.
 func (m *Machine) callerOf(c *call) *caller {
-	by := caller{group: c.group, app: c.app, token: c.token, lineage: c.token, addr: c.addr, in: m.apps[appKey{c.group, c.app}]}
+	by := caller{group: c.group, app: c.app, token: c.token, lineage: c.token, peer: c.peer, in: m.apps[appKey{c.group, c.app}]}
 	last := &m.nobody
 	if l := m.logins[c.token]; l != nil {
 		by.lineage = l.lineage

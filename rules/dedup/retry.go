@@ -13,7 +13,7 @@ func (h *history) retryOf(c *call) (*call, lost, bool) {
 	for _, leader := range slices.Backward(h.leaders) {
 		h.owes = h.owes || len(leader.lost) > 0
 		for _, l := range leader.lost {
-			if l.token == c.token && (c.token != Token{} || c.addr.IsValid() && l.addr == c.addr) {
+			if l.token == c.token && (c.token != Token{} || c.peer.addr.IsValid() && l.addr == c.peer.addr) {
 				return leader, l, true
 			}
 		}
@@ -37,4 +37,4 @@ func (c *call) forgive(l lost) {
 }
 
 // asLost is how c is remembered when its caller hangs up.
-func (c *call) asLost() lost { return lost{token: c.token, addr: c.addr, resend: c.resend} }
+func (c *call) asLost() lost { return lost{token: c.token, addr: c.peer.addr, resend: c.resend} }

@@ -89,7 +89,7 @@ type call struct {
 	group   string
 	app     string
 	token   Token
-	addr    netip.Addr
+	peer    peer
 	window  time.Duration
 
 	// Of a leader:
@@ -124,6 +124,7 @@ type stamp struct {
 	set    bool
 	spent  bool
 	denied bool // the answer said false: the re-send is a first execution
+	passed bool // the answer went out with true
 	at     moment
 }
 

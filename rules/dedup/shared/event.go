@@ -101,13 +101,14 @@ func (e *Event) encode() []byte {
 		b = append(b, flag(c.Dedup, flagDedup)|flag(c.Body, flagBody)|flag(c.Observe, flagObserve)|
 			flag(c.Subjects.Creates, flagCreates)|flag(c.Subjects.Unknown, flagUnknown)|flag(c.Subjects.Unlisted, flagUnlisted))
 		b = appendAddr(b, c.Addr)
+		b = appendAgent(b, c.Agent)
 		b = appendString(b, c.App)
 		b = binary.AppendUvarint(b, uint64(c.Window))
 		b = binary.AppendUvarint(b, uint64(c.Lease))
 		b = appendSubjects(b, c.Subjects.Known)
 	case finish:
 		b = binary.BigEndian.AppendUint64(b, uint64(e.id))
-		b = append(b, byte(e.outcome.Kind))
+		b = append(b, byte(e.outcome.Kind), flag(e.outcome.Passed, 1))
 		b = binary.AppendUvarint(b, uint64(e.outcome.Status))
 		b = appendSubjects(b, e.outcome.Created)
 		b = appendAnswer(b, e.outcome.Answer)
@@ -123,6 +124,7 @@ func (e *Event) encode() []byte {
 		b = append(b, in.Token[:]...)
 		b = append(b, flag(in.Bare, 1))
 		b = appendAddr(b, in.Addr)
+		b = appendAgent(b, in.Agent)
 		b = appendString(b, in.App)
 		b = binary.AppendVarint(b, in.Requested.UnixNano())
 		b = binary.AppendUvarint(b, uint64(in.Window))
@@ -150,14 +152,14 @@ func decode(b []byte) (*Event, error) {
 		c.Dedup, c.Body, c.Observe = flags&flagDedup != 0, flags&flagBody != 0, flags&flagObserve != 0
 		c.Subjects.Creates, c.Subjects.Unknown = flags&flagCreates != 0, flags&flagUnknown != 0
 		c.Subjects.Unlisted = flags&flagUnlisted != 0
-		c.Addr = r.addr()
+		c.Addr, c.Agent = r.addr(), r.agent()
 		c.App = string(r.bytes(r.length()))
 		c.Window, c.Lease = r.duration(), r.duration()
 		c.Subjects.Known = r.subjects()
 		r.bad = r.bad || c.Window <= 0
 	case finish:
 		e.id = dedup.ID(r.uint64())
-		e.outcome.Kind = dedup.OutcomeKind(r.byte())
+		e.outcome.Kind, e.outcome.Passed = dedup.OutcomeKind(r.byte()), r.byte() != 0
 		e.outcome.Status = int(r.uvarint())
 		e.outcome.Created = r.subjects()
 		e.outcome.Answer = r.answer()
@@ -176,7 +178,7 @@ func decode(b []byte) (*Event, error) {
 		in := &e.issue
 		copy(in.Token[:], r.bytes(len(in.Token)))
 		in.Bare = r.byte() != 0
-		in.Addr = r.addr()
+		in.Addr, in.Agent = r.addr(), r.agent()
 		in.App = string(r.bytes(r.length()))
 		in.Requested = time.Unix(0, r.varint())
 		in.Window = r.duration()
@@ -207,6 +209,12 @@ func appendAddr(b []byte, a netip.Addr) []byte {
 	raw := a.AsSlice() // none for the invalid one
 	return append(append(b, byte(len(raw))), raw...)
 }
+
+func appendAgent(b []byte, a dedup.Agent) []byte {
+	return append(binary.BigEndian.AppendUint64(b, a.Print), flag(a.OkHttp, 1))
+}
+
+func (r *reader) agent() dedup.Agent { return dedup.Agent{Print: r.uint64(), OkHttp: r.byte() != 0} }
 
 func appendSubjects(b []byte, all []openapi.Subject) []byte {
 	b = binary.AppendUvarint(b, uint64(len(all)))
