@@ -50,6 +50,7 @@ func TestTheNamesAreTheContractsAndPassTheLinter(t *testing.T) {
 		"powerjob_shim_header_lost_total",
 		"powerjob_shim_header_total",
 		"powerjob_shim_logins_total",
+		"powerjob_shim_outside_prefix_total",
 		"powerjob_shim_request_duration_seconds",
 		"powerjob_shim_requests_total",
 		"powerjob_shim_resends_total",
@@ -92,6 +93,7 @@ func TestTheLabelsAreTheContracts(t *testing.T) {
 		"logins_total":              "kind result",
 		"resends_total":             "call",
 		"header_lost_total":         "call",
+		"outside_prefix_total":      "call",
 		"store_errors_total":        "operation",
 		"acme_events_total":         "event",
 
