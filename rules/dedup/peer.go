@@ -11,7 +11,7 @@ import (
 // a request without one, and tells nothing.
 type Agent struct {
 	Print  uint64 // tells User-Agents apart; never 0 but in the zero value
-	OkHttp bool   // it names OkHttp, which PowerJob's Java client is made of
+	OkHTTP bool   // it names OkHttp, which PowerJob's Java client is made of
 }
 
 // AgentOf reads a User-Agent.
@@ -22,12 +22,12 @@ func AgentOf(userAgent string) Agent {
 	sum := sha256.Sum256([]byte(userAgent))
 	return Agent{
 		Print:  max(binary.BigEndian.Uint64(sum[:8]), 1),
-		OkHttp: strings.Contains(strings.ToLower(userAgent), "okhttp"),
+		OkHTTP: strings.Contains(strings.ToLower(userAgent), "okhttp"),
 	}
 }
 
 // Foreign reports whether it names another make of client than the Java one.
-func (a Agent) Foreign() bool { return a != Agent{} && !a.OkHttp }
+func (a Agent) Foreign() bool { return a != Agent{} && !a.OkHTTP }
 
 // peer is what tells clients apart without their tokens.
 type peer struct {

@@ -34,7 +34,7 @@ var python = sync.OnceValues(func() (string, error) {
 		{"python3", "-m", "venv", "--clear", venv},
 		{filepath.Join(venv, "bin", "pip"), "--quiet", "--disable-pip-version-check", "install", pythonClient},
 	} {
-		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil { //nolint:gosec // a fixed program
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
 			return "", fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, bytes.TrimSpace(out))
 		}
 	}
@@ -56,7 +56,7 @@ from powerjob_client import ClientConfig, PowerJobClient
 def connect(*addresses):
     return PowerJobClient(ClientConfig("app1", "pw", list(addresses), connection_timeout=30, read_timeout=30))
 `
-	cmd := exec.Command(interpreter, append([]string{"-c", connect + script}, args...)...) //nolint:gosec // the test's own script
+	cmd := exec.Command(interpreter, append([]string{"-c", connect + script}, args...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("python: %v\n%s", err, out)
