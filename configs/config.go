@@ -170,7 +170,7 @@ type Route struct {
 type Log struct {
 	// Level is debug, info, warn or error. Default: info.
 	Level string `yaml:"level"`
-	// Format is json or console. Default: json.
+	// Format is json, console or auto: console on a terminal, else json. Default: auto.
 	Format string `yaml:"format"`
 	// Access writes one line per request. Default: true.
 	Access bool `yaml:"access"`

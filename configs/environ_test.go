@@ -27,7 +27,7 @@ func TestEveryKindOfKeyCanBeSetInTheEnvironment(t *testing.T) {
 	if cfg.Dedup.MaxBody != 2<<20 || cfg.Dedup.MaxEntries != 17 {
 		t.Errorf("dedup %+v", cfg.Dedup)
 	}
-	if want := (Log{Level: "debug", Format: "json"}); cfg.Log != want {
+	if want := (Log{Level: "debug", Format: "auto"}); cfg.Log != want {
 		t.Errorf("log %+v, want %+v", cfg.Log, want)
 	}
 	if want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::1/128")}; !slices.Equal(cfg.TrustedProxies, want) {

@@ -19,7 +19,7 @@ var shortcuts = []struct{ flag, path, usage string }{
 	{"upstream", "upstreams.*.servers", "`URL` of a PowerJob server; may be repeated"},
 	{"admin", "admin.address", "`address` for metrics and health (default 127.0.0.1:9700)"},
 	{"log-level", "log.level", "debug, info, warn or error (default info)"},
-	{"log-format", "log.format", "json or console (default json)"},
+	{"log-format", "log.format", "json or console (default: console on a terminal, else json)"},
 }
 
 // AddFlags defines the flags that Load reads.

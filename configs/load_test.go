@@ -70,7 +70,7 @@ func TestAnUpstreamFlagAloneIsAConfiguration(t *testing.T) {
 	if cfg.Admin != (Admin{Address: "127.0.0.1:9700", Ready: ReadyAny}) {
 		t.Errorf("admin %+v", cfg.Admin)
 	}
-	if cfg.Log != (Log{Level: "info", Format: "json", Access: true}) {
+	if cfg.Log != (Log{Level: "info", Format: "auto", Access: true}) {
 		t.Errorf("log %+v", cfg.Log)
 	}
 	if cfg.Shutdown != (Shutdown{Grace: 20 * time.Second}) {
@@ -246,7 +246,7 @@ func TestEveryProblemOfEverySourceIsReportedAtOnce(t *testing.T) {
 		`POWERJOB_SHIM_BANANA: unknown variable; keys are written like POWERJOB_SHIM_DEDUP__MAX_BODY, with __ between the levels`,
 		`POWERJOB_SHIM_LOG__LEVEL: log.level: "loud" is not known; write debug, info, warn or error`,
 		`--admin: admin.address: "nowhere" is not host:port; write for example "127.0.0.1:9700"`,
-		`--log-format: log.format: "xml" is not known; write json or console`,
+		`--log-format: log.format: "xml" is not known; write auto, json or console`,
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)

@@ -32,7 +32,7 @@ func validate(cfg *Config, src Source, at places, r *report) {
 		v.bad("max_body", "must not be negative; write for example 256MiB, or 0 for no bound")
 	}
 	v.choice("log.level", cfg.Log.Level, "debug", "info", "warn", "error")
-	v.choice("log.format", cfg.Log.Format, "json", "console")
+	v.choice("log.format", cfg.Log.Format, "auto", "json", "console")
 	v.notNegative("shutdown.grace", cfg.Shutdown.Grace)
 	v.notNegative("shutdown.delay", cfg.Shutdown.Delay)
 }

@@ -83,6 +83,7 @@ type Metrics struct {
 	store     atomic.Pointer[func() StoreStats]
 	upstreams *upstreamCollector
 	expiries  atomic.Pointer[func() []Expiry]
+	log       atomic.Pointer[func() uint64]
 }
 
 // StoreStats is what the dedup store holds at one moment. It has the fields of
@@ -140,6 +141,7 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 	m.upstreams = newUpstreamCollector()
 	b.register(m.upstreams)
 	b.register(newCertificateCollector(m))
+	b.register(newLogCollector(m))
 
 	for _, call := range calls {
 		m.Resends.WithLabelValues(call)

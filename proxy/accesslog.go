@@ -96,42 +96,54 @@ func (p *Proxy) record(r *http.Request, ex *exchange) {
 	if !ex.snap.AccessLog {
 		return
 	}
-	entry := p.log.Check(zapcore.InfoLevel, "request")
-	if entry == nil {
-		return
+	if entry := p.log.Check(zapcore.InfoLevel, "request"); entry != nil {
+		line := accessLine{r: r, ex: ex, call: call, status: status, took: took}
+		entry.Write(zap.Inline(&line))
 	}
-	fields := make([]zap.Field, 0, 16)
-	fields = append(fields,
-		zap.String(fieldRequestID, ex.id),
-		zap.String(fieldRoute, ex.route),
-		zap.String(fieldCall, call),
-		zap.String(fieldMethod, r.Method),
-		zap.String(fieldPath, r.URL.EscapedPath()),
-		zap.Int(fieldStatus, status),
-		zap.Int64(fieldBytesIn, ex.in.n.Load()),
-		zap.Int64(fieldBytesOut, ex.answer.n),
-		zap.Float64(fieldDuration, took.Seconds()),
-		zap.Stringer(fieldClient, ex.client),
-	)
+}
+
+// accessLine is a request's log line. It hands its fields to the encoder one by
+// one: a line is written for every call, and must cost little of it.
+type accessLine struct {
+	r      *http.Request
+	ex     *exchange
+	call   string
+	status int
+	took   time.Duration
+}
+
+// MarshalLogObject implements zapcore.ObjectMarshaler.
+func (l *accessLine) MarshalLogObject(to zapcore.ObjectEncoder) error {
+	ex := l.ex
+	to.AddString(fieldRequestID, ex.id)
+	to.AddString(fieldRoute, ex.route)
+	to.AddString(fieldCall, l.call)
+	to.AddString(fieldMethod, l.r.Method)
+	to.AddString(fieldPath, l.r.URL.EscapedPath())
+	to.AddInt(fieldStatus, l.status)
+	to.AddInt64(fieldBytesIn, ex.in.n.Load())
+	to.AddInt64(fieldBytesOut, ex.answer.n)
+	to.AddFloat64(fieldDuration, l.took.Seconds())
+	to.AddString(fieldClient, ex.client.String())
 	if ex.decided != "" {
-		fields = append(fields, zap.String(fieldDecision, string(ex.decided)))
+		to.AddString(fieldDecision, string(ex.decided))
 	}
 	if ex.reason != "" {
-		fields = append(fields, zap.String(fieldReason, ex.reason))
+		to.AddString(fieldReason, ex.reason)
 	}
 	if ex.gate != "" {
-		fields = append(fields, zap.String(fieldGate, string(ex.gate)), zap.String(fieldGateReason, string(ex.gateReason)))
+		to.AddString(fieldGate, string(ex.gate))
+		to.AddString(fieldGateReason, string(ex.gateReason))
 	}
 	if ex.server != nil {
-		fields = append(fields,
-			zap.String(fieldUpstream, ex.group.name),
-			zap.String(fieldUpstreamServer, ex.server.name),
-			zap.Float64(fieldUpstreamSeconds, ex.upstream.Seconds()))
+		to.AddString(fieldUpstream, ex.group.name)
+		to.AddString(fieldUpstreamServer, ex.server.name)
+		to.AddFloat64(fieldUpstreamSeconds, ex.upstream.Seconds())
 	}
 	if ex.failure != nil {
-		fields = append(fields, zap.String(fieldError, withoutAnswer(ex.failure)))
+		to.AddString(fieldError, withoutAnswer(ex.failure))
 	}
-	entry.Write(fields...)
+	return nil
 }
 
 // requestID returns the caller's X-Request-Id if it is fit to be logged and

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"powerjob-shim/internal/logging"
 	"powerjob-shim/metrics"
 	"powerjob-shim/rules/openapi"
 
@@ -41,7 +42,9 @@ func benchProxy(b *testing.B, change func(*Settings)) *Proxy {
 	if change != nil {
 		change(&settings)
 	}
-	p, err := New(Options{Metrics: metrics.New(prometheus.NewRegistry(), openapi.Names())}, settings)
+	l := logging.Open(logging.Options{Out: io.Discard, Format: logging.FormatJSON})
+	b.Cleanup(l.Close)
+	p, err := New(Options{Logger: l.Logger, Metrics: metrics.New(prometheus.NewRegistry(), openapi.Names())}, settings)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -71,6 +74,12 @@ func BenchmarkPassThrough(b *testing.B) {
 
 func BenchmarkHeaderOnly(b *testing.B) {
 	p := benchProxy(b, nil)
+	benchServe(b, p, "/openApi/saveJob", func() string { return benchBody })
+}
+
+// BenchmarkHeaderOnlyWithAccessLog shows what a line of the log costs a call.
+func BenchmarkHeaderOnlyWithAccessLog(b *testing.B) {
+	p := benchProxy(b, func(s *Settings) { s.AccessLog = true })
 	benchServe(b, p, "/openApi/saveJob", func() string { return benchBody })
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -28,9 +29,22 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	err := root.Execute()
 	if err != nil {
 		// A configuration's problems are one line each, with their place first.
-		_, _ = fmt.Fprintln(stderr, err) // there is nowhere else to say it
+		complain(stderr, err)
 	}
 	return codeOf(err)
+}
+
+// complain writes err to stderr. It does not wait for ever for somebody to read it.
+func complain(stderr io.Writer, err error) {
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = fmt.Fprintln(stderr, err) // there is nowhere else to say it
+	}()
+	select {
+	case <-written:
+	case <-time.After(time.Second):
+	}
 }
 
 func newRootCmd(environ []string) *cobra.Command {

@@ -182,17 +182,19 @@ shutdown: {grace: 5s, delay: 6s}
 
 func TestLogsAreJSONOrForPeople(t *testing.T) {
 	var out strings.Builder
-	log, level := wire.Logger(configs.Log{Level: "warn", Format: "json"}, &out)
-	log.Info("dropped")
-	level.SetLevel(zapcore.InfoLevel)
-	log.Info("kept")
+	log := wire.OpenLog(configs.Log{Level: "warn", Format: "auto"}, &out)
+	log.Logger.Info("dropped")
+	log.Level.SetLevel(zapcore.InfoLevel)
+	log.Logger.Info("kept")
+	log.Close()
 	if got := out.String(); !strings.HasPrefix(got, `{"level":"info","ts":"`) || !strings.HasSuffix(got, `"msg":"kept"}`+"\n") || strings.Contains(got, "dropped") {
 		t.Errorf("got %q", got)
 	}
 	out.Reset()
-	log, _ = wire.Logger(configs.Log{Level: "nonsense", Format: "console"}, &out)
-	log.Info("kept")
-	if got := out.String(); !strings.HasSuffix(got, "\tINFO\tkept\n") {
+	log = wire.OpenLog(configs.Log{Level: "nonsense", Format: "console"}, &out)
+	log.Logger.Info("kept")
+	log.Close()
+	if got := out.String(); !strings.HasSuffix(got, " INFO  kept\n") {
 		t.Errorf("got %q", got)
 	}
 }

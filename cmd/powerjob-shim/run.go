@@ -18,6 +18,7 @@ import (
 
 	"powerjob-shim/configs"
 	"powerjob-shim/internal/collector"
+	"powerjob-shim/internal/hangup"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy"
@@ -80,17 +81,22 @@ func untilSignals(parent context.Context) (stop, now context.Context, release fu
 // serve runs a shim until stop ends, and returns nil after a drain. Logs go to
 // stderr.
 func serve(stop, now context.Context, src configs.Source, stderr io.Writer) error {
-	hangUp := make(chan os.Signal, 1) // from the start: a SIGHUP must not end the process
+	hangUp := hangup.Signals
 	signal.Notify(hangUp, syscall.SIGHUP)
 	defer signal.Stop(hangUp)
+	// Without this the runtime ends the process when a reader of standard error
+	// goes away. The lines are then dropped and counted.
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
 
 	cfg, err := configs.Load(src)
 	if err != nil {
 		return err
 	}
-	log, level := wire.Logger(cfg.Log, stderr)
+	lines := wire.OpenLog(cfg.Log, stderr)
+	defer lines.Close() // what the rest says while it ends is written too
+	log := lines.Logger
 	wire.SilenceStandardLog(log)
-	defer func() { _ = log.Sync() }() // a terminal cannot be synced, and says so
 	collector.LimitMemory(log)
 
 	build := buildInfo()
@@ -98,6 +104,7 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m := metrics.New(registry, openapi.Names())
 	m.SetBuildInfo(build.version, build.revision, build.goVersion)
+	m.ObserveLog(lines.Dropped)
 
 	settings, err := wire.Settings(cfg)
 	if err != nil {
@@ -128,13 +135,19 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 		return err
 	}
 
-	r := &reloader{src: src, started: cfg, running: cfg, proxy: p, level: level, log: log, metrics: m}
+	r := &reloader{src: src, started: cfg, running: cfg, proxy: p, level: lines.Level, log: log, metrics: m}
 	r.succeeded()
 	watching, end := context.WithCancel(context.Background())
 	var background sync.WaitGroup
-	background.Go(func() { r.watch(watching, hangUp) })
-	background.Go(func() { crts.Run(watching, server.Addrs()) })
-	background.Go(func() { collector.Pace(watching) })
+	inBackground := func(f func()) {
+		background.Go(func() {
+			defer func() { _ = log.Sync() }() // a panic here ends the process; what led to it is written
+			f()
+		})
+	}
+	inBackground(func() { r.watch(watching, hangUp) })
+	inBackground(func() { crts.Run(watching, server.Addrs()) })
+	inBackground(func() { collector.Pace(watching) })
 	defer func() { end(); background.Wait() }()
 
 	log.Info("started",

@@ -9,21 +9,12 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"powerjob-shim/configs"
+	"powerjob-shim/internal/logging"
 )
 
-// Logger writes to w, one line an entry, with every entry kept: sampling
-// would drop request lines. The level may be changed while it is in use.
-func Logger(cfg configs.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel) {
-	enc := zap.NewProductionEncoderConfig()
-	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	encoder := zapcore.NewJSONEncoder(enc)
-	if cfg.Format == "console" {
-		enc.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
-		enc.EncodeLevel = zapcore.CapitalLevelEncoder
-		encoder = zapcore.NewConsoleEncoder(enc)
-	}
-	level := zap.NewAtomicLevelAt(LogLevel(cfg))
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level
+// OpenLog opens the log that cfg describes. It must be closed.
+func OpenLog(cfg configs.Log, w io.Writer) *logging.Log {
+	return logging.Open(logging.Options{Out: w, Format: cfg.Format, Level: LogLevel(cfg)})
 }
 
 // LogLevel is info for a word that configs would have refused.
