@@ -120,7 +120,7 @@ func (l *accessLine) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	to.AddString(fieldCall, l.call)
 	to.AddString(fieldMethod, l.r.Method)
 	to.AddString(fieldPath, l.r.URL.EscapedPath())
-	to.AddInt(fieldStatus, l.status)
+	to.AddInt64(fieldStatus, int64(l.status))
 	to.AddInt64(fieldBytesIn, ex.in.n.Load())
 	to.AddInt64(fieldBytesOut, ex.answer.n)
 	to.AddFloat64(fieldDuration, l.took.Seconds())
