@@ -52,6 +52,10 @@ type Config struct {
 type Listener struct {
 	// Address is "host:port"; an empty host means all addresses, port 0 any free port.
 	Address string `yaml:"address"`
+	// ProxyProtocol is off, accept or require: whether connections begin with a
+	// PROXY header (version 1 or 2). Only one from TrustedProxies is believed;
+	// from others the connection is closed. Default: off.
+	ProxyProtocol string `yaml:"proxy_protocol"`
 	// TLS makes it an https listener. Nil: plain HTTP.
 	TLS *TLS `yaml:"tls"`
 	// Redirect answers plain HTTP with a redirect to https. Nil: no redirect.
@@ -65,10 +69,23 @@ type Listener struct {
 	// BodyTimeout is how long a request's body may stand still; 400 then. There
 	// is no limit for all of it. Default: 30s.
 	BodyTimeout time.Duration `yaml:"body_timeout"`
+	// MinBodyRate is how fast a request's body must come, on average, once 30 s
+	// were spent waiting for the caller; 400 then. Default: 100B/s. 0: any rate.
+	MinBodyRate Rate `yaml:"min_body_rate"`
+	// StallTimeout lets a caller go that takes nothing of what is written to it
+	// for so long. Default: 30s.
+	StallTimeout time.Duration `yaml:"stall_timeout"`
 	// IdleTimeout closes unused connections. PowerJob's client closes its own
 	// after 5 minutes, and should be the one who does. Default: 6m.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 }
+
+// Values of Listener.ProxyProtocol.
+const (
+	ProxyOff     = "off"
+	ProxyAccept  = "accept"
+	ProxyRequire = "require"
+)
 
 // Values of TLS.Mode.
 const (

@@ -64,6 +64,9 @@ func (d *decoder) value(path string, in any, out reflect.Value) {
 	case *Size:
 		text(d, path, in, "a size such as 64MiB", parseSize, target)
 		return
+	case *Rate:
+		text(d, path, in, "a rate such as 100B/s", parseRate, target)
+		return
 	case *netip.Prefix:
 		text(d, path, in, "an address range such as 10.0.0.0/8", parsePrefix, target)
 		return

@@ -48,7 +48,10 @@ func set[T any](given func(string) bool, path string, value *T, def T) {
 func defaultListener(path string, l *Listener, given func(string) bool) {
 	set(given, path+".header_timeout", &l.HeaderTimeout, 10*time.Second)
 	set(given, path+".body_timeout", &l.BodyTimeout, 30*time.Second)
+	set(given, path+".min_body_rate", &l.MinBodyRate, 100)
+	set(given, path+".stall_timeout", &l.StallTimeout, 30*time.Second)
 	set(given, path+".idle_timeout", &l.IdleTimeout, 6*time.Minute)
+	set(given, path+".proxy_protocol", &l.ProxyProtocol, ProxyOff)
 	if l.Redirect != nil {
 		set(given, path+".redirect.port", &l.Redirect.Port, 443)
 	}

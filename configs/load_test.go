@@ -51,7 +51,7 @@ func flagsOf(t *testing.T, args ...string) *pflag.FlagSet {
 func listenersAt(addresses ...string) []Listener {
 	var all []Listener
 	for _, address := range addresses {
-		all = append(all, Listener{Address: address, HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, IdleTimeout: 6 * time.Minute})
+		all = append(all, Listener{Address: address, HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, MinBodyRate: 100, StallTimeout: 30 * time.Second, IdleTimeout: 6 * time.Minute, ProxyProtocol: "off"})
 	}
 	return all
 }

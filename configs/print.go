@@ -58,6 +58,8 @@ func encode(v reflect.Value) *yaml.Node {
 		return scalar("!!str", formatDuration(value))
 	case Size:
 		return scalar("!!str", value.String())
+	case Rate:
+		return scalar("!!str", value.String())
 	case netip.Prefix:
 		return scalar("!!str", value.String())
 	case Secret:

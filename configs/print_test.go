@@ -13,7 +13,7 @@ import (
 // everything uses every key that the configuration has.
 const everything = `
 listen:
-  - {address: ":7700", redirect: {openapi: true}, max_connections: 5, header_timeout: 1s, body_timeout: 2s, idle_timeout: 3s}
+  - {address: ":7700", redirect: {openapi: true}, max_connections: 5, header_timeout: 1s, body_timeout: 2s, min_body_rate: 1KiB/s, stall_timeout: 4s, idle_timeout: 3s, proxy_protocol: accept}
   - address: ":7443"
     tls: {mode: acme, domains: [a.example.com], email: ops@example.com, ca: "https://ca.example.com/dir", ca_root: KEY, challenges: [http-01], storage: /s, client_ca: KEY, min_version: "1.3"}
   - {address: ":7444", tls: {mode: files, files: [{cert: KEY, key: KEY}]}}

@@ -110,7 +110,15 @@ func (v *validator) listeners() {
 		v.atLeast(path+".max_connections", l.MaxConnections, 0)
 		v.positive(path+".header_timeout", l.HeaderTimeout, "10s")
 		v.positive(path+".body_timeout", l.BodyTimeout, "30s")
+		if l.MinBodyRate < 0 {
+			v.bad(path+".min_body_rate", "must not be negative; write for example 100B/s, or 0 for any rate")
+		}
+		v.positive(path+".stall_timeout", l.StallTimeout, "30s")
 		v.positive(path+".idle_timeout", l.IdleTimeout, "6m")
+		v.choice(path+".proxy_protocol", l.ProxyProtocol, ProxyOff, ProxyAccept, ProxyRequire)
+		if (l.ProxyProtocol == ProxyAccept || l.ProxyProtocol == ProxyRequire) && len(v.cfg.TrustedProxies) == 0 {
+			v.bad(path+".proxy_protocol", "needs trusted_proxies: only a balancer's own address may name the client; write for example trusted_proxies: [10.0.0.0/8]")
+		}
 		if l.TLS != nil {
 			v.tls(path+".tls", l.TLS)
 		}

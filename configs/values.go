@@ -11,6 +11,25 @@ import (
 // Size is a number of bytes, written "512B", "256KiB", "64MiB" or "1GiB".
 type Size int64
 
+// Rate is a number of bytes in a second, written "100B/s" or "1KiB/s"; "100B" is the same.
+type Rate int64
+
+// String writes the largest unit that leaves no remainder.
+func (r Rate) String() string {
+	if r == 0 {
+		return "0"
+	}
+	return Size(r).String() + "/s"
+}
+
+func parseRate(text string) (Rate, error) {
+	size, err := parseSize(strings.TrimSuffix(text, "/s"))
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a rate; write for example 100B/s or 1KiB/s", text)
+	}
+	return Rate(size), nil
+}
+
 // OneOrMore is a list of strings that may be written as a single string.
 type OneOrMore []string
 

@@ -44,7 +44,7 @@ func (p *Proxy) observe(next handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.active.Add(1)
 		defer p.active.Add(-1)
-		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now(), bodyTimeout: bodyTimeoutOf(r), caller: watchedCaller{r.Context()}}
+		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now(), pace: paceOf(r), caller: watchedCaller{r.Context()}}
 		ex.findClient(r)
 		ex.answer = answerWriter{ResponseWriter: w, ex: ex, metrics: p.metrics}
 		own := *r // what is changed of it is nothing to net/http

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"errors"
 	"net"
 	"net/http"
 
@@ -62,6 +63,9 @@ func (w *answerWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.n += int64(n)
+	if errors.Is(err, errStalled) {
+		w.ex.failure = errStalled
+	}
 	return n, err
 }
 

@@ -32,6 +32,11 @@ func (ex *exchange) failBody(w http.ResponseWriter, err error) {
 		ex.fail(w, http.StatusRequestEntityTooLarge, "the request's body is larger than max_body")
 		return
 	}
+	if errors.Is(err, errBodyTooSlow) {
+		ex.lastOnConn = true // the rest would come as slowly
+		ex.fail(w, http.StatusBadRequest, "the request's body came too slowly (min_body_rate of the listener); send it again on a better line")
+		return
+	}
 	// Should the caller still listen, it sees an error and not the empty 200 of
 	// a handler that wrote nothing.
 	ex.fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
@@ -41,21 +46,44 @@ func (ex *exchange) failBody(w http.ResponseWriter, err error) {
 // to its end, before the answer or after it.
 func (ex *exchange) endBody() {
 	if ex.in.ReadCloser != nil && !ex.in.ended.Load() && ex.answer.status != http.StatusSwitchingProtocols {
-		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Now().Add(ex.bodyTimeout)) // not possible: then it may wait
+		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Now().Add(ex.pace.timeout)) // not possible: then it may wait
 	}
 }
 
-// movingBody is a streamed body that must not stand still.
-type movingBody struct {
-	io.ReadCloser
-	answer  http.ResponseWriter // of the same request
-	timeout time.Duration
+// bodyPace is what a listener asks of its requests' bodies.
+type bodyPace struct {
+	timeout time.Duration // how long a body may stand still
+	rate    int64         // bytes a second that it must have come with, once after has been waited for it; 0: any
+	after   time.Duration
 }
 
-func (b movingBody) Read(p []byte) (int, error) {
+// defaultRateAfter is how long a body may come as slowly as it likes.
+const defaultRateAfter = 30 * time.Second
+
+// errBodyTooSlow is how a body ends that falls behind its listener's min_body_rate.
+var errBodyTooSlow = errors.New("the request's body came more slowly than min_body_rate")
+
+// movingBody is a streamed body that must not stand still, nor crawl.
+type movingBody struct {
+	io.ReadCloser
+	answer http.ResponseWriter // of the same request
+	in     *countedBody        // what it reads from, which is told why it ends
+	pace   bodyPace
+
+	n      int64         // bytes read
+	waited time.Duration // for the caller: what the server takes to read on does not count
+}
+
+func (b *movingBody) Read(p []byte) (int, error) {
 	conn := http.NewResponseController(b.answer)
-	_ = conn.SetReadDeadline(time.Now().Add(b.timeout)) // not possible: then it may
+	begun := time.Now()
+	_ = conn.SetReadDeadline(begun.Add(b.pace.timeout)) // not possible: then it may
 	n, err := b.ReadCloser.Read(p)
+	b.n, b.waited = b.n+int64(n), b.waited+time.Since(begun)
+	if err == nil && b.waited > b.pace.after && float64(b.n) < float64(b.pace.rate)*b.waited.Seconds() {
+		err = errBodyTooSlow
+		b.in.fail(err)
+	}
 	if err != nil {
 		_ = conn.SetReadDeadline(time.Time{}) // net/http goes on reading, to see a hang-up
 	}

@@ -94,7 +94,7 @@ func (p *Proxy) readBody(r *http.Request, ex *exchange) (held heldBody, bypass s
 		rd = newReading(&p.dedupState)
 	}
 	held.rd = rd
-	moving := movingBody{r.Body, &ex.answer, ex.bodyTimeout}
+	moving := &movingBody{ReadCloser: r.Body, answer: &ex.answer, in: &ex.in, pace: ex.pace}
 	a, ok := rd.read(moving, begun, limit, r.ContentLength)
 	switch {
 	case !ok:
@@ -144,7 +144,7 @@ func readArrived(r *http.Request) (body []byte, whole bool) {
 // deadline would do with less, but net/http takes a late body for a broken
 // connection. It is used again unless a body was late.
 type reading struct {
-	body            movingBody
+	body            *movingBody
 	begun           []byte      // has been read of it already
 	overdue         atomic.Bool // the body is a stream now, and must not stand still
 	limit, expected int64
@@ -165,17 +165,17 @@ func newReading(from *dedupState) *reading {
 
 // read reads body up to limit, begun included, which has been read of it already;
 // expected is its announced length, -1: none. After
-// bodyTimeout, or body.timeout if that is shorter, it returns false: what is
+// bodyTimeout, or body.pace.timeout if that is shorter, it returns false: what is
 // read comes over rd.arrives then, and rd must not be used again.
-func (rd *reading) read(body movingBody, begun []byte, limit, expected int64) (arrival, bool) {
+func (rd *reading) read(body *movingBody, begun []byte, limit, expected int64) (arrival, bool) {
 	rd.body, rd.begun, rd.limit, rd.expected = body, begun, limit, expected
 	rd.share.Store(0)
-	rd.late.Reset(min(bodyTimeout, body.timeout))
+	rd.late.Reset(min(bodyTimeout, body.pace.timeout))
 	go rd.run()
 	select {
 	case a := <-rd.arrives:
 		rd.late.Stop()
-		rd.body, rd.begun = movingBody{}, nil
+		rd.body, rd.begun = nil, nil
 		return a, true
 	case <-rd.late.C:
 		rd.wasLate = true

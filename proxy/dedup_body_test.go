@@ -176,7 +176,7 @@ func TestABodyThatCameInPartWithItsHeaderIsWhole(t *testing.T) {
 // telling net/http of a hang-up, which it listens for with reads of one byte.
 func TestAStillConnectionGoesOnTellingOfAHangUp(t *testing.T) {
 	ours, theirs := tcpPair(t)
-	c := strictConn{ours, &place{in: &connections{}, still: true}}
+	c := strictConn{&movingConn{TCPConn: ours}, &place{in: &connections{}, still: true}}
 	if n, err := c.Read(make([]byte, 2)); n != 0 || err != nil {
 		t.Errorf("a body's reader got %d bytes, %v", n, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"powerjob-shim/rules/openapi"
 )
@@ -26,7 +25,7 @@ type door struct {
 	challenge func(http.ResponseWriter, *http.Request) bool // nil: none
 	redirect  *Redirect                                     // nil: none
 
-	bodyTimeout time.Duration
+	pace bodyPace
 }
 
 type doorKey struct{}
@@ -37,12 +36,12 @@ func doorOf(r *http.Request) *door {
 	return d
 }
 
-// bodyTimeoutOf returns how long r's body may stand still.
-func bodyTimeoutOf(r *http.Request) time.Duration {
+// paceOf returns what is asked of r's body.
+func paceOf(r *http.Request) bodyPace {
 	if d := doorOf(r); d != nil {
-		return d.bodyTimeout
+		return d.pace
 	}
-	return defaultBodyTimeout
+	return bodyPace{timeout: defaultBodyTimeout}
 }
 
 // challenge answers the certificate authority's questions.

@@ -41,7 +41,7 @@ type exchange struct {
 	id       string    // X-Request-Id
 	received time.Time // when its header had been read
 
-	bodyTimeout time.Duration // how long its body may stand still
+	pace bodyPace // of its body
 
 	// client is the caller's address after trusted_proxies. clientTrusted
 	// tells whether it is a real client's, as far as the configuration tells;
@@ -191,10 +191,13 @@ func (b *countedBody) Read(p []byte) (int, error) {
 			b.to[name] = b.from[name]
 		}
 	case err != nil:
-		b.err.CompareAndSwap(nil, &err)
+		b.fail(err)
 	}
 	return n, err
 }
+
+// fail notes why the body does not come to its end.
+func (b *countedBody) fail(err error) { b.err.CompareAndSwap(nil, &err) }
 
 // broken returns why the body could not be read to its end; nil: nothing yet.
 func (b *countedBody) broken() error {

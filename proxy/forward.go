@@ -86,7 +86,7 @@ func rewrite(pr *httputil.ProxyRequest) {
 	in, out, ex := pr.In, pr.Out, exchangeOf(pr.In)
 	ex.address(out, in)
 	if out.Body != nil {
-		out.Body = movingBody{out.Body, &ex.answer, ex.bodyTimeout}
+		out.Body = &movingBody{ReadCloser: out.Body, answer: &ex.answer, in: &ex.in, pace: ex.pace}
 	}
 	if out.Trailer != nil {
 		delete(out.Trailer, authHeaderKey)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
@@ -68,7 +69,10 @@ type strictListener struct {
 	log  *zap.Logger
 	open *connections
 
-	headerTimeout time.Duration
+	headerTimeout, stallTimeout time.Duration
+
+	proxyProtocol ProxyProtocol
+	trusted       func() []netip.Prefix // whose PROXY header is believed
 }
 
 func (l strictListener) Accept() (net.Conn, error) {
@@ -79,38 +83,43 @@ func (l strictListener) Accept() (net.Conn, error) {
 			return c, err
 		}
 		place := l.open.enter()
+		if place == nil {
+			_ = tcp.Close() // nothing was read
+			continue
+		}
+		conn := l.proxied(&movingConn{TCPConn: tcp, stall: l.stallTimeout})
 		switch {
-		case place == nil:
+		case conn == nil:
+			place.leave()
 			_ = tcp.Close() // nothing was read
 			continue
 		case l.tls != nil:
-			return strictTLSConn{tls.Server(tcp, l.tls), l.headerTimeout, l.log, place}, err
+			return strictTLSConn{tls.Server(conn, l.tls), l.headerTimeout, l.log, place}, err
 		}
-		return strictConn{tcp, place}, err
+		return strictConn{conn, place}, err
 	}
 }
 
-// strictConn embeds a *net.TCPConn, not a net.Conn, to keep CloseWrite, which
-// net/http uses to let a client read an early answer to its end.
+// strictConn is a plain connection.
 type strictConn struct {
-	*net.TCPConn
+	clientConn
 	*place
 }
 
 // Close implements net.Conn.
 func (c strictConn) Close() error {
 	c.leave()
-	return c.TCPConn.Close()
+	return c.clientConn.Close()
 }
 
 func (c strictConn) Read(b []byte) (int, error) {
 	if c.isStill(b) {
 		return 0, nil
 	}
-	return c.TCPConn.Read(b)
+	return c.clientConn.Read(b)
 }
 
-func (c strictConn) Write(b []byte) (int, error) { return writeStrictly(c.TCPConn, b) }
+func (c strictConn) Write(b []byte) (int, error) { return writeStrictly(c.clientConn, b) }
 
 func writeStrictly(c net.Conn, b []byte) (int, error) {
 	if len(b) == len(unsupportedCoding) && string(b) == unsupportedCoding {

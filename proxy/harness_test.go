@@ -84,13 +84,20 @@ func newShim(t testing.TB, s Settings) *shim {
 // newShimOn is newShim with stores that outlive the shim; nil: its own.
 func newShimOn(t testing.TB, s Settings, store dedup.Store, tokens dedup.Tokens) *shim {
 	t.Helper()
+	return newShimAt(t, s, store, tokens, Listener{})
+}
+
+// newShimAt is newShimOn with a listener that at describes, but for its address.
+func newShimAt(t testing.TB, s Settings, store dedup.Store, tokens dedup.Tokens, at Listener) *shim {
+	t.Helper()
+	at.Address = "127.0.0.1:0"
 	core, logs := observer.New(zapcore.DebugLevel)
 	registry := prometheus.NewRegistry()
 	p, err := New(Options{Logger: zap.New(core), Metrics: metrics.New(registry, openapi.Names()), Store: store, Tokens: tokens, Version: "test"}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := p.Listen(Listeners{Clients: []Listener{{Address: "127.0.0.1:0"}}, Admin: "127.0.0.1:0", Gatherer: registry})
+	srv, err := p.Listen(Listeners{Clients: []Listener{at}, Admin: "127.0.0.1:0", Gatherer: registry})
 	if err != nil {
 		t.Fatal(err)
 	}

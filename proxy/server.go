@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,6 +46,10 @@ type Listener struct {
 	// the header that the clients look for. nil: plain HTTP.
 	TLS *tls.Config
 
+	// ProxyProtocol says whether connections begin with a PROXY header. The zero
+	// value is ProxyOff.
+	ProxyProtocol ProxyProtocol
+
 	// Redirect sends plain requests to https. nil: they are served.
 	Redirect *Redirect
 
@@ -60,6 +65,16 @@ type Listener struct {
 	// BodyTimeout is how long a request's body may stand still; 400 then. There
 	// is no limit for all of it: an upload may take its time. 0: 30 s.
 	BodyTimeout time.Duration
+
+	// MinBodyRate is how many bytes of a request's body must come a second, on
+	// average, once 30 s were spent waiting for the caller; 400 then. How long the
+	// server takes to read does not count. 0: any.
+	MinBodyRate int64
+	rateAfter   time.Duration // for tests; 0: 30 s
+
+	// StallTimeout lets a caller go that takes nothing of what is written to it
+	// for so long, tunnels included. 0: 30 s.
+	StallTimeout time.Duration
 
 	// IdleTimeout closes unused connections. By default it is longer than the 5
 	// minutes after which OkHttp closes them, so that the client is the one who
@@ -104,13 +119,17 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 	}
 	for _, c := range l.Clients {
 		if ln := open(c.Address); ln != nil {
-			d := &door{bodyTimeout: cmp.Or(c.BodyTimeout, defaultBodyTimeout)}
+			d := &door{pace: bodyPace{
+				timeout: cmp.Or(c.BodyTimeout, defaultBodyTimeout), rate: c.MinBodyRate, after: cmp.Or(c.rateAfter, defaultRateAfter),
+			}}
 			if c.TLS == nil {
 				d.challenge, d.redirect = l.Challenge, c.Redirect
 			}
 			headers := cmp.Or(c.HeaderTimeout, defaultHeaderTimeout)
 			s.clients = append(s.clients, strictListener{
-				Listener: ln, tls: c.TLS, log: p.log, open: &connections{bound: int64(c.MaxConnections)}, headerTimeout: headers,
+				Listener: ln, tls: c.TLS, log: p.log, open: &connections{bound: int64(c.MaxConnections)},
+				headerTimeout: headers, stallTimeout: cmp.Or(c.StallTimeout, defaultStallTimeout),
+				proxyProtocol: c.ProxyProtocol, trusted: func() []netip.Prefix { return p.snap.Load().TrustedProxies },
 			})
 			s.servers = append(s.servers, p.httpServer(d, headers, cmp.Or(c.IdleTimeout, defaultIdleTime), errorLog))
 		}

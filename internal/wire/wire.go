@@ -103,6 +103,8 @@ func Rules(list []configs.Rule) (*rules.Set, error) {
 	return rules.Compile(compiled)
 }
 
+var proxyProtocols = map[string]proxy.ProxyProtocol{configs.ProxyAccept: proxy.ProxyAccept, configs.ProxyRequire: proxy.ProxyRequire}
+
 // Listeners are those of a configuration, without their certificates.
 func Listeners(list []configs.Listener) []proxy.Listener {
 	all := make([]proxy.Listener, len(list))
@@ -110,6 +112,7 @@ func Listeners(list []configs.Listener) []proxy.Listener {
 		all[i] = proxy.Listener{
 			Address: l.Address, MaxConnections: l.MaxConnections,
 			HeaderTimeout: l.HeaderTimeout, BodyTimeout: l.BodyTimeout, IdleTimeout: l.IdleTimeout,
+			MinBodyRate: int64(l.MinBodyRate), StallTimeout: l.StallTimeout, ProxyProtocol: proxyProtocols[l.ProxyProtocol],
 		}
 		if l.Redirect != nil {
 			all[i].Redirect = &proxy.Redirect{Port: l.Redirect.Port, OpenAPI: l.Redirect.OpenAPI}

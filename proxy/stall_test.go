@@ -1,0 +1,225 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// endless is a server whose answers to /endless do not end by themselves;
+// serving counts them.
+func endless(t *testing.T) (url string, serving *atomic.Int64) {
+	serving = new(atomic.Int64)
+	piece := make([]byte, 64<<10)
+	url = upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/endless" {
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(w, okBody)
+			return
+		}
+		serving.Add(1)
+		defer serving.Add(-1)
+		for {
+			if _, err := w.Write(piece); err != nil {
+				return
+			}
+		}
+	})
+	return url, serving
+}
+
+// wantsServed calls until the shim has room for the call again.
+func wantsServed(t *testing.T, addr string) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		got := raw(t, addr, request("GET", "/", ""))
+		if statusOf(got) == 200 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("strangers hold the shim: %q", got)
+		}
+	}
+}
+
+func TestReadersThatDoNotReadAreLetGo(t *testing.T) {
+	for name, secure := range map[string]bool{"plain": false, "TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			url, serving := endless(t)
+			settings := settingsFor(t, url)
+			u := settings.Upstreams["default"]
+			u.MaxRequests = 3
+			settings.Upstreams["default"] = u
+			at := Listener{StallTimeout: 200 * time.Millisecond}
+			if secure {
+				at.TLS = &tls.Config{Certificates: []tls.Certificate{testCertificate(t)}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
+			}
+			s := newShimAt(t, settings, nil, nil, at)
+			for range 3 {
+				var c net.Conn = dial(t, s.addr)
+				if secure {
+					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a certificate of this test
+				}
+				if _, err := io.WriteString(c, request("GET", "/endless", "")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for end := time.Now().Add(patience); s.logs.FilterMessage("request").Len() < 3 || serving.Load() > 0; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%d requests have ended, the server serves %d", s.logs.FilterMessage("request").Len(), serving.Load())
+				}
+			}
+			if line := s.logLine(t, 0); line["error"] != errStalled.Error() {
+				t.Errorf("the log says %v", line)
+			}
+			if !secure {
+				wantsServed(t, s.addr)
+			}
+		})
+	}
+}
+
+func TestAReaderThatTakesALittleNowAndThenIsServedToTheEnd(t *testing.T) {
+	const stall, pieces = time.Second, 25
+	ours, theirs := tcpPair(t)
+	_ = ours.SetWriteBuffer(64 << 10)
+	_ = theirs.SetReadBuffer(64 << 10)
+	c := &movingConn{TCPConn: ours, stall: stall}
+	sent := make(chan error, 1)
+	go func() {
+		_, err := c.Write(make([]byte, pieces<<20))
+		sent <- err
+	}()
+	piece := make([]byte, 1<<20)
+	for range pieces {
+		if _, err := io.ReadFull(theirs, piece); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(stall / 10)
+	}
+	if err := <-sent; err != nil {
+		t.Errorf("writing ended with %v", err)
+	}
+}
+
+func TestAStalledConnectionTakesNothingMore(t *testing.T) {
+	ours, _ := tcpPair(t)
+	c := &movingConn{TCPConn: ours, stall: 50 * time.Millisecond}
+	n, err := io.Copy(c, io.LimitReader(zeros{}, 1<<30))
+	if !errors.Is(err, errStalled) || n == 0 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if n, err := c.Write([]byte("x")); n != 0 || !errors.Is(err, errStalled) {
+		t.Errorf("then: %d bytes, %v", n, err)
+	}
+}
+
+func TestADeadlineOfSomebodyElseCounts(t *testing.T) {
+	ours, _ := tcpPair(t)
+	c := &movingConn{TCPConn: ours, stall: time.Hour}
+	for _, set := range []func(time.Time) error{c.SetDeadline, c.SetWriteDeadline} {
+		if err := set(time.Now().Add(10 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(c, io.LimitReader(zeros{}, 1<<30)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("writing ended with %v", err)
+		}
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestUploadsThatCrawlDoNotHoldTheShim(t *testing.T) {
+	url, _ := endless(t)
+	settings := settingsFor(t, url)
+	u := settings.Upstreams["default"]
+	u.MaxRequests = 1
+	settings.Upstreams["default"] = u
+	s := newShimAt(t, settings, nil, nil, Listener{MinBodyRate: 100_000, rateAfter: 100 * time.Millisecond})
+	c := dial(t, s.addr)
+	_, _ = io.WriteString(c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	go func() {
+		for ctx.Err() == nil {
+			_, _ = io.WriteString(c, "x")
+			pause(ctx, 10*time.Millisecond)
+		}
+	}()
+	buf := make([]byte, 4096)
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	n, err := c.Read(buf)
+	cancel()
+	if answer := string(buf[:n]); err != nil || statusOf(answer) != 400 || !strings.Contains(answer, "min_body_rate") || !strings.Contains(answer, "Connection: close") {
+		t.Errorf("the caller got %q, %v", answer, err)
+	}
+	wantsServed(t, s.addr)
+	if line := s.logLine(t, 0); line["status"] != int64(400) || !strings.Contains(line["error"].(string), errBodyTooSlow.Error()) {
+		t.Errorf("the log says %v", line)
+	}
+}
+
+// sleepy is a body of n bytes, each of which takes its time.
+type sleepy struct {
+	n    int
+	each time.Duration
+}
+
+func (s *sleepy) Read(p []byte) (int, error) {
+	if s.n == 0 {
+		return 0, io.EOF
+	}
+	time.Sleep(s.each)
+	s.n--
+	return 1, nil
+}
+
+func TestOnlyTimeSpentWaitingForTheCallerCounts(t *testing.T) {
+	pace := bodyPace{timeout: time.Minute, rate: 100, after: 30 * time.Second}
+	for name, c := range map[string]struct {
+		each, server time.Duration // what each byte takes to come, and the server to read it
+		want         error
+		after        time.Duration // when it ends
+	}{
+		"a byte every 5 s":                       {5 * time.Second, 0, errBodyTooSlow, 35 * time.Second},
+		"100 bytes a second, and a bit":          {9 * time.Millisecond, 0, nil, 10_000 * 9 * time.Millisecond},
+		"less, but it ends within 30 s":          {3 * time.Millisecond, 0, nil, 10_000 * 3 * time.Millisecond},
+		"a server that reads a byte a second":    {0, time.Second, nil, 10_000 * time.Second},
+		"both are slow, the server more so":      {9 * time.Millisecond, time.Second, nil, 10_000 * (time.Second + 9*time.Millisecond)},
+		"a caller that is a little slower still": {11 * time.Millisecond, 0, errBodyTooSlow, 30*time.Second + 2*time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := &countedBody{}
+				body := &movingBody{ReadCloser: io.NopCloser(&sleepy{10_000, c.each}), answer: &discard{http.Header{}}, in: in, pace: pace}
+				begun := time.Now()
+				var err error
+				for err == nil {
+					_, err = body.Read(make([]byte, 10))
+					if err == nil {
+						time.Sleep(c.server)
+					}
+				}
+				if err == io.EOF {
+					err = nil
+				}
+				if took := time.Since(begun); !errors.Is(err, c.want) || took < c.after || took > c.after+c.each {
+					t.Errorf("after %v: %v, want %v after %v", took, err, c.want, c.after)
+				}
+				if !errors.Is(in.broken(), c.want) {
+					t.Errorf("the exchange knows of %v", in.broken())
+				}
+			})
+		})
+	}
+}
