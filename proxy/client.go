@@ -65,6 +65,15 @@ func parseHop(hop string) (netip.Addr, bool) {
 // What X-Forwarded-Proto says. Requests share them: read them only.
 var overHTTP, overHTTPS = []string{"http"}, []string{"https"}
 
+// cameSecurely reports whether a trusted proxy says in X-Forwarded-Proto that
+// the client came by TLS. Where there were several proxies, the first one named
+// is the client's. Some write the scheme in capitals, or that of a WebSocket.
+func cameSecurely(h http.Header) bool {
+	proto, _, _ := strings.Cut(first(h[forwardedProto]), ",")
+	proto = strings.TrimSpace(proto)
+	return strings.EqualFold(proto, "https") || strings.EqualFold(proto, "wss")
+}
+
 // setForwarded writes the forwarding headers of a request that goes upstream.
 // A trusted proxy's are kept and continued, anyone else's are replaced.
 func (ex *exchange) setForwarded(out, in *http.Request) {

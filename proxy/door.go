@@ -58,7 +58,7 @@ func (p *Proxy) redirect(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		d := doorOf(r)
 		if d == nil || d.redirect == nil || !d.redirect.OpenAPI && strings.HasPrefix(ex.path+"/", openapi.Prefix) ||
-			ex.peerTrusted && r.Header.Get(forwardedProto) == "https" { // the client came by https, to a proxy before us
+			ex.peerTrusted && cameSecurely(r.Header) { // to a proxy before us
 			next(w, r, ex)
 			return
 		}

@@ -26,6 +26,12 @@ func TestPlainHTTPIsRedirectedButForTheCalls(t *testing.T) {
 		{"a call under the group's prefix", Redirect{}, request("POST", "/x/openApi/runJob", "jobId=1"), ""},
 		{"a call, if told so", Redirect{OpenAPI: true}, request("POST", "/openApi/runJob", "jobId=1"), "https://shim.test/openApi/runJob"},
 		{"what came by https to a trusted proxy", Redirect{}, request("GET", "/", "", "X-Forwarded-Proto: https"), ""},
+		{"from a trusted proxy, in capitals", Redirect{}, request("GET", "/", "", "X-Forwarded-Proto: HTTPS"), ""},
+		{"a WebSocket that came by TLS to a trusted proxy", Redirect{}, request("GET", "/", "", "X-Forwarded-Proto: wss"), ""},
+		{"what came by https to the first of two trusted proxies", Redirect{}, request("GET", "/", "", "X-Forwarded-Proto: https, http"), ""},
+		{"from trusted proxies, without a space", Redirect{}, request("GET", "/", "", "X-Forwarded-Proto: HTTPS,http"), ""},
+		{"what came by http to the first of two trusted proxies", Redirect{}, request("GET", "/a", "", "X-Forwarded-Proto: http, https"), "https://shim.test/a"},
+		{"a WebSocket in clear to a trusted proxy", Redirect{}, request("GET", "/a", "", "X-Forwarded-Proto: ws"), "https://shim.test/a"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			settings := settingsFor(t, upstream(t, func(http.ResponseWriter, *http.Request) {}))

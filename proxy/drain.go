@@ -16,7 +16,7 @@ const lastAnswers = 2 * time.Second
 //
 //  1. /readyz fails, so that no new clients are sent here; for shutdown.delay
 //     everything is served as before, because others learn of it late.
-//  2. No new connections; those in use may end within shutdown.grace.
+//  2. No new connections; requests and tunnels may end within shutdown.grace.
 //  3. What is still in flight is answered with 503 (nothing was sent) or 504
 //     (the outcome is unknown), and tunnels are closed.
 func (s *Server) drain(now context.Context) {
@@ -32,6 +32,9 @@ func (s *Server) drain(now context.Context) {
 		g.Go(func() error { return srv.Shutdown(ctx) })
 	}
 	err := g.Wait()
+	if err == nil {
+		err = p.becomeIdle(ctx) // net/http does not wait for tunnels
+	}
 	cancel()
 	switch {
 	case err == nil:
@@ -43,9 +46,18 @@ func (s *Server) drain(now context.Context) {
 	p.end(errStopping)
 	ctx, cancel = context.WithTimeout(now, lastAnswers)
 	defer cancel()
-	for p.active.Load() > 0 && ctx.Err() == nil {
+	_ = p.becomeIdle(ctx) // then they are cut off
+}
+
+// becomeIdle waits until no request is in flight; an error says that ctx ended first.
+func (p *Proxy) becomeIdle(ctx context.Context) error {
+	for p.active.Load() > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		pause(ctx, 5*time.Millisecond)
 	}
+	return nil
 }
 
 // pause waits for d, or until ctx ends.

@@ -189,6 +189,52 @@ func TestAfterTheGraceRequestsAreAnsweredAndTunnelsClosed(t *testing.T) {
 	}
 }
 
+func TestATunnelGetsTheGraceToEnd(t *testing.T) {
+	settings := settingsFor(t, upstream(t, func(w http.ResponseWriter, r *http.Request) {
+		c, rw, _ := http.NewResponseController(w).Hijack()
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_, _ = io.Copy(c, rw)
+		_ = c.Close()
+	}))
+	s := newShim(t, settings) // its grace is long
+	tunnel := dial(t, s.addr)
+	_ = tunnel.SetReadDeadline(time.Now().Add(patience))
+	_, _ = io.WriteString(tunnel, "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	r := bufio.NewReader(tunnel)
+	if head, _ := readRaw(r); statusOf(head) != 101 {
+		t.Fatalf("the tunnel got %q", head)
+	}
+	s.stop()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) { // until nobody listens any more
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			break
+		}
+		_ = c.Close()
+		if time.Now().After(end) {
+			t.Fatal("the shim goes on listening")
+		}
+	}
+	time.Sleep(20 * time.Millisecond) // what cut tunnels did so at once
+	for _, word := range []string{"ping", "pong"} {
+		_, _ = io.WriteString(tunnel, word)
+		got := make([]byte, len(word))
+		if _, err := io.ReadFull(r, got); err != nil || string(got) != word {
+			t.Fatalf("the tunnel gave %q, %v", got, err)
+		}
+	}
+	_ = tunnel.CloseWrite()
+	if rest, err := io.ReadAll(r); err != nil || len(rest) != 0 {
+		t.Errorf("the tunnel ended with %q, %v", rest, err)
+	}
+	if err := s.wait(t); err != nil {
+		t.Errorf("Serve returned %v", err)
+	}
+	if n := s.logs.FilterMessageSnippet("the grace is over").Len(); n != 0 {
+		t.Error("the grace was over before the tunnel had ended")
+	}
+}
+
 func TestServeEndsWhenAListenerFails(t *testing.T) {
 	p := mustProxy(t, settingsFor(t, "http://127.0.0.1:1"))
 	s, err := p.Listen(Listeners{Clients: []Listener{{Address: "127.0.0.1:0"}}})
