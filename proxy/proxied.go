@@ -14,7 +14,7 @@ import (
 // the PROXY protocol, versions 1 and 2, by which a balancer names the client
 // (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). It is believed
 // from Settings.TrustedProxies only; from others such a connection is closed.
-type ProxyProtocol int
+type ProxyProtocol int //nolint:revive // it is the protocol that is called PROXY
 
 // The values of ProxyProtocol.
 const (

@@ -67,7 +67,7 @@ func TestReadersThatDoNotReadAreLetGo(t *testing.T) {
 			for range 3 {
 				var c net.Conn = dial(t, s.addr)
 				if secure {
-					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a certificate of this test
+					c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 				}
 				if _, err := io.WriteString(c, request("GET", "/endless", "")); err != nil {
 					t.Fatal(err)
@@ -210,7 +210,7 @@ func TestOnlyTimeSpentWaitingForTheCallerCounts(t *testing.T) {
 						time.Sleep(c.server)
 					}
 				}
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					err = nil
 				}
 				if took := time.Since(begun); !errors.Is(err, c.want) || took < c.after || took > c.after+c.each {
