@@ -69,6 +69,7 @@ type Metrics struct {
 	Resends     *prometheus.CounterVec // call: re-sends recognised, each one an answer whose header was lost
 	Outside     *prometheus.CounterVec // call: known calls outside openapi_prefix
 	HeaderLost  *prometheus.CounterVec // call: those of clients that made several within a minute
+	Unanswered  *prometheus.CounterVec // route, reason: requests that were left without an answer
 	StoreErrors *prometheus.CounterVec // operation: failures of the dedup store, none of which fails a call
 
 	ACMEEvents *prometheus.CounterVec // event: what came of attempts to obtain a certificate
@@ -126,6 +127,8 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 			"Known calls that passed outside openapi_prefix, unseen by the rules: not 0 means a wrong prefix.", "call"),
 		HeaderLost: b.counter("header_lost_total",
 			"Re-sends of clients that made at least three within a minute: these do not see the header.", "call"),
+		Unanswered: b.counter("unanswered_total",
+			"Requests left without an answer so that callers go on to their next address, or not sent because they had gone.", "route", "reason"),
 		StoreErrors: b.counter("store_errors_total",
 			"Failures of the dedup store, by operation.", "operation"),
 		ACMEEvents: b.counter("acme_events_total",

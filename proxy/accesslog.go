@@ -34,6 +34,7 @@ const (
 	fieldUpstreamSeconds = "upstream_duration_seconds" // to the header of the server's answer
 	fieldClient          = "client"
 	fieldError           = "error"       // why forwarding failed
+	fieldUnanswered      = "unanswered"  // only where the caller got no answer, and why
 	fieldGate            = "gate"        // only where the gate objected: refused, or observed
 	fieldGateReason      = "gate_reason" // likewise
 )
@@ -44,7 +45,7 @@ func (p *Proxy) observe(next handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.active.Add(1)
 		defer p.active.Add(-1)
-		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now(), pace: paceOf(r), caller: watchedCaller{r.Context()}}
+		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now(), pace: paceOf(r), caller: watchedCaller{r.Context(), placeOf(r)}}
 		ex.findClient(r)
 		ex.answer = answerWriter{ResponseWriter: w, ex: ex, metrics: p.metrics}
 		own := *r // what is changed of it is nothing to net/http
@@ -72,6 +73,9 @@ func (p *Proxy) observe(next handler) http.Handler {
 			}
 			ex.endBody()
 			p.record(r, ex)
+			if ex.answer.closing && broken == nil {
+				broken = http.ErrAbortHandler // net/http closes the connection
+			}
 			if broken != nil {
 				panic(broken)
 			}
@@ -93,6 +97,9 @@ func (p *Proxy) record(r *http.Request, ex *exchange) {
 	}
 	call := ex.callName()
 	p.metrics.Answered(ex.route, call, status, took.Seconds())
+	if ex.unanswered != "" {
+		p.metrics.Unanswered.WithLabelValues(ex.route, string(ex.unanswered)).Inc()
+	}
 	if !ex.snap.AccessLog {
 		return
 	}
@@ -130,6 +137,9 @@ func (l *accessLine) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	}
 	if ex.reason != "" {
 		to.AddString(fieldReason, ex.reason)
+	}
+	if ex.unanswered != "" {
+		to.AddString(fieldUnanswered, string(ex.unanswered))
 	}
 	if ex.gate != "" {
 		to.AddString(fieldGate, string(ex.gate))

@@ -37,6 +37,7 @@ type answerWriter struct {
 	ex      *exchange
 	metrics *metrics.Metrics
 	status  int   // 0: no header written yet
+	closing bool  // nothing is written: the connection is closed without an answer
 	n       int64 // bytes of body
 }
 
@@ -52,7 +53,12 @@ func (w *answerWriter) WriteHeader(status int) {
 	}
 	if status >= 200 && w.status == 0 {
 		w.status = status
-		w.finish()
+		if w.closing = w.ex.closes(); !w.closing {
+			w.finish()
+		}
+	}
+	if w.closing {
+		return
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -60,6 +66,9 @@ func (w *answerWriter) WriteHeader(status int) {
 func (w *answerWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
+	}
+	if w.closing {
+		return len(p), nil
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.n += int64(n)
@@ -73,6 +82,9 @@ func (w *answerWriter) Write(p []byte) (int, error) {
 func (w *answerWriter) FlushError() error {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
+	}
+	if w.closing {
+		return nil
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
@@ -96,6 +108,9 @@ func (w *answerWriter) finish() {
 		h[shimHeader] = shimValues[ex.decided]
 	} else if ex.outside {
 		h[shimHeader] = []string{outsideMark}
+	}
+	if ex.unanswered != "" && ex.origin.shim {
+		h[shimHeader] = markedUnanswered
 	}
 	if ex.lastOnConn {
 		h["Connection"] = []string{"close"}

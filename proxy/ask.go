@@ -113,7 +113,7 @@ func (p *Proxy) copyAnswer(w http.ResponseWriter, res *http.Response) error {
 
 // converse asks one server by a conversation.
 func (s sender) converse(out *http.Request, ex *exchange) (*http.Response, error) {
-	return ex.group.calls.Send(up.Call{Request: out, Until: ex.until, Watch: func() error { return ex.over(out.Context()) }})
+	return ex.group.calls.Send(up.Call{Request: out, Until: ex.until, Before: ex.wanted, Watch: func() error { return ex.over(out.Context()) }})
 }
 
 var errHungUp = errors.New("the caller hung up")

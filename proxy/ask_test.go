@@ -33,7 +33,7 @@ func bothWays(t *testing.T, answer string, extra ...string) (sent [2]string, cam
 			delete(res.Header, name)
 		}
 		up.mu.Lock()
-		sent[i], came[i], bodies[i] = strings.ReplaceAll(strings.Join(up.got, "\n"), up.url[len("http://"):], "server"), res, string(body)
+		sent[i], came[i], bodies[i] = withoutHop(strings.ReplaceAll(strings.Join(up.got, "\n"), up.url[len("http://"):], "server")), res, string(body)
 		up.mu.Unlock()
 	}
 	return sent, came, bodies

@@ -46,7 +46,11 @@ func (ex *exchange) failBody(w http.ResponseWriter, err error) {
 // to its end, before the answer or after it.
 func (ex *exchange) endBody() {
 	if ex.in.ReadCloser != nil && !ex.in.ended.Load() && ex.answer.status != http.StatusSwitchingProtocols {
-		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Now().Add(ex.pace.timeout)) // not possible: then it may wait
+		wait := ex.pace.timeout
+		if ex.answer.closing {
+			wait = 0 // nobody wants the rest
+		}
+		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Now().Add(wait)) // not possible: then it may wait
 	}
 }
 

@@ -123,6 +123,12 @@ func (a *asserted) set(app string, id int64) {
 	a.ids[app] = assertedID{id, time.Now()}
 }
 
+// Why assert has no answer: it was not sent, or sent and not answered in full.
+var (
+	errNotAsked = errors.New("nothing was sent")
+	errNotTold  = errors.New("no whole answer came")
+)
+
 // assertRefused says that the server does not take the configured password.
 type assertRefused struct{ message string }
 
@@ -179,14 +185,14 @@ func (p *Proxy) assert(r *http.Request, ex *exchange, app, password string) (int
 	ex.server, ex.upstream, ex.failure = sub.server, sub.upstream, err
 	if err != nil {
 		if sub.outcome == outcomeNotSent {
-			err = fmt.Errorf("%s: %w", dialProblem(err), err)
+			return 0, fmt.Errorf("asking for an app id: %s: %w: %w", dialProblem(err), errNotAsked, err)
 		}
-		return 0, fmt.Errorf("asking for an app id: %w", err)
+		return 0, fmt.Errorf("asking for an app id: %w: %w", errNotTold, err)
 	}
 	defer func() { _ = res.Body.Close() }() // it has been read
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxLoginAnswer))
 	if err != nil {
-		return 0, fmt.Errorf("reading the answer of assert: %w", err)
+		return 0, fmt.Errorf("reading the answer of assert: %w: %w", errNotTold, err)
 	}
 	if res.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("assert was answered with status %d", res.StatusCode)
@@ -208,9 +214,15 @@ func (p *Proxy) bridgeFailed(w http.ResponseWriter, ex *exchange, err error) {
 	case errors.As(err, &refused):
 		ex.fail(w, http.StatusBadGateway, "the PowerJob server refuses the password that login_bridge has for this app; correct it in upstreams."+ex.group.name+".login_bridge")
 	case p.life.Err() != nil:
-		ex.fail(w, http.StatusServiceUnavailable, "stopping; log in again")
+		ex.unsent(w, http.StatusServiceUnavailable, unansweredStopping, "stopping; log in again")
+	case errors.Is(err, errAllFull):
+		ex.unsent(w, http.StatusServiceUnavailable, unansweredMaxConnections, "the PowerJob servers have max_connections in use; log in again later")
+	case errors.Is(err, errNotAsked):
+		ex.unsent(w, http.StatusBadGateway, unansweredConnect, "the PowerJob server could not be asked for this app's id; the shim's log has why, request id "+ex.id)
 	case isTimeout(err):
-		ex.fail(w, http.StatusGatewayTimeout, "the PowerJob server did not answer the login in time; log in again")
+		ex.noAnswer(w, http.StatusGatewayTimeout, unansweredNoAnswer, "the PowerJob server did not answer the login in time; log in again")
+	case errors.Is(err, errNotTold):
+		ex.noAnswer(w, http.StatusBadGateway, unansweredNoAnswer, "the PowerJob server broke its answer off; log in again")
 	default:
 		ex.fail(w, http.StatusBadGateway, "the PowerJob server could not be asked for this app's id; the shim's log has why, request id "+ex.id)
 	}

@@ -204,7 +204,7 @@ func TestWhatTheBridgeSaysWhereTheServerCannotBeAsked(t *testing.T) {
 		}, "pw", 504, "in time"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			settings := bridged(dedupSettings(t, c.server(t)), bridgeOf(c.password))
+			settings := answering(bridged(dedupSettings(t, c.server(t)), bridgeOf(c.password)))
 			if c.status == http.StatusGatewayTimeout {
 				u := settings.Upstreams["default"]
 				u.Timeout = 50_000_000 // 50 ms

@@ -19,11 +19,17 @@ type caller interface {
 
 // watchedCaller is one whom net/http's server watches: the context of his
 // request ends when he hangs up.
-type watchedCaller struct{ ctx context.Context }
+type watchedCaller struct {
+	ctx   context.Context
+	place *place // his connection's, which tells sooner; nil: no listener of ours
+}
 
 // Gone implements caller. That the shim stops does not mean that he has gone.
 func (c watchedCaller) Gone() bool {
-	return c.ctx.Err() != nil && !errors.Is(context.Cause(c.ctx), errStopping)
+	if c.ctx.Err() != nil {
+		return !errors.Is(context.Cause(c.ctx), errStopping)
+	}
+	return c.place.gone()
 }
 
 // OnGone implements caller.

@@ -12,6 +12,7 @@ type handler func(w http.ResponseWriter, r *http.Request, ex *exchange)
 //	framing    before anything trusts where this request ends
 //	challenge  before route, which may not know the name that is to be proved
 //	route      before all that depends on the call, the group and the rules
+//	endLoops   right after route: a request that comes back must use nothing up
 //	limitBody  before anything reads a body, and after route, so that a refusal
 //	           is counted for its call
 //	redirect   after route, which knows what is a call
@@ -39,6 +40,7 @@ func (p *Proxy) chain() http.Handler {
 	h = p.block(h)
 	h = p.redirect(h)
 	h = p.limitBody(h)
+	h = p.endLoops(h)
 	h = p.route(h)
 	h = p.challenge(h)
 	h = p.framing(h)

@@ -98,4 +98,5 @@ func (ex *exchange) setForwarded(out, in *http.Request) {
 		}
 	}
 	h[forwardedFor] = ex.value(valueFor, peer)
+	ex.setLoop(h, in.Header)
 }

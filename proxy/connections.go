@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 )
 
 // connections counts those that a listener has open. Up to the bound they are
@@ -18,7 +19,8 @@ type connections struct {
 // place is one connection's. Its methods may be called with nil.
 type place struct {
 	in   *connections
-	over bool // beyond the bound
+	over bool            // beyond the bound
+	raw  syscall.RawConn // nil: not known
 	left atomic.Bool
 
 	// still: a Read takes nothing from the network and returns 0, nil. So a body
@@ -27,13 +29,14 @@ type place struct {
 }
 
 // enter returns nil for a connection that must be closed at once.
-func (c *connections) enter() *place {
+func (c *connections) enter(conn syscall.Conn) *place {
 	n := c.open.Add(1)
 	p := &place{in: c, over: c.bound > 0 && n > c.bound}
 	if p.over && n > 2*c.bound {
 		p.leave()
 		return nil
 	}
+	p.raw, _ = conn.SyscallConn() // fails for a closed connection, which nobody reads
 	return p
 }
 

@@ -51,6 +51,7 @@ type dedupState struct {
 	repeaters repeaters
 	warned    warnings
 	overlaps  overlaps
+	waiters   waiters
 	// decisions counts for /status; the map itself never changes.
 	decisions map[rules.Decision]*atomic.Uint64
 	counters  map[decided]prometheus.Counter // of the metric; never changes
@@ -149,8 +150,12 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 	}
 	p.noteRefresh(ex, d)
 	if d.Verdict == dedup.Wait {
+		leader := d.Leader
+		p.dedupState.waiters.add(leader, 1)
 		var err error
-		if d, err = p.await(r.Context(), call.ID); err != nil {
+		d, err = p.await(r.Context(), call.ID)
+		p.dedupState.waiters.add(leader, -1)
+		if err != nil {
 			store.Leave(call.ID)
 			p.gaveUp(w, ex, err)
 			return
@@ -260,7 +265,7 @@ func (p *Proxy) gaveUp(w http.ResponseWriter, ex *exchange, err error) {
 // failWaiter answers a caller who waited for a call that got no answer.
 func (ex *exchange) failWaiter(w http.ResponseWriter, out dedup.OutcomeKind) {
 	if out == dedup.NotSent {
-		ex.fail(w, http.StatusBadGateway, "cannot reach the PowerJob server; an equal call was in flight, and nothing of it was sent; call again")
+		ex.unsent(w, http.StatusBadGateway, unansweredConnect, "cannot reach the PowerJob server; an equal call was in flight, and nothing of it was sent; call again")
 		return
 	}
 	ex.fail(w, http.StatusGatewayTimeout, "an equal call was in flight, and the PowerJob server did not answer it; it may have been executed: look before you call again")

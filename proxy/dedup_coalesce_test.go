@@ -160,7 +160,8 @@ func TestWhatThoseWhoWaitGet(t *testing.T) {
 
 func TestWhereNoConnectionIsHadNothingIsExecutedAndAllGet502(t *testing.T) {
 	const callers = 4
-	s, server := newDedup(t, legacy.Options{})
+	server, url := startLegacy(t, legacy.Options{})
+	s := newShim(t, answering(dedupSettings(t, url)))
 	calls := s.snap.Load().groups["default"].calls
 	connect, released, refusing := calls.Connect, make(chan struct{}), true
 	calls.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {

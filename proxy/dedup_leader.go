@@ -41,6 +41,7 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 	if timeout := ex.group.settings.Timeout; timeout > 0 {
 		ex.until = time.Now().Add(timeout)
 	}
+	ex.leads, ex.waiters = call.ID, &p.dedupState.waiters
 	// A caller who hangs up is noted at once: its retry may be on the way.
 	stay := ex.caller.OnGone(l.left)
 	defer stay()

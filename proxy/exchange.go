@@ -85,6 +85,10 @@ type exchange struct {
 	firstBody bytes.Reader       // see attach
 	subject   [1]openapi.Subject // room for what most calls are about
 
+	origin  origin   // see findOrigin
+	leads   dedup.ID // the call that it leads; 0: none
+	waiters *waiters // where leads is found; nil: nobody can wait for this request
+
 	fingerprint   dedup.Token // see token
 	fingerprinted bool
 
@@ -101,6 +105,9 @@ type exchange struct {
 	// hungUp: the caller went away, or its body broke off, before there was an
 	// answer. The log and the metrics say 499.
 	hungUp bool
+	// unanswered: no server carried it out, and the caller should know by a
+	// closed connection, or has gone itself.
+	unanswered unanswered
 	// lastOnConn: the connection is closed after the answer.
 	lastOnConn bool
 

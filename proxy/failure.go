@@ -19,6 +19,12 @@ type envelope struct {
 // clients read. No header rule applies to it. message says what is wrong and
 // what to do; it must not tell a caller more of the inside than host:port.
 func (ex *exchange) fail(w http.ResponseWriter, status int, message string) {
+	ex.unanswered = ""
+	ex.answerError(w, status, message)
+}
+
+// answerError is fail, for those who have set ex.unanswered.
+func (ex *exchange) answerError(w http.ResponseWriter, status int, message string) {
 	ex.fromUpstream = false
 	body, _ := json.Marshal(envelope{Message: "powerjob-shim: " + message}) // strings always marshal
 	h := w.Header()

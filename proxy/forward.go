@@ -23,7 +23,7 @@ var authHeaderKey = textproto.CanonicalMIMEHeaderKey(openapi.AuthHeader)
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, ex *exchange) {
 	ex.outcome, ex.server, ex.failure, ex.fromUpstream, ex.denied = outcomeNotSent, nil, nil, false, false
 	if !ex.group.admit() {
-		ex.fail(w, http.StatusServiceUnavailable, "upstream "+ex.group.name+" has max_requests in flight; nothing was sent, call again later")
+		ex.unsent(w, http.StatusServiceUnavailable, unansweredMaxRequests, "upstream "+ex.group.name+" has max_requests in flight; nothing was sent, call again later")
 		return
 	}
 	defer ex.group.leave()
@@ -135,7 +135,7 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, ex *exchan
 		ex.outcome = outcomeUnknown
 	}
 	at, advice := "", "it may have been executed: look before you call again"
-	if ex.harmless() {
+	if ex.origin.repeats {
 		advice = "call again"
 	}
 	if ex.server != nil {
@@ -148,23 +148,26 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, ex *exchan
 		ex.hungUp = errors.Is(ex.in.broken(), io.ErrUnexpectedEOF) || r.Context().Err() != nil
 		ex.failBody(w, ex.in.broken())
 	case stopping && ex.outcome == outcomeNotSent:
-		ex.fail(w, http.StatusServiceUnavailable, "stopping; nothing was sent to the server, call again")
+		ex.unsent(w, http.StatusServiceUnavailable, unansweredStopping, "stopping; nothing was sent to the server, call again")
 	case stopping:
-		ex.fail(w, http.StatusGatewayTimeout, "stopping before the server"+at+" answered; "+advice)
+		ex.noAnswer(w, http.StatusGatewayTimeout, unansweredStopping, "stopping before the server"+at+" answered; "+advice)
+	case (errors.Is(err, errHungUp) || errors.Is(r.Context().Err(), context.Canceled)) && ex.outcome == outcomeNotSent:
+		ex.hungUp = true
+		ex.unsent(w, http.StatusBadGateway, unansweredCallerGone, "the caller closed the connection; nothing was sent to the server")
 	case errors.Is(err, errHungUp), errors.Is(r.Context().Err(), context.Canceled):
 		ex.hungUp = true
 		ex.fail(w, http.StatusBadGateway, "the caller closed the connection before the server"+at+" answered; "+advice)
 	case errors.Is(err, errAllFull):
-		ex.fail(w, http.StatusServiceUnavailable, "the servers of upstream "+ex.group.name+" have max_connections in use; nothing was sent, call again later")
+		ex.unsent(w, http.StatusServiceUnavailable, unansweredMaxConnections, "the servers of upstream "+ex.group.name+" have max_connections in use; nothing was sent, call again later")
 	case ex.outcome == outcomeNotSent && ex.group.allDown():
-		ex.fail(w, http.StatusServiceUnavailable, "no server of upstream "+ex.group.name+" is healthy, and none can be connected to. Nothing was sent")
+		ex.unsent(w, http.StatusServiceUnavailable, unansweredUnhealthy, "no server of upstream "+ex.group.name+" is healthy, and none can be connected to. Nothing was sent")
 	case ex.outcome == outcomeNotSent:
-		ex.fail(w, http.StatusBadGateway, "cannot reach the PowerJob server"+at+": "+dialProblem(err)+
+		ex.unsent(w, http.StatusBadGateway, unansweredConnect, "cannot reach the PowerJob server"+at+": "+dialProblem(err)+
 			". Nothing was sent. Check that it runs, and the address under upstreams."+ex.group.name+".servers")
 	case isTimeout(err):
-		ex.fail(w, http.StatusGatewayTimeout, "the PowerJob server"+at+" did not answer within "+
+		ex.noAnswer(w, http.StatusGatewayTimeout, unansweredNoAnswer, "the PowerJob server"+at+" did not answer within "+
 			ex.group.settings.Timeout.String()+"; "+advice)
 	default:
-		ex.fail(w, http.StatusBadGateway, "the PowerJob server"+at+" broke the connection before it answered; "+advice)
+		ex.noAnswer(w, http.StatusBadGateway, unansweredNoAnswer, "the PowerJob server"+at+" broke the connection before it answered; "+advice)
 	}
 }

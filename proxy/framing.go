@@ -82,7 +82,7 @@ func (l strictListener) Accept() (net.Conn, error) {
 		if !ok {
 			return c, err
 		}
-		place := l.open.enter()
+		place := l.open.enter(tcp)
 		if place == nil {
 			_ = tcp.Close() // nothing was read
 			continue

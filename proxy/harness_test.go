@@ -76,6 +76,16 @@ func settingsFor(t testing.TB, servers ...string) Settings {
 	}
 }
 
+// answering are settings under which callers get an answer also where nothing was
+// sent to a server.
+func answering(s Settings) Settings {
+	for name, u := range s.Upstreams {
+		u.AnswerUnreachable = true
+		s.Upstreams[name] = u
+	}
+	return s
+}
+
 func newShim(t testing.TB, s Settings) *shim {
 	t.Helper()
 	return newShimOn(t, s, nil, nil)

@@ -234,7 +234,7 @@ func TestAnUnhealthyServerGetsRequestsOnlyWhenNoOtherTakesThem(t *testing.T) {
 }
 
 func TestWithoutAHealthyServerCallersGet503(t *testing.T) {
-	s := newShim(t, checked(t, true, deadServer(t), deadServer(t)))
+	s := newShim(t, answering(checked(t, true, deadServer(t), deadServer(t))))
 	eventually(t, "all are down", s.snap.Load().groups["default"].allDown)
 	got := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}"))
 	if statusOf(got) != 503 || lines(got, "retry-after") != nil || lines(got, authLine) != nil || !strings.Contains(got, "Nothing was sent") {

@@ -32,7 +32,7 @@ func busy(t *testing.T) (url string, arrived chan struct{}, release func()) {
 
 func TestBeyondMaxRequestsCallersGet503AlsoAfterAReload(t *testing.T) {
 	url, arrived, release := busy(t)
-	settings := settingsFor(t, url)
+	settings := answering(settingsFor(t, url))
 	u := settings.Upstreams["default"]
 	u.MaxRequests = 2
 	settings.Upstreams["default"] = u
@@ -66,7 +66,7 @@ func TestBeyondMaxRequestsCallersGet503AlsoAfterAReload(t *testing.T) {
 func TestAServerWithoutAFreeConnectionIsPassedOver(t *testing.T) {
 	a, arrivedA, releaseA := busy(t)
 	b, arrivedB, releaseB := busy(t)
-	settings := settingsFor(t, a, b)
+	settings := answering(settingsFor(t, a, b))
 	u := settings.Upstreams["default"]
 	u.MaxConnections = 1
 	settings.Upstreams["default"] = u

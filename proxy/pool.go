@@ -33,6 +33,7 @@ type upstreamGroup struct {
 	fresh     *http.Transport       // makes a new connection for each request
 	probers   map[*server]*prober   // nil: servers are not probed
 	load      *load
+	hop       []string           // see Proxy.hop; set before the group is used
 	stop      context.CancelFunc // ends what start began
 
 	// routedHost is the first exact host of the group's routes, for questions to

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -30,6 +31,7 @@ type Proxy struct {
 	probing bool // see Options.Probe
 	version string
 	started time.Time
+	process string // random; see hop
 
 	snap    atomic.Pointer[snapshot]
 	swap    sync.Mutex // one Swap at a time
@@ -69,7 +71,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	if o.Dialer == nil {
 		o.Dialer = new(up.Dialer)
 	}
-	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, probing: o.Probe, version: o.Version, started: time.Now()}
+	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, probing: o.Probe, version: o.Version, started: time.Now(), process: rand.Text()}
 	p.life, p.end = context.WithCancelCause(context.Background())
 	p.initDedup(o.Store, s.Dedup)
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
@@ -97,6 +99,12 @@ func (p *Proxy) Swap(s Settings) error {
 	if err != nil {
 		return fmt.Errorf("compiling the settings: %w", err)
 	}
+	for name, g := range next.groups {
+		if g.hop == nil {
+			g.hop = p.hop(name)
+		}
+	}
+	next.presetUnanswered(p.metrics)
 	next.start(p, old)
 	p.snap.Store(next)
 	if old != nil {

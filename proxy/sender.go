@@ -28,6 +28,9 @@ var errNoStatus = errors.New("the server's answer has no valid status")
 
 var errNoServer = errors.New("there is no server")
 
+// errUnansweredThere: the server is another shim, and says that its own got nothing.
+var errUnansweredThere = errors.New("the shim there left the request unanswered")
+
 var errAllFull = errors.New("each server has max_connections in use")
 
 // RoundTrip implements http.RoundTripper.
@@ -87,6 +90,11 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 			res, err = nil, errNoStatus
 			tried.maybe = true // a server that answers early is still being written to
 		}
+		elsewhere := err == nil && leftUnanswered(res)
+		if elsewhere { // by a shim in between: its server got nothing
+			_ = res.Body.Close() // the mark says all
+			res, err = nil, errUnansweredThere
+		}
 		if err == nil {
 			ex.group.answered(srv, res.StatusCode, s.log)
 			ex.outcome = outcomeAnswered
@@ -98,13 +106,14 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 		if failed := new(up.Error); errors.As(err, &failed) {
 			unsent, connected = !failed.Sent && !tried.maybe, failed.Connected
 		}
+		unsent = unsent || elsewhere
 		if ex.outcome = outcomeUnknown; unsent && !repeated {
 			ex.outcome = outcomeNotSent
 		}
 		if ex.in.broken() != nil || errors.Is(out.Context().Err(), context.Canceled) || errors.Is(err, errHungUp) {
 			break // that was not the server
 		}
-		if unsent && connected && rewind(out) {
+		if unsent && connected && !elsewhere && rewind(out) {
 			// The connection had ended before anything was written to it, which
 			// says little about the server: once, it is tried again.
 			if !stale {
@@ -117,7 +126,9 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 		switch {
 		case out.Context().Err() != nil, ex.late():
 			return nil, err
-		case unsent && !connected:
+		case elsewhere && !rewind(out):
+			return nil, err
+		case unsent && !connected, elsewhere:
 			ex.group.refused(srv, err, s.log)
 		case !unsent && !repeated && ex.harmless() && !isTimeout(err) && rewind(out):
 			// One that is stopping, most likely: the others come first.

@@ -106,7 +106,7 @@ type Upstream struct {
 
 	// MaxConnections bounds the connections to each server, MaxRequests the
 	// requests in flight to the group; tunnels count. Beyond either, callers
-	// get 503. 0: no bound. The bounds hold across reloads.
+	// get 503, or no answer: see AnswerUnreachable. 0: no bound. The bounds hold across reloads.
 	MaxConnections, MaxRequests int
 
 	Health Health
@@ -119,6 +119,11 @@ type Upstream struct {
 	// OpenAPIPrefix is where the calls are on servers under a context path that
 	// the callers write themselves: "/x/openApi". Empty: "/openApi" under ContextPath.
 	OpenAPIPrefix string
+
+	// AnswerUnreachable answers a machine client with 502 or 503 where nothing of
+	// its request was sent to a server. False: its connection is closed without an
+	// answer, and it goes on to its next address.
+	AnswerUnreachable bool
 
 	// Bridge logs clients in for servers that have no authApp; nil: they have
 	// it. With an empty secret, a random one is drawn, and again when a reload

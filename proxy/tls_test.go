@@ -34,6 +34,13 @@ func newTLSShim(t testing.TB, s Settings, to *Redirect, challenge func(http.Resp
 	if err != nil {
 		t.Fatal(err)
 	}
+	https, plain = listenTLS(t, p, to, challenge)
+	return https, plain, logs
+}
+
+// listenTLS serves p as newTLSShim says.
+func listenTLS(t testing.TB, p *Proxy, to *Redirect, challenge func(http.ResponseWriter, *http.Request) bool) (https, plain string) {
+	t.Helper()
 	srv, err := p.Listen(Listeners{
 		Clients: []Listener{
 			{Address: "127.0.0.1:0", TLS: &tls.Config{
@@ -50,7 +57,7 @@ func newTLSShim(t testing.TB, s Settings, to *Redirect, challenge func(http.Resp
 	done := make(chan struct{})
 	go func() { defer close(done); _ = srv.Serve(now, now) }()
 	t.Cleanup(func() { end(); <-done })
-	return srv.Addrs()[0].String(), srv.Addrs()[1].String(), logs
+	return srv.Addrs()[0].String(), srv.Addrs()[1].String()
 }
 
 // dialTLS shakes hands, offering these protocols; none: no ALPN at all.

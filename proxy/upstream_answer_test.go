@@ -106,7 +106,7 @@ func TestAStatusBelow100IsNoSuccess(t *testing.T) {
 
 func TestTheLogQuotesNothingOfAMalformedAnswer(t *testing.T) {
 	server := newRawServer(t, "{\"data\":{\"token\":\"SECRET\"}}\r\nConnection: close\r\n\r\n")
-	s := newShim(t, dedupSettings(t, server.url))
+	s := newShim(t, answering(dedupSettings(t, server.url)))
 	exchangeOnce(t, s.addr, request("POST", "/openApi/authApp", "{}", "Content-Type: application/json"))
 	for _, entry := range s.logs.All() {
 		for _, f := range entry.Context {

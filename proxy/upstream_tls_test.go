@@ -58,7 +58,7 @@ func TestServersAreReachedOverTLS(t *testing.T) {
 		{"no client certificate", func(u *UpstreamTLS) { u.CertFile, u.KeyFile = "", "" }, 502, "127.0.0.1"},
 		{"a stranger's certificate", func(u *UpstreamTLS) { u.CertFile, u.KeyFile = in("stranger.crt"), in("stranger.key") }, 502, "127.0.0.1"},
 	} {
-		settings := settingsFor(t, up.URL)
+		settings := answering(settingsFor(t, up.URL))
 		u := settings.Upstreams["default"]
 		u.TLS = right
 		c.change(&u.TLS)

@@ -23,8 +23,8 @@ type Call struct {
 	// Zero: no limit.
 	Until time.Time
 
-	// Before is called just before the first byte of the request is written. An
-	// error ends the call with nothing sent. nil: nobody is asked.
+	// Before is called just before the first byte of the request is written, and
+	// before another connection is tried. An error ends the call with nothing sent. nil: nobody is asked.
 	Before func() error
 
 	// Watch is called just before the first byte of the request is written, and
@@ -110,19 +110,20 @@ func (call Call) over() error {
 	if !call.Until.IsZero() && !time.Now().Before(call.Until) {
 		return &timeoutError{"before the request was sent"}
 	}
-	if call.Watch != nil {
-		return call.Watch()
+	for _, ask := range [...]func() error{call.Watch, call.Before} {
+		if ask == nil {
+			continue
+		}
+		if err := ask(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // converse sends a request over one connection and reads the answer's head.
 func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
-	err := call.over()
-	if err == nil && call.Before != nil {
-		err = call.Before()
-	}
-	if err != nil {
+	if err := call.over(); err != nil {
 		return nil, &Error{Err: err, Connected: true}
 	}
 	until := call.Until

@@ -26,6 +26,9 @@ type Watched struct {
 	wrote   atomic.Int64 // bytes, counted before the server can have them
 	idle    atomic.Bool  // since the last write something was read: the next write may begin a request
 	retired atomic.Bool
+	// refused: a request was not written, and nothing is any more. What crypto/tls
+	// writes as it closes would else count as the request's.
+	refused atomic.Bool
 }
 
 // Wrote returns how many bytes may have left. It counts them before they do.
@@ -49,7 +52,11 @@ func (c *Watched) Read(p []byte) (int, error) {
 // Write implements net.Conn. It fails before the first byte of a request if the
 // server has closed the connection, or the connection is retired.
 func (c *Watched) Write(p []byte) (int, error) {
+	if c.refused.Load() {
+		return 0, net.ErrClosed
+	}
 	if c.idle.CompareAndSwap(true, false) && (c.Retired() || peer.Poll(c.raw) == peer.Gone) {
+		c.refused.Store(true)
 		return 0, net.ErrClosed
 	}
 	c.wrote.Add(int64(len(p))) // first: whoever sees the answer must see that it was sent

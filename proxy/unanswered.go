@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"powerjob-shim/metrics"
+)
+
+// unanswered says why a request was left without an answer; "": it was answered.
+// The reasons are those of the metric and the log.
+//
+// PowerJob's clients and workers go on to their next address only where a
+// connection fails. Any status, 502 and 503 included, makes them give up at
+// once, or stay with this address for good. So where a server got nothing of a
+// request, its connection is closed: to its caller the shim is what its server
+// is, down.
+type unanswered string
+
+const (
+	unansweredConnect        unanswered = metrics.UnansweredConnect
+	unansweredUnhealthy      unanswered = metrics.UnansweredUnhealthy
+	unansweredMaxRequests    unanswered = metrics.UnansweredMaxRequests
+	unansweredMaxConnections unanswered = metrics.UnansweredMaxConnections
+	unansweredStopping       unanswered = metrics.UnansweredStopping
+	unansweredCallerGone     unanswered = metrics.UnansweredCallerGone
+	unansweredNoAnswer       unanswered = metrics.UnansweredNoAnswer
+)
+
+// origin is what decides how a request is told that its server has no answer.
+type origin struct {
+	machine bool // a PowerJob client or worker that has come straight here
+	shim    bool // another shim, on behalf of its own caller
+	repeats bool // may be sent again though a server may have carried it out
+}
+
+// findOrigin is called once the route is known. A request with forwarding headers
+// came through a proxy, which would turn a closed connection into a 502 of its
+// own; one with an Origin is a browser's.
+func (ex *exchange) findOrigin(r *http.Request) {
+	h := r.Header
+	ex.origin.shim = throughShim(h)
+	ex.origin.repeats = ex.harmless() || r.Method == http.MethodGet && ex.underServer()
+	if r.Method == http.MethodOptions || !ex.underOpenAPI() && !ex.underServer() {
+		return
+	}
+	for _, name := range [...]string{"Origin", forwarded, forwardedFor} {
+		if _, ok := h[name]; ok {
+			return
+		}
+	}
+	ex.origin.machine = true
+}
+
+// underServer reports whether the path is one that workers ask: their discovery
+// of servers.
+func (ex *exchange) underServer() bool {
+	rest, ok := strings.CutPrefix(ex.path, strings.TrimSuffix(ex.group.settings.prefix(), "/openApi"))
+	return ok && !ex.ambiguous && strings.HasPrefix(rest, "/server/")
+}
+
+// unsent fails a request of which nothing was sent to a server. Depending on the
+// caller it is an answer with this status and message, or a closed connection.
+func (ex *exchange) unsent(w http.ResponseWriter, status int, why unanswered, message string) {
+	ex.unanswered = why
+	ex.answerError(w, status, message)
+}
+
+// noAnswer fails a request that was sent and got no answer. One that may be sent
+// again is treated like one that was not sent.
+func (ex *exchange) noAnswer(w http.ResponseWriter, status int, why unanswered, message string) {
+	if !ex.origin.repeats {
+		why = ""
+	}
+	ex.unsent(w, status, why, message)
+}
+
+// closes decides, when an answer's header is about to be written, whether the
+// connection is closed instead.
+func (ex *exchange) closes() bool {
+	switch {
+	case ex.unanswered == "" || ex.origin.shim:
+		return false
+	case ex.origin.machine && !ex.group.settings.AnswerUnreachable:
+		return true
+	case ex.unanswered != unansweredCallerGone:
+		ex.unanswered = "" // an answer says it
+	}
+	return false
+}
+
+// markUnanswered is the value of shimHeader that tells another shim that its
+// call was not sent.
+const markUnanswered = "unanswered"
+
+var markedUnanswered = []string{markUnanswered}
+
+// leftUnanswered reports whether res is another shim's word that its server got
+// nothing of the request.
+func leftUnanswered(res *http.Response) bool {
+	switch res.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return first(res.Header[shimHeader]) == markUnanswered
+	default:
+		return false
+	}
+}
+
+// presetUnanswered makes the metric's series of the routes.
+func (s *snapshot) presetUnanswered(m *metrics.Metrics) {
+	for _, r := range s.Routes {
+		m.PresetUnanswered(r.Name)
+	}
+	if len(s.Routes) == 0 { // the only group's name is the route's
+		for name := range s.groups {
+			m.PresetUnanswered(name)
+		}
+	}
+}
