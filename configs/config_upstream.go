@@ -18,6 +18,11 @@ type Upstream struct {
 	// A name is also the one that https servers are asked for, unless
 	// tls.server_name is given. Default: keep.
 	Host string `yaml:"host"`
+	// Unreachable says what PowerJob's clients and workers get where nothing of a
+	// request was sent to a server: close (their connection is closed, so that they go
+	// on to their next address) or error (502 or 503, on which they give up).
+	// Default: close.
+	Unreachable string `yaml:"unreachable"`
 	// Timeout runs until the answer's header; for calls under a dedup rule, over
 	// the whole answer. Default: 30s.
 	Timeout time.Duration `yaml:"timeout"`
@@ -30,7 +35,7 @@ type Upstream struct {
 	OpenAPIPrefix string `yaml:"openapi_prefix"`
 	// MaxConnections bounds connections per server. 0: no bound.
 	MaxConnections int `yaml:"max_connections"`
-	// MaxRequests bounds requests in flight; 503 beyond. 0: no bound.
+	// MaxRequests bounds requests in flight; 503 beyond, or what Unreachable says. 0: no bound.
 	MaxRequests int `yaml:"max_requests"`
 	// TLS is for https servers. Nil: the system's roots and no client certificate.
 	TLS *UpstreamTLS `yaml:"tls"`
@@ -76,6 +81,12 @@ type UpstreamTLS struct {
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
 }
+
+// Values of Upstream.Unreachable.
+const (
+	UnreachableClose = "close"
+	UnreachableError = "error"
+)
 
 // Health has the two ways of finding broken servers; each may be nil (off).
 type Health struct {

@@ -71,6 +71,7 @@ func defaultListener(path string, l *Listener, given func(string) bool) {
 
 func defaultUpstream(path string, u *Upstream, given func(string) bool) {
 	set(given, path+".host", &u.Host, HostKeep)
+	set(given, path+".unreachable", &u.Unreachable, UnreachableClose)
 	set(given, path+".timeout", &u.Timeout, 30*time.Second)
 	set(given, path+".idle_timeout", &u.IdleTimeout, 15*time.Second)
 	set(given, path+".openapi_prefix", &u.OpenAPIPrefix, u.ContextPath()+"/openApi")

@@ -33,6 +33,7 @@ func (v *validator) upstreams() {
 		v.distinct(path+".servers", same)
 		v.contextPath(path, &u)
 		v.host(path+".host", u.Host)
+		v.choice(path+".unreachable", u.Unreachable, UnreachableClose, UnreachableError)
 		v.positive(path+".timeout", u.Timeout, "30s")
 		v.positive(path+".idle_timeout", u.IdleTimeout, "15s")
 		if v.given(path + ".openapi_prefix") {

@@ -47,7 +47,8 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 		s.Upstreams[name] = proxy.Upstream{
 			Servers: servers, Host: u.Host, ContextPath: u.ContextPath(), TLS: secure, Timeout: u.Timeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
 			MaxConnections: u.MaxConnections, MaxRequests: u.MaxRequests, Health: healthFrom(u.Health),
-			Bridge: bridgeFrom(u.LoginBridge),
+			AnswerUnreachable: u.Unreachable == configs.UnreachableError,
+			Bridge:            bridgeFrom(u.LoginBridge),
 		}
 	}
 	for _, r := range cfg.Routes {
