@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,9 @@ const (
 	nobody = "powerjob-shim-doctor: no such app"
 )
 
+// errClosed: the connection was closed before the first byte of an answer.
+var errClosed = errors.New("closed without an answer")
+
 // errUnhealthy is what doctor ends with when all was said in its report.
 var errUnhealthy = errors.New("not healthy, see above")
 
@@ -34,6 +38,7 @@ var errUnhealthy = errors.New("not healthy, see above")
 // is refused by every server (their mappings are POST only) while a shim on
 // the way marks its answer.
 type probe struct {
+	path                                   string // instead of the call's
 	call, method, query, contentType, body string
 	header                                 []client.Field
 }
@@ -137,6 +142,10 @@ func (p *patient) examine(ctx context.Context) diagnosis {
 	var seen [len(probes)]sight
 	for i, pr := range probes {
 		s, err := p.send(ctx, pr)
+		if errors.Is(err, errClosed) && i != probeGet {
+			root, err := p.send(ctx, probe{path: "/", method: "GET"})
+			return unanswered(pr.call, root, err)
+		}
 		if err != nil && i != probeGet { // that one only tells who is on the way
 			return unreachable(fmt.Errorf("%s: %w", pr.call, err))
 		}
@@ -184,8 +193,12 @@ func (p *patient) send(ctx context.Context, pr probe) (sight, error) {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s%s%s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: powerjob-shim-doctor\r\nConnection: close\r\n",
-		pr.method, p.prefix, openapi.Prefix, pr.call, pr.query, p.url.Host)
+	path := pr.path
+	if path == "" {
+		path = p.prefix + openapi.Prefix + pr.call
+	}
+	fmt.Fprintf(&b, "%s %s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: powerjob-shim-doctor\r\nConnection: close\r\n",
+		pr.method, path, pr.query, p.url.Host)
 	for _, f := range pr.header {
 		fmt.Fprintf(&b, "%s: %s\r\n", f.Name, f.Value)
 	}
@@ -196,7 +209,11 @@ func (p *patient) send(ctx context.Context, pr probe) (sight, error) {
 	if _, err := io.WriteString(conn, b.String()); err != nil {
 		return sight{}, err
 	}
-	r, err := client.ReadResponse(bufio.NewReader(conn))
+	in := bufio.NewReader(conn)
+	if _, err := in.Peek(1); errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		return sight{}, errClosed
+	}
+	r, err := client.ReadResponse(in)
 	if err != nil {
 		return sight{}, err
 	}

@@ -61,6 +61,31 @@ func unreachable(err error) diagnosis {
 	return d
 }
 
+// unanswered is the diagnosis of a server that closes the connection on a call,
+// by what it makes of a GET of /: a shim answers that in words.
+func unanswered(call string, root sight, err error) diagnosis {
+	d := diagnosis{
+		facts:   []string{fmt.Sprintf("%-12s closed without an answer: a shim whose server is down, or nothing", call)},
+		verdict: "UNREACHABLE: there is no answer to examine.",
+	}
+	switch {
+	case err != nil:
+		d.facts = append(d.facts, fmt.Sprintf("%-12s %v", "GET /", err))
+		d.todo = []string{
+			"The connection was cut, for / too. Check host and port (PowerJob's default is 7700).",
+			"If this is a TLS port, try https://.",
+		}
+	case strings.HasPrefix(root.message, "powerjob-shim: "):
+		d.facts = append(d.facts, fmt.Sprintf("%-12s %d, of a shim", "GET /", root.Status))
+		d.verdict = "FAILING: a shim stands here, and its server does not answer. Clients go on to their next address."
+		d.todo = []string{"It says: " + root.message}
+	default:
+		d.facts = append(d.facts, fmt.Sprintf("%-12s %d", "GET /", root.Status))
+		d.todo = []string{"Something answers here, but cuts calls. If a shim is on the way, behind a proxy perhaps, look at its log (the field unanswered) and at its /readyz."}
+	}
+	return d
+}
+
 // headerState says how the Java client sees the auth header of an answer.
 type headerState uint8
 

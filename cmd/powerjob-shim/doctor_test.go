@@ -207,7 +207,9 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 		"a Go proxy before the shim": {func(t *testing.T) string { return goProxy(t, shimIn(t, defaults, standIn(t, legacy.Options{}))) }, false,
 			[]string{"AFFECTED", "The shim is behind that hop"}},
 		"the shim before a dead server": {func(t *testing.T) string { return shimIn(t, defaults, "http://"+closedPort(t)) }, false,
-			[]string{"FAILING", "powerjob-shim: "}},
+			[]string{"FAILING: a shim stands here", "closed without an answer: a shim whose server is down, or nothing", "It says: powerjob-shim: cannot reach the PowerJob server"}},
+		"calls are cut": {func(t *testing.T) string { return closing(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") }, false,
+			[]string{"UNREACHABLE", "GET /        200", "cuts calls"}},
 		"another web server": {func(t *testing.T) string {
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
 			t.Cleanup(s.Close)

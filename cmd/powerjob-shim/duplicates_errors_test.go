@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -12,6 +14,18 @@ import (
 
 	"powerjob-shim/internal/legacy"
 )
+
+// closing closes the connection on calls, and answers the rest with root; "": not
+// at all.
+func closing(t *testing.T, root string) string {
+	t.Helper()
+	return raw(t, func(c net.Conn) {
+		r, err := http.ReadRequest(bufio.NewReader(c))
+		if err == nil && !strings.HasPrefix(r.URL.Path, "/openApi/") {
+			_, _ = io.WriteString(c, root)
+		}
+	})
+}
 
 func TestDuplicatesSaysWhatIsWrong(t *testing.T) {
 	answer := func(status int, body string) string {
@@ -59,17 +73,21 @@ func TestDuplicatesSaysWhatIsWrong(t *testing.T) {
 		"silence":              {1, append([]string{slow, "--timeout", "50ms"}, app1...), "no answer in time; --timeout gives it more"},
 		"an unknown authority": {1, append([]string{secure.URL}, app1...), "; --insecure does not check"},
 		"nobody":               {1, append([]string{closedPort(t)}, app1...), "connection refused"},
-		"a wrong password":     {1, []string{server, "--app", "app1", "--password-env", "WRONG"}, `logging in to app "app1": the server says "INCORRECT_PASSWORD"; check the name and the password`},
-		"an unknown app":       {1, []string{server, "--app", "nope", "--password-env", "PASSWORD"}, `the server says "INVALID_APP:nope"`},
-		"the same, 4.x":        {1, []string{old, "--app", "app1", "--password-env", "WRONG"}, "INCORRECT_PASSWORD"},
-		"a wrong path":         {1, append([]string{server + "/y"}, app1...), "is its context path in the URL"},
-		"a page":               {1, append([]string{answer(200, "<html>hello")}, app1...), `this is not PowerJob's answer: "<html>hello"`},
-		"a redirect":           {1, append([]string{answer(302, "")}, app1...), `redirects to "https://other/"`},
-		"a gateway":            {1, append([]string{answer(502, "oh")}, app1...), `502 Bad Gateway without PowerJob's envelope: "oh"`},
-		"a shim's 502":         {1, append([]string{answer(502, `{"success":false,"message":"powerjob-shim: no"}`)}, app1...), `logging in: the server says "powerjob-shim: no"`},
-		"a login of nothing":   {1, append([]string{answer(200, `{"success":true,"data":{}}`)}, app1...), "names no app id"},
-		"a list that is none":  {1, append([]string{inList(`{"success":true,"data":7}`)}, app1...), "listing the jobs: reading the answer"},
-		"a list without time":  {1, append([]string{inList(`{"success":true,"data":[{"id":7}]}`)}, app1...), "job 7: gmtCreate"},
+		"a shim whose server is down": {1, append([]string{shimIn(t, startInProcess, "http://"+closedPort(t))}, app1...),
+			`closed without an answer: a shim whose server is down, or nothing; it is a shim, and says "powerjob-shim: cannot reach the PowerJob server`},
+		"a closed connection": {1, append([]string{closing(t, "")}, app1...), "closed without an answer: a shim whose server is down, or nothing; / has no answer either"},
+		"a closed path":       {1, append([]string{closing(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")}, app1...), "or nothing; / is answered with 200 OK"},
+		"a wrong password":    {1, []string{server, "--app", "app1", "--password-env", "WRONG"}, `logging in to app "app1": the server says "INCORRECT_PASSWORD"; check the name and the password`},
+		"an unknown app":      {1, []string{server, "--app", "nope", "--password-env", "PASSWORD"}, `the server says "INVALID_APP:nope"`},
+		"the same, 4.x":       {1, []string{old, "--app", "app1", "--password-env", "WRONG"}, "INCORRECT_PASSWORD"},
+		"a wrong path":        {1, append([]string{server + "/y"}, app1...), "is its context path in the URL"},
+		"a page":              {1, append([]string{answer(200, "<html>hello")}, app1...), `this is not PowerJob's answer: "<html>hello"`},
+		"a redirect":          {1, append([]string{answer(302, "")}, app1...), `redirects to "https://other/"`},
+		"a gateway":           {1, append([]string{answer(502, "oh")}, app1...), `502 Bad Gateway without PowerJob's envelope: "oh"`},
+		"a shim's 502":        {1, append([]string{answer(502, `{"success":false,"message":"powerjob-shim: no"}`)}, app1...), `logging in: the server says "powerjob-shim: no"`},
+		"a login of nothing":  {1, append([]string{answer(200, `{"success":true,"data":{}}`)}, app1...), "names no app id"},
+		"a list that is none": {1, append([]string{inList(`{"success":true,"data":7}`)}, app1...), "listing the jobs: reading the answer"},
+		"a list without time": {1, append([]string{inList(`{"success":true,"data":[{"id":7}]}`)}, app1...), "job 7: gmtCreate"},
 	} {
 		code, stdout, stderr := execute([]string{"PASSWORD=pw", "WRONG=wp"}, append([]string{"duplicates"}, c.args...)...)
 		if code != c.code || stdout != "" || !strings.Contains(stderr, c.want) {

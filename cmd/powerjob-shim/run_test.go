@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -99,7 +100,10 @@ func TestRunStartsWithoutItsUpstreamAndRecovers(t *testing.T) {
 	if code, body := get(t, "http://"+p.admin+"/readyz"); code != 503 || !strings.Contains(body, ln.Addr().String()+": connection refused") {
 		t.Errorf("/readyz says %d %q", code, body)
 	}
-	if code, body := get(t, "http://"+p.listen+"/openApi/fetchAllJob"); code != 502 || !strings.Contains(body, `"success":false`) {
+	if res, err := http.Get("http://" + p.listen + "/openApi/fetchAllJob"); !errors.Is(err, io.EOF) {
+		t.Errorf("the client got %v, %v", res, err)
+	}
+	if code, body := get(t, "http://"+p.listen+"/"); code != 502 || !strings.Contains(body, `"success":false`) {
 		t.Errorf("the client got %d %q", code, body)
 	}
 	if ln, err = net.Listen("tcp", ln.Addr().String()); err != nil {

@@ -10,6 +10,8 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"powerjob-shim/internal/client"
@@ -66,7 +68,7 @@ func Login(ctx context.Context, c Config) (*Session, error) {
 	case errors.Is(err, errNotFound):
 		return nil, fmt.Errorf("logging in: %w; is it a PowerJob server, and is its context path in the URL (http://host:7700/path)?", err)
 	case err != nil:
-		return nil, fmt.Errorf("logging in: %w", err)
+		return nil, fmt.Errorf("logging in: %w", s.whoCloses(ctx, err))
 	case granted.AppID == 0:
 		return nil, errors.New("logging in: the answer names no app id; is it a PowerJob server?")
 	}
@@ -158,17 +160,53 @@ func (s *Session) post(ctx context.Context, r client.Request) (json.RawMessage, 
 	}
 	res, err := s.transport.RoundTrip(req) // follows no redirect: the password is for this server
 	if err != nil {
-		return nil, &silence{err}
+		return nil, &silence{err: err, closed: errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)}
 	}
 	defer func() { _ = res.Body.Close() }() // read to its end, or broken
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	switch {
 	case err != nil:
-		return nil, &silence{err}
+		return nil, &silence{err: err}
 	case len(body) > maxAnswer:
 		return nil, fmt.Errorf("the answer is larger than %d MiB", maxAnswer>>20)
 	}
 	return readAnswer(res, body)
+}
+
+// whoCloses says more of an error where a connection was closed without an answer.
+// It asks for /: a shim closes to clients only, and tells others what is wrong.
+func (s *Session) whoCloses(ctx context.Context, err error) error {
+	var silent *silence
+	if !errors.As(err, &silent) || !silent.closed {
+		return err
+	}
+	return errors.New("closed without an answer: a shim whose server is down, or nothing; " + s.root(ctx))
+}
+
+// root tells what is answered to GET /.
+func (s *Session) root(ctx context.Context) string {
+	if s.config.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.config.Timeout)
+		defer cancel()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.config.Server+"/", nil)
+	if err != nil {
+		return err.Error()
+	}
+	res, err := s.transport.RoundTrip(req)
+	if err != nil {
+		return "/ has no answer either"
+	}
+	defer func() { _ = res.Body.Close() }() // what it says has been read
+	body, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
+	var e struct {
+		Message string `json:"message"`
+	}
+	if err == nil && json.Unmarshal(body, &e) == nil && strings.HasPrefix(e.Message, "powerjob-shim: ") {
+		return fmt.Sprintf("it is a shim, and says %q", e.Message)
+	}
+	return fmt.Sprintf("/ is answered with %s", res.Status)
 }
 
 func readAnswer(res *http.Response, body []byte) (json.RawMessage, error) {
@@ -198,7 +236,10 @@ var errNotFound = errors.New("the server has no such call (404)")
 
 // silence is an error of a request that was not answered in full; it may have
 // been executed.
-type silence struct{ err error }
+type silence struct {
+	err    error
+	closed bool // not one byte came
+}
 
 func (e *silence) Error() string {
 	if errors.Is(e.err, context.DeadlineExceeded) {
