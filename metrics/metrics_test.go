@@ -24,6 +24,7 @@ func useAll(m *Metrics) {
 	m.RequestDuration.WithLabelValues("main", "saveJob").Observe(0.1)
 	m.UpstreamRequests.WithLabelValues("default", "saveJob", Code(0)).Inc()
 	m.UpstreamDuration.WithLabelValues("default").Observe(0.1)
+	m.PresetUnanswered("main")
 	m.ObserveCertificates(func() []Expiry { return []Expiry{{Name: "a.test"}} })
 	m.SetBuildInfo("v0.1.0", "abc", "go1.26")
 	m.ObserveUpstreams(func() []UpstreamStats {
@@ -56,6 +57,7 @@ func TestTheNamesAreTheContractsAndPassTheLinter(t *testing.T) {
 		"powerjob_shim_requests_total",
 		"powerjob_shim_resends_total",
 		"powerjob_shim_store_errors_total",
+		"powerjob_shim_unanswered_total",
 		"powerjob_shim_upstream_duration_seconds",
 		"powerjob_shim_upstream_in_flight",
 		"powerjob_shim_upstream_requests_total",
@@ -95,6 +97,7 @@ func TestTheLabelsAreTheContracts(t *testing.T) {
 		"resends_total":             "call",
 		"header_lost_total":         "call",
 		"outside_prefix_total":      "call",
+		"unanswered_total":          "reason route",
 		"store_errors_total":        "operation",
 		"acme_events_total":         "event",
 
