@@ -38,7 +38,6 @@ func leave(t *testing.T, s *shim, c net.Conn, message string) {
 func TestNothingIsSentForACallerWhoHasGone(t *testing.T) {
 	for _, message := range []string{
 		save(saveBody(0, "a")), form("runJob", "jobId=1&appId=1"), form("fetchAllJob", "appId=1"),
-		request("GET", "/server/assert?appName=a", ""),
 	} {
 		s, server, _, released := blocked(t)
 		c := dial(t, s.addr)
