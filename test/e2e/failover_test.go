@@ -40,7 +40,7 @@ func (m *mortal) start(t *testing.T) {
 		return
 	}
 	m.address = ln.Addr().String()
-	m.http = &http.Server{Handler: m} //nolint:gosec // a test's
+	m.http = &http.Server{Handler: m}
 	go func(s *http.Server) { _ = s.Serve(ln) }(m.http)
 }
 
