@@ -115,7 +115,7 @@ func (w *answerWriter) finish() {
 	if ex.lastOnConn {
 		h["Connection"] = []string{"close"}
 	}
-	if !ex.fromUpstream {
+	if !ex.fromUpstream || w.status == http.StatusLoopDetected { // which is a shim's, come back
 		return
 	}
 	if _, ok := h["Content-Type"]; !ok {

@@ -54,7 +54,7 @@ func TestARequestThatComesBackEndsThere(t *testing.T) {
 			before := a.sum(t, "powerjob_shim_requests_total") + b.sum(t, "powerjob_shim_requests_total")
 			got := raw(t, a.addr, message)
 			if statusOf(got) != http.StatusLoopDetected || !strings.Contains(got, "a server of upstream default leads back to this shim") ||
-				!strings.Contains(got, `{"success":false,"data":null,"message":"powerjob-shim: `) {
+				!strings.Contains(got, `{"success":false,"data":null,"message":"powerjob-shim: `) || len(lines(got, authLine)) != 0 {
 				t.Errorf("%s: %q got %q", name, message, got)
 			}
 			eventually(t, "all rounds are counted", func() bool {

@@ -302,3 +302,45 @@ func TestErrorsThatAreNotTheServersAreAlwaysAnswered(t *testing.T) {
 		}
 	}
 }
+
+// Bodies that are not held, or never come, and a listener with TLS.
+func TestRequestsOfEachShapeAreLeftUnanswered(t *testing.T) {
+	settings := dedupSettings(t, deadServer(t))
+	settings.Dedup.MaxBody = 1 << 10
+	s := newShim(t, settings)
+	https, _ := listenTLS(t, s.Proxy, nil, nil)
+	large := strings.Repeat("x", 2<<20)
+	for i, message := range []string{
+		save(large),
+		request("POST", "/openApi/nobodyKnows", large),
+		request("POST", "/server/upload", large),
+		"POST /server/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n",
+		"POST /openApi/fetchAllJob HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+		"POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2000\r\n\r\n" + large[:2000],
+	} {
+		began := time.Now()
+		if got := raw(t, s.addr, message); strings.TrimPrefix(got, "HTTP/1.1 100 Continue\r\n\r\n") != "" {
+			t.Errorf("%.60q got %q", message, got)
+		}
+		if took := time.Since(began); took > patience {
+			t.Errorf("%.60q took %v", message, took)
+		}
+		if reason := s.unansweredLine(t, i); reason != "connect" {
+			t.Errorf("%.60q: the reason is %v", message, reason)
+		}
+	}
+	if got := rawTLS(t, https, save("{}")); got != "" {
+		t.Errorf("over TLS the caller got %q", got)
+	}
+}
+
+func TestALoginThatTheBridgeCannotMakeIsLeftUnanswered(t *testing.T) {
+	s := newShim(t, bridged(dedupSettings(t, deadServer(t)), bridgeOf("pw")))
+	if got := raw(t, s.addr, loginRequest("app1", "pw")); got != "" || s.unansweredLine(t, 0) != "connect" {
+		t.Errorf("without a server: %q, %v", got, s.unansweredLine(t, 0))
+	}
+	s = newShim(t, bridged(dedupSettings(t, newCutting(t, 1000).url), bridgeOf("pw")))
+	if got := raw(t, s.addr, loginRequest("app1", "pw")); got != "" || s.unansweredLine(t, 0) != "no_answer" {
+		t.Errorf("with one that cuts: %q, %v", got, s.unansweredLine(t, 0))
+	}
+}
