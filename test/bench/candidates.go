@@ -33,6 +33,7 @@ type candidate struct {
 	config  string   // file under config; empty: none
 	command []string // "{config}", "{address}", "{upstream}" are filled in
 	redis   bool     // needs a redis-server
+	log     bool     // writes an access log, into a file
 	tools   tools
 	process []*exec.Cmd
 }
@@ -42,11 +43,13 @@ func candidates(t tools, up string) []*candidate {
 		{name: "direct", address: up},
 		{name: "shim: header only", exact: true, config: "shim-header.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
 		{name: "shim", exact: true, dedup: true, config: "shim.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
+		{name: "shim, access log", exact: true, dedup: true, log: true, config: "shim.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
 		{name: "shim: gate", exact: true, dedup: true, config: "shim-gate.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
 		{name: "shim: redis", exact: true, dedup: true, redis: true, config: "shim-redis.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
 		{name: plainName, command: []string{t.self, "plain", "{address}", "{upstream}"}},
 		{name: "plain, BufferPool", command: []string{t.self, "plain-pool", "{address}", "{upstream}"}},
 		{name: "nginx: add_header", exact: true, config: "nginx.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},
+		{name: "nginx, access log", exact: true, log: true, config: "nginx.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},
 		{name: "nginx: proxy_cache", exact: true, dedup: true, config: "nginx-cache.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},
 		{name: "nginx: Lua", exact: true, dedup: true, config: "nginx-lua.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},
 		{name: "HAProxy", exact: true, config: "haproxy.cfg", command: []string{"haproxy", "-f", "{config}"}},
@@ -73,12 +76,12 @@ func (c *candidate) start() error {
 	c.port = strconv.Itoa(ports[0])
 	c.address = "127.0.0.1:" + c.port
 	c.admin = "127.0.0.1:" + strconv.Itoa(ports[1])
-	dir := filepath.Join(c.tools.dir, strings.NewReplacer(" ", "-", ":", "").Replace(c.name))
+	dir := filepath.Join(c.tools.dir, strings.NewReplacer(" ", "-", ":", "", ",", "").Replace(c.name))
 	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil { //nolint:gosec // nginx's workers are another user
 		return err
 	}
 	_ = os.Chmod(c.tools.dir, 0o755) //nolint:gosec // the same
-	values := map[string]string{"address": c.address, "port": c.port, "admin": c.admin, "upstream": c.up, "dir": dir}
+	values := map[string]string{"address": c.address, "port": c.port, "admin": c.admin, "upstream": c.up, "dir": dir, "log": strconv.FormatBool(c.log)}
 	if c.redis {
 		if err := c.startRedis(dir, strconv.Itoa(ports[2]), values); err != nil {
 			return err

@@ -20,7 +20,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -65,7 +64,7 @@ func run() int {
 		*onlyCandidates = "shim"
 	}
 	for _, c := range all {
-		if *onlyCandidates != "" && !slices.Contains(strings.Split(*onlyCandidates, ","), c.name) {
+		if *onlyCandidates != "" && !strings.Contains(","+*onlyCandidates+",", ","+c.name+",") {
 			continue
 		}
 		if err := c.start(); err != nil {
