@@ -133,6 +133,7 @@ func (ex *exchange) noted(r *http.Request) bool {
 func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange, next handler, window time.Duration) {
 	store := p.dedupState.store
 	call := ex.dedupCall(r, window)
+	call.Issued = p.gaveOut(ex, call.Token)
 	if ex.unheld != "" {
 		p.bypass(ex, ex.unheld)
 		p.passUnheld(w, r, ex, next, call)

@@ -138,6 +138,12 @@ func preflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && len(r.Header["Access-Control-Request-Method"]) > 0
 }
 
+// gaveOut reports whether a token is known here: from a login that passed, or,
+// under the gate, from another replica's.
+func (p *Proxy) gaveOut(ex *exchange, token dedup.Token) bool {
+	return token != (dedup.Token{}) && p.tokens.Find(token, ex.group.name, ex.group.issuer) != nil
+}
+
 // grantOf returns what the request's token stands for; nil: nothing known.
 func (p *Proxy) grantOf(r *http.Request, ex *exchange) *access.Grant {
 	if !ex.granted {
@@ -220,10 +226,11 @@ const serverContentType = "application/json;charset=utf-8"
 // re-send, and the re-send of this one is a first execution.
 func (p *Proxy) markDenied(r *http.Request, ex *exchange) {
 	window := ex.snap.Rules.Window()
-	if window == 0 || !ex.noted(r) {
+	if window == 0 || !ex.noted(r) || ex.token(r) == (dedup.Token{}) {
 		return
 	}
 	call := ex.dedupCall(r, window)
+	call.Issued = p.gaveOut(ex, call.Token)
 	call.Dedup, call.Subjects = false, openapi.Subjects{} // it changes nothing
 	p.noteEnded(ex, call, dedup.Outcome{Kind: dedup.Denied})
 }

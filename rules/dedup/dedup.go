@@ -85,6 +85,7 @@ type Call struct {
 	Key      Key
 	App      string     // the app id header; empty for 4.x clients
 	Token    Token      // zero: none
+	Issued   bool       // the token was seen being given out, however long ago
 	Addr     netip.Addr // the client's address; invalid where it cannot be trusted
 	Agent    Agent
 	Subjects openapi.Subjects

@@ -17,10 +17,14 @@ func (m *Machine) evidence(c *call, r *login) (slot, *login) {
 		found slot
 		pays  *login
 	)
-	refusedOnly := r.app.owedToRefusals(r, c.peer)
+	own := m.ownClient(c, r)
+	refusedOnly := r.app.owedToRefusals(r, c.peer, own)
 	for _, s := range slices.Backward(c.history.unspent) {
 		mk := m.markIn(s)
 		if (found != 0 || refusedOnly) && !mk.denied || mk.at >= r.requested || !mk.provokes(r) || !r.app.together(mk.by.peer, r.peer, c.peer) {
+			continue
+		}
+		if own && mk.unissued {
 			continue
 		}
 		by := r
@@ -85,14 +89,22 @@ func (m *Machine) guessed(token Token) bool {
 func (h *history) single() bool { return len(h.unspent)+len(h.spent) == 1 }
 
 // owedToRefusals reports whether refused calls explain all open logins of the
-// client: then none of them can be from a header that was lost.
-func (a *app) owedToRefusals(r *login, of peer) bool {
-	refused := 0
+// client: then none of them can be from a header that was lost. own says that
+// the client is known from its first login on.
+func (a *app) owedToRefusals(r *login, of peer, own bool) bool {
+	refused, strange := 0, 0
 	for _, s := range a.refused {
-		if mk := a.machine.markIn(s); mk.at < r.requested && a.together(mk.by.peer, r.peer, of) {
+		mk := a.machine.markIn(s)
+		switch {
+		case mk.at >= r.requested || !a.together(mk.by.peer, r.peer, of):
+		case own && mk.unissued:
+		case a.strange(&mk, r):
+			strange = 1
+		default:
 			refused++
 		}
 	}
+	refused += strange
 	if refused == 0 {
 		return false
 	}
@@ -122,7 +134,7 @@ func overwritten(r *login, mk *mark, of peer) (found *login) {
 // overwrittenBy reports whether r's token may have overwritten l's, and l is not
 // one that a refusal explains better than mk.
 func (l *login) overwrittenBy(r *login, mk *mark, of peer) bool {
-	return r.after(l, of) && mk.provokes(l) && (mk.denied || !l.app.owedToRefusals(l, of))
+	return r.after(l, of) && mk.provokes(l) && (mk.denied || !l.app.owedToRefusals(l, of, l.app.machine.fromItsStart(mk)))
 }
 
 // after reports whether o's token can have been in the shared field before l's:

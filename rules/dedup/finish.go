@@ -28,7 +28,7 @@ func (m *Machine) finish(now moment, c *call, out Outcome) {
 	if !kept {
 		c.history.drop(c)
 	}
-	repeatable := kept || out.Kind == Denied || out.Kind == Answered && out.Status == 200
+	repeatable := kept || out.Kind == Denied && c.token != (Token{}) || out.Kind == Answered && out.Status == 200
 	if repeatable && !c.left && !c.resend {
 		m.leaveMark(now, c, out.Kind == Denied)
 	}
@@ -126,11 +126,17 @@ func (h *history) drop(c *call) {
 
 // leaveMark notes that c's answer is being written to a first send.
 func (m *Machine) leaveMark(now moment, c *call, denied bool) {
-	c.mark = mark{stamp: stamp{set: true, denied: denied, passed: c.mark.passed, at: now}, owner: c, by: m.callerOf(c)}
+	c.mark = mark{stamp: stamp{set: true, denied: denied, unissued: denied && !m.ours(c.token), passed: c.mark.passed, at: now}, owner: c, by: m.callerOf(c)}
 	m.list(&c.mark)
 	if !c.recorded() || !c.dedup {
 		m.remember(now, c)
 	}
+}
+
+// ours reports whether a token was seen being given out.
+func (m *Machine) ours(token Token) bool {
+	l := m.logins[token]
+	return l != nil && l.ours
 }
 
 func (c *call) unmark() {

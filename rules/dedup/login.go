@@ -34,6 +34,7 @@ type login struct {
 	openUntil moment
 	caller    *caller // of its last call
 
+	ours    bool  // it was seen being given out, maybe before the window
 	issued  bool  // it was seen being given out, for app, at issuedAt
 	used    bool  // by a call, first at usedAt
 	refresh bool  // by a login without a token, and it was not presented on an authApp
@@ -66,7 +67,7 @@ func (m *Machine) Issued(t time.Time, in Issue) {
 		return
 	}
 	l := m.addLogin(now, in.Token, appKey{in.Group, in.App}, peer{in.Addr, in.Agent}, in.Window)
-	l.issued, l.issuedAt, l.requested = true, now, m.clock(in.Requested)
+	l.ours, l.issued, l.issuedAt, l.requested = true, true, now, m.clock(in.Requested)
 	if in.Bare {
 		l.refresh, l.openUntil = true, now.add(in.Window)
 		l.reopen()
@@ -94,10 +95,11 @@ func (m *Machine) see(now moment, in Call) *login {
 	if l == nil {
 		l = m.addLogin(now, in.Token, appKey{in.Group, in.App}, peer{in.Addr, in.Agent}, in.Window)
 	}
+	l.ours = l.ours || in.Issued
 	l.touch(now, in.Window)
 	l.app.closeOld(now)
 	l.lent = l.lent && l.openUntil > now
-	if in.Addr.IsValid() && l.addr.IsValid() && in.Addr != l.addr {
+	if l.ours && in.Addr.IsValid() && l.addr.IsValid() && in.Addr != l.addr {
 		l.app.mixed = true
 	}
 	return l

@@ -121,11 +121,12 @@ type mark struct {
 
 // stamp is what a mark says of itself.
 type stamp struct {
-	set    bool
-	spent  bool
-	denied bool // the answer said false: the re-send is a first execution
-	passed bool // the answer went out with true
-	at     moment
+	set      bool
+	spent    bool
+	denied   bool // the answer said false: the re-send is a first execution
+	unissued bool // that token was not seen being given out
+	passed   bool // the answer went out with true
+	at       moment
 }
 
 // payment is how a mark was spent.

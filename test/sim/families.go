@@ -26,6 +26,7 @@ func preempted(f *Family)   { f.Preempt = true }
 func starting(f *Family)    { f.Starting = true }
 func replaced(f *Family)    { f.Replaced = true }
 func unlisted(f *Family)    { f.Unlisted = true }
+func strangers(f *Family)   { f.Strangers = true }
 func checked(f *Family)     { f.Checked = true }
 func slow(f *Family)        { f.SlowRate = 0.15 }
 func slowNet(f *Family)     { f.Net[1] = 10 * ms }
@@ -55,6 +56,8 @@ func Families() []Family {
 		both("saves beside unknown polling, header never lost", Never, Rates{}, Rates{}, unlisted),
 		both("saves beside unknown polling, header always lost, single-threaded", Always, Rates{}, Rates{}, unlisted, single),
 		both("saves beside unknown polling, header always lost, threads", Always, Rates{8, 0, 1}, Rates{3, 0, 1}, unlisted),
+		both("strangers, header never lost", Never, Rates{}, Rates{}, strangers),
+		both("strangers, header always lost, single-threaded", Always, Rates{60, 0, 0}, Rates{}, strangers, single),
 		both("slow upstream", Never, Rates{}, Rates{}, slow),
 		both("tokens forgotten by a checking server", Never, Rates{0, 1, 0}, Rates{0, 1, 0}, checked),
 		both("gate with a restart", Never, Rates{0, 1, 1}, Rates{0, 1, 0}, checked, replaced),

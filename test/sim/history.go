@@ -42,6 +42,7 @@ type Family struct {
 	Saves     bool // two bodies of saveJob to each job, beside the other calls
 	Unlisted  bool // beside calls that the catalogue does not know: changes, and things that are polled
 	Checked   bool // the server checks tokens and forgets them once
+	Strangers bool // calls with made-up tokens beside the clients', which a gate refuses
 	Replaced  bool // and then it is the shim's gate that does, as the shim is replaced
 	Own       bool // most of a thread's calls are for jobs of its own
 
@@ -127,14 +128,14 @@ func Play(f Family, choices Chooser, traced bool) Result {
 }
 
 func (w *world) buildShims() {
-	shared, log := newMemory(w), &log{w: w}
+	shared, log, issued := newMemory(w), &log{w: w}, map[dedup.Token]bool{}
 	for i := range max(w.Shims, 1) {
-		s := &shim{w: w, name: fmt.Sprintf("shim%d", i), record: shared}
+		s := &shim{w: w, name: fmt.Sprintf("shim%d", i), record: shared, issued: issued}
 		switch {
 		case w.Network:
 			s.record = newReplicated(w, s, log)
 		case !w.Shared:
-			s.record = newMemory(w)
+			s.record, s.issued = newMemory(w), map[dedup.Token]bool{}
 		}
 		w.shims = append(w.shims, s)
 	}
@@ -209,6 +210,9 @@ func (w *world) buildClients() {
 				}
 			}
 		})
+	}
+	if w.Strangers {
+		w.intrude(begin + 2*window)
 	}
 	if w.StoreFaults {
 		w.plague(begin + 2*window)

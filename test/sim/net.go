@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -26,6 +27,7 @@ type exchange struct {
 	request  client.Request
 	deadline time.Time
 	shim     *shim
+	from     netip.Addr // a stranger's address
 
 	done     bool // for the client
 	gone     bool // the shim knows that the client hung up
@@ -78,7 +80,9 @@ func (x *exchange) finish(r client.Response, err error) {
 			})
 		}
 	}
-	x.w.resume(x.thread)
+	if x.thread.next != nil { // else it is a stranger's, who waits for nothing
+		x.w.resume(x.thread)
+	}
 }
 
 func (x *exchange) name() string {

@@ -57,7 +57,7 @@ func (s *server) handle(r client.Request, call *logical, reply func(answer)) {
 			w.after(w.between(w.Work[0], w.Work[1]), func() { reply(answer{status: 200, body: body}) })
 			return
 		}
-		if w.Checked && !valid[token(r)] {
+		if (w.Checked || w.Strangers) && !valid[token(r)] {
 			w.result.Faults["false"]++
 			w.after(w.between(w.Work[0], w.Work[1]), func() {
 				reply(answer{status: 200, auth: "false", body: []byte(`{"success":false,"code":"-401"}`)})

@@ -23,7 +23,8 @@ type shim struct {
 	name      string
 	record    record // shims may share one
 	downUntil time.Time
-	life      int // raised by a restart: what is in flight is lost
+	issued    map[dedup.Token]bool // tokens that it saw being given out; shims may share them
+	life      int                  // raised by a restart: what is in flight is lost
 }
 
 // flight is a call that the shim works on.
@@ -67,8 +68,12 @@ func (s *shim) describe(x *exchange) dedup.Call {
 		Token:  dedup.Fingerprint(token(x.request)),
 		Window: window, Lease: shimTimeout + time.Minute,
 	}
+	call.Issued = s.issued[call.Token]
 	if s.w.Addresses {
 		call.Addr = x.thread.proc.addr()
+	}
+	if x.from.IsValid() {
+		call.Addr = x.from
 	}
 	call.Subjects = openapi.OfUnlisted
 	if c, ok := openapi.Lookup(op.name); ok {
@@ -198,6 +203,7 @@ func (s *shim) answerLogin(x *exchange, a answer, requested time.Time, presented
 	}
 	s.w.note("%s login(%s) -> %s", x.thread.name, presented, issued.Token)
 	life := s.life
+	s.issued[dedup.Fingerprint(issued.Token)] = true
 	s.record.issued(dedup.Issue{
 		Group: "default", App: issued.AppID, Token: dedup.Fingerprint(issued.Token), Addr: addr,
 		Requested: requested, Bare: presented == "", Window: window,
@@ -212,7 +218,7 @@ func (s *shim) answerLogin(x *exchange, a answer, requested time.Time, presented
 // ends what it has in flight.
 func (s *shim) replace() {
 	s.w.note("%s is replaced", s.name)
-	s.record = newMemory(s.w)
+	s.record, s.issued = newMemory(s.w), map[dedup.Token]bool{}
 }
 
 // restart forgets what the shim alone knew; connections break.

@@ -84,6 +84,7 @@ const (
 	flagCreates
 	flagUnknown
 	flagUnlisted
+	flagIssued
 )
 
 // encode returns e as it stands in the log: lengths and numbers are varints.
@@ -99,7 +100,7 @@ func (e *Event) encode() []byte {
 		b = append(b, c.Key[:]...)
 		b = append(b, c.Token[:]...)
 		b = append(b, flag(c.Dedup, flagDedup)|flag(c.Body, flagBody)|flag(c.Observe, flagObserve)|
-			flag(c.Subjects.Creates, flagCreates)|flag(c.Subjects.Unknown, flagUnknown)|flag(c.Subjects.Unlisted, flagUnlisted))
+			flag(c.Subjects.Creates, flagCreates)|flag(c.Subjects.Unknown, flagUnknown)|flag(c.Subjects.Unlisted, flagUnlisted)|flag(c.Issued, flagIssued))
 		b = appendAddr(b, c.Addr)
 		b = appendAgent(b, c.Agent)
 		b = appendString(b, c.App)
@@ -151,7 +152,7 @@ func decode(b []byte) (*Event, error) {
 		flags := r.byte()
 		c.Dedup, c.Body, c.Observe = flags&flagDedup != 0, flags&flagBody != 0, flags&flagObserve != 0
 		c.Subjects.Creates, c.Subjects.Unknown = flags&flagCreates != 0, flags&flagUnknown != 0
-		c.Subjects.Unlisted = flags&flagUnlisted != 0
+		c.Subjects.Unlisted, c.Issued = flags&flagUnlisted != 0, flags&flagIssued != 0
 		c.Addr, c.Agent = r.addr(), r.agent()
 		c.App = string(r.bytes(r.length()))
 		c.Window, c.Lease = r.duration(), r.duration()
