@@ -41,6 +41,8 @@ type Upstream struct {
 	TLS *UpstreamTLS `yaml:"tls"`
 	// Health says how broken servers are found. Nil: not at all; a dial error still goes on to the next server.
 	Health *Health `yaml:"health"`
+	// Compat is for clients that are newer than the servers.
+	Compat Compat `yaml:"compat"`
 	// LoginBridge answers authApp for servers that have none. Nil: off.
 	LoginBridge *LoginBridge `yaml:"login_bridge"`
 }
@@ -70,6 +72,21 @@ const (
 	HostKeep     = "keep"
 	HostUpstream = "upstream"
 )
+
+// Values of Compat.RunJob2.
+const (
+	CompatAuto  = "auto"
+	CompatOff   = "off"
+	CompatLossy = "lossy"
+)
+
+// Compat says which calls of newer clients are translated for older servers.
+type Compat struct {
+	// RunJob2, by which clients of 5.1.2 start jobs, is sent as runJob to a server
+	// that has none. auto (default): unless outerKey or extendValue is set, which
+	// an older server cannot keep; lossy: then too, both are lost; off: never.
+	RunJob2 string `yaml:"run_job2"`
+}
 
 // UpstreamTLS checks https servers, and shows them a certificate.
 type UpstreamTLS struct {

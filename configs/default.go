@@ -75,6 +75,7 @@ func defaultUpstream(path string, u *Upstream, given func(string) bool) {
 	set(given, path+".timeout", &u.Timeout, 30*time.Second)
 	set(given, path+".idle_timeout", &u.IdleTimeout, 15*time.Second)
 	set(given, path+".openapi_prefix", &u.OpenAPIPrefix, u.ContextPath()+"/openApi")
+	set(given, path+".compat.run_job2", &u.Compat.RunJob2, CompatAuto)
 	if u.Health != nil && u.Health.Active != nil {
 		a, path := u.Health.Active, path+".health.active"
 		set(given, path+".check", &a.Check, CheckAssert)

@@ -41,6 +41,7 @@ func (v *validator) upstreams() {
 		}
 		v.atLeast(path+".max_connections", u.MaxConnections, 0)
 		v.atLeast(path+".max_requests", u.MaxRequests, 0)
+		v.choice(path+".compat.run_job2", u.Compat.RunJob2, CompatAuto, CompatOff, CompatLossy)
 		if u.TLS != nil {
 			v.upstreamTLS(path+".tls", u.TLS)
 			if !v.templates && !slices.ContainsFunc(same, func(s string) bool { return strings.HasPrefix(s, "https:") }) {

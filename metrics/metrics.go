@@ -67,6 +67,7 @@ type Metrics struct {
 	Logins      *prometheus.CounterVec // kind, result
 	Gate        *prometheus.CounterVec // decision, reason: what the gate made of calls
 	Resends     *prometheus.CounterVec // call: re-sends recognised, each one an answer whose header was lost
+	Translated  *prometheus.CounterVec // call: calls that the server got as another, which it has
 	Outside     *prometheus.CounterVec // call: known calls outside openapi_prefix
 	HeaderLost  *prometheus.CounterVec // call: those of clients that made several within a minute
 	Unanswered  *prometheus.CounterVec // route, reason: requests that were left without an answer
@@ -123,6 +124,8 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 			"Calls that the gate looked at, by what became of them and why.", "decision", "reason"),
 		Resends: b.counter("resends_total",
 			"Re-sends of clients that did not see the header: not 0 means that it is lost on the way.", "call"),
+		Translated: b.counter("translated_total",
+			"Calls that were sent to an older server as a call that it has; by the call that the client made.", "call"),
 		Outside: b.counter("outside_prefix_total",
 			"Known calls that passed outside openapi_prefix, unseen by the rules: not 0 means a wrong prefix.", "call"),
 		HeaderLost: b.counter("header_lost_total",
@@ -162,6 +165,7 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 		m.headers[action] = m.Header.WithLabelValues(action)
 	}
 	create(m.StoreErrors, operations)
+	m.Translated.WithLabelValues("runJob2")
 	create(m.ACMEEvents, acmeEvents)
 	m.Gate.WithLabelValues("passed", "")
 	for _, reason := range gateReasons {

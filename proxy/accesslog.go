@@ -21,8 +21,9 @@ const (
 	fieldRequestID       = "request_id"
 	fieldRoute           = "route"
 	fieldCall            = "call"
-	fieldDecision        = "decision" // only under a dedup rule
-	fieldReason          = "reason"   // only where there is one
+	fieldDecision        = "decision"   // only under a dedup rule
+	fieldReason          = "reason"     // only where there is one
+	fieldTranslated      = "translated" // only where it was: the call as which it was sent
 	fieldMethod          = "method"
 	fieldPath            = "path" // as it came, without the query
 	fieldStatus          = "status"
@@ -140,6 +141,9 @@ func (l *accessLine) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	}
 	if ex.unanswered != "" {
 		to.AddString(fieldUnanswered, string(ex.unanswered))
+	}
+	if ex.translated != "" {
+		to.AddString(fieldTranslated, ex.translated)
 	}
 	if ex.gate != "" {
 		to.AddString(fieldGate, string(ex.gate))

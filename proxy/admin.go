@@ -52,7 +52,7 @@ func (p *Proxy) Admin(gatherer prometheus.Gatherer, pprofOn bool) http.Handler {
 			UptimeSeconds: time.Since(p.started).Truncate(time.Second).Seconds(),
 			Draining:      p.draining.Load(),
 			InFlight:      p.active.Load(),
-			Upstreams:     p.reach.probe(r.Context(), snap),
+			Upstreams:     withLacks(p.reach.probe(r.Context(), snap), snap),
 			Dedup:         p.dedupStatus(),
 		})
 	})

@@ -23,14 +23,16 @@ type handler func(w http.ResponseWriter, r *http.Request, ex *exchange)
 //	login      before those who answer logins, so that it sees every token that
 //	           is given out
 //	bridge     before dedup: its answers are no server's
-//	dedup      last before the server, so that nothing is remembered of a call
-//	           that was refused, and every answer passes it once
+//	dedup      after all that refuses or answers by itself, so that nothing is
+//	           remembered of a call that was refused, and every answer passes it once
+//	translate  behind dedup, whose key and record are those of the call as it came
 //	forward    sends it on
 //
 // The header rules are no link of the chain: they act when an answer's header
 // is written to the caller (answer.go), whichever link wrote it.
 func (p *Proxy) chain() http.Handler {
 	h := handler(p.forward)
+	h = p.translate(h)
 	h = p.dedup(h)
 	h = p.bridge(h)
 	h = p.login(h)

@@ -92,6 +92,10 @@ type exchange struct {
 	fingerprint   dedup.Token // see token
 	fingerprinted bool
 
+	translation *translation // nil: the call is sent as it came
+	translated  string       // the call as which it was sent; "": as it came
+	pinned      *server      // the only one that it may go to; nil: any
+
 	outcome  outcome
 	server   *server       // the last one tried; nil: none
 	upstream time.Duration // until the server's header, or the failure

@@ -37,6 +37,8 @@ func (ex *exchange) wantsBody(r *http.Request) bool {
 	switch {
 	case ex.underOpenAPI() && ex.snap.Access.Mode != access.Off, ex.call != nil && ex.call.Kind == openapi.Login:
 		return true
+	case ex.call != nil && ex.call.Name == newCall && ex.group.settings.RunJob2 != CompatOff:
+		return true // translate reads it
 	default:
 		return ex.snap.Rules.Window() > 0 && ex.noted(r)
 	}

@@ -42,6 +42,8 @@ type serverState struct {
 	Problem   string `json:"problem,omitempty"`
 	Advice    string `json:"advice,omitempty"` // what to write instead
 	InFlight  int64  `json:"in_flight"`
+
+	Lacks []string `json:"lacks,omitempty"` // calls of newer clients that it has not, as far as they were tried
 }
 
 // probe returns the state of every server of snap, sorted by group. The
@@ -126,6 +128,23 @@ func (g groupState) lines() []string {
 		lines = append(lines, said)
 	}
 	return lines
+}
+
+// withLacks returns states with what is known by now of snap's servers.
+func withLacks(states []groupState, snap *snapshot) []groupState {
+	now := time.Now()
+	told := make([]groupState, len(states))
+	for i, g := range states {
+		told[i] = g
+		told[i].Servers = slices.Clone(g.Servers)
+		for j, s := range told[i].Servers {
+			at := slices.IndexFunc(snap.groups[g.Name].servers, func(o *server) bool { return o.name == s.Server })
+			if at >= 0 && snap.lacking.has(snap.groups[g.Name].servers[at], now) {
+				told[i].Servers[j].Lacks = []string{newCall}
+			}
+		}
+	}
+	return told
 }
 
 // readiness reports whether requests should be sent here, and why, in lines.

@@ -59,7 +59,7 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 		res *http.Response
 		err = errAllFull
 	)
-	servers, stale, repeated := ex.group.candidates(), false, false
+	servers, stale, repeated := ex.candidates(), false, false
 	if len(servers) == 0 {
 		return nil, errNoServer
 	}
@@ -76,6 +76,7 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 		if host := ex.group.settings.hostFor(srv); host != "" {
 			setHost(out, host)
 		}
+		ex.translation.address(out, ex, srv)
 		tried = sent{}
 		began := time.Now()
 		if held {
@@ -143,6 +144,15 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 
 // late reports whether there is no time left for an answer.
 func (ex *exchange) late() bool { return !ex.until.IsZero() && !time.Now().Before(ex.until) }
+
+// candidates returns the servers that the request may go to, in order. The result
+// may be shared: read it only.
+func (ex *exchange) candidates() []*server {
+	if ex.pinned != nil {
+		return []*server{ex.pinned}
+	}
+	return ex.group.candidates()
+}
 
 // traced returns out with got as its trace's GotConn. ReverseProxy and ask have
 // made a trace for this request alone, which got joins: package httptrace would

@@ -125,6 +125,9 @@ type Upstream struct {
 	// answer, and it goes on to its next address.
 	AnswerUnreachable bool
 
+	// RunJob2 says what becomes of a call that servers before 5.1.2 do not have.
+	RunJob2 Compat
+
 	// Bridge logs clients in for servers that have no authApp; nil: they have
 	// it. With an empty secret, a random one is drawn, and again when a reload
 	// changes this group.

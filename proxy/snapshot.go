@@ -20,6 +20,8 @@ type snapshot struct {
 	routes *routeTable
 	// fallbacks are the routes for what routes has none for.
 	fallbacks *routeTable
+	// lacking is which servers have no runJob2.
+	lacking *lacking
 }
 
 // compile checks s and prepares it. Groups of old (nil: none) that s has
@@ -28,7 +30,7 @@ func compile(s Settings, old *snapshot, dialer *up.Dialer) (*snapshot, error) {
 	if s.Rules == nil {
 		s.Rules = &rules.Set{}
 	}
-	next := &snapshot{Settings: s, groups: make(map[string]*upstreamGroup, len(s.Upstreams))}
+	next := &snapshot{lacking: new(lacking), Settings: s, groups: make(map[string]*upstreamGroup, len(s.Upstreams))}
 	var errs []error
 	if len(s.Upstreams) == 0 {
 		errs = append(errs, errors.New("upstreams: at least one is needed"))

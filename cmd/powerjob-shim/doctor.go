@@ -36,7 +36,7 @@ var errUnhealthy = errors.New("not healthy, see above")
 // probe is one request of the doctor. None can change anything: an unknown app
 // is refused, reading the jobs of app 0 finds none, and a changing call by GET
 // is refused by every server (their mappings are POST only) while a shim on
-// the way marks its answer.
+// the way marks its answer; so is runJob2, which older servers do not have at all.
 type probe struct {
 	path                                   string // instead of the call's
 	call, method, query, contentType, body string
@@ -48,6 +48,7 @@ const (
 	probeAssert
 	probeRead
 	probeGet
+	probeNew
 )
 
 var probes = [...]probe{
@@ -57,6 +58,7 @@ var probes = [...]probe{
 	probeRead: {call: "fetchAllJob", method: "POST", contentType: "application/x-www-form-urlencoded", body: "appId=0",
 		header: []client.Field{{Name: openapi.AppIDHeader, Value: "0"}}},
 	probeGet: {call: "disableJob", method: "GET", query: "?jobId=-1&appId=0"},
+	probeNew: {call: "runJob2", method: "GET"},
 }
 
 // sight is what came back on a probe.
@@ -75,7 +77,7 @@ func newDoctorCmd() *cobra.Command {
 		Short: "Tell whether a server, or the path to it, makes 5.x clients send everything twice",
 		Long: `Tell whether a server, or the path to it, makes 5.x clients send everything twice.
 
-It sends four harmless requests: logins and a read for an app that does not exist, and a GET that every server
+It sends five harmless requests: logins and a read for an app that does not exist, and two GETs that every server
 refuses. Nothing is changed and nobody is logged in. Run it where your client runs, with the address that the
 client has: what stands between them counts. Exit code 0: healthy; 1: affected, misled, unreachable or no PowerJob.`,
 		Example: "  powerjob-shim doctor http://powerjob.example.com:7700",
@@ -142,11 +144,11 @@ func (p *patient) examine(ctx context.Context) diagnosis {
 	var seen [len(probes)]sight
 	for i, pr := range probes {
 		s, err := p.send(ctx, pr)
-		if errors.Is(err, errClosed) && i != probeGet {
+		if errors.Is(err, errClosed) && i < probeGet {
 			root, err := p.send(ctx, probe{path: "/", method: "GET"})
 			return unanswered(pr.call, root, err)
 		}
-		if err != nil && i != probeGet { // that one only tells who is on the way
+		if err != nil && i < probeGet { // those after it do not decide
 			return unreachable(fmt.Errorf("%s: %w", pr.call, err))
 		}
 		seen[i] = s

@@ -152,18 +152,33 @@ func (s sight) refusedByCheck() bool {
 }
 
 // servers404 tells a PowerJob server's own 404 from what other web servers
-// answer: under its context path it is Spring's (BasicErrorController), outside
-// of it Undertow's, which is empty and names no server.
+// answer: under its context path it is Spring's, outside of it Undertow's, which
+// is empty and names no server.
 func (s sight) servers404() bool {
-	if len(s.Body) == 0 && s.value("Server") == "" {
-		return true
-	}
+	return s.unmapped() || len(s.Body) == 0 && s.value("Server") == ""
+}
+
+// unmapped tells that a Spring server has nothing at the path
+// (BasicErrorController).
+func (s sight) unmapped() bool {
 	var e struct {
 		Status int     `json:"status"`
 		Error  string  `json:"error"`
 		Path   *string `json:"path"`
 	}
-	return json.Unmarshal(s.Body, &e) == nil && e.Status == 404 && e.Error != "" && e.Path != nil
+	return s.Status == 404 && json.Unmarshal(s.Body, &e) == nil && e.Status == 404 && e.Error != "" && e.Path != nil
+}
+
+// lacks tells of a call of newer clients that the server has not.
+func lacks(seen [len(probes)]sight, shim bool) []string {
+	if !seen[probeAssert].envelope || !seen[probeNew].unmapped() {
+		return nil
+	}
+	who := "a shim in front sends it as runJob"
+	if shim {
+		who = "the shim sends it as runJob, unless it has outerKey or extendValue (compat)"
+	}
+	return []string{"lacks        runJob2, by which clients of 5.1.2, the Python client too, start jobs; " + who}
 }
 
 // diagnose judges what was seen. h2 tells that the server takes HTTP/2 when it
@@ -175,6 +190,7 @@ func diagnose(seen [len(probes)]sight, h2 bool) diagnosis {
 	}
 	shim := seen[probeGet].value(shimHeader) != ""
 	d.facts = append(d.facts, onTheWay(seen, shim)...)
+	d.facts = append(d.facts, lacks(seen, shim)...)
 	read := seen[probeRead]
 	checkOn := read.refusedByCheck()
 	switch {

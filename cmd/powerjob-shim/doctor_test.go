@@ -163,6 +163,10 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 	}{
 		"a 5.1.0 server": {func(t *testing.T) string { return standIn(t, legacy.Options{}) }, false,
 			[]string{"AFFECTED: 5.x clients send every call twice", "no X-POWERJOB-AUTH-PASSED", "powerjob-shim run --upstream"}},
+		"a server before 5.1.2": {func(t *testing.T) string { return standIn(t, legacy.Options{}) }, false,
+			[]string{"lacks        runJob2", "a shim in front sends it as runJob"}},
+		"the shim before a server before 5.1.2": {func(t *testing.T) string { return shimIn(t, defaults, standIn(t, legacy.Options{})) }, true,
+			[]string{"lacks        runJob2", "the shim sends it as runJob"}},
 		"a 5.1.1 server": {func(t *testing.T) string { return standIn(t, legacy.Options{Mode: legacy.Patched}) }, true,
 			[]string{"HEALTHY", "fetchAllJob  200, X-POWERJOB-AUTH-PASSED: true"}},
 		"a server with its check on": {func(t *testing.T) string { return standIn(t, legacy.Options{Mode: legacy.CheckOn}) }, true,
@@ -270,6 +274,13 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 				t.Errorf("what was made twice is to be looked for where calls are sent twice, and only there:\n%s", out.String())
 			}
 		})
+	}
+}
+
+func TestTheDoctorSeesWhatAServerHas(t *testing.T) {
+	var out strings.Builder
+	if err := doctor(t.Context(), &out, standIn(t, legacy.Options{Mode: legacy.Patched, New: true}), 5*time.Second); err != nil || strings.Contains(out.String(), "lacks") {
+		t.Errorf("%v\n%s", err, out.String())
 	}
 }
 

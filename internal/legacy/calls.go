@@ -12,6 +12,7 @@ type outcome struct {
 type handler struct {
 	json    bool // the parameters are a JSON body
 	changes bool
+	newer   bool // since 5.1.2
 	run     func(*Core, params) (outcome, error)
 }
 
@@ -26,6 +27,7 @@ var handlers = map[string]handler{
 	"enableJob":  {changes: true, run: setJob(Enabled)},
 	"deleteJob":  {changes: true, run: setJob(Deleted)},
 	"runJob":     {changes: true, run: (*Core).runJob},
+	"runJob2":    {json: true, changes: true, newer: true, run: (*Core).runJob},
 
 	"stopInstance":   {changes: true, run: (*Core).stopInstance},
 	"cancelInstance": {changes: true, run: (*Core).cancelInstance},

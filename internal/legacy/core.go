@@ -100,6 +100,7 @@ type Execution struct {
 type CoreOptions struct {
 	Mode Mode
 	Apps []App            // nil: app1
+	New  bool             // it has what 5.1.2 added: runJob2
 	Now  func() time.Time // nil: time.Now
 	Rand io.Reader        // for the tokens' jti; nil: crypto/rand
 }
@@ -108,6 +109,7 @@ type CoreOptions struct {
 // executed at a time.
 type Core struct {
 	mode Mode
+	new  bool
 	now  func() time.Time
 	rand io.Reader
 
@@ -122,7 +124,7 @@ type Core struct {
 
 // NewCore returns a server without jobs.
 func NewCore(o CoreOptions) *Core {
-	c := &Core{mode: o.Mode, apps: o.Apps, now: o.Now, rand: o.Rand, state: newState(), stamps: map[int64]stamps{}, issued: map[string]int{}}
+	c := &Core{mode: o.Mode, new: o.New, apps: o.Apps, now: o.Now, rand: o.Rand, state: newState(), stamps: map[int64]stamps{}, issued: map[string]int{}}
 	if c.apps == nil {
 		c.apps = defaultApps
 	}
@@ -135,13 +137,19 @@ func NewCore(o CoreOptions) *Core {
 	return c
 }
 
+// has reports whether a server of this age has the call.
+func (c *Core) has(call string) bool {
+	h, known := handlers[call]
+	return known && (!h.newer || c.new) && (call != "authApp" || c.mode != NoAuthApp)
+}
+
 // Serve carries out one call. Bad input is a business error, as on a real
 // server: status 200 and success:false.
 func (c *Core) Serve(in Input) Answer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h, known := handlers[in.Call]
-	if !known || (in.Call == "authApp" && c.mode == NoAuthApp) {
+	h := handlers[in.Call]
+	if !c.has(in.Call) {
 		return Answer{Status: 404, Auth: c.header(), Message: "Not Found", Body: notRouted(404, "/openApi/"+in.Call)}
 	}
 	a := Answer{Status: 200, Auth: c.header()}

@@ -28,6 +28,7 @@ const (
 type Options struct {
 	Mode   Mode
 	Apps   []App                    // nil: app1
+	New    bool                     // it has what 5.1.2 added: runJob2
 	Prefix string                   // the server's context path ("/x"); "": none
 	Delay  time.Duration            // before every OpenAPI answer, after its execution
 	Fault  func(Request) Fault      // asked once for every OpenAPI request, from its own goroutine; nil: no faults
@@ -68,7 +69,7 @@ type Server struct {
 
 // New returns a server that is not listening yet.
 func New(o Options) *Server {
-	s := &Server{Core: NewCore(CoreOptions{Mode: o.Mode, Apps: o.Apps, Now: o.Now}), opts: o, closed: make(chan struct{})}
+	s := &Server{Core: NewCore(CoreOptions{Mode: o.Mode, New: o.New, Apps: o.Apps, Now: o.Now}), opts: o, closed: make(chan struct{})}
 	if s.opts.Sleep == nil {
 		s.opts.Sleep = s.sleep
 	}
@@ -169,7 +170,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a = Answer{Status: http.StatusOK, Body: []byte(`{}`)}
 	case status != 0:
 		a = Answer{Status: status, Auth: s.header(), Body: notRouted(status, rawPath(r))}
-	case r.Method != http.MethodPost:
+	case r.Method != http.MethodPost && s.has(call):
 		a = Answer{Status: http.StatusOK, Auth: s.header(), Body: failure(call,
 			throw("HttpRequestMethodNotSupportedException: Request method '%s' not supported", r.Method))}
 	default:

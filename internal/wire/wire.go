@@ -48,6 +48,7 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 			Servers: servers, Host: u.Host, ContextPath: u.ContextPath(), TLS: secure, Timeout: u.Timeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
 			MaxConnections: u.MaxConnections, MaxRequests: u.MaxRequests, Health: healthFrom(u.Health),
 			AnswerUnreachable: u.Unreachable == configs.UnreachableError,
+			RunJob2:           runJob2(u.Compat.RunJob2),
 			Bridge:            bridgeFrom(u.LoginBridge),
 		}
 	}
@@ -55,6 +56,16 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 		s.Routes = append(s.Routes, proxy.Route{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Upstream: r.Upstream, StripPrefix: r.StripPrefix, AddPrefix: r.AddPrefix})
 	}
 	return s, nil
+}
+
+func runJob2(word string) proxy.Compat {
+	switch word {
+	case configs.CompatOff:
+		return proxy.CompatOff
+	case configs.CompatLossy:
+		return proxy.CompatLossy
+	}
+	return proxy.CompatAuto
 }
 
 func healthFrom(h *configs.Health) proxy.Health {

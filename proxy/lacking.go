@@ -1,0 +1,42 @@
+package proxy
+
+import (
+	"sync"
+	"time"
+)
+
+// lackingFor is how long a server is not asked again for a call that it lacks.
+const lackingFor = time.Hour
+
+// lacking remembers which servers have no runJob2. Each snapshot has its own, so
+// that a reload asks anew. The zero value knows of none; safe for concurrent use.
+type lacking struct {
+	mu    sync.Mutex
+	until map[*server]time.Time // guarded by mu
+}
+
+// has reports whether s is known to lack the call.
+func (l *lacking) has(s *server, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return now.Before(l.until[s])
+}
+
+// learn notes that s lacks the call, and reports whether that is new.
+func (l *lacking) learn(s *server, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.until == nil {
+		l.until = map[*server]time.Time{}
+	}
+	known := now.Before(l.until[s])
+	l.until[s] = now.Add(lackingFor)
+	return !known
+}
+
+// forget notes that s has the call, as far as its answer tells.
+func (l *lacking) forget(s *server) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.until, s)
+}

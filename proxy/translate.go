@@ -1,0 +1,189 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"powerjob-shim/rules/openapi"
+)
+
+// Compat says what is done for clients that are newer than their server. The
+// zero value is the default.
+type Compat uint8
+
+const (
+	// CompatAuto sends a runJob2 that a server does not have as the form call
+	// runJob, which carries the same but for outerKey and extendValue. A call with
+	// either keeps its 404.
+	CompatAuto Compat = iota
+	// CompatOff translates nothing.
+	CompatOff
+	// CompatLossy translates calls with outerKey or extendValue too; both are lost.
+	CompatLossy
+)
+
+const (
+	newCall = "runJob2" // since 5.1.2
+	oldCall = "runJob"
+)
+
+// maxNotFound bounds what is read of a server's 404; Spring's have some 120 bytes.
+const maxNotFound = 16 << 10
+
+// translation is a runJob2 that can be sent as a runJob.
+type translation struct {
+	run      openapi.RunJob
+	lossy    bool
+	known    *lacking
+	old      bool // what was sent last
+	original struct {
+		url    url.URL
+		header []string // Content-Type
+		body   func() (io.ReadCloser, error)
+		length int64
+	}
+}
+
+// translate lets clients of 5.1.2 start jobs on servers that have no runJob2. A
+// server that answers with Spring's own 404 has executed nothing: it gets the
+// same as a runJob, and from then on, for as long as lacking remembers it, that
+// alone. All links before this one see the call as the client sent it.
+func (p *Proxy) translate(next handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
+		t := ex.translatable(r)
+		if t == nil {
+			next(w, r, ex)
+			return
+		}
+		ex.translation = t
+		if timeout := ex.group.settings.Timeout; timeout > 0 && ex.until.IsZero() {
+			ex.until = time.Now().Add(timeout) // for both requests
+		}
+		rec := recorder{w: w, limit: maxNotFound, header: w.Header()}
+		whole := rec.collect(next, r, ex)
+		again := whole && p.judgeNotFound(&rec, ex)
+		if again {
+			clear(rec.header)
+			ex.pinned = ex.server
+			next(w, r, ex)
+		}
+		if t.old && ex.outcome != outcomeNotSent {
+			ex.translated = oldCall
+			p.metrics.Translated.WithLabelValues(newCall).Inc()
+		}
+		switch {
+		case again, rec.streaming && whole:
+		case rec.streaming:
+			panic(http.ErrAbortHandler)
+		case whole:
+			_ = rec.write() // whoever is behind w sees a caller who is gone
+		default:
+			rec.passBroken()
+		}
+	}
+}
+
+// translatable returns how to translate the request; nil: not at all.
+func (ex *exchange) translatable(r *http.Request) *translation {
+	compat := ex.group.settings.RunJob2
+	if compat == CompatOff || ex.call == nil || ex.call.Name != newCall || r.Method != http.MethodPost || r.GetBody == nil {
+		return nil
+	}
+	run, ok := openapi.RunJobOf(r.Header["Content-Type"], ex.body)
+	if !ok || r.Header["Content-Encoding"] != nil {
+		return nil
+	}
+	return &translation{run: run, lossy: compat == CompatLossy, known: ex.snap.lacking}
+}
+
+// judgeNotFound looks at the answer to what was sent, and reports whether the
+// same server must get it as a runJob. Only its own 404 tells that it has no
+// runJob2: a gateway's says nothing.
+func (p *Proxy) judgeNotFound(rec *recorder, ex *exchange) (again bool) {
+	t := ex.translation
+	if t.old || ex.outcome != outcomeAnswered || rec.streaming {
+		return false
+	}
+	if !rec.hasNoHandler(ex.target) {
+		t.known.forget(ex.server)
+		return false
+	}
+	log := p.log.With(zap.String(fieldRequestID, ex.id), zap.String(fieldUpstream, ex.group.name), zap.String(fieldUpstreamServer, ex.server.name))
+	if t.known.learn(ex.server, time.Now()) {
+		log.Info("the server has no runJob2, it is older than 5.1.2: what it can do is sent as runJob")
+	}
+	if len(t.run.Lost) > 0 && !t.lossy {
+		log.Warn("a runJob2 is answered with the server's 404: runJob cannot carry these fields; "+
+			"leave them out in the client, or set upstreams."+ex.group.name+".compat: {run_job2: lossy} to drop them",
+			zap.Strings("fields", t.run.Lost))
+		return false
+	}
+	t.old = true
+	return true
+}
+
+// hasNoHandler reports whether the collected answer is the one that a Spring
+// server gives where nothing is mapped to the path that was sent
+// (BasicErrorController), and so nothing was executed.
+func (rec *recorder) hasNoHandler(target string) bool {
+	if rec.status != http.StatusNotFound {
+		return false
+	}
+	body, ok := plainBody(rec.header, rec.body, maxNotFound)
+	var e struct {
+		Status int    `json:"status"`
+		Path   string `json:"path"`
+	}
+	path, _, _ := strings.Cut(target, "?")
+	return ok && json.Unmarshal(body, &e) == nil && e.Status == http.StatusNotFound && e.Path == path
+}
+
+// passBroken passes on what came of an answer that broke off.
+func (rec *recorder) passBroken() {
+	if rec.status != 0 {
+		rec.w.WriteHeader(rec.status)
+		_, _ = rec.w.Write(rec.body)
+	}
+	// Never a connection that is cut before its status line: OkHttp would
+	// silently send again.
+	_ = http.NewResponseController(rec.w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// address makes out what s is to get: runJob2, or runJob where it is known to
+// have no other. A call with fields that runJob cannot carry is always tried as
+// what it is. t may be nil.
+func (t *translation) address(out *http.Request, ex *exchange, s *server) {
+	if t == nil {
+		return
+	}
+	if ex.pinned == nil {
+		t.old = len(t.run.Lost) == 0 && t.known.has(s, time.Now())
+	}
+	original := &t.original
+	if original.body == nil {
+		original.url, original.header, original.body, original.length = *out.URL, out.Header["Content-Type"], out.GetBody, out.ContentLength
+	}
+	if !t.old {
+		original.url.Scheme, original.url.Host = out.URL.Scheme, out.URL.Host
+		*out.URL = original.url
+		out.Header["Content-Type"], out.GetBody, out.ContentLength = original.header, original.body, original.length
+	} else {
+		*out.URL = url.URL{Scheme: out.URL.Scheme, Host: out.URL.Host, Opaque: ex.group.settings.prefix() + "/" + oldCall}
+		form := []byte(t.run.Form)
+		out.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(form)), nil }
+		out.ContentLength = int64(len(form))
+		for _, name := range [...]string{"Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
+			delete(out.Header, name) // of the body as it came
+		}
+	}
+	out.Body, _ = out.GetBody() // it is in memory
+}

@@ -1,0 +1,99 @@
+package openapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"mime"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// RunJob is a runJob2 request (tech.powerjob.common.request.http.RunJobRequest,
+// 5.1.2) as the form of runJob, which every older server has.
+type RunJob struct {
+	// Form is the urlencoded form: jobId, appId, instanceParams and delay, each
+	// only where the request has a value for it.
+	Form string
+	// Lost are the request's fields that the form has no room for and that have a
+	// value: outerKey, extendValue, and whatever newer clients may add.
+	Lost []string
+}
+
+// RunJobOf reads a runJob2 request, the last of several fields of one name, as
+// the gate and SubjectsOf do. contentType are all values of the request's
+// Content-Type. ok is false for a request that is not read for certain here, and
+// so must not be said in other words.
+func RunJobOf(contentType []string, body []byte) (run RunJob, ok bool) {
+	if encodingOf(contentType) != jsonBody || !utf8.Valid(body) || !unicode(contentType[0]) && !ascii(body) {
+		return RunJob{}, false
+	}
+	values, lost := map[string]string{}, map[string]bool{}
+	legible := true
+	if !fields(body, func(key, raw []byte) {
+		name := string(key)
+		value, set, read := scalar(raw)
+		switch name {
+		case "jobId", "appId", "delay":
+			if set && read {
+				var n int64
+				if n, read = integer(raw); read {
+					value = strconv.FormatInt(n, 10)
+				}
+			}
+		case "instanceParams":
+		default: // of these only counts whether they have a value
+			lost[name], read = set && value != "" || !read, true
+			return
+		}
+		legible = legible && read
+		if delete(values, name); set {
+			values[name] = value
+		}
+	}) || !legible || values["jobId"] == "" {
+		return RunJob{}, false
+	}
+	form := url.Values{}
+	for name, value := range values {
+		form.Set(name, value)
+	}
+	run.Form = form.Encode()
+	for _, name := range slices.Sorted(maps.Keys(lost)) {
+		if lost[name] {
+			run.Lost = append(run.Lost, name)
+		}
+	}
+	return run, true
+}
+
+// scalar returns the text of a JSON string, number or boolean. set is false for
+// null. ok is false for an object or an array, and for text that no server holds
+// the same.
+func scalar(raw []byte) (text string, set, ok bool) {
+	switch {
+	case len(raw) == 0:
+		return "", false, false
+	case string(raw) == "null":
+		return "", false, true
+	case raw[0] == '"':
+		err := json.Unmarshal(raw, &text)
+		// What is no Unicode was replaced.
+		return text, true, err == nil && (!strings.ContainsRune(text, utf8.RuneError) || bytes.ContainsRune(raw, utf8.RuneError))
+	case raw[0] == '{', raw[0] == '[':
+		return "", true, false
+	}
+	return string(raw), true, json.Valid(raw)
+}
+
+func unicode(contentType string) bool {
+	_, params, err := mime.ParseMediaType(contentType)
+	charset := strings.ToLower(params["charset"])
+	return err == nil && (charset == "" || charset == "utf-8")
+}
+
+func ascii(text []byte) bool {
+	return !bytes.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
+}
