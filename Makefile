@@ -91,6 +91,19 @@ build: ## bin/powerjob-shim, static
 man: ## the manual pages, in bin/man
 	$(GO) run ./cmd/powerjob-shim man bin/man
 
+# A module of its own: goreleaser brings some hundred modules along.
+bin/goreleaser bin/cyclonedx-gomod: test/tools/release/go.mod test/tools/release/go.sum
+	cd test/tools/release && GOBIN=$(CURDIR)/bin nice -n 10 $(GO) install tool
+	@touch bin/goreleaser bin/cyclonedx-gomod
+
+.PHONY: release
+release: bin/goreleaser ## build a release into dist, nothing is published: make release TARGETS="linux_amd64 windows_arm64"
+	bash test/release/release.sh $(TARGETS)
+
+.PHONY: debcheck
+debcheck: ## install the deb of make release into a throw-away Debian
+	bash test/release/deb.sh
+
 .PHONY: image
 image: ## the container image, by docker, or by buildah where no docker answers
 	BUILDAH_FORMAT=docker $(ENGINE) build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMAGE) .
