@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,24 +24,46 @@ type startShim func(upstream string) (address string, stop func(), err error)
 const demoTimes = 3
 
 func newDemoCmd(start startShim) *cobra.Command {
-	return &cobra.Command{
+	var (
+		address, as string
+		asJSON      bool
+	)
+	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show what a legacy server executes without and with the shim; needs no server",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return demo(cmd.OutOrStdout(), start) },
+		Long: `Show what a legacy server executes without and with the shim; needs no server.
+
+With --serve it runs the stand-in server alone, for as long as you like, so that
+the other commands can be tried on it. It prints what it executes.`,
+		Example: "  powerjob-shim demo\n  powerjob-shim demo --serve 127.0.0.1:7701 --as 5.1.0",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if address == "" {
+				return demo(cmd.OutOrStdout(), start, asJSON)
+			}
+			stop, _, release := untilSignals(cmd.Context())
+			defer release()
+			return serveDemo(stop, cmd.OutOrStdout(), address, as)
+		},
 	}
+	cmd.Flags().StringVar(&address, "serve", "", "run only the stand-in server, on this `address`")
+	cmd.Flags().StringVar(&as, "as", "5.1.0", "which `server` stands there: 5.1.0, 5.1.1, auth (5.1.0 with its check on), 5.0 or 4.x")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the table as JSON")
+	cmd.MarkFlagsMutuallyExclusive("serve", "json")
+	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(slices.Sorted(maps.Keys(standIns)), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
+	return cmd
 }
 
 // tally is what the stand-in's own log says about one call, made demoTimes.
 type tally struct {
-	executed int // changes that took effect
-	requests int // requests that it took, logins included
-	failed   int // calls whose caller was told that they failed
+	Executed int `json:"executed"` // changes that took effect
+	Requests int `json:"requests"` // requests that it took, logins included
+	Failed   int `json:"failed"`   // calls whose caller was told that they failed
 }
 
 // demo makes every changing call with and without the shim and prints the
 // tallies. The error says that the shim did not do its work.
-func demo(out io.Writer, start startShim) error {
+func demo(out io.Writer, start startShim, asJSON bool) error {
 	direct, err := tallyCalls(func(server string) (string, func(), error) {
 		return strings.TrimPrefix(server, "http://"), func() {}, nil
 	})
@@ -49,8 +74,33 @@ func demo(out io.Writer, start startShim) error {
 	if err != nil {
 		return fmt.Errorf("running the demo through the shim: %w", err)
 	}
-	_, err = io.WriteString(out, demoTable(direct, through))
+	if asJSON {
+		err = demoJSON(out, direct, through)
+	} else {
+		_, err = io.WriteString(out, demoTable(direct, through))
+	}
 	return errors.Join(err, judge(through))
+}
+
+// demoJSON prints what demoTable does, for machines.
+func demoJSON(out io.Writer, direct, through []tally) error {
+	type row struct {
+		Call   string `json:"call"`
+		Calls  int    `json:"calls"`
+		Direct tally  `json:"direct"`
+		Shim   tally  `json:"shim"`
+	}
+	report := struct {
+		Server string `json:"server"`
+		Once   bool   `json:"executed_once_with_the_shim"`
+		Rows   []row  `json:"calls"`
+	}{"stand-in for 5.1.0, check off", judge(through) == nil, nil}
+	for i, call := range demoCalls {
+		report.Rows = append(report.Rows, row{call.name, demoTimes, direct[i], through[i]})
+	}
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(report)
 }
 
 // tallyCalls makes all calls through what connect puts in front of a fresh
@@ -88,10 +138,10 @@ func tallyCalls(connect startShim) (_ []tally, err error) {
 				return nil, fmt.Errorf("calling %s: %w", call.name, err)
 			}
 			if !answer.Success {
-				t.failed++
+				t.Failed++
 			}
-			t.executed += server.Executed(call.name) - executed
-			t.requests += server.Received("") - requests
+			t.Executed += server.Executed(call.name) - executed
+			t.Requests += server.Received("") - requests
 		}
 		tallies = append(tallies, t)
 	}
@@ -112,7 +162,7 @@ call                       calls   executed  requests  failed     executed  requ
 `, demoTimes)
 	row := func(name string, calls int, d, t tally) {
 		fmt.Fprintf(&b, "%-25s  %5d   %8d  %8d  %6s     %8d  %8d  %6s\n",
-			name, calls, d.executed, d.requests, dash(d.failed), t.executed, t.requests, dash(t.failed))
+			name, calls, d.Executed, d.Requests, dash(d.Failed), t.Executed, t.Requests, dash(t.Failed))
 	}
 	var sumDirect, sumThrough tally
 	for i, call := range demoCalls {
@@ -133,9 +183,9 @@ failed: calls that took effect while their caller was told that they failed (the
 }
 
 func (t *tally) add(o tally) {
-	t.executed += o.executed
-	t.requests += o.requests
-	t.failed += o.failed
+	t.Executed += o.Executed
+	t.Requests += o.Requests
+	t.Failed += o.Failed
 }
 
 func dash(n int) string {
@@ -149,8 +199,8 @@ func dash(n int) string {
 func judge(through []tally) error {
 	var wrong []string
 	for i, call := range demoCalls {
-		if t := through[i]; t.executed != demoTimes || t.failed != 0 {
-			wrong = append(wrong, fmt.Sprintf("%s (%d calls, %d executed, %d failed)", call.name, demoTimes, t.executed, t.failed))
+		if t := through[i]; t.Executed != demoTimes || t.Failed != 0 {
+			wrong = append(wrong, fmt.Sprintf("%s (%d calls, %d executed, %d failed)", call.name, demoTimes, t.Executed, t.Failed))
 		}
 	}
 	if wrong != nil {

@@ -65,7 +65,7 @@ func rows(table string) map[string]string {
 
 func TestTheDemoShowsEveryCallExecutedOnceThroughTheShim(t *testing.T) {
 	var out strings.Builder
-	if err := demo(&out, startInProcess); err != nil {
+	if err := demo(&out, startInProcess, false); err != nil {
 		t.Error(err)
 	}
 	got := rows(out.String())
@@ -102,7 +102,7 @@ func TestTheDemoShowsEveryCallExecutedOnceThroughTheShim(t *testing.T) {
 
 func TestWithoutTheRulesTheDemoShowsDoublesAndFails(t *testing.T) {
 	var out strings.Builder
-	err := demo(&out, shimWith())
+	err := demo(&out, shimWith(), false)
 	if err == nil || !strings.Contains(err.Error(), "saveJob (3 calls, 6 executed, 0 failed)") {
 		t.Errorf("error %v", err)
 	}
@@ -116,14 +116,14 @@ func TestWithoutTheRulesTheDemoShowsDoublesAndFails(t *testing.T) {
 
 func TestWithTheHeaderRuleAloneEveryCallIsMadeOnce(t *testing.T) {
 	var out strings.Builder
-	if err := demo(&out, shimWith(headerRule)); err != nil {
+	if err := demo(&out, shimWith(headerRule), false); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestWithoutTheHeaderRuleDeduplicationStillDropsTheRepetitions(t *testing.T) {
 	var out strings.Builder
-	if err := demo(&out, shimWith(saveRule, otherRule)); err != nil {
+	if err := demo(&out, shimWith(saveRule, otherRule), false); err != nil {
 		t.Error(err)
 	}
 	if got, want := rows(out.String())["all"], "57 96 171 18 57 114 -"; got != want {
@@ -133,7 +133,7 @@ func TestWithoutTheHeaderRuleDeduplicationStillDropsTheRepetitions(t *testing.T)
 
 func TestTheDemoReportsAShimThatDoesNotStart(t *testing.T) {
 	broken := errors.New("no port")
-	err := demo(&strings.Builder{}, func(string) (string, func(), error) { return "", nil, broken })
+	err := demo(&strings.Builder{}, func(string) (string, func(), error) { return "", nil, broken }, false)
 	if !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}

@@ -84,11 +84,16 @@ func (s *Server) Start() (string, error) {
 
 // StartAt listens on an address. It may be called once.
 func (s *Server) StartAt(address string) (string, error) {
+	return s.StartBehind(address, func(server http.Handler) http.Handler { return server })
+}
+
+// StartBehind is StartAt with a handler around the server's own.
+func (s *Server) StartBehind(address string, around func(http.Handler) http.Handler) (string, error) {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return "", fmt.Errorf("starting the stand-in server: %w", err)
 	}
-	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: around(s), ReadHeaderTimeout: 10 * time.Second}
 	go s.http.Serve(l) //nolint:errcheck // ends with ErrServerClosed by Close
 	return "http://" + l.Addr().String() + s.opts.Prefix, nil
 }
