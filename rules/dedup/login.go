@@ -144,10 +144,28 @@ func (l *login) touch(now moment, window time.Duration) {
 
 // pay closes a login: its re-send has come, or none is owed.
 func (l *login) pay() {
-	if l.open {
-		l.open = false
-		l.app.open = slices.DeleteFunc(l.app.open, func(o *login) bool { return o == l })
+	if !l.open {
+		return
 	}
+	l.open = false
+	a := l.app
+	if a.open[0] == l { // whose time has come is the oldest: many may go at once
+		a.open[0] = nil
+		a.open = a.open[1:]
+		return
+	}
+	for i := a.place(l); i < len(a.open); i++ {
+		if a.open[i] == l {
+			a.open = slices.Delete(a.open, i, i+1)
+			return
+		}
+	}
+}
+
+// place returns where the open logins that were requested when l was begin.
+func (a *app) place(l *login) int {
+	i, _ := slices.BinarySearchFunc(a.open, l, func(a, b *login) int { return cmp.Compare(a.requested, b.requested) })
+	return i
 }
 
 // closeOld closes the logins that have waited too long for their re-send: its
@@ -167,6 +185,5 @@ func (l *login) reopen() {
 		return
 	}
 	l.open = true
-	i, _ := slices.BinarySearchFunc(l.app.open, l, func(a, b *login) int { return cmp.Compare(a.requested, b.requested) })
-	l.app.open = slices.Insert(l.app.open, i, l)
+	l.app.open = slices.Insert(l.app.open, l.app.place(l), l)
 }
