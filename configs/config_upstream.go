@@ -26,6 +26,9 @@ type Upstream struct {
 	// Timeout runs until the answer's header; for calls under a dedup rule, over
 	// the whole answer. Default: 30s.
 	Timeout time.Duration `yaml:"timeout"`
+	// StreamTimeout is the same for what is no call: pages, uploads, downloads.
+	// Default: 10m.
+	StreamTimeout time.Duration `yaml:"stream_timeout"`
 	// IdleTimeout closes unused connections to the servers. It must be shorter
 	// than the servers' own (Tomcat's is 60s by default, 20s in its server.xml),
 	// or a call may meet a connection that is just being closed. Default: 15s.
@@ -97,6 +100,10 @@ type UpstreamTLS struct {
 	// CertFile and KeyFile are the client certificate; both or neither.
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
+	// PinSHA256 are base64 SHA-256 hashes of public keys (SPKI, RFC 7469, 2.4). A
+	// server with one of them is accepted whatever its name, chain and dates; all
+	// others are refused. Empty: name and chain decide.
+	PinSHA256 []string `yaml:"pin_sha256"`
 }
 
 // Values of Upstream.Unreachable.

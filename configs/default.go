@@ -73,6 +73,7 @@ func defaultUpstream(path string, u *Upstream, given func(string) bool) {
 	set(given, path+".host", &u.Host, HostKeep)
 	set(given, path+".unreachable", &u.Unreachable, UnreachableClose)
 	set(given, path+".timeout", &u.Timeout, 30*time.Second)
+	set(given, path+".stream_timeout", &u.StreamTimeout, 10*time.Minute)
 	set(given, path+".idle_timeout", &u.IdleTimeout, 15*time.Second)
 	set(given, path+".openapi_prefix", &u.OpenAPIPrefix, u.ContextPath()+"/openApi")
 	set(given, path+".compat.run_job2", &u.Compat.RunJob2, CompatAuto)

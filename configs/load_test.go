@@ -59,7 +59,7 @@ func listenersAt(addresses ...string) []Listener {
 func TestAnUpstreamFlagAloneIsAConfiguration(t *testing.T) {
 	cfg := mustLoad(t, Source{Flags: flagsOf(t, "--upstream", "http://127.0.0.1:7701")})
 	want := map[string]Upstream{"default": {
-		Servers: []string{"http://127.0.0.1:7701"}, Host: HostKeep, Unreachable: UnreachableClose, Timeout: 30 * time.Second, IdleTimeout: 15 * time.Second, OpenAPIPrefix: "/openApi", Compat: Compat{RunJob2: CompatAuto},
+		Servers: []string{"http://127.0.0.1:7701"}, Host: HostKeep, Unreachable: UnreachableClose, Timeout: 30 * time.Second, StreamTimeout: 10 * time.Minute, IdleTimeout: 15 * time.Second, OpenAPIPrefix: "/openApi", Compat: Compat{RunJob2: CompatAuto},
 	}}
 	if !reflect.DeepEqual(cfg.Upstreams, want) {
 		t.Errorf("upstreams %+v, want %+v", cfg.Upstreams, want)

@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/mail"
 	"net/url"
 	"os"
@@ -12,6 +14,11 @@ func (v *validator) upstreamTLS(path string, t *UpstreamTLS) {
 	v.keyPair(path, "cert_file", t.CertFile, "key_file", t.KeyFile)
 	if t.ServerName != "" && !isHostName(t.ServerName) {
 		v.bad(path+".server_name", "%q is not a host name", t.ServerName)
+	}
+	for i, pin := range t.PinSHA256 {
+		if hash, err := base64.StdEncoding.DecodeString(pin); err != nil || len(hash) != sha256.Size {
+			v.bad(index(path+".pin_sha256", i), "%q is not the base64 of a SHA-256 hash; openssl x509 -in server.crt -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64", pin)
+		}
 	}
 }
 

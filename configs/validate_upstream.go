@@ -35,6 +35,7 @@ func (v *validator) upstreams() {
 		v.host(path+".host", u.Host)
 		v.choice(path+".unreachable", u.Unreachable, UnreachableClose, UnreachableError)
 		v.positive(path+".timeout", u.Timeout, "30s")
+		v.positive(path+".stream_timeout", u.StreamTimeout, "10m")
 		v.positive(path+".idle_timeout", u.IdleTimeout, "15s")
 		if v.given(path + ".openapi_prefix") {
 			v.openAPIPrefix(path+".openapi_prefix", u.OpenAPIPrefix)

@@ -71,6 +71,7 @@ type Metrics struct {
 	Outside     *prometheus.CounterVec // call: known calls outside openapi_prefix
 	HeaderLost  *prometheus.CounterVec // call: those of clients that made several within a minute
 	Unanswered  *prometheus.CounterVec // route, reason: requests that were left without an answer
+	Unasked     *prometheus.CounterVec // upstream: servers' bytes that nobody asked for
 	StoreErrors *prometheus.CounterVec // operation: failures of the dedup store, none of which fails a call
 
 	ACMEEvents *prometheus.CounterVec // event: what came of attempts to obtain a certificate
@@ -132,6 +133,8 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 			"Re-sends of clients that made at least three within a minute: these do not see the header.", "call"),
 		Unanswered: b.counter("unanswered_total",
 			"Requests left without an answer so that callers go on to their next address, or not sent because they had gone.", "route", "reason"),
+		Unasked: b.counter("upstream_unasked_total",
+			"Connections on which a server sent bytes that nobody asked for, such as a second answer.", "upstream"),
 		StoreErrors: b.counter("store_errors_total",
 			"Failures of the dedup store, by operation.", "operation"),
 		ACMEEvents: b.counter("acme_events_total",

@@ -101,6 +101,7 @@ func TestTheLabelsAreTheContracts(t *testing.T) {
 		"outside_prefix_total":      "call",
 		"unanswered_total":          "reason route",
 		"store_errors_total":        "operation",
+		"upstream_unasked_total":    "upstream",
 		"acme_events_total":         "event",
 
 		"certificate_expiry_timestamp_seconds": "name",

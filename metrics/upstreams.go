@@ -55,3 +55,6 @@ func (c *upstreamCollector) Collect(ch chan<- prometheus.Metric) {
 // call replaces the first. stats is called from several goroutines and must not
 // block.
 func (m *Metrics) ObserveUpstreams(stats func() []UpstreamStats) { m.upstreams.stats.Store(&stats) }
+
+// UnaskedBytes counts a connection on which a server sent what nobody asked for.
+func (m *Metrics) UnaskedBytes(upstream string) { m.Unasked.WithLabelValues(upstream).Inc() }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"net"
 	"net/http"
@@ -92,10 +93,38 @@ func (w *answerWriter) FlushError() error {
 // Hijack takes the connection over for a tunnel, which the log shows as 101.
 func (w *answerWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
-	if err == nil {
-		w.status = http.StatusSwitchingProtocols
+	if err != nil {
+		return conn, rw, err
 	}
-	return conn, rw, err
+	w.status = http.StatusSwitchingProtocols
+	if n := rw.Reader.Buffered(); n > 0 {
+		// ReverseProxy reads from the connection only.
+		behind, _ := rw.Reader.Peek(n) // it is there
+		conn = &begunConn{conn, bytes.NewReader(bytes.Clone(behind))}
+	}
+	return conn, rw, nil
+}
+
+// begunConn is a connection of which some bytes have been read already.
+type begunConn struct {
+	net.Conn
+	begun *bytes.Reader
+}
+
+// Read implements net.Conn.
+func (c *begunConn) Read(p []byte) (int, error) {
+	if c.begun.Len() > 0 {
+		return c.begun.Read(p)
+	}
+	return c.Conn.Read(p)
+}
+
+// CloseWrite says to the caller that the server sends nothing more.
+func (c *begunConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
 }
 
 // finish completes the header of a final answer.

@@ -66,7 +66,7 @@ func (n *memoryNet) dialer(host string) func(ctx context.Context, network, addr 
 
 // dialBy has all connections to servers made by dial.
 func (g *upstreamGroup) dialBy(dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
-	g.transport.DialContext = dial
+	g.transport.DialContext, g.others.DialContext, g.fresh.DialContext = dial, dial, dial
 	g.calls.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 		c, err := dial(ctx, "tcp", server)
 		if err != nil {

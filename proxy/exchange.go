@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/netip"
@@ -178,6 +179,8 @@ func (ex *exchange) callName() string {
 	return ex.call.Name
 }
 
+var errServerEnded = errors.New("the server closed the connection before it answered")
+
 // countedBody counts what is read of a request's body and keeps how it ended.
 // Safe for concurrent use: the Transport may still be reading it when the
 // upstream has answered already.
@@ -185,6 +188,7 @@ type countedBody struct {
 	io.ReadCloser
 	n     atomic.Int64
 	ended atomic.Bool           // all of it has been read
+	cut   atomic.Bool           // the server has gone: nothing more is read
 	err   atomic.Pointer[error] // the first error of Read but io.EOF
 
 	// from and to pass trailers on: net/http fills from when the body has
@@ -193,8 +197,14 @@ type countedBody struct {
 }
 
 func (b *countedBody) Read(p []byte) (int, error) {
+	if b.cut.Load() {
+		return 0, errServerEnded
+	}
 	n, err := b.ReadCloser.Read(p)
 	b.n.Add(int64(n))
+	if err != nil && err != io.EOF && b.cut.Load() { //nolint:errorlint // readers return io.EOF itself
+		return n, errServerEnded // not the caller's fault
+	}
 	switch {
 	case err == io.EOF:
 		b.ended.Store(true)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/textproto"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -85,6 +86,12 @@ func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
 func rewrite(pr *httputil.ProxyRequest) {
 	in, out, ex := pr.In, pr.Out, exchangeOf(pr.In)
 	ex.address(out, in)
+	if u := out.Header["Upgrade"]; len(u) > 0 && !strings.EqualFold(u[0], "websocket") {
+		// A tunnel would pass the gate, the block list and dedup; a server may
+		// ignore the wish (RFC 9110, 7.8).
+		delete(out.Header, "Upgrade")
+		delete(out.Header, "Connection")
+	}
 	if out.Body != nil {
 		out.Body = &movingBody{ReadCloser: out.Body, answer: &ex.answer, in: &ex.in, pace: ex.pace}
 	}
@@ -166,7 +173,7 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, ex *exchan
 			". Nothing was sent. Check that it runs, and the address under upstreams."+ex.group.name+".servers")
 	case isTimeout(err):
 		ex.noAnswer(w, http.StatusGatewayTimeout, unansweredNoAnswer, "the PowerJob server"+at+" did not answer within "+
-			ex.group.settings.Timeout.String()+"; "+advice)
+			ex.patience().String()+"; "+advice)
 	default:
 		ex.noAnswer(w, http.StatusBadGateway, unansweredNoAnswer, "the PowerJob server"+at+" broke the connection before it answered; "+advice)
 	}

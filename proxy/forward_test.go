@@ -133,7 +133,7 @@ func TestAChangingCallIsNotRepeatedOnAStaleConnection(t *testing.T) {
 		}
 	}()
 	s := newShim(t, settingsFor(t, "http://"+ln.Addr().String()))
-	raw(t, s.addr, request("GET", "/", ""))
+	raw(t, s.addr, request("POST", "/openApi/fetchAllJob", "")) // calls have connections of their own
 	answer := raw(t, s.addr, request("POST", "/openApi/runJob?jobId=1", "", "Idempotency-Key: a", "X-Idempotency-Key: b"))
 	if statusOf(answer) != 502 {
 		t.Errorf("the client got %q, want 502", answer)

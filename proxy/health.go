@@ -62,9 +62,11 @@ type server struct {
 	inFlight      atomic.Int64
 	refusingUntil atomic.Int64 // Unix nanoseconds; so are the others
 	ejectedUntil  atomic.Int64
-	down          atomic.Bool
-	failures      atomic.Int64           // in a row
-	lastCheck     atomic.Pointer[string] // why the last check failed; nil: it did not, or there was none
+	// distrustedUntil: see suspect; 0: never.
+	distrustedUntil atomic.Int64
+	down            atomic.Bool
+	failures        atomic.Int64           // in a row
+	lastCheck       atomic.Pointer[string] // why the last check failed; nil: it did not, or there was none
 
 	ejections int // in short succession; load.ejecting guards it
 }

@@ -30,6 +30,7 @@ type upstreamGroup struct {
 	links     map[string]*up.Server // how each server is connected to, by its name
 	transport *http.Transport       // for what is streamed
 	calls     *up.Pool              // for calls that are held
+	others    *http.Transport       // for what is no call, and takes what it takes
 	fresh     *http.Transport       // makes a new connection for each request
 	probers   map[*server]*prober   // nil: servers are not probed
 	load      *load
@@ -62,7 +63,9 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Di
 	}
 	g := &upstreamGroup{name: name, settings: u, links: map[string]*up.Server{}, load: new(load), stop: func() {}}
 	g.transport, g.calls = newConnections(g)
-	g.fresh = g.transport.Clone()
+	g.others = g.transport.Clone()
+	g.others.ResponseHeaderTimeout = u.streamTimeout()
+	g.fresh = g.others.Clone()
 	g.fresh.DisableKeepAlives, g.fresh.MaxConnsPerHost = true, 0
 	if old != nil {
 		g.load = old.load
@@ -172,6 +175,7 @@ func (g *upstreamGroup) close() {
 // closeIdle closes unused connections.
 func (g *upstreamGroup) closeIdle() {
 	g.transport.CloseIdleConnections()
+	g.others.CloseIdleConnections()
 	g.calls.CloseIdle()
 }
 

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -46,14 +45,7 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 		out = traced(out, tried.got)
 	}
 	if out.Body != nil && !held {
-		body := io.Reader(out.Body)
-		if out.ContentLength > 0 {
-			// net/http's Transport reads on after the last byte, to see that
-			// there is no more. By then the server may have answered and ours
-			// have closed the body, and the Transport would break off the answer.
-			body = io.LimitReader(body, out.ContentLength)
-		}
-		out.Body = io.NopCloser(body) // an attempt that could not connect must not close it
+		out.Body = streamedBody(out)
 	}
 	var (
 		res *http.Response
@@ -82,7 +74,7 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 		if held {
 			res, err = s.converse(out, ex)
 		} else {
-			res, err = ex.group.transport.RoundTrip(out)
+			res, err = ex.roundTrip(out, srv, &tried)
 		}
 		ex.upstream = time.Since(began)
 		s.count(ex, res)

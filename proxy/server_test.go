@@ -152,7 +152,7 @@ func TestAfterTheGraceRequestsAreAnsweredAndTunnelsClosed(t *testing.T) {
 	settings := settingsFor(t, upstream(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") != "" {
 			c, _, _ := http.NewResponseController(w).Hijack()
-			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 			_, _ = c.Read(make([]byte, 1))
 			_ = c.Close()
 			return
@@ -163,7 +163,7 @@ func TestAfterTheGraceRequestsAreAnsweredAndTunnelsClosed(t *testing.T) {
 	settings.Shutdown.Grace = 50 * time.Millisecond
 	s := newShim(t, settings)
 	tunnel := dial(t, s.addr)
-	_, _ = io.WriteString(tunnel, "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+	_, _ = io.WriteString(tunnel, "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 	tr := bufio.NewReader(tunnel)
 	if head, _ := readRaw(tr); statusOf(head) != 101 {
 		t.Fatalf("the tunnel got %q", head)

@@ -89,6 +89,10 @@ type Upstream struct {
 	// (for calls under a dedup rule: until its end). 0: no limit.
 	Timeout time.Duration
 
+	// StreamTimeout is the same for what is no call: pages, uploads, downloads.
+	// 0: 10 minutes.
+	StreamTimeout time.Duration
+
 	// IdleTimeout closes unused connections. It must be shorter than the
 	// server's own: a server that closes a connection just as a call is
 	// written leaves an unknown outcome. 0: 15 s (Tomcat closes after 60 s).

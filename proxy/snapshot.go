@@ -116,6 +116,7 @@ func (s *snapshot) start(p *Proxy, old *snapshot) {
 	for name, g := range s.groups {
 		g.routedHost.Store(s.firstHost(name))
 		if old == nil || old.groups[name] != g {
+			g.watchTrust(p.metrics, p.log)
 			g.start(p.life, &p.running, p.probing, p.log)
 		}
 	}

@@ -42,13 +42,14 @@ func newConnections(g *upstreamGroup) (*http.Transport, *up.Pool) {
 	// one kind has unused must not come on top of what the other one opens.
 	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
 		if u.MaxConnections > 0 {
-			calls.CloseIdle()
+			g.closeIdle()
 		}
 		return g.dial(ctx, address)
 	}
 	calls.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 		if u.MaxConnections > 0 {
 			streams.CloseIdleConnections()
+			g.others.CloseIdleConnections()
 		}
 		return g.link(server).DialOver(ctx, wrap)
 	}
@@ -64,6 +65,16 @@ func newConnections(g *upstreamGroup) (*http.Transport, *up.Pool) {
 		Protocols:             protocols,
 	}
 	return streams, calls
+}
+
+// defaultStreamTimeout is for uploads and downloads of what the web UI has.
+const defaultStreamTimeout = 10 * time.Minute
+
+func (u Upstream) streamTimeout() time.Duration {
+	if u.StreamTimeout == 0 {
+		return defaultStreamTimeout
+	}
+	return u.StreamTimeout
 }
 
 func (u Upstream) idleTimeout() time.Duration {

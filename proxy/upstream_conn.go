@@ -12,6 +12,7 @@ import (
 type sent struct {
 	conn   *up.Watched // the last one that was had; nil: none that counts
 	before int64       // what had been written to it by then
+	ended  func()      // when the server closes the last one; nil: nobody needs to know
 	maybe  bool        // on an earlier connection, or on one that does not count, or it was answered
 }
 
@@ -25,6 +26,7 @@ func (s *sent) got(info httptrace.GotConnInfo) {
 	var counts bool
 	if s.conn, counts = raw.(*up.Watched); counts {
 		s.before = s.conn.Wrote()
+		s.conn.Begin(s.ended)
 	} else {
 		s.maybe = true
 	}

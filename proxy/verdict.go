@@ -2,9 +2,7 @@ package proxy
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,8 +94,7 @@ func (g *upstreamGroup) noAnswer(ctx context.Context, s *server, err error) verd
 		v.problem += " (" + cert.Err.Error() + ")"
 		v.advice = "write the authority's certificate under " + g.key("tls.ca_file") + ", the name in the certificate under " + g.key("tls.server_name")
 		if len(cert.UnverifiedCertificates) > 0 {
-			sum := sha256.Sum256(cert.UnverifiedCertificates[0].RawSubjectPublicKeyInfo)
-			v.advice += ", or, when you have compared it, its key's hash under " + g.key("tls.pin_sha256") + `: ["` + base64.StdEncoding.EncodeToString(sum[:]) + `"]`
+			v.advice += ", or, when you have compared it, its key's hash under " + g.key("tls.pin_sha256") + `: ["` + up.PinOf(cert.UnverifiedCertificates[0]) + `"]`
 		}
 	case errors.As(err, &dial):
 		v.advice = "check that it runs, and the address under " + g.key("servers")

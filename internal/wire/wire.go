@@ -45,7 +45,7 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 			return proxy.Settings{}, fmt.Errorf("upstreams.%s.servers: %w", name, err)
 		}
 		s.Upstreams[name] = proxy.Upstream{
-			Servers: servers, Host: u.Host, ContextPath: u.ContextPath(), TLS: secure, Timeout: u.Timeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
+			Servers: servers, Host: u.Host, ContextPath: u.ContextPath(), TLS: secure, Timeout: u.Timeout, StreamTimeout: u.StreamTimeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
 			MaxConnections: u.MaxConnections, MaxRequests: u.MaxRequests, Health: healthFrom(u.Health),
 			AnswerUnreachable: u.Unreachable == configs.UnreachableError,
 			RunJob2:           runJob2(u.Compat.RunJob2),

@@ -91,6 +91,7 @@ func Problem(err error) string {
 		dns  *net.DNSError
 		cert *tls.CertificateVerificationError
 		head tls.RecordHeaderError
+		pin  *PinError
 		nerr net.Error
 	)
 	switch {
@@ -102,6 +103,8 @@ func Problem(err error) string {
 		return "its name cannot be resolved (" + lookupProblem(err) + ")"
 	case errors.As(err, &cert):
 		return "its certificate is not trusted"
+	case errors.As(err, &pin):
+		return "its certificate is not trusted: " + pin.Error()
 	case errors.As(err, &head):
 		return "it does not speak TLS"
 	case errors.As(err, &nerr) && nerr.Timeout():

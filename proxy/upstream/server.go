@@ -22,6 +22,10 @@ type Server struct {
 	// before the first use. It may be called by several goroutines at once.
 	Moved func(named []netip.Addr)
 
+	// Suspect is called when the server sent bytes that nobody asked for. Nil:
+	// nobody needs to know. It may be called by several goroutines at once.
+	Suspect func()
+
 	mu   sync.Mutex
 	open map[*Watched]struct{} // those that are not closed yet
 }
@@ -122,6 +126,13 @@ func addressOf(c net.Conn) netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
+}
+
+// suspect tells of unasked bytes.
+func (s *Server) suspect() {
+	if s.Suspect != nil {
+		s.Suspect()
+	}
 }
 
 func (s *Server) closed(c *Watched) {

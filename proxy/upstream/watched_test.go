@@ -42,6 +42,7 @@ func TestNothingIsWrittenToAServerThatHasGone(t *testing.T) {
 	if _, err := near.Read(make([]byte, 6)); err != nil {
 		t.Fatal(err)
 	}
+	near.Begin(nil)
 	if _, err := io.WriteString(near, "another"); err != nil {
 		t.Errorf("while the server is there: %v", err)
 	}
@@ -56,6 +57,7 @@ func TestNothingIsWrittenToAServerThatHasGone(t *testing.T) {
 			t.Fatal("the end did not arrive")
 		}
 	}
+	near.Begin(nil)
 	before := near.Wrote()
 	if _, err := io.WriteString(near, "lost"); !errors.Is(err, net.ErrClosed) || near.Wrote() != before {
 		t.Errorf("after the end: %v, %d bytes", err, near.Wrote()-before)
@@ -82,6 +84,7 @@ func TestWhatTheServerHasReadIsCounted(t *testing.T) {
 		}
 	}
 	_ = near.CloseWrite()
+	near.Begin(nil)
 	before := near.Wrote()
 	if _, err := io.WriteString(near, "x"); err == nil || near.Wrote() != before {
 		t.Errorf("a write that failed with %v counted %d bytes", err, near.Wrote()-before)
