@@ -202,7 +202,7 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.n.Add(int64(n))
-	if err != nil && err != io.EOF && b.cut.Load() { //nolint:errorlint // readers return io.EOF itself
+	if err != nil && err != io.EOF && b.cut.Load() {
 		return n, errServerEnded // not the caller's fault
 	}
 	switch {
