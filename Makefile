@@ -44,6 +44,10 @@ test: ## all tests, with the race detector
 	cd test/faults && $(GO) test $(RACE) -timeout 5m ./...
 	$(GO) test -timeout 25m ./test/sim
 
+.PHONY: busy
+busy: ## the tests that use real time once more, beside eight busy processes
+	bash test/busy/run.sh
+
 .PHONY: sim
 sim: ## the simulation's table: make sim SEEDS=20000
 	$(GO) test -count=1 -timeout 0 -v -run 'GoesWrongMoreOften|EachLimit|SharedStoreThat' ./test/sim -args -seeds $(SEEDS)
