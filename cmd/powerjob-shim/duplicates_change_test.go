@@ -248,7 +248,7 @@ func TestTheProcessEndsWithAnExitCodeForScripts(t *testing.T) {
 		args []string
 		code int
 	}{
-		{args[:4], 1},
+		{args[:4], 2},
 		{args, 3},
 		{append(args[:len(args):len(args)], "--delete"), 1}, // nobody to ask
 		{append(args[:len(args):len(args)], "--delete", "--yes"), 0},
