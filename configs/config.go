@@ -27,6 +27,9 @@ type Config struct {
 	Listen []Listener `yaml:"listen"`
 	// Admin is the listener for metrics, health and status.
 	Admin Admin `yaml:"admin"`
+	// Mode is enforce (default) or observe: nothing on the wire is changed, and
+	// all is counted.
+	Mode string `yaml:"mode"`
 	// Upstreams are the groups of servers by name; at least one.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 	// Routes choose a group by host and path. Empty: all goes to the only group.

@@ -172,7 +172,8 @@ func TestTheDefaultRulesCoverEveryChangingCall(t *testing.T) {
 		r := rules.Rule{Name: rule.Name, Methods: rule.Method, Paths: rule.Paths, Header: &rules.Header{Name: "X-A"}}
 		if d := rule.Dedup; d != nil {
 			r.Dedup = &rules.Dedup{Window: d.Window}
-			if d.Window != 5*time.Second || d.Mode != ModeEnforce {
+			match := map[string]string{"save-job": MatchBody, "other-changes": MatchResend}[rule.Name]
+			if d.Window != 5*time.Second || d.Mode != ModeEnforce || d.Match != match {
 				t.Errorf("%s: %+v", rule.Name, d)
 			}
 		}
@@ -242,7 +243,7 @@ func TestEveryProblemOfEverySourceIsReportedAtOnce(t *testing.T) {
 	want := strings.Join([]string{
 		file + `:1: upstreams.default.timeout: "5" has no unit; write 5s or 500ms`,
 		file + `:1: upstreams.default.servers[0]: "x" does not begin with http:// or https://; write for example http://10.0.0.1:7700`,
-		file + `:2: banana: unknown key; the keys here are listen, admin, upstreams, routes, rules, dedup, auth, trusted_proxies, max_body, log, shutdown`,
+		file + `:2: banana: unknown key; the keys here are listen, admin, mode, upstreams, routes, rules, dedup, auth, trusted_proxies, max_body, log, shutdown`,
 		`POWERJOB_SHIM_BANANA: unknown variable; keys are written like POWERJOB_SHIM_DEDUP__MAX_BODY, with __ between the levels`,
 		`POWERJOB_SHIM_LOG__LEVEL: log.level: "loud" is not known; write debug, info, warn or error`,
 		`--admin: admin.address: "nowhere" is not host:port; write for example "127.0.0.1:9700"`,

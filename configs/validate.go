@@ -21,6 +21,7 @@ const (
 func validate(cfg *Config, src Source, at places, r *report) {
 	v := &validator{cfg, at, r, src.Templates}
 	v.listeners()
+	v.choice("mode", cfg.Mode, ModeEnforce, ModeObserve)
 	if !src.NoServersYet || len(cfg.Upstreams) > 0 {
 		v.upstreams()
 	}

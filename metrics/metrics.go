@@ -74,6 +74,8 @@ type Metrics struct {
 	Unasked     *prometheus.CounterVec // upstream: servers' bytes that nobody asked for
 	StoreErrors *prometheus.CounterVec // operation: failures of the dedup store, none of which fails a call
 
+	Observing prometheus.Gauge // 1: mode observe, nothing on the wire is changed; 0: enforce
+
 	ACMEEvents *prometheus.CounterVec // event: what came of attempts to obtain a certificate
 
 	ReloadSuccessful prometheus.Gauge // 1: the last attempt to load the configuration succeeded; 0: it failed
@@ -137,6 +139,8 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 			"Connections on which a server sent bytes that nobody asked for, such as a second answer.", "upstream"),
 		StoreErrors: b.counter("store_errors_total",
 			"Failures of the dedup store, by operation.", "operation"),
+		Observing: b.gauge("observing",
+			"Whether the mode is observe: decisions are counted, and nothing on the wire is changed.").WithLabelValues(),
 		ACMEEvents: b.counter("acme_events_total",
 			"Certificates obtained and renewed by ACME, and attempts that failed.", "event"),
 		ReloadSuccessful: b.gauge("config_last_reload_successful",

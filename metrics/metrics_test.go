@@ -52,6 +52,7 @@ func TestTheNamesAreTheContractsAndPassTheLinter(t *testing.T) {
 		"powerjob_shim_header_total",
 		"powerjob_shim_log_dropped_total",
 		"powerjob_shim_logins_total",
+		"powerjob_shim_observing",
 		"powerjob_shim_outside_prefix_total",
 		"powerjob_shim_request_duration_seconds",
 		"powerjob_shim_requests_total",

@@ -16,6 +16,7 @@ import (
 type status struct {
 	Version       string       `json:"version"`
 	Configuration string       `json:"configuration"` // its hash
+	Observing     bool         `json:"observing"`     // mode: observe
 	Started       time.Time    `json:"started"`
 	UptimeSeconds float64      `json:"uptime_seconds"`
 	Draining      bool         `json:"draining"`
@@ -48,6 +49,7 @@ func (p *Proxy) Admin(gatherer prometheus.Gatherer, pprofOn bool) http.Handler {
 		_ = enc.Encode(status{ // the asker is gone if this fails
 			Version:       p.version,
 			Configuration: snap.Hash,
+			Observing:     snap.Observing,
 			Started:       p.started.UTC().Truncate(time.Second),
 			UptimeSeconds: time.Since(p.started).Truncate(time.Second).Seconds(),
 			Draining:      p.draining.Load(),

@@ -133,9 +133,11 @@ func (w *answerWriter) finish() {
 	if _, ok := h[requestIDHeader]; !ok {
 		h[requestIDHeader] = []string{ex.id}
 	}
-	if ex.decided != "" {
+	switch {
+	case ex.snap.Observing:
+	case ex.decided != "":
 		h[shimHeader] = shimValues[ex.decided]
-	} else if ex.outside {
+	case ex.outside:
 		h[shimHeader] = []string{outsideMark}
 	}
 	if ex.unanswered != "" && ex.origin.shim {
@@ -149,6 +151,10 @@ func (w *answerWriter) finish() {
 	}
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // else net/http would guess one
+	}
+	if ex.snap.Observing {
+		w.observeHeaders()
+		return
 	}
 	for _, rule := range ex.match.Headers {
 		if action := applyHeader(h, rule); action != "" {

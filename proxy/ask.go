@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -113,7 +114,10 @@ func (p *Proxy) copyAnswer(w http.ResponseWriter, res *http.Response) error {
 
 // converse asks one server by a conversation.
 func (s sender) converse(out *http.Request, ex *exchange) (*http.Response, error) {
-	return ex.group.calls.Send(up.Call{Request: out, Until: ex.until, Before: ex.wanted, Watch: func() error { return ex.over(out.Context()) }})
+	if ex.snap.Observing && len(ex.match.Headers) > 0 {
+		ex.spelled = new(bytes.Buffer)
+	}
+	return ex.group.calls.Send(up.Call{Request: out, Head: ex.spelled, Until: ex.until, Before: ex.wanted, Watch: func() error { return ex.over(out.Context()) }})
 }
 
 var errHungUp = errors.New("the caller hung up")

@@ -235,7 +235,7 @@ func (ex *exchange) dedupCall(r *http.Request, window time.Duration) dedup.Call 
 	if rule := ex.match.Dedup; rule != nil {
 		call.Dedup, call.Window = ex.unheld == "", rule.Window
 		call.Body = rule.Match == rules.MatchBody
-		call.Observe = rule.Observe || ex.snap.Dedup.Observe
+		call.Observe = rule.Observe || ex.snap.Dedup.Observe || ex.snap.Observing
 	}
 	return call
 }

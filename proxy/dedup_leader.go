@@ -34,11 +34,11 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 	l := &leader{
 		proxy: p, ex: ex, id: call.ID, reason: reason,
 		makes: ex.call != nil && ex.call.Makes(call.Subjects),
-		rec:   recorder{w: w, limit: ex.snap.Dedup.maxAnswer(), header: w.Header()},
+		rec:   recorder{w: w, limit: ex.snap.Dedup.maxAnswer(), header: w.Header(), asItCame: ex.snap.Observing},
 	}
 	l.rec.leader = l
 	ex.detached = true
-	if timeout := ex.group.settings.Timeout; timeout > 0 {
+	if timeout := ex.group.settings.Timeout; timeout > 0 && !ex.snap.Observing {
 		ex.until = time.Now().Add(timeout)
 	}
 	ex.leads, ex.waiters = call.ID, &p.dedupState.waiters
@@ -56,6 +56,10 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 	// many do as soon as they have their answer.
 	gone := ex.caller.Gone()
 	stay()
+	if l.rec.broken {
+		_ = l.rec.write() // as much as came
+		panic(http.ErrAbortHandler)
+	}
 	if err := l.rec.write(); err != nil || gone {
 		ex.hungUp = true
 		l.left()
@@ -83,7 +87,9 @@ func (l *leader) forward(r *http.Request, next handler) (whole bool) {
 	l.finish(out)
 	if out.Kind == dedup.Lost {
 		l.proxy.decide(l.ex, rules.Unknown, l.reason)
-		l.rec.lost(l.ex)
+		if !l.rec.breaksOff(l.ex) {
+			l.rec.lost(l.ex)
+		}
 	} else {
 		l.proxy.decide(l.ex, rules.Forwarded, l.reason)
 	}
@@ -128,6 +134,8 @@ type recorder struct {
 	status    int
 	body      []byte
 	streaming bool
+	asItCame  bool    // see Settings.Observing
+	broken    bool    // it is passed on as far as it came
 	leader    *leader // whose answer it is; nil: nobody's who must know of an overflow
 }
 
@@ -266,6 +274,9 @@ func (rec *recorder) lost(ex *exchange) {
 func (rec *recorder) write() error {
 	if rec.status == 0 {
 		rec.status = http.StatusOK
+	}
+	if rec.asItCame {
+		return writeAsItCame(rec.w, rec.status, rec.body)
 	}
 	return writeWhole(rec.w, rec.status, rec.body)
 }

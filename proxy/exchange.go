@@ -105,6 +105,8 @@ type exchange struct {
 	// fromUpstream: the answer being written is an upstream's, or a replay of
 	// one. Header rules apply to these only, never to the shim's own errors.
 	fromUpstream bool
+	// spelled is the head of the upstream's answer as it came; nil: nobody asks.
+	spelled *bytes.Buffer
 	// denied: the upstream refused the call, its auth header says false.
 	denied bool
 	// hungUp: the caller went away, or its body broke off, before there was an

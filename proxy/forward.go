@@ -108,13 +108,17 @@ func (ex *exchange) address(out, in *http.Request) {
 	ex.setForwarded(out, in)
 	h := out.Header
 	h[requestIDHeader] = ex.value(valueID, ex.id)
-	delete(h, authHeaderKey)    // it is an answer's
+	if !ex.snap.Observing {
+		delete(h, authHeaderKey) // it is an answer's
+	}
 	if ex.group.issuer != nil { // the token is the shim's own, and the server knows neither
 		delete(h, tokenKey)
 		delete(h, appIDKey)
 	}
 	if in.GetBody != nil { // the body is here already
-		delete(h, "Expect")
+		if !ex.snap.Observing {
+			delete(h, "Expect")
+		}
 		if ex.group.issuer == nil {
 			// What the gate and the record went by must be what the server gets,
 			// whatever a Connection header names.
@@ -125,7 +129,7 @@ func (ex *exchange) address(out, in *http.Request) {
 			}
 		}
 	}
-	if ex.underOpenAPI() {
+	if ex.underOpenAPI() && (in.GetBody == nil || !ex.snap.Observing) {
 		// With either, net/http's Transport takes a request without a body for
 		// repeatable, and sends it again by itself on a stale connection.
 		delete(h, "Idempotency-Key")

@@ -43,7 +43,10 @@ func (p *Proxy) gate(next handler) handler {
 			next(w, r, ex)
 			return
 		}
-		reason, gated := p.judge(r, ex)
+		c, reason, gated := p.judge(r, ex)
+		if mode == access.Enforce && ex.snap.Observing && gated {
+			reason, mode = ex.observed(c, reason)
+		}
 		switch {
 		case !gated:
 		case reason == access.Passed:
@@ -59,31 +62,47 @@ func (p *Proxy) gate(next handler) handler {
 }
 
 // judge asks the policy. gated is false for what is none of the gate's.
-func (p *Proxy) judge(r *http.Request, ex *exchange) (reason access.Reason, gated bool) {
+func (p *Proxy) judge(r *http.Request, ex *exchange) (c access.Caller, reason access.Reason, gated bool) {
 	policy := &ex.snap.Access
 	if preflight(r) {
-		return "", false
+		return c, "", false
 	}
 	if !ex.underOpenAPI() {
 		// Should the servers have a context path that openapi_prefix does not
 		// tell, calls would pass by the gate.
 		if raw, _, _ := strings.Cut(ex.target, "?"); openapi.MayBeOpenAPI(raw) {
-			return access.UnknownPath, true
+			return c, access.UnknownPath, true
 		}
-		return "", false
+		return c, "", false
 	}
-	c := p.callerOf(r, ex)
+	c = p.callerOf(r, ex)
 	if ex.call != nil && ex.call.Kind == openapi.Login {
 		name, err := ex.call.LoginName(r.Header["Content-Type"], r.URL.RawQuery, ex.body)
 		if ex.unheld != "" && len(policy.Apps) == 0 {
 			err = nil // nobody need know
 		}
-		return ex.unreadable(policy.JudgeLogin(c, name, err)), true
+		c.AppsErr = err
+		return c, ex.unreadable(policy.JudgeLogin(c, name, err)), true
 	}
 	if c.Apps, c.AppsErr = ex.call.AppsOf(r.Header["Content-Type"], r.URL.RawQuery, ex.body); ex.unheld != "" {
 		c.AppsErr = openapi.ErrUnreadable
 	}
-	return ex.unreadable(policy.Judge(c)), true
+	return c, ex.unreadable(policy.Judge(c)), true
+}
+
+// observed is what becomes of a judgement where the shim only observes: allow
+// stays in force, all else is counted.
+func (ex *exchange) observed(c access.Caller, reason access.Reason) (access.Reason, access.Mode) {
+	switch {
+	case reason == access.Passed, reason == access.UnknownPath:
+		return reason, access.Observe
+	case reason == access.Address, reason == access.AppNotAllowed:
+		return reason, access.Enforce
+	}
+	if claimed := ex.snap.Access.JudgeClaims(c); claimed != access.Passed {
+		return claimed, access.Enforce
+	}
+	return reason, access.Observe
 }
 
 // unreadable says more exactly why a call could not be read.
@@ -110,7 +129,11 @@ func (p *Proxy) allow(next handler) handler {
 			return
 		}
 		c := p.callerOf(r, ex)
-		if reason := policy.JudgeUnread(c); reason != access.Passed {
+		reason := policy.JudgeUnread(c)
+		if reason == access.LegacyClient && ex.snap.Observing {
+			reason = access.Passed // only allow is in force
+		}
+		if reason != access.Passed {
 			p.noteGate(ex, gateRefused, reason)
 			ex.refuse(w, reason)
 			return

@@ -358,7 +358,7 @@ func (s *shim) sum(t testing.TB, name string, labels ...string) float64 {
 				}
 			}
 			if has == len(labels)/2 {
-				total += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+				total += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 		}
 	}

@@ -26,7 +26,11 @@ func (p *Proxy) hold(next handler) handler {
 			return
 		}
 		if ex.body, ex.unheld = body.bytes, unheld; unheld == "" {
+			chunked := r.ContentLength < 0
 			ex.attach(r)
+			if chunked && ex.snap.Observing && len(ex.body) > 0 { // it goes on as it came
+				r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
+			}
 		}
 		next(w, r, ex)
 	}

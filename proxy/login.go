@@ -34,9 +34,13 @@ func (p *Proxy) login(next handler) handler {
 				requested = p.dedupState.store.Now(ex.group.name)
 			}
 		}
-		rec := recorder{w: w, limit: maxLoginAnswer, header: w.Header()}
+		rec := recorder{w: w, limit: maxLoginAnswer, header: w.Header(), asItCame: ex.snap.Observing}
 		if whole := rec.collect(next, r, ex); !whole {
 			if rec.streaming {
+				panic(http.ErrAbortHandler)
+			}
+			if rec.breaksOff(ex) {
+				_ = rec.write() // as much as came
 				panic(http.ErrAbortHandler)
 			}
 			// Not one byte of it was passed on: the caller gets a whole answer.

@@ -105,6 +105,7 @@ func (p *Proxy) Swap(s Settings) error {
 		}
 	}
 	next.presetUnanswered(p.metrics)
+	p.noteMode(next.Observing, old != nil && old.Observing)
 	next.start(p, old)
 	p.snap.Store(next)
 	if old != nil {

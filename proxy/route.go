@@ -48,7 +48,7 @@ func (p *Proxy) route(next handler) handler {
 		path, err := openapi.RoutePath(raw)
 		switch {
 		case err == nil:
-		case openapi.MayBeOpenAPI(raw):
+		case openapi.MayBeOpenAPI(raw) && !ex.snap.Observing:
 			ex.fail(w, http.StatusBadRequest, manyReadings)
 			return
 		default:

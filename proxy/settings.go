@@ -54,6 +54,12 @@ type Settings struct {
 	// in certificates and in Kubernetes' Ingress. False: for one or more.
 	OneLabelWildcards bool
 
+	// Observing leaves everything on the wire as it is, but for the forwarding
+	// headers, the request id and the login bridge's answers: header rules, dedup
+	// and the gate decide and count, and that is all. Access.Block and the lists of
+	// Access that narrow who may call stay in force.
+	Observing bool
+
 	Rules          *rules.Set     // nil: no rule matches
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For tells the client's address
 	Dedup          DedupSettings

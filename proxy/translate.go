@@ -90,10 +90,11 @@ func (p *Proxy) translate(next handler) handler {
 	}
 }
 
-// translatable returns how to translate the request; nil: not at all.
+// translatable returns how to translate the request; nil: not at all. Where the
+// shim observes, nothing is.
 func (ex *exchange) translatable(r *http.Request) *translation {
 	compat := ex.group.settings.RunJob2
-	if compat == CompatOff || ex.call == nil || ex.call.Name != newCall || r.Method != http.MethodPost || r.GetBody == nil {
+	if ex.snap.Observing || compat == CompatOff || ex.call == nil || ex.call.Name != newCall || r.Method != http.MethodPost || r.GetBody == nil {
 		return nil
 	}
 	run, ok := openapi.RunJobOf(r.Header["Content-Type"], ex.body)

@@ -20,6 +20,7 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 	}
 	s := proxy.Settings{
 		Upstreams:      make(map[string]proxy.Upstream, len(cfg.Upstreams)),
+		Observing:      cfg.Mode == configs.ModeObserve,
 		Rules:          set,
 		TrustedProxies: cfg.TrustedProxies,
 		Dedup: proxy.DedupSettings{

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -57,10 +58,11 @@ type conn struct {
 	idleSince time.Time
 
 	// Of the call that it is in:
-	until time.Time    // when its wait is over; zero: never
-	watch func() error // nil: nobody is asked
-	ended error        // why it did not wait any longer; parsers may hide it
-	head  int          // bytes that the head may still have; below 0: the head is over
+	until time.Time     // when its wait is over; zero: never
+	watch func() error  // nil: nobody is asked
+	ended error         // why it did not wait any longer; parsers may hide it
+	heard *bytes.Buffer // gets what arrives; nil: nobody asks
+	head  int           // bytes that the head may still have; below 0: the head is over
 }
 
 // open connects to a server.
@@ -156,6 +158,9 @@ func (c arriving) Read(p []byte) (int, error) {
 		n, err := c.Conn.Read(p)
 		if n > 0 && c.head > 0 {
 			c.head = max(c.head-n, 0)
+			if c.heard != nil {
+				c.heard.Write(p[:n])
+			}
 		}
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err

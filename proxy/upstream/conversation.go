@@ -19,6 +19,11 @@ type Call struct {
 	// from: so it can be sent again. Its context counts while connecting only.
 	Request *http.Request
 
+	// Head gets what arrives until the answer's head is over, as it came: http.Header
+	// does not tell in which case a server wrote a name. What came together with the
+	// head may stand behind it. nil: nobody asks.
+	Head *bytes.Buffer
+
 	// Until is when the whole answer must be there, or the head of an event stream.
 	// Zero: no limit.
 	Until time.Time
@@ -134,6 +139,10 @@ func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
 	}
 	before := c.wire.sent
 	c.begin(until, call.Watch, len(request) > readBuffer)
+	c.heard = call.Head
+	if c.heard != nil {
+		c.heard.Reset() // of an attempt on another connection
+	}
 	written, writing := c.Write(request)
 	sent := c.wire.sent != before
 	if writing != nil && (!sent || !errors.Is(writing, errStopReading) && c.look() != nil) {
@@ -148,7 +157,7 @@ func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
 		}
 		return nil, &Error{Err: err, Sent: true, Connected: true}
 	}
-	c.head, c.until = -1, call.Until
+	c.head, c.heard, c.until = -1, nil, call.Until
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
 		c.until = time.Time{} // it goes on for as long as both sides wish
 	}

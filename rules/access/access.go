@@ -109,6 +109,28 @@ func (p *Policy) JudgeUnread(c Caller) Reason {
 	return Passed
 }
 
+// JudgeClaims judges a call by Addrs and Apps alone, and by every app that it says
+// it is for: where the gate only observes, its token proves nothing. A call that
+// names no app passes.
+func (p *Policy) JudgeClaims(c Caller) Reason {
+	if len(p.Addrs) > 0 && !within(p.Addrs, c.Addr) {
+		return Address
+	}
+	if len(p.Apps) == 0 {
+		return Passed
+	}
+	claimed := slices.Clone(c.AppIDs)
+	if c.Apps.Named != nil {
+		claimed = append(claimed, string(c.Apps.Named))
+	}
+	if c.AppsErr != nil || slices.ContainsFunc(claimed, func(id string) bool {
+		return !p.allows(id, c.Names.NameOf(c.Group, id))
+	}) {
+		return AppNotAllowed
+	}
+	return Passed
+}
+
 // allows reports whether calls for an app are allowed at all.
 func (p *Policy) allows(id, name string) bool { return len(p.Apps) == 0 || lists(p.Apps, id, name) }
 

@@ -6,6 +6,7 @@ const (
 	finish   = "rules/dedup/finish.go"
 	logins   = "rules/dedup/login.go"
 	pack     = "rules/dedup/pack.go"
+	peers    = "rules/dedup/peer.go"
 	plain    = "rules/dedup/plain.go"
 )
 
@@ -172,7 +173,7 @@ var mutants = []mutant{
 	},
 	{
 		"a refusal does not explain another thread's login", evidence,
-		"(mk.denied || !l.app.owedToRefusals(l, addr))", "true",
+		"(mk.denied || !l.app.owedToRefusals(l, of, l.app.machine.fromItsStart(mk)))", "true",
 		"TestALoginThatARefusalExplainsPaysForNoOtherToken",
 	},
 	{
@@ -206,8 +207,8 @@ var mutants = []mutant{
 		"TestAnOrphansAnswerThatWasRepeatedIsNotOvertaken",
 	},
 	{
-		"any address will do", evidence,
-		"return x == y && y == z", "return true",
+		"any address will do", peers,
+		"return a.oneAddress(x.addr, y.addr, z.addr) && ", "return ",
 		"TestALoginFromElsewhereIsNoEvidence",
 	},
 	{
@@ -217,7 +218,7 @@ var mutants = []mutant{
 	},
 	{
 		"refusals explain nothing", evidence,
-		"refusedOnly := r.app.owedToRefusals(r, c.addr)", "refusedOnly := false",
+		"refusedOnly := r.app.owedToRefusals(r, c.peer, own)", "refusedOnly := false",
 		"TestALoginThatARefusalExplainsIsNoEvidenceForAnotherCall",
 	},
 	{
