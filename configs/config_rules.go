@@ -76,6 +76,9 @@ type Dedup struct {
 	MaxBody Size `yaml:"max_body"`
 	// MaxAnswer is the largest answer that is recorded. Default: 256KiB.
 	MaxAnswer Size `yaml:"max_answer"`
+	// MaxHeldAnswers bounds all answers that are being collected at once; beyond
+	// it they are streamed, and not recorded. Default: 32MiB.
+	MaxHeldAnswers Size `yaml:"max_held_answers"`
 	// Redis is used when Store is redis.
 	Redis Redis `yaml:"redis"`
 }

@@ -76,7 +76,7 @@ func TestAnUpstreamFlagAloneIsAConfiguration(t *testing.T) {
 	if cfg.Shutdown != (Shutdown{Grace: 20 * time.Second}) {
 		t.Errorf("shutdown %+v", cfg.Shutdown)
 	}
-	wantDedup := Dedup{Mode: ModeEnforce, Store: StoreMemory, MaxEntries: 100000, MaxBytes: 64 << 20, MaxBody: 1 << 20, MaxAnswer: 256 << 10,
+	wantDedup := Dedup{Mode: ModeEnforce, Store: StoreMemory, MaxEntries: 100000, MaxBytes: 64 << 20, MaxBody: 1 << 20, MaxAnswer: 256 << 10, MaxHeldAnswers: 32 << 20,
 		Redis: Redis{KeyPrefix: "powerjob-shim:", Timeout: 200 * time.Millisecond}}
 	if !reflect.DeepEqual(cfg.Dedup, wantDedup) {
 		t.Errorf("dedup %+v, want %+v", cfg.Dedup, wantDedup)

@@ -47,6 +47,7 @@ dedup:
   max_bytes: 1GiB
   max_body: 1000B
   max_answer: 1536KiB
+  max_held_answers: 7MiB
   redis: {addresses: ["a:1", "b:2"], master_name: m, username: u, password_file: KEY, sentinel_username: s, sentinel_password_file: KEY, tls: {}, key_prefix: "p:", key_secret_file: KEY, timeout: 1s}
 auth:
   mode: enforce

@@ -72,6 +72,7 @@ func (v *validator) dedup() {
 		{"dedup.max_bytes", d.MaxBytes, "64MiB"},
 		{"dedup.max_body", d.MaxBody, "1MiB"},
 		{"dedup.max_answer", d.MaxAnswer, "256KiB"},
+		{"dedup.max_held_answers", d.MaxHeldAnswers, "32MiB"},
 	} {
 		if bound.size <= 0 {
 			v.bad(bound.path, "must be more than 0; write for example %s", bound.example)
@@ -79,6 +80,9 @@ func (v *validator) dedup() {
 	}
 	if d.MaxAnswer > d.MaxBytes && d.MaxBytes > 0 {
 		v.bad("dedup.max_answer", "%v is more than max_bytes (%v) has room for", d.MaxAnswer, d.MaxBytes)
+	}
+	if d.MaxAnswer > d.MaxHeldAnswers && d.MaxHeldAnswers > 0 {
+		v.bad("dedup.max_held_answers", "%v has no room for one answer of max_answer (%v); write more", d.MaxHeldAnswers, d.MaxAnswer)
 	}
 	v.redis("dedup.redis", &d.Redis)
 }

@@ -35,7 +35,7 @@ const Other = "other"
 // rules, which this package does not import; a test holds the two together.
 var (
 	decisions     = []string{"forwarded", "replayed", "coalesced", "observed", "bypassed", "unknown"}
-	reasons       = []string{"body_too_large", "body_timeout", "body_budget", "too_many_in_flight"}
+	reasons       = []string{"body_too_large", "body_timeout", "body_budget", "too_many_in_flight", "answer_budget"}
 	headerActions = []string{"added", "kept", "recased", "denied"}
 	loginKinds    = []string{"constructor", "refresh", "bridged"}
 	loginResults  = []string{"ok", "refused"}

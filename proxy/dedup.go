@@ -26,6 +26,17 @@ type DedupSettings struct {
 	MaxBody   int64 // a larger request body is forwarded as it comes, in bytes; 0: 1 MiB
 	MaxAnswer int64 // a larger answer is not kept, in bytes; 0: 256 KiB
 	Limits    dedup.Limits
+
+	// MaxHeldAnswers bounds the bytes of all answers that are being collected at
+	// once; an answer beyond it is streamed, and not kept. 0: 32 MiB.
+	MaxHeldAnswers int64
+}
+
+func (s DedupSettings) maxHeldAnswers() int64 {
+	if s.MaxHeldAnswers <= 0 {
+		return 32 << 20
+	}
+	return s.MaxHeldAnswers
 }
 
 func (s DedupSettings) maxBody() int64 {
@@ -47,7 +58,8 @@ type dedupState struct {
 	store dedup.Store
 	// bodies bounds the bytes of requests that are being read.
 	bodies    budget
-	readings  sync.Pool // of *reading
+	answers   atomic.Int64 // bytes of answers that are being collected, at most maxHeldAnswers
+	readings  sync.Pool    // of *reading
 	repeaters repeaters
 	warned    warnings
 	overlaps  overlaps

@@ -37,6 +37,7 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 		rec:   recorder{w: w, limit: ex.snap.Dedup.maxAnswer(), header: w.Header(), asItCame: ex.snap.Observing},
 	}
 	l.rec.leader = l
+	defer l.rec.release()
 	ex.detached = true
 	if timeout := ex.group.settings.Timeout; timeout > 0 && !ex.snap.Observing {
 		ex.until = time.Now().Add(timeout)
@@ -106,7 +107,11 @@ func (l *leader) eventStream() {
 // overflow is called before the first byte of an answer is passed on that is
 // not kept: it is too large, or an event stream.
 func (l *leader) overflow() {
-	l.proxy.decide(l.ex, rules.Forwarded, l.reason)
+	if l.rec.crowded {
+		l.proxy.bypass(l.ex, rules.BypassAnswerBudget)
+	} else {
+		l.proxy.decide(l.ex, rules.Forwarded, l.reason)
+	}
 	l.finish(dedup.Outcome{Kind: answeredKind(l.ex), Status: l.rec.status})
 }
 
@@ -136,6 +141,8 @@ type recorder struct {
 	streaming bool
 	asItCame  bool    // see Settings.Observing
 	broken    bool    // it is passed on as far as it came
+	crowded   bool    // there was no room for more, although the answer is not too large
+	taken     int64   // bytes of dedupState.answers
 	leader    *leader // whose answer it is; nil: nobody's who must know of an overflow
 }
 
@@ -188,10 +195,7 @@ func (rec *recorder) Write(b []byte) (int, error) {
 		_ = rec.FlushError()
 		return len(b), nil
 	}
-	if int64(len(rec.body)+len(b)) <= rec.limit {
-		if rec.body == nil {
-			rec.body = make([]byte, 0, max(len(b), rec.announced()))
-		}
+	if rec.room(len(b)) {
 		rec.body = append(rec.body, b...)
 		return len(b), nil
 	}
@@ -209,7 +213,51 @@ func (rec *recorder) stream() {
 	rec.streaming = true
 	rec.w.WriteHeader(rec.status)
 	_, _ = rec.w.Write(rec.body)
+	rec.release()
+}
+
+// room makes room for n bytes more, and reports whether they may be collected.
+// An error of the shim's own may always: it is short, and tells those who wait
+// for the call what became of it.
+func (rec *recorder) room(n int) bool {
+	need, had := len(rec.body)+n, cap(rec.body)
+	own := rec.leader != nil && !rec.leader.ex.fromUpstream
+	if int64(need) > rec.limit && !own {
+		return false
+	}
+	if need <= had {
+		return true
+	}
+	size := max(need, min(2*had, int(rec.limit)))
+	if rec.body == nil {
+		size = max(need, rec.announced())
+	}
+	if rec.leader != nil && !own && !rec.take(int64(size-had)) {
+		rec.crowded = true
+		return false
+	}
+	rec.body = append(make([]byte, 0, size), rec.body...)
+	return true
+}
+
+// take takes n bytes from what all answers may hold at once.
+func (rec *recorder) take(n int64) bool {
+	held := &rec.leader.proxy.dedupState.answers
+	if held.Add(n) > rec.leader.ex.snap.Dedup.maxHeldAnswers() {
+		held.Add(-n)
+		return false
+	}
+	rec.taken += n
+	return true
+}
+
+// release forgets what was collected and gives back what it took.
+func (rec *recorder) release() {
 	rec.body = nil
+	if rec.taken > 0 {
+		rec.leader.proxy.dedupState.answers.Add(-rec.taken)
+		rec.taken = 0
+	}
 }
 
 // announced is the answer's Content-Length as far as it can be kept; 0: none.

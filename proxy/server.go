@@ -22,6 +22,9 @@ const (
 	defaultHeaderTimeout = 10 * time.Second
 	defaultBodyTimeout   = 30 * time.Second
 	defaultIdleTime      = 6 * time.Minute
+
+	// adminIdleTime is longer than the usual pause between two scrapes.
+	adminIdleTime = 2 * time.Minute
 )
 
 // Listeners says where to listen.
@@ -103,6 +106,7 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 		adminHTTP: &http.Server{
 			Handler:           p.Admin(l.Gatherer, l.Pprof),
 			ReadHeaderTimeout: defaultHeaderTimeout,
+			IdleTimeout:       adminIdleTime,
 			ErrorLog:          errorLog,
 		},
 	}

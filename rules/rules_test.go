@@ -221,7 +221,7 @@ func TestTheWordsOfTheContract(t *testing.T) {
 	}
 	reasons := BypassReasons()
 	slices.Sort(reasons)
-	if got, want := strings.Join(reasons, " "), "body_budget body_timeout body_too_large too_many_in_flight"; got != want {
+	if got, want := strings.Join(reasons, " "), "answer_budget body_budget body_timeout body_too_large too_many_in_flight"; got != want {
 		t.Errorf("reasons: got %q, want %q", got, want)
 	}
 	if got, want := MatchBody.String()+" "+MatchResend.String(), "body resend"; got != want {

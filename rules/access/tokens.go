@@ -25,36 +25,54 @@ func (g *Grant) over(now time.Time, ttl time.Duration) bool {
 }
 
 const (
-	defaultTokens = 65_536 // some 6 MiB
+	defaultTokens = 65_536 // some 7 MiB
+	appsShare     = 4      // an app may have 1/appsShare of all tokens,
+	fewTokens     = 1024   // or so many, if that is more
 	maxNames      = 10_000
 )
 
 // Tokens remembers tokens by their fingerprints, and the names of apps. Who
-// logs in with a password only can add to it; all the same it is bounded: the
-// token that was not used for longest goes first, and its client logs in once
-// more. Expired ones stay until then, so that they can be told from unknown
+// logs in with a password only can add to it; all the same it is bounded, and
+// so is each app's part, so that a flood of one app's logins does not push out
+// another app's tokens: the token that was not used for longest goes first, and
+// its client logs in once more. Expired ones stay until then, so that they can be told from unknown
 // ones. Its methods are safe for concurrent use.
 type Tokens struct {
-	max   int
-	epoch time.Time // what remembered.since counts from
+	max    int
+	perApp int
+	epoch  time.Time // what remembered.since counts from
 
 	mu     sync.Mutex
 	known  map[dedup.Token]slab.Slot // guarded by mu
 	all    slab.Slab[remembered]     // guarded by mu
 	grants slab.Pool[Grant]          // guarded by mu; what they stand for, without times
-	newest slab.Slot                 // guarded by mu; the last used
-	oldest slab.Slot                 // guarded by mu
+	used   order                     // guarded by mu
+	apps   map[appKey]*order         // guarded by mu; only apps that have tokens
 	names  map[appKey]string         // guarded by mu
 }
 
-// remembered is a token, between that used next after it and that used last
-// before. It has no pointers.
+// remembered is a token. It has no pointers.
 type remembered struct {
-	token        dedup.Token
-	newer, older slab.Slot
-	grant        slab.Slot
-	since        time.Duration // since Tokens.epoch
-	until        int64         // Unix time in nanoseconds; 0: none
+	token dedup.Token
+	place [2]neighbours // among all, and among its app's
+	grant slab.Slot
+	since time.Duration // since Tokens.epoch
+	until int64         // Unix time in nanoseconds; 0: none
+}
+
+// amongAll and ofApp index remembered.place.
+const (
+	amongAll = iota
+	ofApp
+)
+
+// neighbours are the token used next after one, and that used last before.
+type neighbours struct{ newer, older slab.Slot }
+
+// order is tokens by their last use.
+type order struct {
+	newest, oldest slab.Slot
+	n              int
 }
 
 // appKey names an app of a group by its id.
@@ -65,7 +83,10 @@ func NewTokens(limit int) *Tokens {
 	if limit <= 0 {
 		limit = defaultTokens
 	}
-	return &Tokens{max: limit, epoch: time.Now(), known: map[dedup.Token]slab.Slot{}, names: map[appKey]string{}}
+	return &Tokens{
+		max: limit, perApp: max(limit/appsShare, min(limit, fewTokens)), epoch: time.Now(),
+		known: map[dedup.Token]slab.Slot{}, apps: map[appKey]*order{}, names: map[appKey]string{},
+	}
 }
 
 // Add remembers a token, which was issued just now or has just been verified.
@@ -78,8 +99,10 @@ func (t *Tokens) Add(token dedup.Token, g Grant) {
 	defer t.mu.Unlock()
 	if s := t.known[token]; s != 0 {
 		t.forget(s)
+	} else if app := t.apps[appKey{g.Group, g.App}]; app != nil && app.n >= t.perApp {
+		t.forget(app.oldest)
 	} else if len(t.known) >= t.max {
-		t.forget(t.oldest)
+		t.forget(t.used.oldest)
 	}
 	s := t.all.Add()
 	r := t.all.At(s)
@@ -111,8 +134,11 @@ func (t *Tokens) Find(token dedup.Token, group string, issuer *Issuer) *Grant {
 	if r.until != 0 {
 		g.Until = time.Unix(0, r.until)
 	}
-	t.unlink(s)
-	t.link(s)
+	app := t.apps[appKey{g.Group, g.App}]
+	t.remove(&t.used, amongAll, s)
+	t.remove(app, ofApp, s)
+	t.append(&t.used, amongAll, s)
+	t.append(app, ofApp, s)
 	return &g
 }
 
@@ -124,31 +150,58 @@ func (t *Tokens) forget(s slab.Slot) {
 	t.all.Remove(s)
 }
 
-// link makes s the last used.
+// link makes s the last used, of all and of its app.
 func (t *Tokens) link(s slab.Slot) {
-	r := t.all.At(s)
-	if r.older = t.newest; r.older != 0 {
-		t.all.At(r.older).newer = s
-	} else {
-		t.oldest = s
+	app := t.appOf(s)
+	o := t.apps[app]
+	if o == nil {
+		o = new(order)
+		t.apps[app] = o
 	}
-	t.newest = s
+	t.append(&t.used, amongAll, s)
+	t.append(o, ofApp, s)
 }
 
 // unlink undoes link.
 func (t *Tokens) unlink(s slab.Slot) {
-	r := t.all.At(s)
-	if r.older != 0 {
-		t.all.At(r.older).newer = r.newer
-	} else {
-		t.oldest = r.newer
+	app := t.appOf(s)
+	t.remove(&t.used, amongAll, s)
+	t.remove(t.apps[app], ofApp, s)
+	if t.apps[app].n == 0 {
+		delete(t.apps, app)
 	}
-	if r.newer != 0 {
-		t.all.At(r.newer).older = r.older
+}
+
+func (t *Tokens) appOf(s slab.Slot) appKey {
+	g := t.grants.At(t.all.At(s).grant)
+	return appKey{g.Group, g.App}
+}
+
+func (t *Tokens) append(o *order, among int, s slab.Slot) {
+	at := &t.all.At(s).place[among]
+	if at.older = o.newest; at.older != 0 {
+		t.all.At(at.older).place[among].newer = s
 	} else {
-		t.newest = r.older
+		o.oldest = s
 	}
-	r.newer, r.older = 0, 0
+	o.newest = s
+	o.n++
+}
+
+func (t *Tokens) remove(o *order, among int, s slab.Slot) {
+	at := &t.all.At(s).place[among]
+	if at.older != 0 {
+		t.all.At(at.older).place[among].newer = at.newer
+	} else {
+		o.oldest = at.newer
+	}
+	if at.newer != 0 {
+		t.all.At(at.newer).place[among].older = at.older
+	} else {
+		o.newest = at.older
+	}
+	*at = neighbours{}
+	o.n--
 }
 
 // Name remembers an app's name, as a login told it that the server accepted.
