@@ -27,7 +27,7 @@ const (
 	BypassInFlight     = "too_many_in_flight" // too many calls in flight to remember one more
 )
 
-// BypassAnswerBudget: too many bytes of answers were being held at once.
+// BypassAnswerBudget is a bypass reason: too many bytes of answers were being held at once.
 const BypassAnswerBudget = "answer_budget"
 
 // BypassReasons returns every bypass reason.
