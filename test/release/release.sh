@@ -20,7 +20,7 @@ if [ $# -gt 0 ]; then
 	targets=$(printf '%s, ' "$@")
 	sed -E -e "s/^    goos: .*/    targets: [${targets%, }]/" -e '/^    goarch: /d' .goreleaser.yaml >"$config"
 fi
-# The SBOM's tool is in bin, whose full path goreleaser needs.
+# goreleaser looks for the SBOM's tool in PATH.
 PATH=$PWD/bin:$PATH bin/goreleaser release --snapshot --clean --config "$config"
 bash test/release/image.sh dist
 (cd dist && sha256sum --check --quiet checksums.txt)
