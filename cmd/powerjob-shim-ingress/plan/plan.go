@@ -1,0 +1,189 @@
+// Package plan turns Ingress objects, and the Services, endpoints and
+// certificates that they name, into what the proxy runs on. It does no I/O: the
+// same objects make the same plan.
+//
+//	p, good := plan.Make(objects, base, good)
+//	proxy.Swap(p.Settings)
+//
+// What cannot be served gets a route that says so with 503, and a Problem for
+// the Ingress; everything else is served.
+package plan
+
+import (
+	"cmp"
+	"crypto/tls"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"powerjob-shim/configs"
+	"powerjob-shim/proxy"
+)
+
+// Objects are what a plan is made from. They are only read.
+type Objects struct {
+	Ingresses []*networkingv1.Ingress                 // those of the controller's class, see Classes
+	Services  map[string]*corev1.Service              // by namespace/name
+	Slices    map[string][]*discoveryv1.EndpointSlice // by the Service's namespace/name
+	Secrets   map[string]Secret                       // by namespace/name: those that Ingresses name, as far as they have been read
+}
+
+// Secret is what was last found in a TLS Secret.
+type Secret struct {
+	Certificate *tls.Certificate // the last good one; nil: there was none
+	Err         error            // why the newest content cannot be used; nil: it can
+}
+
+// Base is what holds for all Ingresses.
+type Base struct {
+	Settings proxy.Settings // of the configuration; its upstreams are templates
+	Rules    []configs.Rule // what Settings.Rules was compiled from
+}
+
+// Good is the last state of each Ingress whose annotations were all good, by
+// namespace/name. The zero value has none.
+type Good map[string]*networkingv1.Ingress
+
+// Plan is what the controller carries out.
+type Plan struct {
+	Settings     proxy.Settings
+	Certificates map[string]*tls.Certificate // by host, "*.example.com" too, in lower case
+	Secrets      []string                    // namespace/name of each that is named, sorted
+	Problems     []Problem
+}
+
+// Reasons of problems, for Events.
+const (
+	InvalidAnnotation  = "InvalidAnnotation"
+	InvalidPath        = "InvalidPath"
+	InvalidBackend     = "InvalidBackend"
+	InvalidSecret      = "InvalidSecret"
+	ServiceNotFound    = "ServiceNotFound"
+	PortNotFound       = "PortNotFound"
+	HostConflict       = "HostConflict"
+	AnnotationConflict = "AnnotationConflict"
+)
+
+// Problem is what the owner of an Ingress must be told.
+type Problem struct {
+	Ingress *networkingv1.Ingress
+	Reason  string
+	Message string // what is wrong and what to write
+}
+
+// maker is one plan in the making.
+type maker struct {
+	Plan
+	objects Objects
+	base    Base
+	next    Good
+	claims  map[claim]string             // which Ingress has a host and path
+	names   map[string]string            // host -> Secret that it is served with
+	groups  map[string]*group            // by namespace/service:port
+	secrets map[string]bool              // named ones
+	refused map[string]map[string]string // Ingress -> host -> why its certificate cannot be served
+	sets    map[ruleChange]*proxy.Policy // policies made so far, without Access
+}
+
+// Make makes a plan. good is what the call before returned; nil: nothing is
+// known. Older Ingresses win over younger ones.
+func Make(o Objects, b Base, good Good) (Plan, Good) {
+	m := &maker{
+		objects: o, base: b, next: Good{}, claims: map[claim]string{}, names: map[string]string{},
+		groups: map[string]*group{}, secrets: map[string]bool{}, refused: map[string]map[string]string{},
+	}
+	m.Settings = b.Settings
+	m.Settings.OneLabelWildcards = true
+	m.Settings.Routes, m.Settings.Upstreams = nil, map[string]proxy.Upstream{}
+	m.Certificates = map[string]*tls.Certificate{}
+	list := slices.Clone(o.Ingresses)
+	slices.SortFunc(list, older)
+	var fallbacks []*entry
+	for _, ing := range list {
+		e := m.read(ing, good[key(ing)])
+		m.tls(e)
+		m.rules(e)
+		if e.ing.Spec.DefaultBackend != nil {
+			fallbacks = append(fallbacks, e)
+		}
+	}
+	for _, e := range fallbacks {
+		m.defaultBackend(e)
+	}
+	m.finish()
+	for name := range m.secrets {
+		m.Secrets = append(m.Secrets, name)
+	}
+	slices.Sort(m.Secrets)
+	return m.Plan, m.next
+}
+
+// older orders Ingresses by their age, and by their names where that is equal.
+func older(a, b *networkingv1.Ingress) int {
+	return cmp.Or(
+		a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
+		cmp.Compare(a.Namespace, b.Namespace),
+		cmp.Compare(a.Name, b.Name),
+	)
+}
+
+func key(ing *networkingv1.Ingress) string { return ing.Namespace + "/" + ing.Name }
+
+// entry is an Ingress as it is served.
+type entry struct {
+	ing         *networkingv1.Ingress // the last good state, where the newest one is not
+	newest      *networkingv1.Ingress // whom Events are for
+	annotations annotations
+	refuse      string // why none of it can be served; empty: it can
+}
+
+// read parses the annotations. A bad one leaves the last good state in force.
+func (m *maker) read(ing, last *networkingv1.Ingress) *entry {
+	parsed, problems := parseAnnotations(ing.Annotations)
+	if len(problems) == 0 {
+		m.next[key(ing)] = ing
+		return &entry{ing: ing, newest: ing, annotations: parsed}
+	}
+	for _, p := range problems {
+		m.problem(ing, InvalidAnnotation, p)
+	}
+	if last == nil {
+		return &entry{ing: ing, newest: ing, refuse: "Ingress " + key(ing) + ": " + problems[0]}
+	}
+	m.next[key(ing)] = last
+	parsed, _ = parseAnnotations(last.Annotations)
+	return &entry{ing: last, newest: ing, annotations: parsed}
+}
+
+func (m *maker) problem(ing *networkingv1.Ingress, reason, message string) {
+	p := Problem{ing, reason, message}
+	if !slices.Contains(m.Problems, p) {
+		m.Problems = append(m.Problems, p)
+	}
+}
+
+// finish makes the groups that routes lead to.
+func (m *maker) finish() {
+	// The first of equal routes wins: an exact path before a prefix that is equal.
+	slices.SortStableFunc(m.Settings.Routes, func(a, b proxy.Route) int {
+		switch {
+		case a.ExactSlash == b.ExactSlash:
+			return 0
+		case a.ExactSlash:
+			return -1
+		}
+		return 1
+	})
+	for name, g := range m.groups {
+		m.Settings.Upstreams[name] = m.upstream(g)
+	}
+	if len(m.groups) == 0 {
+		// The proxy wants one, and routes: else all would go to it.
+		m.Settings.Upstreams["none"] = proxy.Upstream{Dynamic: true}
+	}
+	if len(m.Settings.Routes) == 0 {
+		m.Settings.Routes = []proxy.Route{{Name: "none", Hosts: []string{"none.invalid"}, Refuse: "no Ingress leads here"}}
+	}
+}
