@@ -91,7 +91,7 @@ func (d *decoder) value(path string, in any, out reflect.Value) {
 	case reflect.Slice:
 		list, ok := in.([]any)
 		if !ok {
-			d.fail(path, "must be a list, not %s; write [...]", describe(in))
+			d.fail(path, "must be a list, not %s; write [...]", d.describe(path, in))
 			return
 		}
 		out.Set(reflect.MakeSlice(out.Type(), len(list), len(list)))
@@ -101,7 +101,7 @@ func (d *decoder) value(path string, in any, out reflect.Value) {
 	case reflect.Map:
 		entries, ok := in.(map[string]any)
 		if !ok {
-			d.fail(path, "must be a mapping of names, not %s", describe(in))
+			d.fail(path, "must be a mapping of names, not %s", d.describe(path, in))
 			return
 		}
 		out.Set(reflect.MakeMap(out.Type()))
@@ -119,7 +119,7 @@ func (d *decoder) structure(path string, in any, out reflect.Value) {
 	entries, ok := in.(map[string]any)
 	fields := fieldsOf(out.Type())
 	if !ok {
-		d.fail(path, "must be a mapping with keys such as %s, not %s", fields[0].key, describe(in))
+		d.fail(path, "must be a mapping with keys such as %s, not %s", fields[0].key, d.describe(path, in))
 		return
 	}
 	known := make([]string, len(fields))
@@ -154,6 +154,28 @@ func (d *decoder) unknown(path, key string, known []string, entries map[string]a
 	d.fail(sub, "unknown key; the keys here are %s", strings.Join(known, ", "))
 }
 
+// describe is describe, but for values that may be secrets in the wrong place:
+// a password where the list of addresses belongs.
+func (d *decoder) describe(path string, in any) string {
+	switch in.(type) {
+	case string:
+		if besideSecrets(path) {
+			return "text"
+		}
+	case int64, float64:
+		if besideSecrets(path) {
+			return "a number"
+		}
+	}
+	return describe(in)
+}
+
+// besideSecrets reports whether path is in a part of the configuration that has
+// secrets.
+func besideSecrets(path string) bool {
+	return strings.HasPrefix(path, "dedup.redis") || strings.Contains(path, ".login_bridge")
+}
+
 func (d *decoder) scalar(path string, in any, out reflect.Value) {
 	switch out.Kind() {
 	case reflect.String:
@@ -163,22 +185,26 @@ func (d *decoder) scalar(path string, in any, out reflect.Value) {
 		}
 		switch in.(type) {
 		case bool, int64, float64:
-			d.fail(path, "must be text, not %s; put it in quotes: \"%v\"", describe(in), in)
+			if besideSecrets(path) {
+				d.fail(path, "must be text; put it in quotes")
+				return
+			}
+			d.fail(path, "must be text, not %s; put it in quotes: \"%v\"", d.describe(path, in), in)
 		default:
-			d.fail(path, "must be text, not %s", describe(in))
+			d.fail(path, "must be text, not %s", d.describe(path, in))
 		}
 	case reflect.Bool:
 		if value, ok := in.(bool); ok {
 			out.SetBool(value)
 			return
 		}
-		d.fail(path, "must be true or false, not %s", describe(in))
+		d.fail(path, "must be true or false, not %s", d.describe(path, in))
 	case reflect.Int:
 		if value, ok := in.(int64); ok {
 			out.SetInt(value)
 			return
 		}
-		d.fail(path, "must be a whole number, not %s", describe(in))
+		d.fail(path, "must be a whole number, not %s", d.describe(path, in))
 	default:
 		panic(fmt.Sprintf("configs: %s has the type %s, which decode does not know", path, out.Type()))
 	}
@@ -189,7 +215,7 @@ func text[T any](d *decoder, path string, in any, want string, parse func(string
 	switch in.(type) {
 	case string, int64, float64:
 	default:
-		d.fail(path, "must be %s, not %s", want, describe(in))
+		d.fail(path, "must be %s, not %s", want, d.describe(path, in))
 		return
 	}
 	value, err := parse(fmt.Sprint(in))

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"powerjob-shim/internal/redact"
 )
 
 // Problem is one thing that is wrong with a configuration. Load's error joins
@@ -94,13 +96,21 @@ type report struct {
 // failure is a path that one source gave no value for, wanting to.
 type failure struct{ source, path string }
 
+// add notes a problem. It shows no user and password of an address, wherever
+// somebody wrote one.
 func (r *report) add(at place, path, format string, args ...any) {
 	for p := path; p != ""; p = parent(p) {
 		if r.failed[failure{at.source, p}] {
 			return
 		}
 	}
-	r.problems = append(r.problems, &Problem{File: at.source, Line: at.line, Path: path, Message: fmt.Sprintf(format, args...)})
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = redact.Address(text)
+		}
+	}
+	message := redact.Sentence(fmt.Sprintf(format, args...))
+	r.problems = append(r.problems, &Problem{File: at.source, Line: at.line, Path: path, Message: message})
 }
 
 // fail is add for something that now has no value.

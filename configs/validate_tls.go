@@ -103,7 +103,7 @@ func (v *validator) acme(path string, t *TLS) {
 			v.bad(path+".email", "%q is not an e-mail address", t.Email)
 		}
 	}
-	if u, err := url.Parse(t.CA); t.CA != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
+	if u, err := url.Parse(t.CA); t.CA != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
 		v.bad(path+".ca", "%q is not an https URL; write the ACME directory's", t.CA)
 	}
 	v.readable(path+".ca_root", t.CARoot)

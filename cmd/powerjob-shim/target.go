@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"powerjob-shim/internal/redact"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -24,10 +25,10 @@ func parseServer(target string) (server, error) {
 	}
 	u, err := url.Parse(target)
 	if err != nil {
-		return server{}, fmt.Errorf("reading the URL: %w", err)
+		return server{}, fmt.Errorf("reading the URL: %s", redact.Sentence(err.Error()))
 	}
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.RawQuery != "" || u.User != nil {
-		return server{}, fmt.Errorf("the URL is %q; write the server's address such as http://10.0.0.1:7700", target)
+		return server{}, fmt.Errorf("the URL is %q; write the server's address such as http://10.0.0.1:7700", redact.Address(target))
 	}
 	u.Fragment = ""
 	port := u.Port()
