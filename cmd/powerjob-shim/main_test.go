@@ -127,6 +127,7 @@ func TestTheAdminAddressIsReachedOverLoopback(t *testing.T) {
 
 func TestEverySettingReachesTheProxy(t *testing.T) {
 	file := writeFile(t, filepath.Join(t.TempDir(), "c.yaml"), `
+mode: observe
 upstreams:
   a: {servers: ["http://a:1", "https://b"], timeout: 1s, idle_timeout: 2s, openapi_prefix: /x/openApi}
   b: {servers: ["http://c:1"]}
@@ -156,6 +157,7 @@ shutdown: {grace: 5s, delay: 6s}
 		"prefix":         {a.OpenAPIPrefix, "/x/openApi"},
 		"routes":         {len(s.Routes), 2},
 		"route":          {s.Routes[0].Name + s.Routes[0].Hosts[0] + s.Routes[0].Paths[0] + s.Routes[0].Upstream, "rh.test/p*a"},
+		"mode":           {s.Observing, true},
 		"observe":        {s.Dedup.Observe, true},
 		"max_body":       {s.Dedup.MaxBody, int64(3 << 10)},
 		"max_answer":     {s.Dedup.MaxAnswer, int64(4 << 10)},
