@@ -96,6 +96,9 @@ func (m *maker) upstream(g *group) proxy.Upstream {
 	u.Servers = m.servers(g)
 	u.Host = cmp.Or(g.annotations[Host], u.Host)
 	u.OpenAPIPrefix = cmp.Or(g.annotations[OpenAPIPrefix], u.OpenAPIPrefix)
+	if v := g.annotations[Unreachable]; v != "" {
+		u.AnswerUnreachable = v == "error"
+	}
 	return u
 }
 
