@@ -105,14 +105,14 @@ func findDuplicates(cmd *cobra.Command, target string, f duplicatesFlags, enviro
 		server: base, app: f.app, appID: session.AppID(), jobs: len(jobs), within: f.within,
 		found: duplicates.Find(jobs, f.within), outcomes: map[int64]duplicates.Outcome{},
 	}
+	action, change := f.action()
+	concerned := r.concerned(action)
 	out := cmd.OutOrStdout()
 	if f.format == "table" {
-		if _, err := io.WriteString(out, r.table()); err != nil {
+		if _, err := io.WriteString(out, r.table(change && concerned > 0)); err != nil {
 			return fmt.Errorf("writing the report: %w", err)
 		}
 	}
-	action, change := f.action()
-	concerned := r.concerned(action)
 	if change && concerned > 0 {
 		if !f.yes {
 			ok, err := confirm(cmd.InOrStdin(), out, fmt.Sprintf("\n%s %s? [y/N] ", f.verb(), count(concerned, "leftover")))

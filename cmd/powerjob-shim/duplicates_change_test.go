@@ -202,6 +202,41 @@ func TestOnlyPairsAreChanged(t *testing.T) {
 	}
 }
 
+// TestTheAdviceIsNotWhatWasJustDone follows a user who disables the leftovers,
+// looks again, disables them again, and then deletes them.
+func TestTheAdviceIsNotWhatWasJustDone(t *testing.T) {
+	const both, deleteOnly = "Then add --disable or --delete.", "All of them are disabled already. With --delete they are no longer listed."
+	var known []int64
+	_, address := damaged(t, legacy.Options{}, &known)
+	for i, step := range []struct {
+		args []string
+		want string // of the two pieces of advice; "": neither
+	}{
+		{nil, both},
+		{[]string{"--disable", "--yes"}, ""},
+		{nil, deleteOnly},
+		{[]string{"--disable", "--yes"}, deleteOnly},
+		{[]string{"--delete", "--yes"}, ""},
+		{nil, ""},
+	} {
+		_, stdout, stderr := asApp1(address, step.args...)
+		for _, advice := range []string{both, deleteOnly} {
+			if got := strings.Contains(stdout, advice); got != (advice == step.want) {
+				t.Errorf("step %d, %v: %q is there: %t\n%s%s", i+1, step.args, advice, got, stdout, stderr)
+			}
+		}
+	}
+}
+
+func TestOneEnabledLeftoverAmongDisabledOnesCanStillBeDisabled(t *testing.T) {
+	var known []int64
+	s, address := damaged(t, legacy.Options{}, &known)
+	s.Serve(legacy.Input{Call: "disableJob", Params: map[string]string{"jobId": "1", "appId": "1"}})
+	if _, stdout, _ := asApp1(address); !strings.Contains(stdout, "Then add --disable or --delete.") {
+		t.Errorf("the enabled leftovers are forgotten:\n%s", stdout)
+	}
+}
+
 func TestAnInterruptionEndsAfterTheCallUnderWay(t *testing.T) {
 	path, err := binary()
 	if err != nil {

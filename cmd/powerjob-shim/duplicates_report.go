@@ -48,8 +48,9 @@ func (r *duplicatesReport) verdict() error {
 	return nil
 }
 
-// table is the report for people.
-func (r *duplicatesReport) table() string {
+// table is the report for people. changing tells that leftovers are going to be
+// changed: then it does not say how.
+func (r *duplicatesReport) table(changing bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "powerjob-shim duplicates %s\n\n%s: %s, deleted ones included", r.server, printable(r.app), count(r.jobs, "job"))
 	if len(r.found) == 0 {
@@ -80,8 +81,8 @@ func (r *duplicatesReport) table() string {
 	if pairs > 0 {
 		fmt.Fprintf(&b, `LEFTOVER: %s. The call was executed twice; its caller was told the later id, nobody knows the earlier one.
   The nearer the two were made, the surer: the defect needs milliseconds, on a slow server seconds.
-  Look in the web UI first whether a workflow uses one: the OpenAPI does not tell. Then add --disable or --delete.
-`, count(pairs, "pair"))
+  Look in the web UI first whether a workflow uses one: the OpenAPI does not tell.%s
+`, count(pairs, "pair"), r.next(changing))
 	}
 	if alone > 0 {
 		fmt.Fprintf(&b, `ALONE: %s whose later job, the one that the caller knew, is out of service. Either its caller did that, and the
@@ -94,6 +95,18 @@ func (r *duplicatesReport) table() string {
 `, count(unclear, "set"))
 	}
 	return b.String()
+}
+
+// next is what the user can do about the leftovers that were found.
+func (r *duplicatesReport) next(changing bool) string {
+	switch {
+	case changing:
+		return ""
+	case r.concerned(duplicates.Disable) > 0:
+		return " Then add --disable or --delete."
+	default:
+		return "\n  All of them are disabled already. With --delete they are no longer listed."
+	}
 }
 
 // rows writes the pairs of one kind, and returns how many there are.
