@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +125,65 @@ func removeAuth(line string) []string {
 	return []string{line}
 }
 
+// removing is a hop in front of another server that removes the header.
+func removing(t *testing.T, server string) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hop(t, httputil.NewSingleHostReverseProxy(u), func(line string) []string {
+		if name, _, _ := strings.Cut(line, ":"); strings.EqualFold(name, openapi.AuthHeader) {
+			return nil
+		}
+		return []string{line}
+	})
+}
+
+// legacyClients lets 4.x clients pass the gate.
+const legacyClients = "POWERJOB_SHIM_AUTH__LEGACY_CLIENTS__ALLOW=127.0.0.0/8"
+
+// gated is a shim with its gate in front of a stand-in server.
+func gated(t *testing.T, mode legacy.Mode, environ ...string) string {
+	t.Helper()
+	return shimIn(t, func(server string) (string, func(), error) {
+		return startInProcessWith(server, append(environ, "POWERJOB_SHIM_AUTH__MODE=enforce")...)
+	}, standIn(t, legacy.Options{Mode: mode}))
+}
+
+// wellPut holds a report to what each should be: no line twice, the URL that was
+// given in its advice, no word of which one must guess the side, and a shim's gate
+// and a server's check told apart.
+func wellPut(t *testing.T, report string) {
+	t.Helper()
+	seen := map[string]bool{}
+	for line := range strings.Lines(report) {
+		if seen[line] && line != "\n" {
+			t.Errorf("twice in one report: %s", line)
+		}
+		seen[line] = true
+	}
+	_, target, _ := strings.Cut(strings.SplitN(report, "\n", 2)[0], "doctor ")
+	base := strings.TrimSuffix(strings.TrimRight(target, "/"), "/openApi")
+	for _, command := range []string{"powerjob-shim run --upstream ", "powerjob-shim duplicates "} {
+		for _, after := range strings.Split(report, command)[1:] {
+			if got := strings.Fields(after)[0]; strings.TrimSuffix(got, ",") != base {
+				t.Errorf("%q is followed by %s, want %s:\n%s", command, got, base, report)
+			}
+		}
+	}
+	if strings.Contains(report, " behind ") {
+		t.Errorf("behind, seen from which side?\n%s", report)
+	}
+	nothing, on := strings.Contains(report, "Nothing needs to be done"), strings.Contains(report, "on the way   powerjob-shim")
+	if because := strings.Contains(report, "because a shim is on the way"); because != (nothing && on) {
+		t.Errorf("because a shim is on the way: %t, although nothing needs to be done: %t, a shim is seen: %t\n%s", because, nothing, on, report)
+	}
+	if strings.Contains(report, "whose gate") && strings.Contains(report, "the server's OpenAPI check") {
+		t.Errorf("a shim's gate is taken for the server's check:\n%s", report)
+	}
+}
+
 // virtualHost is a web server that passes on to next what is for name, and
 // answers everything else as nginx' default virtual host does.
 func virtualHost(t *testing.T, name, next string) string {
@@ -204,12 +264,36 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 			return shimIn(t, defaults, standIn(t, legacy.Options{Mode: legacy.CheckOn}))
 		}, true,
 			[]string{"HEALTHY: the server's OpenAPI check is on", "powerjob-shim"}},
+		"the shim's gate before a 5.1.0 server": {func(t *testing.T) string { return gated(t, legacy.Legacy) }, true,
+			[]string{"HEALTHY: the gate of a shim on the way, not the server,", "on the way   powerjob-shim, whose gate asks for tokens", "because a shim is on the way"}},
+		"the shim's gate before a server with its check on": {func(t *testing.T) string { return gated(t, legacy.CheckOn) }, true,
+			[]string{"HEALTHY: the gate of a shim on the way, not the server,", "Whether the server checks tokens itself does not show"}},
+		"the shim's gate that lets 4.x clients pass": {func(t *testing.T) string { return gated(t, legacy.Legacy, legacyClients) }, true,
+			[]string{"HEALTHY: the gate of a shim on the way, not the server,", "whose gate asks for tokens"}},
+		"a Go proxy before the shim's gate": {func(t *testing.T) string { return goProxy(t, gated(t, legacy.Legacy)) }, false,
+			[]string{"AFFECTED", "arrives as X-Powerjob-Auth-Passed", "whose gate asks for tokens", "on the server's side of that hop"}},
+		"a removing hop before the shim's gate": {func(t *testing.T) string { return removing(t, gated(t, legacy.Legacy)) }, false,
+			[]string{"AFFECTED", "Tokens are checked by the shim", "A shim is on the way. Check its rules"}},
+		"the shim's gate, closed to this address": {func(t *testing.T) string {
+			return gated(t, legacy.Legacy, "POWERJOB_SHIM_AUTH__ALLOW__CIDRS=192.0.2.0/24")
+		}, false, []string{"FAILING: a shim answers in the server's place", "It says: powerjob-shim: calls from this address or for this app are not allowed"}},
+		"the shim's gate, open to one app": {func(t *testing.T) string {
+			return gated(t, legacy.Legacy, "POWERJOB_SHIM_AUTH__ALLOW__APPS=app1")
+		}, false, []string{"FAILING: a shim answers in the server's place", "yours may pass"}},
+		"the shim that answers with an error for a dead server": {func(t *testing.T) string {
+			return shimIn(t, func(server string) (string, func(), error) {
+				return startInProcessWith(server, "POWERJOB_SHIM_UPSTREAMS__DEFAULT__UNREACHABLE=error")
+			}, "http://"+closedPort(t))
+		}, false, []string{"FAILING: a shim answers in the server's place", "It says: powerjob-shim: cannot reach"}},
+		"the shim before a 4.x server": {func(t *testing.T) string {
+			return shimIn(t, defaults, standIn(t, legacy.Options{Mode: legacy.NoAuthApp}))
+		}, false, []string{"OLD SERVER", "add login_bridge to the configuration of the shim that is on the way"}},
 		"the shim without its header rule": {func(t *testing.T) string {
 			return shimIn(t, shimWith(saveRule, otherRule), standIn(t, legacy.Options{}))
 		}, false,
 			[]string{"AFFECTED", "A shim is on the way. Check its rules"}},
 		"a Go proxy before the shim": {func(t *testing.T) string { return goProxy(t, shimIn(t, defaults, standIn(t, legacy.Options{}))) }, false,
-			[]string{"AFFECTED", "The shim is behind that hop"}},
+			[]string{"AFFECTED", "The shim is on the server's side of that hop", "Move it to the clients' side"}},
 		"the shim before a dead server": {func(t *testing.T) string { return shimIn(t, defaults, "http://"+closedPort(t)) }, false,
 			[]string{"FAILING: a shim stands here", "closed without an answer: a shim whose server is down, or nothing", "It says: powerjob-shim: cannot reach the PowerJob server"}},
 		"calls are cut": {func(t *testing.T) string { return closing(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") }, false,
@@ -270,10 +354,26 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 					t.Errorf("%q is missing in\n%s", want, out.String())
 				}
 			}
+			wellPut(t, out.String())
 			if strings.Contains(out.String(), "powerjob-shim duplicates") != strings.Contains(out.String(), "AFFECTED") {
 				t.Errorf("what was made twice is to be looked for where calls are sent twice, and only there:\n%s", out.String())
 			}
 		})
+	}
+}
+
+func TestTheReadmeShowsWhatTheDoctorPrints(t *testing.T) {
+	target := standIn(t, legacy.Options{})
+	var out strings.Builder
+	if err := doctor(t.Context(), &out, target, 5*time.Second); !errors.Is(err, errUnhealthy) {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := "```text\n" + strings.ReplaceAll(out.String(), target, "http://127.0.0.1:7701") + "```"; !strings.Contains(string(text), shown) {
+		t.Errorf("README.md does not show this:\n%s", shown)
 	}
 }
 

@@ -89,7 +89,7 @@ func findDuplicates(cmd *cobra.Command, target string, f duplicatesFlags, enviro
 	if err != nil {
 		return err
 	}
-	base := server.url.Scheme + "://" + server.url.Host + server.prefix
+	base := server.base()
 	session, err := duplicates.Login(cmd.Context(), duplicates.Config{
 		Server: base, App: f.app, Password: password, Timeout: f.timeout,
 		TLS: &tls.Config{InsecureSkipVerify: f.insecure}, //nolint:gosec // only where the user says so

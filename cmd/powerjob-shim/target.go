@@ -17,6 +17,9 @@ type server struct {
 	prefix  string // the context path, "/x"; "" for none
 }
 
+// base is the server's address with its context path, as one would write it again.
+func (s server) base() string { return s.url.Scheme + "://" + s.url.Host + s.prefix }
+
 // parseServer reads a server's address as a user writes it: with or without
 // http:// in front, and with its context path or even /openApi behind it.
 func parseServer(target string) (server, error) {

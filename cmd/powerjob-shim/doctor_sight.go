@@ -1,0 +1,123 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"powerjob-shim/internal/client"
+	"powerjob-shim/rules/openapi"
+)
+
+// sight is what came back on a probe.
+type sight struct {
+	client.Response
+	envelope bool // the body is PowerJob's envelope
+	success  bool
+	message  string
+	code     string
+}
+
+func look(r client.Response) sight {
+	var e struct {
+		Success *bool  `json:"success"`
+		Message string `json:"message"`
+		Code    string `json:"code"`
+	}
+	s := sight{Response: r}
+	if json.Unmarshal(r.Body, &e) == nil && e.Success != nil {
+		s.envelope, s.success, s.message, s.code = true, *e.Success, e.Message, e.Code
+	}
+	return s
+}
+
+// headerState says how the Java client sees the auth header of an answer.
+type headerState uint8
+
+const (
+	headerNone   headerState = iota
+	headerCased              // there, but the client does not find it under its exact name
+	headerDenied             // false
+	headerPassed             // true
+	headerOdd                // anything else
+)
+
+func (s sight) header() headerState {
+	names, _ := s.authNames()
+	switch value := s.Get(openapi.AuthHeader); {
+	case names == nil:
+		return headerNone
+	case value == "":
+		return headerCased
+	case strings.EqualFold(value, "true"):
+		return headerPassed
+	case strings.EqualFold(value, "false"):
+		return headerDenied
+	default:
+		return headerOdd
+	}
+}
+
+// authNames returns the auth header's names as they came, and its values.
+func (s sight) authNames() (names, values []string) {
+	for _, f := range s.Header {
+		if strings.EqualFold(f.Name, openapi.AuthHeader) {
+			names, values = append(names, f.Name), append(values, f.Value)
+		}
+	}
+	return names, values
+}
+
+// fact is the report's line about one probe.
+func (s sight) fact(call string) string {
+	line := fmt.Sprintf("%-12s %d", call, s.Status)
+	names, values := s.authNames()
+	if names == nil {
+		return line + ", no " + openapi.AuthHeader
+	}
+	for i, name := range names {
+		line += fmt.Sprintf(", %s: %s", name, values[i])
+	}
+	return line
+}
+
+// value returns a field's first value, whatever its name's case.
+func (s sight) value(name string) string {
+	i := slices.IndexFunc(s.Header, func(f client.Field) bool { return strings.EqualFold(f.Name, name) })
+	if i < 0 {
+		return ""
+	}
+	return s.Header[i].Value
+}
+
+// refusedByCheck tells that the server's check is on: it refused a call that
+// came without a token (OpenApiSecurityServiceImpl).
+func (s sight) refusedByCheck() bool {
+	return s.envelope && !s.success && (s.code == "-1002" || s.code == "-300" || s.code == "-401")
+}
+
+// servers404 tells a PowerJob server's own 404 from what other web servers
+// answer: under its context path it is Spring's, outside of it Undertow's, which
+// is empty and names no server.
+func (s sight) servers404() bool {
+	return s.unmapped() || len(s.Body) == 0 && s.value("Server") == ""
+}
+
+// unmapped tells that a Spring server has nothing at the path
+// (BasicErrorController).
+func (s sight) unmapped() bool {
+	var e struct {
+		Status int     `json:"status"`
+		Error  string  `json:"error"`
+		Path   *string `json:"path"`
+	}
+	return s.Status == 404 && json.Unmarshal(s.Body, &e) == nil && e.Status == 404 && e.Error != "" && e.Path != nil
+}
+
+// outsidePrefix tells that a shim passed this on as no call of PowerJob's.
+func (s sight) outsidePrefix() bool { return s.value(shimHeader) == "outside-prefix" }
+
+// saysShim tells that a shim answered this itself, or says in the answer why it
+// refuses.
+func (s sight) saysShim() bool { return strings.Contains(s.message, "powerjob-shim: ") }
