@@ -35,8 +35,10 @@ func TestSaveJobThroughTheShimIsExecutedOnce(t *testing.T) {
 		{"5.1.0 to a patched server through the shim", v510, legacy.Patched, through, 1},
 		{"5.1.0 to a server with its check on through a plain Go proxy, twice", v510, legacy.CheckOn, plainProxy, 2},
 		{"5.1.0 to a server with its check on through the shim", v510, legacy.CheckOn, through, 1},
+		{"5.1.0 to a server with its check on directly", v510, legacy.CheckOn, direct, 1},
 		{"4.3.6 directly", v436, legacy.NoAuthApp, direct, 1},
 		{"4.3.6 through the shim", v436, legacy.NoAuthApp, through, 1},
+		{"4.3.6 to a 5.1.0 server directly", v436, legacy.Legacy, direct, 1},
 		{"4.3.6 to a 5.1.0 server through the shim", v436, legacy.Legacy, through, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
