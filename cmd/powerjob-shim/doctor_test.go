@@ -163,15 +163,7 @@ func wellPut(t *testing.T, report string) {
 		}
 		seen[line] = true
 	}
-	_, target, _ := strings.Cut(strings.SplitN(report, "\n", 2)[0], "doctor ")
-	base := strings.TrimSuffix(strings.TrimRight(target, "/"), "/openApi")
-	for _, command := range []string{"powerjob-shim run --upstream ", "powerjob-shim duplicates "} {
-		for _, after := range strings.Split(report, command)[1:] {
-			if got := strings.Fields(after)[0]; strings.TrimSuffix(got, ",") != base {
-				t.Errorf("%q is followed by %s, want %s:\n%s", command, got, base, report)
-			}
-		}
-	}
+	namesTheURL(t, report)
 	if strings.Contains(report, " behind ") {
 		t.Errorf("behind, seen from which side?\n%s", report)
 	}
@@ -181,6 +173,20 @@ func wellPut(t *testing.T, report string) {
 	}
 	if strings.Contains(report, "whose gate") && strings.Contains(report, "the server's OpenAPI check") {
 		t.Errorf("a shim's gate is taken for the server's check:\n%s", report)
+	}
+}
+
+// namesTheURL holds the commands in a report to the URL that was given.
+func namesTheURL(t *testing.T, report string) {
+	t.Helper()
+	_, target, _ := strings.Cut(strings.SplitN(report, "\n", 2)[0], "doctor ")
+	base := strings.TrimSuffix(strings.TrimRight(target, "/"), "/openApi")
+	for _, command := range []string{"powerjob-shim run --upstream ", "powerjob-shim duplicates "} {
+		for _, after := range strings.Split(report, command)[1:] {
+			if got := strings.Fields(after)[0]; strings.TrimSuffix(got, ",") != base {
+				t.Errorf("%q is followed by %s, want %s:\n%s", command, got, base, report)
+			}
+		}
 	}
 }
 
