@@ -85,7 +85,7 @@ func (p *Proxy) copyAnswer(w http.ResponseWriter, res *http.Response) error {
 		return nil
 	}
 	arrived, _ := res.Body.(interface{ Buffered() int })
-	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+	if up.IsEventStream(res.Header) {
 		_ = http.NewResponseController(w).Flush() // its first event may be far away
 	}
 	buf := p.buffers.Get()

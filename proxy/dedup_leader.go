@@ -4,9 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
@@ -169,7 +169,7 @@ func (rec *recorder) WriteHeader(status int) {
 		return
 	}
 	rec.status = status
-	if isEventStream(rec.header) {
+	if up.IsEventStream(rec.header) {
 		if rec.leader != nil {
 			rec.leader.eventStream()
 		}
@@ -181,11 +181,6 @@ func (rec *recorder) WriteHeader(status int) {
 		rec.kept = dedup.PackHeader(rec.header, ofReplays)
 		rec.limit -= int64(len(rec.kept))
 	}
-}
-
-func isEventStream(h http.Header) bool {
-	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
 }
 
 func (rec *recorder) Write(b []byte) (int, error) {

@@ -20,6 +20,17 @@ import (
 // free port of the loopback interface, and returns its "host:port".
 type startShim func(upstream string) (address string, stop func(), err error)
 
+// The one app of the stand-in.
+const (
+	demoApp      = "app1"
+	demoPassword = "pw"
+)
+
+// newDemoClient makes a client object, and so logs in, as a Java process would.
+func newDemoClient(address string, transport client.Transport) (*client.Client, error) {
+	return client.New(client.Config{Addresses: []string{address}, AppName: demoApp, Password: demoPassword, Transport: transport})
+}
+
 // demoTimes is how often the demo makes each call.
 const demoTimes = 3
 
@@ -119,7 +130,7 @@ func tallyCalls(connect startShim) (_ []tally, err error) {
 	defer stop()
 	transport := &client.SocketTransport{}
 	defer transport.CloseIdle()
-	c, err := client.New(client.Config{Addresses: []string{address}, AppName: "app1", Password: "pw", Transport: transport})
+	c, err := newDemoClient(address, transport)
 	if err != nil {
 		return nil, err
 	}

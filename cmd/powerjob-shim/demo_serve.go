@@ -27,12 +27,6 @@ var standIns = map[string]struct {
 	"4.x":   {legacy.NoAuthApp, "a 4.x server, which has no authApp: 5.x clients cannot log in"},
 }
 
-// The one app of the stand-in.
-const (
-	demoApp      = "app1"
-	demoPassword = "pw"
-)
-
 // serveDemo runs a stand-in server until ctx ends, and prints each change as
 // it is executed.
 func serveDemo(ctx context.Context, out io.Writer, address, as string) error {
@@ -76,9 +70,7 @@ What it executes from here on:
 func leaveDuplicates(url string) error {
 	transport := &client.SocketTransport{}
 	defer transport.CloseIdle()
-	c, err := client.New(client.Config{
-		Addresses: []string{strings.TrimPrefix(url, "http://")}, AppName: demoApp, Password: demoPassword, Transport: transport,
-	})
+	c, err := newDemoClient(strings.TrimPrefix(url, "http://"), transport)
 	if err != nil {
 		return fmt.Errorf("logging in to the stand-in: %w", err)
 	}

@@ -82,9 +82,7 @@ func (r *reloader) reload(why string) {
 	r.running = cfg
 	r.succeeded()
 	r.log.Info("configuration loaded", zap.String("why", why), zap.String("configuration", cfg.Hash()))
-	for _, warning := range uncovered(cfg) {
-		r.log.Warn(warning)
-	}
+	warnOfUncovered(cfg, r.log)
 	if keys := configs.RestartNeeded(r.started, cfg); len(keys) > 0 {
 		r.log.Warn("these keys keep their old value until a restart", zap.Strings("keys", keys))
 	}

@@ -157,9 +157,7 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 		zap.Stringers("listen", server.Addrs()),
 		zap.Stringer("admin", server.AdminAddr()),
 		zap.Any("upstreams", wire.Servers(cfg)))
-	for _, warning := range uncovered(cfg) {
-		log.Warn(warning)
-	}
+	warnOfUncovered(cfg, log)
 	if err := server.Serve(stop, now); err != nil {
 		return err
 	}

@@ -4,10 +4,19 @@ import (
 	"slices"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"powerjob-shim/configs"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/rules/openapi"
 )
+
+// warnOfUncovered logs what uncovered returns.
+func warnOfUncovered(cfg *configs.Config, log *zap.Logger) {
+	for _, warning := range uncovered(cfg) {
+		log.Warn(warning)
+	}
+}
 
 // uncovered returns a sentence for each thing that the rules of a valid
 // configuration leave undone, although most users want it: a list of rules

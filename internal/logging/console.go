@@ -23,12 +23,9 @@ import (
 // maxColumns is the width of a line.
 const maxColumns = 160
 
-// requestFirst are the fields that a request's line begins with, and
-// requestNext those that follow; others come last, sorted.
-var (
-	requestFirst = []string{"decision", "status", "duration_seconds", "method", "path"}
-	requestNext  = []string{"error", "reason", "gate", "gate_reason", "client", "upstream_server", "upstream_duration_seconds", "bytes_in", "bytes_out", "request_id"}
-)
+// requestNext are the fields that follow decision, status, time, method and path in
+// a request's line; others come last, sorted.
+var requestNext = []string{"error", "reason", "gate", "gate_reason", "client", "upstream_server", "upstream_duration_seconds", "bytes_in", "bytes_out", "request_id"}
 
 // appendConsole appends an entry for people's eyes.
 func appendConsole(dst []byte, entry zapcore.Entry, fields []zapcore.Field) []byte {

@@ -158,7 +158,7 @@ func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
 		return nil, &Error{Err: err, Sent: true, Connected: true}
 	}
 	c.head, c.heard, c.until = -1, nil, call.Until
-	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+	if IsEventStream(res.Header) {
 		c.until = time.Time{} // it goes on for as long as both sides wish
 	}
 	reusable := writing == nil && written == len(request) && !res.Close && !call.Request.Close &&
@@ -202,4 +202,11 @@ func giveBack(b *bytes.Buffer) {
 		b.Reset()
 		requests.Put(b)
 	}
+}
+
+// IsEventStream reports whether an answer is one whose pieces come as things
+// happen, for as long as its server likes (text/event-stream).
+func IsEventStream(h http.Header) bool {
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
 }

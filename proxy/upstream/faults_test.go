@@ -52,24 +52,11 @@ type faulty struct {
 
 func newFaulty(t *testing.T, secure *tls.Config) *faulty {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	f := &faulty{addr: ln.Addr().String(), tls: secure}
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				f.serve(c.(*net.TCPConn))
-				f.ended.Add(1)
-			}()
-		}
-	}()
+	f := &faulty{tls: secure}
+	f.addr = serving(t, func(c net.Conn) {
+		f.serve(c.(*net.TCPConn))
+		f.ended.Add(1)
+	})
 	return f
 }
 
@@ -245,7 +232,6 @@ func testFaults(t *testing.T, server, client *tls.Config, runs int) {
 // crossing answers with what was asked for, in ways that tempt one to take it for
 // another's answer.
 func crossing(c net.Conn) {
-	defer func() { _ = c.Close() }()
 	var got []byte
 	rnd := rand.New(rand.NewPCG(uint64(c.RemoteAddr().(*net.TCPAddr).Port), 1))
 	for buf := make([]byte, 4096); ; {
@@ -289,20 +275,7 @@ func crossing(c net.Conn) {
 }
 
 func TestNoAnswerReachesAnotherCaller(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go crossing(c)
-		}
-	}()
+	addr := serving(t, crossing)
 	const callers = 64
 	var answered, suspected atomic.Int64
 	pool := &Pool{Connect: direct, Suspect: func(string) { suspected.Add(1) }}
@@ -312,7 +285,7 @@ func TestNoAnswerReachesAnotherCaller(t *testing.T) {
 		all.Go(func() {
 			for i := range many(t, 20_000) / callers {
 				id := fmt.Sprintf("/%d-%d", caller, i)
-				r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+ln.Addr().String()+id, strings.NewReader("ping"))
+				r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+addr+id, strings.NewReader("ping"))
 				res, err := pool.RoundTrip(r)
 				if err != nil {
 					continue
