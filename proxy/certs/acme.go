@@ -57,6 +57,9 @@ func newACME(s Settings) (*acme, error) {
 		}
 		storage = &certmagic.FileStorage{Path: o.Storage}
 	}
+	if o.Email == "" {
+		storage = oneAccount{storage}
+	}
 	var roots *x509.CertPool
 	if o.CARoot != "" {
 		pem, err := os.ReadFile(o.CARoot)

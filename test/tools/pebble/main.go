@@ -18,6 +18,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"flag"
+	"io"
 	"log"
 	"math/big"
 	"net"
@@ -40,9 +41,24 @@ func main() {
 	validity := flag.Duration("validity", 90*24*time.Hour, "of certificates with the profile shortlived")
 	flag.Parse()
 	logger := log.New(os.Stdout, "", log.LstdFlags)
+	rand.Reader = longSerials{rand.Reader}
 	if err := run(logger, *listen, *httpPort, *tlsPort, *root, *validity); err != nil {
 		logger.Fatal(err)
 	}
+}
+
+// longSerials makes Pebble draw serial numbers of eight bytes only. It cannot
+// find a certificate again whose number is shorter and has its highest bit set
+// (1 in 256): it stores the number without the leading zero that DER puts
+// there, and looks for it with that zero.
+type longSerials struct{ io.Reader }
+
+func (r longSerials) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n == 8 && p[0]&0x7f == 0 { // as crypto/rand.Int draws below math.MaxInt64
+		p[0] = 1
+	}
+	return n, err
 }
 
 func run(logger *log.Logger, listen string, httpPort, tlsPort int, root string, validity time.Duration) error {
