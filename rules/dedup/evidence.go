@@ -163,6 +163,7 @@ func (m *Machine) spend(c *call, r *login, s slot, pays *login) *mark {
 		r.lineage, r.guessed = mk.by.lineage, m.guessed(mk.by.token) || !h.single()
 	}
 	pays.lent = pays != r
+	r.known = r.known || m.known(mk.by)
 	r.app.threads = r.app.threads || pays != r && mk.by.lineage == r.lineage
 	pays.pay()
 	return mk

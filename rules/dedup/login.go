@@ -41,6 +41,7 @@ type login struct {
 	open    bool  // a refresh whose re-send has not come yet
 	lent    bool  // it paid for a call with another token, and may pay for its own once more
 	guessed bool  // lineage is that of one of several equal calls
+	known   bool  // it is a refresh of a client that was seen when it first logged in
 	lineage Token // the constructor's token that it goes back to, as far as known
 }
 

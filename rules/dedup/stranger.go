@@ -27,7 +27,15 @@ func (m *Machine) ownClient(c *call, r *login) bool {
 }
 
 // fromItsStart reports whether mk's client was seen when it first logged in.
-func (m *Machine) fromItsStart(mk *mark) bool {
-	l := m.logins[mk.by.lineage]
-	return !mk.denied && l != nil && l.ours && (!l.refresh || l.agent.Foreign())
+func (m *Machine) fromItsStart(mk *mark) bool { return !mk.denied && m.known(mk.by) }
+
+// known reports whether a caller's client was seen when it first logged in: its
+// token goes back to a constructor's. The constructor's own may be forgotten.
+func (m *Machine) known(by *caller) bool {
+	for _, token := range [...]Token{by.token, by.lineage} {
+		if l := m.logins[token]; l != nil && l.ours && (l.known || !l.refresh || l.agent.Foreign()) {
+			return true
+		}
+	}
+	return false
 }

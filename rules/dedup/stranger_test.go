@@ -1,6 +1,10 @@
 package dedup
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+	"time"
+)
 
 // ours is for a token that was given out long ago.
 func ours(c *Call) { c.Issued = true }
@@ -28,6 +32,41 @@ func TestAStrangersRefusalDoesNotExplainALoginOfAKnownClient(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client that calls every three seconds is known for as long as it calls, though
+// its constructor's token, which it carries no more, is forgotten.
+func TestAStrangerSteersNothingHoweverLongAClientRuns(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T")
+	token := "T"
+	for i := range 10 {
+		s.call("runJob 1", token).leads().done("a")
+		s.stranger("runJob 1", "bogus")
+		token = fmt.Sprint("R", i)
+		s.refresh(token)
+		s.call("runJob 1", token).replays("a", Resend)
+		s.pass(3 * time.Second)
+	}
+}
+
+// What a stranger sends can look exactly as a client does that is older than the
+// record: then what may be a new call is executed. Below, every event that is
+// seen is the same, and only the last call's verdict can be right for one of both.
+func TestWhereThreadsShareAClientARefusalMayBeAStrangersOrAnOlderClients(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T")
+	s.call("disableJob 1", "T").leads().done("a") // by one thread of a client
+	// A stranger's; or an older client's, whose token V was given out before.
+	s.stranger("saveJob 1", "V")
+	// The first thread's, whose header was lost; or the older client's.
+	s.refresh("R")
+	// Another thread's first call, with the token that both share; or the older
+	// client's re-send.
+	s.call("saveJob 1", "R").leadsAs(AfterFalse).done("b")
+	// The first thread's re-send; or a new call of the older client, which must
+	// not be lost.
+	s.call("disableJob 1", "R").leadsAs(First).done("c")
 }
 
 func TestATokenThatWasGivenOutLongAgoIsAKnownClients(t *testing.T) {

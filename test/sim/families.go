@@ -18,21 +18,23 @@ func dense(name string, loss Loss, changes ...func(*Family)) Family {
 	return f
 }
 
-func single(f *Family)      { f.Threads = [2]int{1, 1} }
-func oneProcess(f *Family)  { f.Processes, f.Threads = [2]int{1, 1}, [2]int{2, 3} }
-func manyThreads(f *Family) { f.Processes, f.Threads = [2]int{2, 2}, [2]int{8, 8} }
-func mostlyOwn(f *Family)   { f.Own, f.Calls = true, [2]int{8, 14} }
-func preempted(f *Family)   { f.Preempt = true }
-func starting(f *Family)    { f.Starting = true }
-func replaced(f *Family)    { f.Replaced = true }
-func unlisted(f *Family)    { f.Unlisted = true }
-func strangers(f *Family)   { f.Strangers = true }
-func checked(f *Family)     { f.Checked = true }
-func slow(f *Family)        { f.SlowRate = 0.15 }
-func slowNet(f *Family)     { f.Net[1] = 10 * ms }
-func cuts(f *Family)        { f.CutRate = 0.1 }
-func upstream(f *Family)    { f.LoseRate, f.FailRate, f.RefuseRate = 0.05, 0.1, 0.05 }
-func twoShims(f *Family)    { f.Shims, f.Shared = 2, true }
+func single(f *Family)       { f.Threads = [2]int{1, 1} }
+func oneProcess(f *Family)   { f.Processes, f.Threads = [2]int{1, 1}, [2]int{2, 3} }
+func manyThreads(f *Family)  { f.Processes, f.Threads = [2]int{2, 2}, [2]int{8, 8} }
+func mostlyOwn(f *Family)    { f.Own, f.Calls = true, [2]int{8, 14} }
+func preempted(f *Family)    { f.Preempt = true }
+func starting(f *Family)     { f.Starting = true }
+func replaced(f *Family)     { f.Replaced = true }
+func unlisted(f *Family)     { f.Unlisted = true }
+func strangers(f *Family)    { f.Strangers = true }
+func secondsApart(f *Family) { f.Think[1] = 3 * time.Second }
+func checks(f *Family)       { f.Checks = true }
+func checked(f *Family)      { f.Checked = true }
+func slow(f *Family)         { f.SlowRate = 0.15 }
+func slowNet(f *Family)      { f.Net[1] = 10 * ms }
+func cuts(f *Family)         { f.CutRate = 0.1 }
+func upstream(f *Family)     { f.LoseRate, f.FailRate, f.RefuseRate = 0.05, 0.1, 0.05 }
+func twoShims(f *Family)     { f.Shims, f.Shared = 2, true }
 
 func allow(doubled, dropped, bad float64) func(*Family) {
 	return func(f *Family) { f.Allowed = Rates{doubled, dropped, bad} }
@@ -57,7 +59,7 @@ func Families() []Family {
 		both("saves beside unknown polling, header always lost, single-threaded", Always, Rates{}, Rates{}, unlisted, single),
 		both("saves beside unknown polling, header always lost, threads", Always, Rates{8, 0, 1}, Rates{3, 0, 1}, unlisted),
 		both("strangers, header never lost", Never, Rates{}, Rates{}, strangers),
-		both("strangers, header always lost, single-threaded", Always, Rates{60, 0, 0}, Rates{}, strangers, single),
+		both("strangers, header always lost, single-threaded", Always, Rates{}, Rates{}, strangers, single),
 		both("slow upstream", Never, Rates{}, Rates{}, slow),
 		both("tokens forgotten by a checking server", Never, Rates{0, 1, 0}, Rates{0, 1, 0}, checked),
 		both("gate with a restart", Never, Rates{0, 1, 1}, Rates{0, 1, 0}, checked, replaced),
@@ -73,6 +75,8 @@ func Families() []Family {
 		dense("header always lost, two processes of eight threads that are preempted", Always, preempted, manyThreads, allow(255, 0, 12)),
 		dense("header always lost, two processes of eight threads with calls of their own", Always, preempted, manyThreads, mostlyOwn, allow(50, 0, 0)),
 		dense("header always lost, two processes of eight threads with calls of their own, slow net", Always, preempted, manyThreads, mostlyOwn, slowNet, allow(8, 0, 0)),
+		dense("strangers, header always lost, single-threaded, seconds apart", Always, strangers, single, secondsApart),
+		dense("strangers at a checking server, header always lost, single-threaded", Always, strangers, checks, single),
 		dense("cut before the status line", Never, cuts),
 		dense("cut before the status line, header always lost, single-threaded", Always, single, cuts, allow(0, 1, 0)),
 		dense("cut before the status line, tokens forgotten by a checking server, single-threaded", Never, single, cuts, checked),
@@ -107,6 +111,7 @@ func Limits() []Family {
 		dense("tokens are forgotten while threads share a client", Never, checked),
 		dense("tokens are forgotten while the header is lost", Always, single, checked),
 		dense("processes of one app start", Always, starting),
+		dense("strangers under the gate, where threads share a client", Always, strangers),
 		dense("the record is full", Always, func(f *Family) { f.Entries = 4 }),
 	}
 }

@@ -42,7 +42,8 @@ type Family struct {
 	Saves     bool // two bodies of saveJob to each job, beside the other calls
 	Unlisted  bool // beside calls that the catalogue does not know: changes, and things that are polled
 	Checked   bool // the server checks tokens and forgets them once
-	Strangers bool // calls with made-up tokens beside the clients', which a gate refuses
+	Checks    bool // the server checks tokens
+	Strangers bool // calls with made-up tokens beside the clients', which the shim's gate refuses, or the server where it checks
 	Replaced  bool // and then it is the shim's gate that does, as the shim is replaced
 	Own       bool // most of a thread's calls are for jobs of its own
 

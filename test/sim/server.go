@@ -57,7 +57,7 @@ func (s *server) handle(r client.Request, call *logical, reply func(answer)) {
 			w.after(w.between(w.Work[0], w.Work[1]), func() { reply(answer{status: 200, body: body}) })
 			return
 		}
-		if (w.Checked || w.Strangers) && !valid[token(r)] {
+		if (w.Checked || w.Checks) && !valid[token(r)] {
 			w.result.Faults["false"]++
 			w.after(w.between(w.Work[0], w.Work[1]), func() {
 				reply(answer{status: 200, auth: "false", body: []byte(`{"success":false,"code":"-401"}`)})
@@ -103,7 +103,7 @@ func (s *server) execute(call *logical, reply func(answer)) {
 }
 
 func (s *server) auth() string {
-	if s.w.Checked {
+	if s.w.Checked || s.w.Checks {
 		return "true"
 	}
 	return ""

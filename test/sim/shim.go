@@ -43,6 +43,10 @@ func (s *shim) serve(x *exchange) {
 		s.login(x)
 		return
 	}
+	if s.w.Strangers && !s.w.Checks && !s.issued[dedup.Fingerprint(token(x.request))] {
+		s.refuse(x)
+		return
+	}
 	f := &flight{s: s, record: s.record, x: x, id: s.record.nextID(), life: s.life}
 	in := s.describe(x)
 	in.ID = f.id
@@ -56,6 +60,20 @@ func (s *shim) serve(x *exchange) {
 			s.w.note("%s %s at %s: %s %s", x.thread.name, x.name(), s.name, verdicts[d.Verdict], d.Reason)
 			f.carryOut(d)
 		}
+	})
+}
+
+// refuse is proxy/gate.go: the store learns of the call that it was refused.
+func (s *shim) refuse(x *exchange) {
+	s.w.result.Faults["false"]++
+	s.w.note("%s %s at %s: refused by the gate", x.thread.name, x.name(), s.name)
+	call := s.describe(x)
+	call.ID, call.Dedup, call.Body, call.Subjects = s.record.nextID(), false, false, openapi.Subjects{}
+	s.record.arrive(call, func(dedup.Decision) {
+		s.record.finish(call.ID, dedup.Outcome{Kind: dedup.Denied}, func() {
+			s.record.delivered(call.ID)
+			x.answer(200, "false", []byte(`{"success":false,"code":"-401"}`))
+		})
 	})
 }
 

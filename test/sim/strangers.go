@@ -14,7 +14,7 @@ import (
 func (w *world) intrude(from time.Duration) {
 	stranger := &thread{w: w, name: "stranger", proc: &process{w: w, index: 90}}
 	for i := range 40 {
-		w.after(from+w.between(0, 120*time.Millisecond), func() {
+		w.after(from+w.between(0, 10*w.Think[1]), func() {
 			op := w.ops[w.rng.IntN(len(w.ops))]
 			r := op.request
 			r.Header = []client.Field{
