@@ -3,7 +3,7 @@ package proxy
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"powerjob-shim/internal/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
