@@ -19,13 +19,12 @@ import (
 	"powerjob-shim/rules/dedup/storetest"
 )
 
-// budget is the timeout of the stores here; slack is what a busy machine adds.
-const (
-	budget = 200 * time.Millisecond
-	slack  = 300 * time.Millisecond
-)
+// budget is the timeout of a store while it fails. That no call waits longer is
+// seen in virtual time (TestNobodyWaitsLongForALogThatIsAway).
+const budget = 200 * time.Millisecond
 
-// broken is a store behind a proxy that fails, beside one that does not.
+// broken is a store behind a proxy that fails, beside one that does not. Both
+// wait for Redis as long as it takes on a busy machine, until hasty.
 type broken struct {
 	server *redistest.Server
 	faults *tcpfaults.Proxy
@@ -42,7 +41,7 @@ func newBroken(t *testing.T) *broken {
 	core, logs := observer.New(zap.InfoLevel)
 	b.logs = logs
 	b.store = replicas(t, 1, func() redis.UniversalClient { return client(t, b.faults.Addr) }, func(o *Options) {
-		o.Timeout, o.Logger, o.Failed = budget, zap.New(core), func(string) { b.failed.Add(1) }
+		o.Logger, o.Failed = zap.New(core), func(string) { b.failed.Add(1) }
 	})[0].(*Store)
 	b.other = replicas(t, 1, func() redis.UniversalClient { return client(t, b.server.Addr) }, nil)[0].(*Store)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -52,18 +51,26 @@ func newBroken(t *testing.T) *broken {
 	return b
 }
 
+// hasty and patient say how long the store waits for Redis from now on. The
+// caller makes no call meanwhile.
+func (b *broken) hasty()   { b.waits(budget) }
+func (b *broken) patient() { b.waits(patience) }
+
+func (b *broken) waits(timeout time.Duration) {
+	g := b.store.group("default")
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	b.store.o.Timeout, g.node.o.Timeout = timeout, timeout
+}
+
 // goesOn makes calls until the circuit is open and beyond: each is decided as
-// one replica alone would, within the budget.
+// one replica alone would.
 func (b *broken) goesOn(t *testing.T) {
 	t.Helper()
 	for i := range 12 {
 		text := fmt.Sprintf("%s %d %d", t.Name(), i, time.Now().UnixNano())
-		began := time.Now()
 		storetest.Do(t, b.store, storetest.Save(b.store, text, "T"), storetest.Success("1"))
 		storetest.Want(t, b.store.Arrive(storetest.Save(b.store, text, "T")), dedup.Replay, "1")
-		if took := time.Since(began); took > 2*budget+slack {
-			t.Errorf("two calls waited %v for Redis", took)
-		}
 	}
 	if b.failed.Load() == 0 {
 		t.Error("nothing was counted")
@@ -72,10 +79,8 @@ func (b *broken) goesOn(t *testing.T) {
 	if len(problems) != 1 || !strings.Contains(problems[0], "upstream default") {
 		t.Errorf("problems %q", problems)
 	}
-	began := time.Now()
-	storetest.Do(t, b.store, storetest.Save(b.store, t.Name()+" last", "T"), storetest.Success("1"))
-	if took := time.Since(began); took > slack {
-		t.Errorf("with an open circuit a call waited %v", took)
+	if b.store.group("default").works() {
+		t.Error("the circuit is not open")
 	}
 }
 
@@ -129,9 +134,11 @@ func TestCallsGoOnWhateverRedisDoes(t *testing.T) {
 			storetest.Do(t, b.other, storetest.Save(b.other, "before", "T"), storetest.Success("9"))
 			b.store.Now("default")
 			c.on(b)
+			b.hasty()
 			// What another replica did until then is known.
 			storetest.Want(t, b.store.Arrive(storetest.Save(b.store, "before", "T")), dedup.Replay, "9")
 			b.goesOn(t)
+			b.patient()
 			c.off(b)
 			b.comesBack(t)
 		})
@@ -183,8 +190,9 @@ func TestWhoWaitsForAnotherReplicaLearnsThatRedisIsGone(t *testing.T) {
 	storetest.Want(t, b.other.Arrive(c), dedup.Lead, "")
 	w := storetest.Save(b.store, "save", "T")
 	storetest.Want(t, b.store.Arrive(w), dedup.Wait, "")
+	b.hasty()
+	b.store.Now("default") // what was begun with more patience is over
 	b.faults.Silent(true)
-	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	d, err := b.store.Await(ctx, w.ID)
@@ -192,9 +200,10 @@ func TestWhoWaitsForAnotherReplicaLearnsThatRedisIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	storetest.Want(t, d, dedup.Fail, "")
-	if took := time.Since(began); d.Outcome != dedup.Lost || took > openAfter*budget+4*slack {
-		t.Errorf("outcome %d after %v", d.Outcome, took)
+	if d.Outcome != dedup.Lost {
+		t.Errorf("outcome %d", d.Outcome)
 	}
+	b.faults.Refuse(true) // closing need not wait for an answer
 }
 
 func TestADeadReplicasCallIsUnknown(t *testing.T) {
@@ -209,7 +218,7 @@ func TestADeadReplicasCallIsUnknown(t *testing.T) {
 	w := storetest.Save(alive, "save", "T")
 	storetest.Want(t, alive.Arrive(w), dedup.Wait, "")
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*deadAfter)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	d, err := alive.Await(ctx, w.ID)
 	if err != nil {
@@ -231,7 +240,7 @@ func TestACallThatTakesLongIsNotTakenForADeadReplicas(t *testing.T) {
 	w := storetest.Save(all[1], "save", "T")
 	storetest.Want(t, all[1].Arrive(w), dedup.Wait, "")
 	time.AfterFunc(deadAfter+2*heartbeat, func() { all[0].Finish(c.ID, storetest.Success("1")) })
-	ctx, cancel := context.WithTimeout(t.Context(), 3*deadAfter)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var busy sync.WaitGroup
 	defer busy.Wait()

@@ -34,20 +34,3 @@ func TestATokenIsKnownToAllReplicasUntilItEnds(t *testing.T) {
 		return !ok
 	})
 }
-
-func TestATokenIsNotWaitedForWhileRedisIsAway(t *testing.T) {
-	b := newBroken(t)
-	b.faults.Silent(true)
-	redistest.Eventually(t, "the circuit is open", func() bool {
-		b.store.Now("default")
-		return !b.store.group("default").works()
-	})
-	began := time.Now()
-	if _, ok := b.store.FindToken("default", dedup.Fingerprint("T")); ok {
-		t.Error("found without Redis")
-	}
-	b.store.KeepToken("default", dedup.Fingerprint("T"), dedup.KnownToken{App: "1"}, time.Hour)
-	if took := time.Since(began); took > slack {
-		t.Errorf("waited %v", took)
-	}
-}
