@@ -4,6 +4,7 @@ package mutants
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,20 +23,20 @@ type mutant struct {
 
 func TestEveryWeakeningIsNoticed(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: it builds a test binary for each of the mutants")
+		t.Skip("-short: it builds test binaries with the mutants")
 	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	testsPassWithoutAnyMutant(t, root)
+	built := buildAll(t, root)
 	atOnce := make(chan struct{}, 2)
-	for _, m := range mutants {
+	for i, m := range mutants {
 		t.Run(strings.ReplaceAll(m.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			atOnce <- struct{}{}
 			defer func() { <-atOnce }()
-			out, failed := goTest(t, root, m.dir(), m.test, "-overlay", m.overlay(t, root))
+			out, failed := built[i].run(t, m.test, i+1)
 			if !failed || !strings.Contains(out, "--- FAIL: "+m.test) {
 				t.Errorf("%s in %s: %s does not fail:\n%s", m.name, m.file, m.test, out)
 			}
@@ -43,60 +44,135 @@ func TestEveryWeakeningIsNoticed(t *testing.T) {
 	}
 }
 
-func testsPassWithoutAnyMutant(t *testing.T, root string) {
-	t.Helper()
-	tests := map[string][]string{}
-	for _, m := range mutants {
-		if !slices.Contains(tests[m.dir()], m.test) {
-			tests[m.dir()] = append(tests[m.dir()], m.test)
-		}
-	}
-	for dir, names := range tests {
-		out, failed := goTest(t, root, dir, strings.Join(names, "|"), "-v")
-		if failed {
-			t.Fatalf("without a mutant:\n%s", out)
-		}
-		for _, name := range names {
-			if !strings.Contains(out, "--- PASS: "+name+" ") {
-				t.Errorf("there is no test %s in %s", name, dir)
-			}
-		}
-	}
-}
+// binary is a package's test binary.
+type binary struct{ path, dir string }
 
-func (m mutant) dir() string { return "./" + filepath.Dir(m.file) }
-
-// overlay writes what `go help build` wants for -overlay: the module stays as
-// it is, and the compiler reads the mutant's file.
-func (m mutant) overlay(t *testing.T, root string) string {
+// buildAll builds what each mutant runs in, and sees that its tests pass there
+// without the mutant.
+func buildAll(t *testing.T, root string) map[int]binary {
 	t.Helper()
-	file := filepath.Join(root, m.file)
-	source, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(string(source), m.old); n != 1 {
-		t.Fatalf("%s has %d times\n%s\nwant once: the mutant has to follow the code", m.file, n, m.old)
-	}
-	changed := filepath.Join(t.TempDir(), filepath.Base(m.file))
-	list, err := json.Marshal(map[string]map[string]string{"Replace": {file: changed}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	overlay := filepath.Join(t.TempDir(), "overlay.json")
-	for name, content := range map[string][]byte{changed: []byte(strings.Replace(string(source), m.old, m.new, 1)), overlay: list} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
+	built := map[int]binary{}
+	byDir := map[string]overlay{}
+	var apart []int
+	for _, file := range filesWithMutants() {
+		source, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
 			t.Fatal(err)
 		}
+		for _, m := range mutants {
+			if n := strings.Count(string(source), m.old); m.file == file && n != 1 {
+				t.Fatalf("%s has %d times\n%s\nwant once: the mutant has to follow the code", m.file, n, m.old)
+			}
+		}
+		if filepath.Ext(file) != ".go" {
+			for i, m := range mutants {
+				if m.file == file {
+					apart = append(apart, i)
+				}
+			}
+			continue
+		}
+		w, alone := weave(t, file, string(source), mutants)
+		apart = append(apart, alone...)
+		dir := filepath.Dir(file)
+		if byDir[dir] == nil {
+			byDir[dir] = overlay{}
+		}
+		byDir[dir][file] = w.source
+		byDir[dir][filepath.Join(dir, "woven_mutant.go")] = fmt.Sprintf(chooser, w.pkg)
+		for _, i := range w.numbers {
+			built[i] = binary{dir: dir}
+		}
 	}
-	return overlay
+	for dir, o := range byDir {
+		b := build(t, root, dir, o)
+		var tests []string
+		for i, of := range built {
+			if of.dir == dir {
+				built[i] = b
+				tests = append(tests, mutants[i].test)
+			}
+		}
+		b.passes(t, tests)
+	}
+	for _, i := range apart {
+		m := mutants[i]
+		source, err := os.ReadFile(filepath.Join(root, m.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Dir(m.file)
+		build(t, root, dir, nil).passes(t, []string{m.test})
+		built[i] = build(t, root, dir, overlay{m.file: strings.Replace(string(source), m.old, m.new, 1)})
+	}
+	return built
 }
 
-func goTest(t *testing.T, root, dir, test string, args ...string) (output string, failed bool) {
+func filesWithMutants() []string {
+	var files []string
+	for _, m := range mutants {
+		if !slices.Contains(files, m.file) {
+			files = append(files, m.file)
+		}
+	}
+	return files
+}
+
+// passes fails the test unless these tests are there and pass.
+func (b binary) passes(t *testing.T, tests []string) {
 	t.Helper()
-	args = append([]string{"test", "-vet=off", "-count=1", "-run", "^(" + test + ")$"}, args...)
-	cmd := exec.CommandContext(t.Context(), "go", append(args, dir)...)
-	cmd.Dir = root
+	slices.Sort(tests)
+	tests = slices.Compact(tests)
+	out, failed := b.run(t, strings.Join(tests, "|"), 0)
+	if failed {
+		t.Fatalf("without a mutant:\n%s", out)
+	}
+	for _, name := range tests {
+		if !strings.Contains(out, "--- PASS: "+name+" ") {
+			t.Errorf("there is no test %s in %s", name, b.dir)
+		}
+	}
+}
+
+// run runs tests of the binary with the mutant of a number; 0: without one.
+func (b binary) run(t *testing.T, tests string, number int) (output string, failed bool) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), b.path, "-test.run", "^("+tests+")$", "-test.v", "-test.timeout", "5m")
+	cmd.Dir = b.dir
+	cmd.Env = append(os.Environ(), fmt.Sprint(chosen, "=", number))
 	out, err := cmd.CombinedOutput()
 	return string(out), err != nil
+}
+
+// overlay is what files beneath the module's root have instead of their text.
+type overlay map[string]string
+
+// build builds a package's tests; the module stays as it is, and the compiler
+// reads the overlay (see `go help build`).
+func build(t *testing.T, root, dir string, o overlay) binary {
+	t.Helper()
+	scratch := t.TempDir()
+	replace := map[string]string{}
+	for file, text := range o {
+		at := filepath.Join(scratch, fmt.Sprint(len(replace), "-", filepath.Base(file)))
+		if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		replace[filepath.Join(root, file)] = at
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := filepath.Join(scratch, "overlay.json")
+	if err := os.WriteFile(listed, list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := binary{filepath.Join(scratch, "binary.test"), filepath.Join(root, dir)}
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", listed, "-o", b.path, "./"+dir)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the tests of %s with mutants (their number is their place in the list): %v\n%s", dir, err, out)
+	}
+	return b
 }
