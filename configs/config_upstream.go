@@ -24,7 +24,7 @@ type Upstream struct {
 	// Default: close.
 	Unreachable string `yaml:"unreachable"`
 	// Timeout runs until the answer's header; for calls under a dedup rule, over
-	// the whole answer. Default: 30s.
+	// the whole answer, but with Config.Mode observe. Default: 30s.
 	Timeout time.Duration `yaml:"timeout"`
 	// StreamTimeout is the same for what is no call: pages, uploads, downloads.
 	// Default: 10m.

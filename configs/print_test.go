@@ -3,8 +3,12 @@ package configs
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,22 +16,27 @@ import (
 
 // everything uses every key that the configuration has.
 const everything = `
+mode: observe
 listen:
-  - {address: ":7700", redirect: {openapi: true}, max_connections: 5, header_timeout: 1s, body_timeout: 2s, min_body_rate: 1KiB/s, stall_timeout: 4s, idle_timeout: 3s, proxy_protocol: accept}
+  - {address: ":7700", redirect: {openapi: true, port: 8443}, max_connections: 5, header_timeout: 1s, body_timeout: 2s, min_body_rate: 1KiB/s, stall_timeout: 4s, idle_timeout: 3s, proxy_protocol: accept}
   - address: ":7443"
-    tls: {mode: acme, domains: [a.example.com], email: ops@example.com, ca: "https://ca.example.com/dir", ca_root: KEY, challenges: [http-01], storage: /s, client_ca: KEY, min_version: "1.3"}
+    tls: {mode: acme, domains: [a.example.com], email: ops@example.com, ca: "https://ca.example.com/dir", ca_root: KEY, challenges: [http-01], storage: /s, profile: shortlived, client_ca: KEY, min_version: "1.3"}
   - {address: ":7444", tls: {mode: files, files: [{cert: KEY, key: KEY}]}}
   - {address: ":7445", tls: {mode: self-signed, names: [a, "::1"]}}
-admin: {address: ":9700", pprof: true}
+admin: {address: ":9700", pprof: true, ready: all}
 upstreams:
   a:
     servers: ["https://a:7700", "http://b"]
+    host: pj.example.com:8080
+    unreachable: error
+    compat: {run_job2: lossy}
     timeout: 1m30s
+    stream_timeout: 20m
     idle_timeout: 1h
     openapi_prefix: /x/openApi
     max_connections: 10
     max_requests: 20
-    tls: {ca_file: KEY, server_name: a, cert_file: KEY, key_file: KEY}
+    tls: {pin_sha256: [AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=], ca_file: KEY, server_name: a, cert_file: KEY, key_file: KEY}
     health: {active: {check: tcp, interval: 1s, unhealthy: 1, healthy: 1}, passive: {failures: 1, eject: 1s, max_eject: 2s}}
     login_bridge:
       apps: [{name: app1, password_file: KEY}, {name: app2, password_env: PASSWORD}]
@@ -35,7 +44,7 @@ upstreams:
       token_ttl: 24h
   b: {servers: ["http://c"], health: {active: {}, passive: {}}, login_bridge: {apps: [{name: app1, password_env: PASSWORD}], secret_file: KEY}}
 routes:
-  - {name: a, hosts: [a.example.com, "*.example.org", "[::1]"], paths: [/x/*, /y], upstream: a}
+  - {name: a, hosts: [a.example.com, "*.example.org", "[::1]"], paths: [/x/*, /y], upstream: a, strip_prefix: /x, add_prefix: /z}
   - {name: b, upstream: b}
 rules:
   - {name: one, method: [POST, PUT], hosts: [a], paths: [/openApi/*], header: {name: X-Only-Case}}
@@ -59,6 +68,36 @@ trusted_proxies: [10.1.2.3]
 log: {level: error, format: console, access: false}
 shutdown: {grace: 0, delay: 1ms}
 `
+
+// keysOf collects the keys of a type of the configuration.
+func keysOf(of reflect.Type, keys map[string]bool) {
+	switch of.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		keysOf(of.Elem(), keys)
+	case reflect.Struct:
+		for i := range of.NumField() {
+			key, _, _ := strings.Cut(of.Field(i).Tag.Get("yaml"), ",")
+			if key == "" || key == "-" {
+				continue
+			}
+			keys[key] = true
+			keysOf(of.Field(i).Type, keys)
+		}
+	}
+}
+
+func TestEverythingUsesEveryKey(t *testing.T) {
+	keys := map[string]bool{}
+	keysOf(reflect.TypeFor[Config](), keys)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		switch {
+		case strings.Contains(key, "password"): // as text it is hidden when it is printed, and refused then
+		case key == "cluster", key == "key_secret_env": // instead of others
+		case !regexp.MustCompile(`(?m)(^|[ {])` + key + `:`).MatchString(everything):
+			t.Errorf("%s is not used", key)
+		}
+	}
+}
 
 // loadText is load for a text that has no problems.
 func loadText(t *testing.T, content string, environ []string) *Config {

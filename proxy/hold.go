@@ -28,7 +28,8 @@ func (p *Proxy) hold(next handler) handler {
 		if ex.body, ex.unheld = body.bytes, unheld; unheld == "" {
 			chunked := r.ContentLength < 0
 			ex.attach(r)
-			if chunked && ex.snap.Observing && len(ex.body) > 0 { // it goes on as it came
+			if chunked && ex.snap.Observing { // it goes on as it came, an empty one too
+				r.Body, _ = ex.newBody()
 				r.ContentLength, r.TransferEncoding = -1, []string{"chunked"}
 			}
 		}

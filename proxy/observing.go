@@ -5,9 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 
-	"powerjob-shim/rules"
+	"powerjob-shim/rules/openapi"
 )
 
 // What mode: observe is made of. Every link decides and counts as ever, and the
@@ -26,8 +27,8 @@ func (p *Proxy) noteMode(observing, before bool) {
 }
 
 // observeHeaders counts what the header rules would do to an answer, and gives
-// its header the names that the server wrote: clients look for one of them by its
-// exact case, and net/http has lost it.
+// its fields that matter the names that the server wrote: clients look for one of
+// them by its exact case, and net/http has lost it.
 func (w *answerWriter) observeHeaders() {
 	h, trial := w.Header(), http.Header{}
 	for _, rule := range w.ex.match.Headers {
@@ -41,26 +42,32 @@ func (w *answerWriter) observeHeaders() {
 			w.metrics.HeaderRule(string(action))
 		}
 	}
+	names := []string{openapi.AuthHeader} // also where no rule is about it
 	for _, rule := range w.ex.match.Headers {
-		w.ex.respell(h, rule)
+		if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, rule.Name) }) {
+			names = append(names, rule.Name)
+		}
+	}
+	for _, name := range names {
+		w.ex.respell(h, name)
 	}
 }
 
-// respell writes the fields that a rule is about under the names that the server
-// gave them. Where these are not known, of streamed answers, it is the rule's.
-func (ex *exchange) respell(h http.Header, rule rules.Header) {
-	canonical := textproto.CanonicalMIMEHeaderKey(rule.Name)
+// respell writes a field under the names that the server gave it. Where these are
+// not known, behind a head of more than 64 KiB, it is name.
+func (ex *exchange) respell(h http.Header, name string) {
+	canonical := textproto.CanonicalMIMEHeaderKey(name)
 	values, ok := h[canonical]
 	if !ok {
 		return
 	}
 	var names []string
 	if ex.spelled != nil {
-		names = spellings(ex.spelled.Bytes(), rule.Name)
+		names = spellings(ex.spelled.Bytes(), name)
 	}
 	delete(h, canonical)
 	if len(names) != len(values) {
-		h[rule.Name] = values
+		h[name] = values
 		return
 	}
 	for i, name := range names {

@@ -69,7 +69,7 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 			setHost(out, host)
 		}
 		ex.translation.address(out, ex, srv)
-		tried = sent{}
+		tried = sent{listen: ex.snap.Observing}
 		began := time.Now()
 		if held {
 			res, err = s.converse(out, ex)

@@ -57,7 +57,8 @@ type Settings struct {
 	// Observing leaves everything on the wire as it is, but for the forwarding
 	// headers, the request id and the login bridge's answers: header rules, dedup
 	// and the gate decide and count, and that is all. Access.Block and the lists of
-	// Access that narrow who may call stay in force.
+	// Access that narrow who may call stay in force. An Upstream's Timeout runs
+	// until the answer's header only.
 	Observing bool
 
 	Rules          *rules.Set     // nil: no rule matches

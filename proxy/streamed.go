@@ -39,6 +39,9 @@ func (ex *exchange) roundTrip(out *http.Request, srv *server, tried *sent) (*htt
 		}
 	}
 	res, err := ex.transport(srv).RoundTrip(out)
+	if err == nil && tried.heard != nil {
+		ex.spelled = tried.heard.Head()
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	waiting = false

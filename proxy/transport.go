@@ -44,7 +44,11 @@ func newConnections(g *upstreamGroup) (*http.Transport, *up.Pool) {
 		if u.MaxConnections > 0 {
 			g.closeIdle()
 		}
-		return g.dial(ctx, address)
+		c, err := g.dial(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		return &up.Heard{Conn: c}, nil
 	}
 	calls.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 		if u.MaxConnections > 0 {
