@@ -2,13 +2,15 @@ package configs
 
 import (
 	"net/url"
-	"strings"
 	"time"
+
+	"powerjob-shim/internal/address"
 )
 
 // Upstream is a group of PowerJob servers that share one database.
 type Upstream struct {
-	// Servers are "http://host:port" or "https://host:port"; at least one. A path
+	// Servers are "http://host:port" or "https://host:port"; at least one. Load gives
+	// "host:port" its http://, and takes a list with commas apart. A path
 	// is the servers' context path, the same for all of a group ("http://h:7701/pj";
 	// /openApi behind it does not count): requests whose path is not under it get
 	// it put in front.
@@ -67,7 +69,7 @@ func contextOf(server *url.URL) string {
 	if server.Host == "" { // no server's URL
 		return ""
 	}
-	return strings.TrimSuffix(strings.TrimRight(server.EscapedPath(), "/"), "/openApi")
+	return address.ContextPath(server)
 }
 
 // Values of Upstream.Host; every other one is a name.

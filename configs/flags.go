@@ -16,7 +16,7 @@ import (
 // group, or default.
 var shortcuts = []struct{ flag, path, usage string }{
 	{"listen", "listen", "`address` for clients; may be repeated (default :7700)"},
-	{"upstream", "upstreams.*.servers", "`URL` of a PowerJob server; may be repeated"},
+	{"upstream", "upstreams.*.servers", "`URL` of a PowerJob server, or several with commas between; may be repeated"},
 	{"admin", "admin.address", "`address` for metrics and health (default 127.0.0.1:9700)"},
 	{"log-level", "log.level", "debug, info, warn or error (default info)"},
 	{"log-format", "log.format", "json or console (default: console on a terminal, else json)"},

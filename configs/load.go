@@ -12,6 +12,8 @@ import (
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
+
+	"powerjob-shim/internal/address"
 )
 
 // Source says where a configuration comes from, besides the embedded defaults.
@@ -94,6 +96,10 @@ func load(path string, content []byte, src Source, r *report) *Config {
 
 	merged := layer{values: k.Raw(), places: at}
 	cfg := decode(&merged, new(report)) // its problems have all been found above
+	for name, u := range cfg.Upstreams {
+		u.Servers = address.List(u.Servers)
+		cfg.Upstreams[name] = u
+	}
 	applyDefaults(cfg, func(path string) bool { _, ok := at[path]; return ok })
 	used := resolveSecrets(cfg, src.Environ, func(path, format string, args ...any) {
 		r.fail(at.of(path), path, format, args...)

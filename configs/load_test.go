@@ -373,3 +373,26 @@ func TestServersMayComeFromElsewhere(t *testing.T) {
 		}
 	}
 }
+
+func TestServersAreReadAsPeopleWriteThem(t *testing.T) {
+	want := []string{"http://127.0.0.1:7701", "http://powerjob:7702", "https://c:7703"}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	AddFlags(flags)
+	if err := flags.Parse([]string{"--upstream", "127.0.0.1:7701,powerjob:7702", "--upstream", "https://c:7703"}); err != nil {
+		t.Fatal(err)
+	}
+	for name, src := range map[string]Source{
+		"flags":    {Flags: flags},
+		"variable": {Environ: []string{"POWERJOB_SHIM_UPSTREAM=127.0.0.1:7701,powerjob:7702, https://c:7703"}},
+		"file":     {File: writeFile(t, "upstreams: {default: {servers: [\"127.0.0.1:7701, powerjob:7702\", \"https://c:7703\"]}}\n")},
+	} {
+		cfg, err := Load(src)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := cfg.Upstreams["default"].Servers; !slices.Equal(got, want) {
+			t.Errorf("%s: servers %q, want %q", name, got, want)
+		}
+	}
+}

@@ -9,6 +9,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"powerjob-shim/internal/doctor"
 )
 
 // statusHungUp is the status of requests whose caller went away before there
@@ -48,7 +50,8 @@ func (p *Proxy) observe(next handler) http.Handler {
 		defer p.active.Add(-1)
 		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now(), pace: paceOf(r), caller: watchedCaller{r.Context(), placeOf(r)}}
 		ex.findClient(r)
-		ex.answer = answerWriter{ResponseWriter: w, ex: ex, metrics: p.metrics}
+		ex.introduces = len(r.Header[doctor.Header]) > 0
+		ex.answer = answerWriter{ResponseWriter: w, ex: ex, metrics: p.metrics, version: p.version}
 		own := *r // what is changed of it is nothing to net/http
 		r = &own
 		if r.Body != nil && r.Body != http.NoBody {

@@ -22,6 +22,7 @@ type status struct {
 	Draining      bool         `json:"draining"`
 	InFlight      int64        `json:"in_flight"`
 	Upstreams     []groupState `json:"upstreams"`
+	Needed        *shimNeed    `json:"needed,omitempty"`
 	Dedup         any          `json:"dedup,omitempty"`
 }
 
@@ -43,6 +44,7 @@ func (p *Proxy) Admin(gatherer prometheus.Gatherer, pprofOn bool) http.Handler {
 	mux.HandleFunc("GET /readyz", p.readyz)
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		snap := p.snap.Load()
+		upstreams, need := p.withFindings(r.Context(), withLacks(p.reach.probe(r.Context(), snap), snap), snap)
 		w.Header().Set("Content-Type", "application/json")
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
@@ -54,7 +56,8 @@ func (p *Proxy) Admin(gatherer prometheus.Gatherer, pprofOn bool) http.Handler {
 			UptimeSeconds: time.Since(p.started).Truncate(time.Second).Seconds(),
 			Draining:      p.draining.Load(),
 			InFlight:      p.active.Load(),
-			Upstreams:     withLacks(p.reach.probe(r.Context(), snap), snap),
+			Upstreams:     upstreams,
+			Needed:        need,
 			Dedup:         p.dedupStatus(),
 		})
 	})

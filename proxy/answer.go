@@ -37,8 +37,9 @@ type answerWriter struct {
 	http.ResponseWriter
 	ex      *exchange
 	metrics *metrics.Metrics
-	status  int   // 0: no header written yet
-	closing bool  // nothing is written: the connection is closed without an answer
+	status  int  // 0: no header written yet
+	closing bool // nothing is written: the connection is closed without an answer
+	version string
 	n       int64 // bytes of body
 }
 
@@ -145,6 +146,9 @@ func (w *answerWriter) finish() {
 	}
 	if ex.lastOnConn {
 		h["Connection"] = []string{"close"}
+	}
+	if ex.introduces {
+		defer w.introduce(ex.sentAuth(h))
 	}
 	if !ex.fromUpstream || w.status == http.StatusLoopDetected { // which is a shim's, come back
 		return

@@ -112,6 +112,8 @@ type exchange struct {
 	// hungUp: the caller went away, or its body broke off, before there was an
 	// answer. The log and the metrics say 499.
 	hungUp bool
+	// introduces: the caller is doctor, and asks who is on the way.
+	introduces bool
 	// unanswered: no server carried it out, and the caller should know by a
 	// closed connection, or has gone itself.
 	unanswered unanswered

@@ -44,6 +44,7 @@ type Proxy struct {
 	// sharedTokens are those of other replicas; nil: there are none.
 	sharedTokens dedup.Tokens
 	reach        reachability
+	examinations examinations
 	readyAlone   bool // see Options
 
 	draining atomic.Bool  // /readyz fails

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"powerjob-shim/internal/doctor"
 	"powerjob-shim/metrics"
 )
 
@@ -44,6 +45,9 @@ type serverState struct {
 	InFlight  int64  `json:"in_flight"`
 
 	Lacks []string `json:"lacks,omitempty"` // calls of newer clients that it has not, as far as they were tried
+
+	// Doctor is what the doctor command would say; nil: not known yet.
+	Doctor *doctor.Finding `json:"doctor,omitempty"`
 }
 
 // probe returns the state of every server of snap, sorted by group. The

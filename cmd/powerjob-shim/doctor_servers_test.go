@@ -147,6 +147,14 @@ func gated(t *testing.T, mode legacy.Mode, environ ...string) string {
 	}, standIn(t, legacy.Options{Mode: mode}))
 }
 
+// observing is a shim in mode: observe in front of a stand-in server.
+func observing(t *testing.T, mode legacy.Mode) string {
+	t.Helper()
+	return shimIn(t, func(server string) (string, func(), error) {
+		return startInProcessWith(server, "POWERJOB_SHIM_MODE=observe")
+	}, standIn(t, legacy.Options{Mode: mode}))
+}
+
 // virtualHost is a web server that passes on to next what is for name, and
 // answers everything else as nginx' default virtual host does.
 func virtualHost(t *testing.T, name, next string) string {

@@ -33,6 +33,7 @@ func wellPut(t *testing.T, report string) {
 		t.Errorf("behind, seen from which side?\n%s", report)
 	}
 	nothing, on := strings.Contains(report, "Nothing needs to be done"), strings.Contains(report, "on the way   powerjob-shim")
+	on = on && !strings.Contains(report, "no longer needed")
 	if because := strings.Contains(report, "because a shim is on the way"); because != (nothing && on) {
 		t.Errorf("because a shim is on the way: %t, although nothing needs to be done: %t, a shim is seen: %t\n%s", because, nothing, on, report)
 	}
@@ -104,9 +105,32 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 		"the shim before a server with its check on": {func(t *testing.T) string {
 			return shimIn(t, defaults, standIn(t, legacy.Options{Mode: legacy.CheckOn}))
 		}, true,
-			[]string{"HEALTHY: the server's OpenAPI check is on", "powerjob-shim"}},
+			[]string{"HEALTHY: the server's OpenAPI check is on", "The shim is no longer needed"}},
+		"the shim before a 5.1.1 server": {func(t *testing.T) string {
+			return shimIn(t, defaults, standIn(t, legacy.Options{Mode: legacy.Patched}))
+		}, true,
+			[]string{"HEALTHY", "on the way   powerjob-shim, mode enforce, group default", "The shim is no longer needed"}},
+		"the shim before a hop that changes a 5.1.1 server's header": {func(t *testing.T) string {
+			return shimIn(t, defaults, goProxy(t, standIn(t, legacy.Options{Mode: legacy.Patched})))
+		}, true,
+			[]string{"HEALTHY", "because a shim is on the way"}},
+		"a shim before a shim": {func(t *testing.T) string {
+			return shimIn(t, defaults, shimIn(t, defaults, standIn(t, legacy.Options{})))
+		}, true,
+			[]string{"HEALTHY", "on the way   powerjob-shim, mode enforce, group default; powerjob-shim, mode enforce, group default", "in a row     2 shims", "because a shim is on the way"}},
+		"an observing shim": {func(t *testing.T) string { return observing(t, legacy.Legacy) }, false,
+			[]string{"AFFECTED", "on the way   powerjob-shim, mode observe, group default", "A shim is on the way, in mode: observe", "set mode: enforce"}},
+		"an observing shim before a 5.1.1 server": {func(t *testing.T) string { return observing(t, legacy.Patched) }, true,
+			[]string{"HEALTHY", "mode observe", "The shim is no longer needed"}},
+		"a lowercasing hop before an observing shim": {func(t *testing.T) string { return goProxy(t, observing(t, legacy.Patched)) }, false,
+			[]string{"AFFECTED", "arrives as X-Powerjob-Auth-Passed", "mode: observe and changes nothing"}},
+		"the shim before a server whose hop names itself": {func(t *testing.T) string {
+			return hop(t, legacy.New(legacy.Options{Mode: legacy.Patched}), func(line string) []string {
+				return append(lowercase(line), "via: 1.1 edge")
+			})
+		}, false, []string{"AFFECTED", "What names itself in the answers: Via: 1.1 edge"}},
 		"the shim's gate before a 5.1.0 server": {func(t *testing.T) string { return gated(t, legacy.Legacy) }, true,
-			[]string{"HEALTHY: the gate of a shim on the way, not the server,", "on the way   powerjob-shim, whose gate asks for tokens", "because a shim is on the way"}},
+			[]string{"HEALTHY: the gate of a shim on the way, not the server,", "on the way   powerjob-shim, mode enforce, group default, whose gate asks for tokens", "because a shim is on the way"}},
 		"the shim's gate before a server with its check on": {func(t *testing.T) string { return gated(t, legacy.CheckOn) }, true,
 			[]string{"HEALTHY: the gate of a shim on the way, not the server,", "Whether the server checks tokens itself does not show"}},
 		"the shim's gate that lets 4.x clients pass": {func(t *testing.T) string { return gated(t, legacy.Legacy, legacyClients) }, true,
@@ -135,6 +159,8 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 			[]string{"AFFECTED", "A shim is on the way. Check its rules"}},
 		"a Go proxy before the shim": {func(t *testing.T) string { return goProxy(t, shimIn(t, defaults, standIn(t, legacy.Options{}))) }, false,
 			[]string{"AFFECTED", "The shim is on the server's side of that hop", "Move it to the clients' side"}},
+		"a server that anyone can use": {func(t *testing.T) string { return standIn(t, legacy.Options{}) }, false,
+			[]string{"open         calls need no token", "CVE-2025-11581"}},
 		"the shim before a dead server": {func(t *testing.T) string { return shimIn(t, defaults, "http://"+closedPort(t)) }, false,
 			[]string{"FAILING: a shim stands here", "closed without an answer: a shim whose server is down, or nothing", "It says: powerjob-shim: cannot reach the PowerJob server"}},
 		"calls are cut": {func(t *testing.T) string { return closing(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") }, false,
@@ -186,7 +212,7 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 				timeout = 50 * time.Millisecond
 			}
 			var out strings.Builder
-			err := doctor(t.Context(), &out, c.target(t), timeout)
+			err := examine(t.Context(), &out, []string{c.target(t)}, timeout, false)
 			if healthy := err == nil; healthy != c.healthy || err != nil && !errors.Is(err, errUnhealthy) {
 				t.Errorf("error %v, want healthy=%t\n%s", err, c.healthy, out.String())
 			}
@@ -206,7 +232,7 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 func TestTheReadmeShowsWhatTheDoctorPrints(t *testing.T) {
 	target := standIn(t, legacy.Options{})
 	var out strings.Builder
-	if err := doctor(t.Context(), &out, target, 5*time.Second); !errors.Is(err, errUnhealthy) {
+	if err := examine(t.Context(), &out, []string{target}, 5*time.Second, false); !errors.Is(err, errUnhealthy) {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile("../../README.md")
@@ -220,7 +246,7 @@ func TestTheReadmeShowsWhatTheDoctorPrints(t *testing.T) {
 
 func TestTheDoctorSeesWhatAServerHas(t *testing.T) {
 	var out strings.Builder
-	if err := doctor(t.Context(), &out, standIn(t, legacy.Options{Mode: legacy.Patched, New: true}), 5*time.Second); err != nil || strings.Contains(out.String(), "lacks") {
+	if err := examine(t.Context(), &out, []string{standIn(t, legacy.Options{Mode: legacy.Patched, New: true})}, 5*time.Second, false); err != nil || strings.Contains(out.String(), "lacks") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }
@@ -235,13 +261,13 @@ func TestTheDoctorLooksThroughTLSAndWarnsOfHTTP2(t *testing.T) {
 		s.StartTLS()
 		t.Cleanup(s.Close)
 		var out strings.Builder
-		err := doctor(t.Context(), &out, s.URL, 5*time.Second)
-		if (err == nil) == c.h2 || !strings.Contains(out.String(), c.want) || !strings.Contains(out.String(), "TLS 1.3; the certificate was not checked") {
+		err := examine(t.Context(), &out, []string{s.URL}, 5*time.Second, false)
+		if (err == nil) == c.h2 || !strings.Contains(out.String(), c.want) || !strings.Contains(out.String(), "TLS 1.3; a client that checks certificates refuses this one (x509: ") {
 			t.Errorf("h2=%t: %v\n%s", c.h2, err, out.String())
 		}
 		out.Reset()
-		err = doctor(t.Context(), &out, strings.Replace(s.URL, "https", "http", 1), 5*time.Second)
-		if err == nil || !strings.Contains(out.String(), "try https://") {
+		err = examine(t.Context(), &out, []string{strings.Replace(s.URL, "https", "http", 1)}, 5*time.Second, false)
+		if err == nil || !strings.Contains(out.String(), "  powerjob-shim doctor "+s.URL+"\n") {
 			t.Errorf("plain: %v\n%s", err, out.String())
 		}
 	}
@@ -249,11 +275,11 @@ func TestTheDoctorLooksThroughTLSAndWarnsOfHTTP2(t *testing.T) {
 
 func TestTheDoctorRefusesWhatIsNoURL(t *testing.T) {
 	for _, target := range []string{"", "ftp://x", "http://", "http://x/?a=b", "http://u:p@x", "http://[::1", "http://x:port"} {
-		if err := doctor(t.Context(), io.Discard, target, time.Second); err == nil || errors.Is(err, errUnhealthy) {
+		if err := examine(t.Context(), io.Discard, []string{target}, time.Second, false); err == nil || errors.Is(err, errUnhealthy) {
 			t.Errorf("%q: error %v", target, err)
 		}
 	}
-	if err := doctor(t.Context(), io.Discard, "http://x", 0); err == nil || !strings.Contains(err.Error(), "--timeout") {
+	if err := examine(t.Context(), io.Discard, []string{"http://x"}, 0, false); err == nil || !strings.Contains(err.Error(), "--timeout") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -264,7 +290,7 @@ func TestTheDoctorStopsWhenItIsInterrupted(t *testing.T) {
 		cancel()
 		_, _ = io.Copy(io.Discard, c)
 	})
-	if err := doctor(ctx, io.Discard, server, time.Hour); !errors.Is(err, errUnhealthy) {
+	if err := examine(ctx, io.Discard, []string{server}, time.Hour, false); !errors.Is(err, errUnhealthy) {
 		t.Errorf("error %v", err)
 	}
 }

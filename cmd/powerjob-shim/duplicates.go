@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"powerjob-shim/internal/address"
 	"powerjob-shim/internal/duplicates"
 )
 
@@ -81,7 +82,7 @@ func findDuplicates(cmd *cobra.Command, target string, f duplicatesFlags, enviro
 	if err := f.validate(); err != nil {
 		return usageError{err}
 	}
-	server, err := parseServer(target)
+	server, err := address.Parse(target)
 	if err != nil {
 		return usageError{err}
 	}
@@ -89,7 +90,7 @@ func findDuplicates(cmd *cobra.Command, target string, f duplicatesFlags, enviro
 	if err != nil {
 		return err
 	}
-	base := server.base()
+	base := server.Base()
 	session, err := duplicates.Login(cmd.Context(), duplicates.Config{
 		Server: base, App: f.app, Password: password, Timeout: f.timeout,
 		TLS: &tls.Config{InsecureSkipVerify: f.insecure}, //nolint:gosec // only where the user says so

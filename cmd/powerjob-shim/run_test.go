@@ -76,7 +76,7 @@ func TestRunEndsWithOneClearLineWhenItCannotStart(t *testing.T) {
 		{[]string{"run", "--config", "/nowhere.yaml"}, "/nowhere.yaml: cannot be read", 1},
 		{[]string{"run", "--no-such-flag"}, "unknown flag: --no-such-flag; see powerjob-shim run --help", 2},
 		{[]string{"run", "extra"}, `unknown command "extra" for "powerjob-shim run"`, 2},
-		{[]string{"doctor"}, "doctor needs one address", 2},
+		{[]string{"doctor"}, "doctor needs the addresses", 2},
 		{[]string{"walk"}, `unknown command "walk"`, 2},
 	} {
 		p := launch(t, nil, c.args...)

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"encoding/json"
@@ -9,6 +9,9 @@ import (
 	"powerjob-shim/internal/client"
 	"powerjob-shim/rules/openapi"
 )
+
+// markHeader has a shim's decision about a call.
+const markHeader = "X-Powerjob-Shim"
 
 // sight is what came back on a probe.
 type sight struct {
@@ -116,7 +119,7 @@ func (s sight) unmapped() bool {
 }
 
 // outsidePrefix tells that a shim passed this on as no call of PowerJob's.
-func (s sight) outsidePrefix() bool { return s.value(shimHeader) == "outside-prefix" }
+func (s sight) outsidePrefix() bool { return s.value(markHeader) == "outside-prefix" }
 
 // saysShim tells that a shim answered this itself, or says in the answer why it
 // refuses.

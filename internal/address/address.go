@@ -1,0 +1,99 @@
+// Package address reads the addresses of PowerJob servers as people write them,
+// the same way in every command, flag, variable and file:
+//
+//	10.0.0.1:7700                    http is meant
+//	https://powerjob.example.com/pj  with a context path
+//	http://10.0.0.1:7700/pj/openApi  pasted from a client's log
+//	10.0.0.1:7700,10.0.0.2:7700      a list, as a client has it
+package address
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"powerjob-shim/internal/redact"
+	"powerjob-shim/rules/openapi"
+)
+
+// Server is where a PowerJob server is reached.
+type Server struct {
+	URL     *url.URL // scheme "http" or "https", and a host; never nil
+	Address string   // "host:port", to connect to
+	Prefix  string   // the context path, "/x"; "" for none
+}
+
+// Base is the address with its context path, as one would write it again.
+func (s Server) Base() string { return s.URL.Scheme + "://" + s.URL.Host + s.Prefix }
+
+// Parse reads one address. An error names it without its secrets, and says what
+// to write.
+func Parse(text string) (Server, error) {
+	u, err := url.Parse(WithScheme(text))
+	if err != nil {
+		return Server{}, fmt.Errorf("reading the URL: %s", redact.Sentence(err.Error()))
+	}
+	if u.Scheme == "" && u.Host == "" && u.Path != "" && !strings.ContainsAny(u.Path, "/ ") {
+		return Server{}, fmt.Errorf("%q has neither a port nor http://; write %[1]s:7700, or http://%[1]s for port 80", text)
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.RawQuery != "" || u.User != nil {
+		return Server{}, fmt.Errorf("the URL is %q; write the server's address such as http://10.0.0.1:7700", redact.Address(text))
+	}
+	u.Fragment = ""
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return Server{
+		URL:     u,
+		Address: net.JoinHostPort(u.Hostname(), port),
+		Prefix:  ContextPath(u),
+	}, nil
+}
+
+// ParseList reads addresses of which each may itself be a list.
+func ParseList(texts []string) ([]Server, error) {
+	var servers []Server
+	for _, text := range List(texts) {
+		s, err := Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		servers = append(servers, s)
+	}
+	return servers, nil
+}
+
+// List takes addresses apart at their commas, and gives those without a scheme
+// http. What is no address stays as it is: whoever checks it names it as it was
+// written.
+func List(texts []string) []string {
+	var all []string
+	for _, text := range texts {
+		for one := range strings.SplitSeq(text, ",") {
+			all = append(all, WithScheme(strings.TrimSpace(one)))
+		}
+	}
+	return all
+}
+
+// hostPort is how an address without a scheme begins. One without a port either
+// may be anything, a misspelt word or a file's name: it needs its scheme.
+var hostPort = regexp.MustCompile(`^([\w.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(/|$)`)
+
+// WithScheme returns text with http:// in front, if it is "host:port", with or
+// without a path; else text as it is.
+func WithScheme(text string) string {
+	if hostPort.MatchString(text) {
+		return "http://" + text
+	}
+	return text
+}
+
+// ContextPath returns what is in front of the OpenAPI in a server's URL: "/pj" of
+// "http://h:7701/pj/" and of "http://h:7701/pj/openApi", "" without one.
+func ContextPath(u *url.URL) string {
+	return strings.TrimSuffix(strings.TrimRight(u.EscapedPath(), "/"), strings.TrimSuffix(openapi.Prefix, "/"))
+}

@@ -1,0 +1,162 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"powerjob-shim/internal/address"
+	"powerjob-shim/internal/doctor"
+)
+
+const (
+	// examineEvery is how long a finding is told again: each examination is six
+	// lines in a server's log.
+	examineEvery = time.Minute
+	// examineWithin is how long /status waits for a first finding.
+	examineWithin = 500 * time.Millisecond
+)
+
+// examinations has what doctor says of the shim's own servers, for /status. A
+// server is examined when somebody asks and the last finding is old. The zero
+// value has none; safe for concurrent use.
+type examinations struct {
+	mu sync.Mutex
+	of map[*server]*examination // guarded by mu
+}
+
+// examination is one server's.
+type examination struct {
+	began   time.Time
+	done    chan struct{} // closed when finding is there
+	finding doctor.Finding
+	last    *doctor.Finding // the one before, told meanwhile; nil: none
+}
+
+// withFindings returns states with what doctor says of each server that takes
+// connections, and what all that comes to; nil: it is not known of all servers.
+func (p *Proxy) withFindings(ctx context.Context, states []groupState, snap *snapshot) ([]groupState, *shimNeed) {
+	if !p.probing {
+		return states, nil
+	}
+	waiting, cancel := context.WithTimeout(ctx, examineWithin)
+	defer cancel()
+	current := p.examinations.begin(p, snap)
+	var all []doctor.Finding
+	known := true
+	for i, g := range states {
+		for j, state := range g.Servers {
+			finding := current[snap.groups[g.Name].serverNamed(state.Server)].wait(waiting)
+			states[i].Servers[j].Doctor = finding
+			if finding == nil {
+				known = false
+				continue
+			}
+			all = append(all, *finding)
+		}
+	}
+	if !known || len(all) == 0 {
+		return states, nil
+	}
+	return states, needOf(all)
+}
+
+// shimNeed tells whether the shim has done its work.
+type shimNeed struct {
+	Header  bool   `json:"header"` // a server does not send the auth header itself
+	Summary string `json:"summary"`
+}
+
+func needOf(findings []doctor.Finding) *shimNeed {
+	r := doctor.NewReport(findings)
+	if !r.Needed {
+		return &shimNeed{Summary: "no longer needed: all servers send the header themselves"}
+	}
+	return &shimNeed{Header: true, Summary: "needed: not every server sends the header itself, in exact case"}
+}
+
+// begin examines each server of snap whose finding is old, and returns the
+// examination of each. Those of servers that are gone are forgotten.
+func (es *examinations) begin(p *Proxy, snap *snapshot) map[*server]*examination {
+	es.mu.Lock()
+	defer es.mu.Unlock()
+	if p.life.Err() != nil { // nothing new begins
+		return es.of
+	}
+	next := make(map[*server]*examination)
+	for _, g := range snap.groups {
+		for _, s := range g.servers {
+			e := es.of[s]
+			if e == nil || e.over() && time.Since(e.began) > examineEvery {
+				e = &examination{began: time.Now(), done: make(chan struct{}), last: e.told()}
+				p.running.Go(func() {
+					defer close(e.done)
+					e.finding = doctor.Examine(p.life, g.target(s))
+				})
+			}
+			next[s] = e
+		}
+	}
+	es.of = next
+	return next
+}
+
+// serverNamed returns the group's server of that name; nil: there is none.
+func (g *upstreamGroup) serverNamed(name string) *server {
+	for _, s := range g.servers {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// target is how a group's server is examined: as calls are sent to it.
+func (g *upstreamGroup) target(s *server) doctor.Target {
+	prefix := strings.TrimSuffix(g.settings.prefix(), "/openApi")
+	host := g.settings.hostFor(s)
+	if routed := g.routedHost.Load(); host == "" && routed != nil {
+		host = *routed
+	}
+	return doctor.Target{
+		Server:  address.Server{URL: &url.URL{Scheme: s.url.Scheme, Host: s.url.Host, Path: prefix}, Address: s.name, Prefix: prefix},
+		Host:    host,
+		Connect: func(ctx context.Context) (net.Conn, error) { return g.dial(ctx, s.name) },
+		Own:     true,
+	}
+}
+
+func (e *examination) over() bool {
+	select {
+	case <-e.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// told returns what is known of a server now; nil: nothing. e may be nil.
+func (e *examination) told() *doctor.Finding {
+	switch {
+	case e == nil:
+		return nil
+	case e.over():
+		return &e.finding
+	}
+	return e.last
+}
+
+// wait returns what is known of a server, and waits for it unless something is.
+// e may be nil.
+func (e *examination) wait(ctx context.Context) *doctor.Finding {
+	if e != nil && e.last == nil {
+		select {
+		case <-e.done:
+		case <-ctx.Done():
+		}
+	}
+	return e.told()
+}

@@ -1,0 +1,47 @@
+package proxy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"powerjob-shim/internal/doctor"
+	"powerjob-shim/rules"
+	"powerjob-shim/rules/openapi"
+)
+
+// introduce adds a line to an answer that says who this shim is, below those of
+// shims between it and the server. Only doctor asks for it, by a header that no
+// client sends; so mode: observe adds it, too. sent is what the server itself
+// sent of the auth header.
+func (w *answerWriter) introduce(sent string) {
+	shim := doctor.Shim{Version: w.version, Mode: "enforce", Header: sent}
+	if w.ex.snap.Observing {
+		shim.Mode = "observe"
+	}
+	if w.ex.group != nil {
+		shim.Group = w.ex.group.name
+	}
+	h := w.Header()
+	h[doctor.Header] = append(slices.Clone(h[doctor.Header]), shim.Mark())
+}
+
+// sentAuth says what the auth header's rule makes of a server's answer, from how
+// the server wrote it. "": the answer is no server's, no rule is about the header,
+// or how it was written is not known.
+func (ex *exchange) sentAuth(h http.Header) string {
+	ruled := slices.ContainsFunc(ex.match.Headers, func(r rules.Header) bool { return strings.EqualFold(r.Name, openapi.AuthHeader) })
+	if !ex.fromUpstream || !ruled || ex.spelled == nil {
+		return ""
+	}
+	names := spellings(ex.spelled.Bytes(), openapi.AuthHeader)
+	switch {
+	case len(names) == 0:
+		return doctor.HeaderAdded
+	case slices.ContainsFunc(names, func(n string) bool { return n != openapi.AuthHeader }):
+		return doctor.HeaderRecased
+	case isFalse(authValue(h[authHeaderKey])):
+		return doctor.HeaderDenied
+	}
+	return doctor.HeaderKept
+}
