@@ -45,7 +45,7 @@ type Proxy struct {
 	sharedTokens dedup.Tokens
 	reach        reachability
 	examinations examinations
-	readyAlone   bool // see Options
+	ready        func() error // see Options; nil: the servers decide
 
 	draining atomic.Bool  // /readyz fails
 	active   atomic.Int64 // requests being served, hijacked ones included
@@ -76,7 +76,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	p.life, p.end = context.WithCancelCause(context.Background())
 	p.initDedup(o.Store, s.Dedup)
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
-	p.readyAlone = o.ReadyAlone
+	p.ready = o.Ready
 	p.reverse = p.newReverseProxy()
 	p.metrics.ObserveUpstreams(p.upstreamStats)
 	p.handler = p.chain()

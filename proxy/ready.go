@@ -156,7 +156,10 @@ func (p *Proxy) readiness(ctx context.Context) (ready bool, lines []string) {
 	if p.draining.Load() {
 		return false, []string{errDraining}
 	}
-	if p.readyAlone {
+	if p.ready != nil {
+		if err := p.ready(); err != nil {
+			return false, []string{err.Error()}
+		}
 		return true, append([]string{"ok"}, p.dedupNotes()...)
 	}
 	snap := p.snap.Load()

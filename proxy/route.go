@@ -46,23 +46,19 @@ func (p *Proxy) route(next handler) handler {
 		target := requestURI(r)
 		raw, _, _ := strings.Cut(target, "?")
 		path, err := openapi.RoutePath(raw)
-		switch {
-		case err == nil:
-		case openapi.MayBeOpenAPI(raw) && !ex.snap.Observing:
-			ex.fail(w, http.StatusBadRequest, manyReadings)
-			return
-		default:
+		if err != nil {
 			path = raw
 		}
-		if path == "" {
-			path = "/"
-		}
+		path = cmp.Or(path, "/")
 		route, byPath := ex.snap.routeFor(destination{bareHost(r.Host), path, strings.HasSuffix(raw, "/")})
-		if err != nil && byPath {
+		switch {
+		case err != nil && openapi.MayBeOpenAPI(raw) && !route.observing(ex.snap):
+			ex.fail(w, http.StatusBadRequest, manyReadings)
+			return
+		case err != nil && byPath:
 			ex.fail(w, http.StatusBadRequest, manyRoutes)
 			return
-		}
-		if route == nil {
+		case route == nil:
 			ex.fail(w, http.StatusNotFound, "no route for this host and path; add one under routes")
 			return
 		}
@@ -86,6 +82,15 @@ func (p *Proxy) route(next handler) handler {
 		ex.match = ex.snap.Rules.For(r.Method, r.Host, ex.path)
 		next(w, r, ex)
 	}
+}
+
+// observing reports whether requests of this route, which may be nil, are only
+// observed; s is the snapshot that it was found in.
+func (c *compiledRoute) observing(s *snapshot) bool {
+	if c != nil && c.snap != nil {
+		return c.snap.Observing
+	}
+	return s.Observing
 }
 
 // rewrite makes the target and the path those that the server gets. It returns

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,19 +181,51 @@ func TestAGroupCanHaveAPolicyOfItsOwn(t *testing.T) {
 	}
 }
 
+// TestAGroupCanBeObservedAlone: nothing is changed on the wire for it, whatever
+// the others' mode.
+func TestAGroupCanBeObservedAlone(t *testing.T) {
+	settings := settingsFor(t, newRawServer(t, answerWith()).url)
+	settings.Rules = compileRules(t, authRule)
+	u := settings.Upstreams["default"]
+	seen := u
+	seen.Policy = &Policy{Observing: true}
+	settings.Upstreams = map[string]Upstream{"default": u, "seen": seen}
+	settings.Routes = []Route{{Name: "seen", Hosts: []string{"seen.test"}, Upstream: "seen"}, {Name: "rest", Upstream: "default"}}
+	for _, all := range []bool{false, true} {
+		settings.Observing = all
+		seen.Policy = &Policy{Observing: !all}
+		settings.Upstreams["seen"] = seen
+		s := newShim(t, settings)
+		for host, observed := range map[string]bool{"seen.test": !all, "shim.test": all} {
+			got := raw(t, s.addr, strings.Replace(request("GET", "/openApi/fetchAllJob", ""), "Host: shim.test", "Host: "+host, 1))
+			if strings.Contains(got, "X-POWERJOB-AUTH-PASSED: true") == observed {
+				t.Errorf("all: %t, %s: got %q", all, host, got)
+			}
+			got = raw(t, s.addr, strings.Replace(request("GET", "/openApi//fetchAllJob", ""), "Host: shim.test", "Host: "+host, 1))
+			if (statusOf(got) == 400) == observed {
+				t.Errorf("all: %t, %s: a path that can be read in two ways got %q", all, host, got)
+			}
+		}
+	}
+}
+
 func TestReadyzCanBeAboutTheShimAlone(t *testing.T) {
-	for _, alone := range []bool{false, true} {
-		p, err := New(Options{ReadyAlone: alone}, settingsFor(t, deadServer(t)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ready, lines := p.readiness(t.Context()); ready != alone {
-			t.Errorf("alone: %t: ready is %t: %q", alone, ready, lines)
-		}
-		p.draining.Store(true)
-		if ready, _ := p.readiness(t.Context()); ready {
-			t.Errorf("alone: %t: ready while it drains", alone)
-		}
+	var not error
+	p, err := New(Options{Ready: func() error { return not }}, settingsFor(t, deadServer(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ready, lines := p.readiness(t.Context()); !ready {
+		t.Errorf("a dead server decides: %q", lines)
+	}
+	not = errors.New("not yet")
+	if ready, lines := p.readiness(t.Context()); ready || !slices.Contains(lines, "not yet") {
+		t.Errorf("before it is ready: %t, %q", ready, lines)
+	}
+	not = nil
+	p.draining.Store(true)
+	if ready, _ := p.readiness(t.Context()); ready {
+		t.Error("ready while it drains")
 	}
 }
 

@@ -36,9 +36,11 @@ type Options struct {
 	// Version is told by /status.
 	Version string
 
-	// ReadyAlone makes /readyz 200 whatever the servers do, until the shim
-	// drains: for one whose groups belong to many. False: a server must be reachable.
-	ReadyAlone bool
+	// Ready decides /readyz in place of the servers, until the shim drains: for
+	// one whose groups belong to many. It returns why requests should not come
+	// yet, nil when they may, and is called by several goroutines at once. Nil: a
+	// server must be reachable.
+	Ready func() error
 }
 
 // Settings are what a reload may change. The Proxy keeps what it is given:
@@ -151,9 +153,10 @@ type Upstream struct {
 
 // Policy is the part of Settings that a group can have for itself.
 type Policy struct {
-	Rules   *rules.Set // nil: those of Settings
-	Access  access.Policy
-	Observe bool // as DedupSettings.Observe
+	Rules     *rules.Set // nil: those of Settings
+	Access    access.Policy
+	Observe   bool // as DedupSettings.Observe
+	Observing bool // as Settings.Observing
 }
 
 // Route sends requests to an upstream. Name is the metric's and the log's label.

@@ -107,7 +107,7 @@ func (s *snapshot) under(p *Policy) *snapshot {
 	if p.Rules != nil {
 		own.Rules = p.Rules
 	}
-	own.Access, own.Dedup.Observe = p.Access, p.Observe
+	own.Access, own.Dedup.Observe, own.Observing = p.Access, p.Observe, p.Observing
 	return &own
 }
 

@@ -47,7 +47,7 @@ func OpenCertificates(cfg *configs.Config, log *zap.Logger, m *metrics.Metrics) 
 			return nil, fmt.Errorf("listen[%d].tls: %w", i, err)
 		}
 	}
-	m.ObserveCertificates(c.expiries)
+	m.ObserveCertificates(c.Expiries)
 	return c, nil
 }
 
@@ -110,7 +110,8 @@ func (c *Certificates) Run(ctx context.Context, addrs []net.Addr) {
 	wg.Wait()
 }
 
-func (c *Certificates) expiries() []metrics.Expiry {
+// Expiries tells until when the certificates are valid, by name.
+func (c *Certificates) Expiries() []metrics.Expiry {
 	var all []metrics.Expiry
 	for _, s := range c.sources {
 		if s == nil {

@@ -132,16 +132,22 @@ func (m *maker) policy(a annotations) *proxy.Policy {
 	}
 	p := *made
 	p.Access = m.base.Settings.Access
-	p.Access.Mode = accessMode(a, p.Access.Mode)
+	switch a[AuthMode] {
+	case "off":
+		p.Access.Mode = access.Off
+	case "observe":
+		p.Access.Mode = access.Observe
+	case "enforce":
+		p.Access.Mode = access.Enforce
+	}
 	return &p
 }
 
 // changedRules compiles the base's rules with a change.
 func (m *maker) changedRules(change ruleChange) *proxy.Policy {
-	p := &proxy.Policy{Rules: m.base.Settings.Rules, Observe: m.base.Settings.Dedup.Observe}
-	observe := change.mode == "observe"
+	p := &proxy.Policy{Rules: m.base.Settings.Rules, Observe: m.base.Settings.Dedup.Observe, Observing: m.base.Settings.Observing}
 	if change.mode != "" {
-		p.Observe = observe
+		p.Observing = change.mode == "observe"
 	}
 	list := slices.Clone(m.base.Rules)
 	for i := range list {
@@ -155,30 +161,9 @@ func (m *maker) changedRules(change ruleChange) *proxy.Policy {
 			}
 			list[i].Dedup = &own
 		}
-		if h := list[i].Header; h != nil && observe {
-			own := *h
-			own.Value = "" // the server's own keeps its case, and none is added
-			list[i].Header = &own
-		}
 	}
 	if set, err := wire.Rules(list); err == nil { // the base's rules compiled, and nothing here can break them
 		p.Rules = set
 	}
 	return p
-}
-
-// accessMode is the gate's; observing, it never refuses.
-func accessMode(a annotations, mode access.Mode) access.Mode {
-	switch a[AuthMode] {
-	case "off":
-		mode = access.Off
-	case "observe":
-		mode = access.Observe
-	case "enforce":
-		mode = access.Enforce
-	}
-	if a[Mode] == "observe" {
-		mode = min(mode, access.Observe)
-	}
-	return mode
 }

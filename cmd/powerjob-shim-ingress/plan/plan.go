@@ -66,6 +66,11 @@ const (
 	AnnotationConflict = "AnnotationConflict"
 )
 
+// Reasons are all of them.
+var Reasons = []string{
+	InvalidAnnotation, InvalidPath, InvalidBackend, InvalidSecret, ServiceNotFound, PortNotFound, HostConflict, AnnotationConflict,
+}
+
 // Problem is what the owner of an Ingress must be told.
 type Problem struct {
 	Ingress *networkingv1.Ingress

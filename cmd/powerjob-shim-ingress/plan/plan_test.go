@@ -285,8 +285,8 @@ func TestAnnotationsBecomeTheGroupsSettings(t *testing.T) {
 	for _, u := range made.Settings.Upstreams {
 		m := u.Policy.Rules.For("POST", "h", "/openApi/saveJob")
 		for name, pair := range map[string][2]any{
-			"observe": {u.Policy.Observe, true}, "match": {m.Dedup.Match.String(), "resend"}, "the header is not added": {m.Headers[0].Value, ""},
-			"the gate observes at most": {u.Policy.Access.Mode, access.Observe}, "prefix": {u.OpenAPIPrefix, "/x/openApi"}, "unreachable": {u.AnswerUnreachable, true},
+			"observe": {u.Policy.Observing, true}, "match": {m.Dedup.Match.String(), "resend"},
+			"the gate": {u.Policy.Access.Mode, access.Enforce}, "prefix": {u.OpenAPIPrefix, "/x/openApi"}, "unreachable": {u.AnswerUnreachable, true},
 			"host": {u.Host, "pj.example.com"}, "scheme": {u.Servers[0].Scheme, "https"}, "strip": {made.Settings.Routes[0].StripPrefix, "/pj"},
 		} {
 			if pair[0] != pair[1] {

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"maps"
+	"strings"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"powerjob-shim/metrics"
+	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/certs"
+)
+
+// certificates are those of the Ingresses' Secrets. Safe for concurrent use.
+type certificates struct {
+	byHost atomic.Pointer[map[string]*tls.Certificate]
+	own    *certs.Source // for hosts that have none
+}
+
+func newCertificates(log *zap.Logger) (*certificates, error) {
+	own, err := certs.Open(certs.Settings{SelfSigned: &certs.SelfSigned{}, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	c := &certificates{own: own}
+	c.byHost.Store(&map[string]*tls.Certificate{})
+	return c, nil
+}
+
+// use replaces the Secrets' certificates. Handshakes from now on get the new ones.
+func (c *certificates) use(byHost map[string]*tls.Certificate) { c.byHost.Store(&byHost) }
+
+// run keeps the self-signed one fresh until ctx ends.
+func (c *certificates) run(ctx context.Context) { c.own.Run(ctx, nil, nil) }
+
+// find returns the certificate for a handshake: the host's, a wildcard's, or the
+// one for every host; nil: there is none.
+func (c *certificates) find(hello *tls.ClientHelloInfo) *tls.Certificate {
+	byHost := *c.byHost.Load()
+	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+	if found := byHost[name]; found != nil {
+		return found
+	}
+	if _, domain, ok := strings.Cut(name, "."); ok {
+		if found := byHost["*."+domain]; found != nil {
+			return found
+		}
+	}
+	return byHost[""]
+}
+
+// listeners adds an https listener to those of the configuration, unless they
+// have one or address is empty, and gives each of these the Secrets'
+// certificates before its own.
+func (c *certificates) listeners(list []proxy.Listener, address string) []proxy.Listener {
+	secure := false
+	for i := range list {
+		if list[i].TLS != nil {
+			secure = true
+			list[i].TLS = c.first(list[i].TLS)
+		}
+	}
+	if secure || address == "" {
+		return list
+	}
+	added := proxy.Listener{}
+	if len(list) > 0 {
+		added = list[0] // with its limits
+	}
+	added.Address, added.Redirect, added.TLS = address, nil, c.first(c.own.TLSConfig())
+	return append(list, added)
+}
+
+// first returns config with the Secrets' certificates before its own.
+func (c *certificates) first(config *tls.Config) *tls.Config {
+	config = config.Clone()
+	own, forClient := config.GetCertificate, config.GetConfigForClient
+	config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if found := c.find(hello); found != nil {
+			return found, nil
+		}
+		return own(hello)
+	}
+	if forClient != nil {
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			other, err := forClient(hello)
+			if other != nil {
+				other = other.Clone()
+				other.GetCertificate = config.GetCertificate
+			}
+			return other, err
+		}
+	}
+	return config
+}
+
+// expiries tells until when the Secrets' certificates are valid, by host.
+func (c *certificates) expiries() []metrics.Expiry {
+	var all []metrics.Expiry
+	for host, cert := range maps.All(*c.byHost.Load()) {
+		if cert.Leaf != nil && host != "" {
+			all = append(all, metrics.Expiry{Name: host, NotAfter: cert.Leaf.NotAfter})
+		}
+	}
+	return all
+}

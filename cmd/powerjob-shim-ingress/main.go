@@ -1,0 +1,122 @@
+// Command powerjob-shim-ingress is an ingress controller in front of PowerJob
+// servers: powerjob-shim, with its routes from a cluster's Ingress objects.
+//
+//	powerjob-shim-ingress run
+//	powerjob-shim-ingress translate ingress.yaml
+//
+// Package plan translates Ingresses into what the proxy runs on, package
+// controller keeps up with them, package translate rewrites those that were
+// made for ingress-nginx.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)) }
+
+// run executes one command line. It returns the process's exit code: 0, 2 for a
+// command line that is wrong, 1 for what failed. Why it is not 0 it has then
+// written to stderr.
+func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRootCmd(environ)
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	_, _ = fmt.Fprintln(stderr, err) // there is nowhere else to say it
+	if usage := (usageError{}); errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+// usageError is a command line that cannot be carried out as it is written.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func newRootCmd(environ []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "powerjob-shim-ingress",
+		Short:         "An ingress controller that makes PowerJob clients execute every call once on servers that cannot be upgraded",
+		Version:       versionLine(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs, // RunE says more about them
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q; %s --help lists them", args[0], cmd.CommandPath())}
+			}
+			return cmd.Help()
+		},
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(newRunCmd(environ), newTranslateCmd(), newHealthcheckCmd(environ), newVersionCmd())
+	return root
+}
+
+// arguments makes usage errors of what a command's arguments lack.
+func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+// Set by the linker: -X main.version=… -X main.revision=….
+var version, revision string
+
+func buildVersion() (v, r string) {
+	v, r = version, revision
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if v == "" {
+			v = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" && r == "" {
+				r = s.Value
+			}
+		}
+	}
+	if v == "" {
+		v = "unknown"
+	}
+	if r == "" {
+		r = "unknown"
+	}
+	return v, r
+}
+
+func versionLine() string {
+	v, r := buildVersion()
+	return fmt.Sprintf("powerjob-shim-ingress %s (revision %s, %s %s/%s)", v, r, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+func newVersionCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print which build this is",
+		Args:  arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionLine())
+			return err
+		},
+	}
+}

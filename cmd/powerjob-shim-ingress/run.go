@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+	"k8s.io/klog/v2"
+
+	"powerjob-shim/cmd/powerjob-shim-ingress/controller"
+	"powerjob-shim/cmd/powerjob-shim-ingress/plan"
+	"powerjob-shim/configs"
+	"powerjob-shim/internal/collector"
+	"powerjob-shim/internal/hangup"
+	"powerjob-shim/internal/wire"
+	"powerjob-shim/metrics"
+	"powerjob-shim/proxy"
+	"powerjob-shim/rules/openapi"
+)
+
+// untilSignals returns a context that ends with the first SIGTERM or SIGINT,
+// and one that ends with the second. release gives the signals back.
+func untilSignals(parent context.Context) (stop, now context.Context, release func()) {
+	stop, first := signal.NotifyContext(parent, syscall.SIGTERM, os.Interrupt)
+	now, second := context.WithCancel(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	go func() {
+		for range 2 {
+			select {
+			case <-signals:
+			case <-now.Done():
+				return
+			}
+		}
+		second()
+	}()
+	return stop, now, func() {
+		signal.Stop(signals)
+		first()
+		second()
+	}
+}
+
+// starting is what the proxy runs on before the Ingresses have been read.
+func starting(base proxy.Settings) proxy.Settings {
+	base.Upstreams = map[string]proxy.Upstream{"none": {Dynamic: true}}
+	base.Routes = []proxy.Route{{Name: "starting", Refuse: "the Ingresses have not been read yet; ask again in a moment"}}
+	return base
+}
+
+// serve runs the controller and its proxy until stop ends, and returns nil after
+// a drain. Logs go to stderr.
+func serve(stop, now context.Context, s settings, src configs.Source, stderr io.Writer) error {
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
+	cfg, err := configs.Load(src)
+	if err != nil {
+		return err
+	}
+	first, err := baseOf(cfg)
+	if err != nil {
+		return err
+	}
+	clients, err := s.clients()
+	if err != nil {
+		return err
+	}
+	lines := wire.OpenLog(cfg.Log, stderr)
+	defer lines.Close()
+	log := lines.Logger
+	wire.SilenceStandardLog(log)
+	quietClient(log)
+	collector.LimitMemory(log)
+
+	v, rev := buildVersion()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := metrics.New(registry, openapi.Names())
+	m.SetBuildInfo(v, rev, goVersion)
+	m.ObserveLog(lines.Dropped)
+
+	var ctl *controller.Controller
+	options := proxy.Options{Logger: log, Metrics: m, Version: v, Ready: func() error { return ctl.Ready() }}
+	closeStore, err := wire.UseStore(stop, &options, cfg)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	p, err := proxy.New(options, starting(first.Settings))
+	if err != nil {
+		return err
+	}
+	crts, err := wire.OpenCertificates(cfg, log, m)
+	if err != nil {
+		return err
+	}
+	given, err := newCertificates(log)
+	if err != nil {
+		return err
+	}
+	clientListeners := given.listeners(crts.Give(wire.Listeners(cfg.Listen)), s.https)
+	m.ObserveCertificates(func() []metrics.Expiry { return append(crts.Expiries(), given.expiries()...) })
+
+	var base atomic.Pointer[plan.Base]
+	base.Store(&first)
+	ctl = controller.New(controller.Options{
+		Clients: clients, Logger: log, Base: func() plan.Base { return *base.Load() },
+		Class: s.class, Namespace: s.namespace, DefaultSecret: s.defaultCertificate,
+		Leader: controller.Leader{Namespace: s.ownNamespace, Name: s.lease, Identity: s.identity},
+		Status: controller.Status{Service: s.publishService, Addresses: s.publishAddresses},
+		Apply: func(made plan.Plan) error {
+			given.use(made.Certificates) // before a host is served, so that its first caller gets its own
+			return p.Swap(made.Settings)
+		},
+	})
+	registry.MustRegister(newCounts(ctl))
+
+	server, err := p.Listen(proxy.Listeners{
+		Clients: clientListeners, Challenge: crts.Challenge, Admin: cfg.Admin.Address, Gatherer: registry, Pprof: cfg.Admin.PProf,
+	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; stop what listens there, or choose another address (--listen, --https, --admin)", err)
+	}
+	if err != nil {
+		return err
+	}
+	r := &reloader{src: src, started: cfg, running: cfg, level: lines.Level, log: log, metrics: m, apply: func(next plan.Base) {
+		base.Store(&next)
+		ctl.Changed()
+	}}
+	r.succeeded()
+	working, end := context.WithCancel(context.Background())
+	var background sync.WaitGroup
+	for _, work := range []func(){
+		func() { ctl.Run(working) },
+		func() { r.watch(working, hangup.Signals) },
+		func() { crts.Run(working, server.Addrs()) },
+		func() { given.run(working) },
+		func() { collector.Pace(working) },
+	} {
+		background.Go(func() {
+			defer func() { _ = log.Sync() }() // a panic here ends the process; what led to it is written
+			work()
+		})
+	}
+	defer func() { end(); background.Wait() }()
+	log.Info("started",
+		zap.String("version", v), zap.String("configuration", cfg.Hash()), zap.String("file", src.Path()),
+		zap.Stringers("listen", server.Addrs()), zap.Stringer("admin", server.AdminAddr()),
+		zap.String("class", s.class), zap.String("namespace", s.namespace))
+	if err := server.Serve(stop, now); err != nil {
+		return err
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// baseOf makes what holds for all Ingresses from a configuration.
+func baseOf(cfg *configs.Config) (plan.Base, error) {
+	s, err := wire.Settings(cfg)
+	return plan.Base{Settings: s, Rules: cfg.Rules}, err
+}
+
+// quietClient sends what client-go says about itself to the log.
+func quietClient(log *zap.Logger) {
+	klog.LogToStderr(false)
+	klog.SetOutput(klogWriter{log})
+}
