@@ -30,6 +30,7 @@ const (
 	Host             = "host"              // keep, upstream or a name
 	UpstreamProtocol = "upstream-protocol" // http or https
 	Unreachable      = "unreachable"       // close or error
+	Timeout          = "timeout"           // of the group, such as 1m; also stream_timeout where that is shorter
 	Template         = "upstream"          // a group of the controller's configuration whose other settings hold
 )
 
@@ -39,7 +40,8 @@ type annotations map[string]string
 // check returns what to write where value is no good; "": it is.
 var check = map[string]func(value string) string{
 	Mode:             oneOf("enforce", "observe"),
-	Window:           checkWindow,
+	Window:           checkDuration,
+	Timeout:          checkDuration,
 	DedupMatch:       oneOf(configs.MatchResend, configs.MatchBody),
 	AuthMode:         oneOf("off", "observe", "enforce"),
 	OpenAPIPrefix:    checkPrefix("/x/openApi"),
@@ -82,7 +84,7 @@ func oneOf(words ...string) func(string) string {
 	}
 }
 
-func checkWindow(value string) string {
+func checkDuration(value string) string {
 	if d, err := time.ParseDuration(value); err == nil && d > 0 {
 		return ""
 	}

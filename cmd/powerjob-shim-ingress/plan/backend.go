@@ -86,6 +86,9 @@ func (m *maker) annotate(e *entry, g *group) {
 	}
 }
 
+// defaultStreamTimeout is what no Upstream.StreamTimeout means.
+const defaultStreamTimeout = 10 * time.Minute
+
 // upstream makes a group's settings.
 func (m *maker) upstream(g *group) proxy.Upstream {
 	u, ok := m.base.Settings.Upstreams[cmp.Or(g.annotations[Template], "default")]
@@ -96,6 +99,9 @@ func (m *maker) upstream(g *group) proxy.Upstream {
 	u.Servers = m.servers(g)
 	u.Host = cmp.Or(g.annotations[Host], u.Host)
 	u.OpenAPIPrefix = cmp.Or(g.annotations[OpenAPIPrefix], u.OpenAPIPrefix)
+	if d, err := time.ParseDuration(g.annotations[Timeout]); err == nil {
+		u.Timeout, u.StreamTimeout = d, max(d, cmp.Or(u.StreamTimeout, defaultStreamTimeout))
+	}
 	if v := g.annotations[Unreachable]; v != "" {
 		u.AnswerUnreachable = v == "error"
 	}

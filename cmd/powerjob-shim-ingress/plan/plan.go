@@ -12,6 +12,7 @@ package plan
 import (
 	"cmp"
 	"crypto/tls"
+	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -147,6 +148,11 @@ type entry struct {
 // read parses the annotations. A bad one leaves the last good state in force.
 func (m *maker) read(ing, last *networkingv1.Ingress) *entry {
 	parsed, problems := parseAnnotations(ing.Annotations)
+	if name := parsed[Template]; name != "" && name != "default" {
+		if _, known := m.base.Settings.Upstreams[name]; !known {
+			problems = append(problems, fmt.Sprintf("annotation %s%s: the controller's configuration has no group %q; add it under upstreams there, or write another", Prefix, Template, name))
+		}
+	}
 	if len(problems) == 0 {
 		m.next[key(ing)] = ing
 		return &entry{ing: ing, newest: ing, annotations: parsed}

@@ -199,6 +199,7 @@ func TestWhatIsWrongIs503ForItsRouteAlone(t *testing.T) {
 			w.Secrets["default/s"] = Secret{Err: errors.New("no tls.key")}
 		}},
 		{"an annotation's value", InvalidAnnotation, "write a duration with its unit", func(_ *world, i *networkingv1.Ingress) { i.Annotations[Prefix+Window] = "5" }},
+		{"a template that is not there", InvalidAnnotation, "add it under upstreams", func(_ *world, i *networkingv1.Ingress) { i.Annotations[Prefix+Template] = "slow" }},
 		{"an annotation's name", InvalidAnnotation, "write one of auth-mode, ", func(_ *world, i *networkingv1.Ingress) { i.Annotations[Prefix+"widnow"] = "5s" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -274,7 +275,7 @@ func TestAnnotationsBecomeTheGroupsSettings(t *testing.T) {
 	ing := w.ingress("one", "h Prefix / a")
 	for name, value := range map[string]string{
 		Mode: "observe", DedupMatch: "resend", AuthMode: "enforce", OpenAPIPrefix: "/x/openApi",
-		StripPrefix: "/pj", Host: "pj.example.com", UpstreamProtocol: "https", Unreachable: "error",
+		StripPrefix: "/pj", Host: "pj.example.com", UpstreamProtocol: "https", Unreachable: "error", Timeout: "15m",
 	} {
 		ing.Annotations[Prefix+name] = value
 	}
@@ -287,6 +288,7 @@ func TestAnnotationsBecomeTheGroupsSettings(t *testing.T) {
 		for name, pair := range map[string][2]any{
 			"observe": {u.Policy.Observing, true}, "match": {m.Dedup.Match.String(), "resend"},
 			"the gate": {u.Policy.Access.Mode, access.Enforce}, "prefix": {u.OpenAPIPrefix, "/x/openApi"}, "unreachable": {u.AnswerUnreachable, true},
+			"timeout": {u.Timeout, 15 * time.Minute}, "stream timeout": {u.StreamTimeout, 15 * time.Minute},
 			"host": {u.Host, "pj.example.com"}, "scheme": {u.Servers[0].Scheme, "https"}, "strip": {made.Settings.Routes[0].StripPrefix, "/pj"},
 		} {
 			if pair[0] != pair[1] {
