@@ -149,10 +149,14 @@ type Redirect struct {
 	OpenAPI bool `yaml:"openapi"`
 }
 
-// Admin is the listener for /metrics, /healthz, /readyz and /status.
+// Admin is the listener for the status page, /metrics, /healthz, /readyz and /status.
 type Admin struct {
 	// Address is "host:port". Default: 127.0.0.1:9700.
 	Address string `yaml:"address"`
+	// TokenFile holds a token that everything but /healthz and /readyz asks for, as
+	// a bearer token or as a password. It is read at each request. Empty: none is
+	// asked for, and off loopback the status page is not served.
+	TokenFile string `yaml:"token_file"`
 	// PProf serves /debug/pprof/ there too.
 	PProf bool `yaml:"pprof"`
 	// Ready is any (default): /readyz answers 200 while the servers of one routed

@@ -11,6 +11,7 @@ var restartOnly = []struct {
 }{
 	{"listen", func(c *Config) any { return c.Listen }},
 	{"admin.address", func(c *Config) any { return c.Admin.Address }},
+	{"admin.token_file", func(c *Config) any { return c.Admin.TokenFile }},
 	{"admin.pprof", func(c *Config) any { return c.Admin.PProf }},
 	{"dedup.store", func(c *Config) any { return c.Dedup.Store }},
 	{"dedup.max_entries", func(c *Config) any { return c.Dedup.MaxEntries }},

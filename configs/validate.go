@@ -134,6 +134,7 @@ func (v *validator) listeners() {
 	}
 	v.choice("admin.ready", v.cfg.Admin.Ready, ReadyAny, ReadyAll)
 	v.address("admin.address", v.cfg.Admin.Address, "127.0.0.1:9700")
+	v.tokenFile("admin.token_file", v.cfg.Admin.TokenFile)
 	all = append(all, bound{"admin.address", v.cfg.Admin.Address})
 	for i, a := range all {
 		for _, b := range all[:i] {

@@ -47,6 +47,20 @@ func (v *validator) readable(path, file string) {
 	_ = f.Close() // it was only read
 }
 
+// tokenFile checks a file that holds one token.
+func (v *validator) tokenFile(path, file string) {
+	if file == "" {
+		return
+	}
+	content, err := readFile(file)
+	switch {
+	case err != nil:
+		v.bad(path, "%s cannot be read: %v", file, reason(err))
+	case strings.TrimRight(string(content), "\r\n") == "":
+		v.bad(path, "%s is empty; write a token into it, for example with openssl rand -hex 32", file)
+	}
+}
+
 func (v *validator) tls(path string, t *TLS) {
 	v.choice(path+".mode", t.Mode, TLSACME, TLSFiles, TLSSelfSigned)
 	v.choice(path+".min_version", t.MinVersion, "1.2", "1.3")

@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"powerjob-shim/proxy/admin"
 )
 
 // status is what /status answers.
@@ -26,22 +28,42 @@ type status struct {
 	Dedup         any          `json:"dedup,omitempty"`
 }
 
+// AdminOptions say what the admin listener serves, and to whom.
+type AdminOptions struct {
+	Gatherer prometheus.Gatherer // for /metrics; nil: none
+	Pprof    bool
+	// TokenFile holds the token that all but /healthz and /readyz ask for; "":
+	// they ask for none.
+	TokenFile string
+	// Local says that only this machine reaches the listener. Where it does not,
+	// and there is no TokenFile, the status page is not served.
+	Local bool
+}
+
 // Admin returns the handler of the admin listener. It must not be reachable
 // for clients: it tells the inside.
 //
-//	/metrics      what gatherer has; 404 with a nil gatherer
+//	/             the status page
+//	/metrics      what Gatherer has; 404 without one
 //	/healthz      200 while the process serves; says nothing about upstreams
 //	/readyz       200, or 503 while no upstream group is ready (with ReadyAll: one
 //	              is not), or the shim drains; ?group=NAME asks for that group alone
 //	/status       JSON for people
-//	/debug/pprof  only if pprofOn
-func (p *Proxy) Admin(gatherer prometheus.Gatherer, pprofOn bool) http.Handler {
+//	/debug/pprof  only with Pprof
+func (p *Proxy) Admin(o AdminOptions) http.Handler {
 	mux := http.NewServeMux()
-	if gatherer != nil {
-		mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
+	if o.Gatherer != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
 	}
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", p.readyz)
+	page := admin.Page(p.recent, p.pageState)
+	switch {
+	case o.TokenFile != "":
+	case o.Local:
+		page = ownName(page)
+	default:
+		page = http.HandlerFunc(noPage)
+	}
+	mux.Handle("GET /{$}", page)
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		snap := p.snap.Load()
 		upstreams, need := p.withFindings(r.Context(), withLacks(p.reach.probe(r.Context(), snap), snap), snap)
@@ -61,14 +83,18 @@ func (p *Proxy) Admin(gatherer prometheus.Gatherer, pprofOn bool) http.Handler {
 			Dedup:         p.dedupStatus(),
 		})
 	})
-	if pprofOn {
+	if o.Pprof {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
 		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	return mux
+	open := http.NewServeMux()
+	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
+	open.HandleFunc("GET /readyz", p.readyz)
+	open.Handle("/", admin.Guard(mux, o.TokenFile))
+	return open
 }
 
 func (p *Proxy) readyz(w http.ResponseWriter, r *http.Request) {

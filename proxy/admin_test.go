@@ -103,7 +103,7 @@ func TestMetricsAreServedAndPprofOnlyWhenAsked(t *testing.T) {
 			t.Errorf("%s says %d, want %d", path, code, want)
 		}
 	}
-	with := httptest.NewServer(s.Admin(nil, true))
+	with := httptest.NewServer(s.Admin(AdminOptions{Pprof: true}))
 	defer with.Close()
 	for path, want := range map[string]int{"/debug/pprof/": 200, "/debug/pprof/cmdline": 200, "/metrics": 404} {
 		res, err := http.Get(with.URL + path)

@@ -162,6 +162,9 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 		defer store.Delivered(call.ID)
 	}
 	p.noteRefresh(ex, d)
+	if d.Verdict == dedup.Lead && call.Dedup {
+		p.recent.Led(ex.received, call.Key)
+	}
 	if d.Verdict == dedup.Wait {
 		leader := d.Leader
 		p.dedupState.waiters.add(leader, 1)
@@ -182,6 +185,7 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 			decided = rules.Coalesced
 		}
 		p.decide(ex, decided, string(d.Reason))
+		p.noteDrop(ex, &call)
 		gone := ex.caller.Gone() // not after the answer: see lead
 		if err := ex.replay(w, d.Answer); err != nil || gone {
 			ex.hungUp = true
@@ -189,6 +193,7 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 		}
 	case dedup.Pass:
 		p.decide(ex, rules.Observed, string(d.Reason))
+		p.noteDrop(ex, &call)
 		p.pass(w, r, ex, next, call.ID)
 	case dedup.Refuse:
 		p.bypass(ex, rules.BypassInFlight)
@@ -199,6 +204,7 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 			decided = rules.Coalesced
 		}
 		p.decide(ex, decided, string(d.Reason))
+		p.noteDrop(ex, &call)
 		ex.failWaiter(w, d.Outcome)
 	default:
 		if call.Dedup {
@@ -291,6 +297,7 @@ func (p *Proxy) decide(ex *exchange, d rules.Decision, reason string) {
 		return
 	}
 	ex.decided = d
+	p.recent.Decided(ex.received, d)
 	p.dedupState.decisions[d].Add(1)
 	p.dedupState.counters[decided{ex.callName(), d}].Inc()
 }

@@ -23,6 +23,7 @@ func (p *Proxy) noteResend(ex *exchange, reason dedup.Reason) {
 		return // while the shim observes, it is the shim that leaves the header out
 	}
 	p.metrics.HeaderLost.WithLabelValues(ex.callName()).Inc()
+	p.recent.Resent(ex.received, ex.client, ex.callName())
 	if p.dedupState.warned.due(ex.client, ex.received) {
 		p.log.Warn("a client repeats its calls: something between this shim and that client drops "+openapi.AuthHeader+
 			" or changes its case (HTTP/2, Envoy, HAProxy and Go proxies do); see 'powerjob-shim doctor URL', run where the client is",

@@ -41,7 +41,7 @@ func probed(t *testing.T, s Settings) (*Proxy, *observer.ObservedLogs) {
 // readyz asks p for a path like "/readyz?group=a".
 func readyz(p *Proxy, path string) (int, string) {
 	w := httptest.NewRecorder()
-	p.Admin(nil, false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	p.Admin(AdminOptions{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w.Code, w.Body.String()
 }
 

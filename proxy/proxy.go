@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/metrics"
+	"powerjob-shim/proxy/admin"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
@@ -46,6 +47,7 @@ type Proxy struct {
 	reach        reachability
 	examinations examinations
 	ready        func() error // see Options; nil: the servers decide
+	recent       *admin.Recent
 
 	draining atomic.Bool  // /readyz fails
 	active   atomic.Int64 // requests being served, hijacked ones included
@@ -72,7 +74,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	if o.Dialer == nil {
 		o.Dialer = new(up.Dialer)
 	}
-	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, probing: o.Probe, version: o.Version, started: time.Now(), process: rand.Text()}
+	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, probing: o.Probe, version: o.Version, started: time.Now(), process: rand.Text(), recent: admin.NewRecent()}
 	p.life, p.end = context.WithCancelCause(context.Background())
 	p.initDedup(o.Store, s.Dedup)
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens

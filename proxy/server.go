@@ -37,6 +37,11 @@ type Listeners struct {
 	// nil: every request goes upstream.
 	Challenge func(http.ResponseWriter, *http.Request) bool
 
+	// AdminTokenFile holds the token that the admin listener asks for, but for
+	// /healthz and /readyz. "": it asks for none, and, unless Admin is a loopback
+	// address, shows neither the status page nor lists of calls and clients.
+	AdminTokenFile string
+
 	Gatherer prometheus.Gatherer // for /metrics; nil: none
 	Pprof    bool
 }
@@ -104,7 +109,7 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 	s := &Server{
 		proxy: p,
 		adminHTTP: &http.Server{
-			Handler:           p.Admin(l.Gatherer, l.Pprof),
+			Handler:           p.Admin(AdminOptions{Gatherer: l.Gatherer, Pprof: l.Pprof, TokenFile: l.AdminTokenFile, Local: loopbackOnly(l.Admin)}),
 			ReadHeaderTimeout: defaultHeaderTimeout,
 			IdleTimeout:       adminIdleTime,
 			ErrorLog:          errorLog,

@@ -80,6 +80,8 @@ type Settings struct {
 
 	// Hash identifies the configuration for people: /status and the log.
 	Hash string
+	// Configuration is its text, without secrets, for the status page. "": not shown.
+	Configuration string
 }
 
 // UpstreamTLS is how https servers are checked, and what they are shown.

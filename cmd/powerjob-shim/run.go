@@ -126,7 +126,7 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	}
 	server, err := p.Listen(proxy.Listeners{
 		Clients: crts.Give(wire.Listeners(cfg.Listen)), Challenge: crts.Challenge,
-		Admin: cfg.Admin.Address, Gatherer: registry, Pprof: cfg.Admin.PProf,
+		Admin: cfg.Admin.Address, AdminTokenFile: cfg.Admin.TokenFile, Gatherer: registry, Pprof: cfg.Admin.PProf,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; stop what listens there, or choose another address (--listen, --admin)", err)

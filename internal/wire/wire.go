@@ -37,6 +37,9 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 		Shutdown:  proxy.Shutdown{Delay: cfg.Shutdown.Delay, Grace: cfg.Shutdown.Grace},
 		Hash:      cfg.Hash(),
 	}
+	if text, err := cfg.YAML(); err == nil {
+		s.Configuration = string(text)
+	}
 	for name, u := range cfg.Upstreams {
 		var secure up.TLSFiles
 		if u.TLS != nil {

@@ -1,0 +1,51 @@
+package admin
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"os"
+	"strings"
+)
+
+// Guard lets only those in who show the token in tokenFile: as a bearer token,
+// as Prometheus sends it, or as the password of HTTP basic authentication with
+// any user name, as a browser asks for it. The file is read at each request, so
+// that a new token counts at once; while it cannot be read or is empty, nobody
+// gets in. An empty tokenFile lets everyone in.
+func Guard(next http.Handler, tokenFile string) http.Handler {
+	if tokenFile == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		want, err := os.ReadFile(tokenFile)
+		token := strings.TrimRight(string(want), "\r\n")
+		if err != nil || token == "" {
+			http.Error(w, "admin.token_file cannot be read, or is empty: see the file's path and rights", http.StatusServiceUnavailable)
+			return
+		}
+		if !equal(token, shownToken(r)) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="powerjob-shim: any user name, and the token of admin.token_file as password", charset="UTF-8"`)
+			http.Error(w, "send the token of admin.token_file: Authorization: Bearer TOKEN, or as password", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func shownToken(r *http.Request) string {
+	if _, password, ok := r.BasicAuth(); ok {
+		return password
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// equal compares in a time that tells nothing of either.
+func equal(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
