@@ -50,24 +50,24 @@ var shown = [...]rules.Decision{rules.Forwarded, rules.Replayed, rules.Coalesced
 // Drop is a call that was not sent to a server because an equal one had been,
 // or, with the decision observed, one that would not have been.
 type Drop struct {
-	At       time.Time      `json:"at"`
-	Call     string         `json:"call"`
-	App      string         `json:"app,omitempty"`     // its id, as the caller wrote it
-	Subject  string         `json:"subject,omitempty"` // "job 3"; empty where a new thing is made
-	Decision rules.Decision `json:"decision"`
-	Reason   string         `json:"reason"`
+	At       time.Time
+	Call     string
+	App      string // its id, as the caller wrote it
+	Subject  string // "job 3"; empty where a new thing is made
+	Decision rules.Decision
+	Reason   string
 	// After is how long after the first call it came. Zero: this process did not
 	// send the first one, or sent too many since.
-	After  time.Duration `json:"-"`
-	Client netip.Addr    `json:"client,omitzero"`
+	After  time.Duration
+	Client netip.Addr
 }
 
 // Client is a caller that re-sends its calls: it does not see the header.
 type Client struct {
-	Addr    netip.Addr `json:"client"`
-	Resends int        `json:"resends"` // in the hour before Last
-	Last    time.Time  `json:"last"`
-	Call    string     `json:"call"` // the last one's
+	Addr    netip.Addr
+	Resends int // in the hour before Last
+	Last    time.Time
+	Call    string // the last one's
 }
 
 // Minute is what was decided in one minute.
