@@ -28,7 +28,7 @@ func findingsOf(t *testing.T, p *Proxy) status {
 	t.Helper()
 	for {
 		w := httptest.NewRecorder()
-		p.Admin(nil, false).ServeHTTP(w, httptest.NewRequest("GET", "/status", nil).WithContext(t.Context()))
+		p.Admin(AdminOptions{}).ServeHTTP(w, httptest.NewRequest("GET", "/status", nil).WithContext(t.Context()))
 		var got status
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 			t.Fatalf("%v in %s", err, w.Body)

@@ -52,13 +52,19 @@ func (p *Proxy) pageState(ctx context.Context) admin.State {
 		Hash: snap.Hash, Configuration: snap.Configuration,
 		Store: told.Kind, Problems: told.Problems, Entries: store.Stats().Entries,
 	}
-	for _, g := range withLacks(p.reach.probe(ctx, snap), snap) {
+	groups, need := p.withFindings(ctx, withLacks(p.reach.probe(ctx, snap), snap), snap)
+	s.NotNeeded = need != nil && !need.Header
+	for _, g := range groups {
 		group := admin.Group{Name: g.Name, Routes: snap.routesTo(g.Name)}
 		for _, server := range g.Servers {
-			group.Servers = append(group.Servers, admin.Server{
+			shown := admin.Server{
 				Address: server.Server, State: server.State, Healthy: server.State == standingUp.String(), Reachable: server.Reachable,
 				Problem: server.Problem, Advice: server.Advice, Lacks: server.Lacks, InFlight: server.InFlight,
-			})
+			}
+			if f := server.Doctor; f != nil {
+				shown.Verdict, shown.Summary = string(f.Verdict), f.Summary
+			}
+			group.Servers = append(group.Servers, shown)
 		}
 		s.Groups = append(s.Groups, group)
 	}

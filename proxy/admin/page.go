@@ -27,6 +27,7 @@ type State struct {
 	Started       time.Time
 	Draining      bool
 	Observing     bool // mode: observe
+	NotNeeded     bool // all servers send the header themselves
 	InFlight      int64
 	Groups        []Group
 	Hash          string // of the configuration
