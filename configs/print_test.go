@@ -23,7 +23,7 @@ listen:
     tls: {mode: acme, domains: [a.example.com], email: ops@example.com, ca: "https://ca.example.com/dir", ca_root: KEY, challenges: [http-01], storage: /s, profile: shortlived, client_ca: KEY, min_version: "1.3"}
   - {address: ":7444", tls: {mode: files, files: [{cert: KEY, key: KEY}]}}
   - {address: ":7445", tls: {mode: self-signed, names: [a, "::1"]}}
-admin: {address: ":9700", pprof: true, ready: all}
+admin: {address: ":9700", token_file: KEY, pprof: true, ready: all}
 upstreams:
   a:
     servers: ["https://a:7700", "http://b"]

@@ -121,7 +121,7 @@ func (r *Recent) After(now time.Time, key [32]byte) time.Duration {
 	if v == 0 || v>>32 != tag {
 		return 0
 	}
-	return time.Duration(r.clock(now)-uint32(v)) * time.Millisecond //nolint:gosec // the lower half
+	return time.Duration(r.clock(now)-uint32(v)) * time.Millisecond
 }
 
 func (r *Recent) slot(key [32]byte) (*atomic.Uint64, uint64) {
@@ -130,7 +130,7 @@ func (r *Recent) slot(key [32]byte) (*atomic.Uint64, uint64) {
 
 // clock counts milliseconds since the start; it begins again after 49 days.
 func (r *Recent) clock(now time.Time) uint32 {
-	return uint32(now.Sub(r.start).Milliseconds()) //nolint:gosec // as the comment says
+	return uint32(now.Sub(r.start).Milliseconds())
 }
 
 // Dropped notes a call that was not sent.
