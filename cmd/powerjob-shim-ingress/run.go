@@ -126,7 +126,7 @@ func serve(stop, now context.Context, s settings, src configs.Source, stderr io.
 	registry.MustRegister(newCounts(ctl))
 
 	server, err := p.Listen(proxy.Listeners{
-		Clients: clientListeners, Challenge: crts.Challenge, Admin: cfg.Admin.Address, Gatherer: registry, Pprof: cfg.Admin.PProf,
+		Clients: clientListeners, Challenge: crts.Challenge, Admin: cfg.Admin.Address, AdminTokenFile: cfg.Admin.TokenFile, Gatherer: registry, Pprof: cfg.Admin.PProf,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; stop what listens there, or choose another address (--listen, --https, --admin)", err)
