@@ -30,7 +30,9 @@ help: ## list the targets
 
 .PHONY: demo
 demo: ## show the defect and the cure; needs no server
-	$(GO) run ./cmd/powerjob-shim demo
+	@echo "compiling bin/powerjob-shim: a minute or two the first time, then seconds"
+	@$(MAKE) --no-print-directory -s build
+	bin/powerjob-shim demo
 
 .PHONY: run
 run: ## run in front of your server: make run UPSTREAM=http://127.0.0.1:7701

@@ -19,18 +19,50 @@ import (
 
 const root = ".."
 
-func TestBothReadmesHaveTheSameHeadingsAndCode(t *testing.T) {
-	en, zh := read(t, "README.md"), read(t, "README.zh-CN.md")
-	if got, want := headings(zh), headings(en); !slices.Equal(got, want) {
-		t.Errorf("levels of headings: Chinese %v, English %v", got, want)
+func TestBothLanguagesHaveTheSameHeadingsAndCode(t *testing.T) {
+	pairs := 0
+	for _, chinese := range documents(t) {
+		name, ok := strings.CutSuffix(chinese, ".zh-CN.md")
+		if !ok {
+			continue
+		}
+		pairs++
+		en, zh := read(t, name+".md"), read(t, chinese)
+		if got, want := headings(zh), headings(en); !slices.Equal(got, want) {
+			t.Errorf("%s: levels of headings: Chinese %v, English %v", name, got, want)
+		}
+		got, want := code(zh), code(en)
+		if len(got) != len(want) {
+			t.Errorf("%s: code blocks: Chinese %d, English %d", name, len(got), len(want))
+			continue
+		}
+		for i := range want {
+			if got[i] != want[i] {
+				t.Errorf("%s: code block %d differs:\nChinese:\n%s\nEnglish:\n%s", name, i+1, got[i].text, want[i].text)
+			}
+		}
 	}
-	got, want := code(zh), code(en)
-	if len(got) != len(want) {
-		t.Fatalf("code blocks: Chinese %d, English %d", len(got), len(want))
+	if pairs < 4 {
+		t.Errorf("only %d documents are in both languages", pairs)
 	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("code block %d differs:\nChinese:\n%s\nEnglish:\n%s", i+1, got[i].text, want[i].text)
+}
+
+func TestTheChineseTextsUseOneWordForOneThing(t *testing.T) {
+	for _, name := range documents(t) {
+		if strings.HasSuffix(name, ".zh-CN.md") {
+			for _, word := range []string{"应答", "回应", "答复"} {
+				if strings.Contains(read(t, name), word) {
+					t.Errorf("%s says %s; write 响应", name, word)
+				}
+			}
+		}
+	}
+}
+
+func TestTheReadmesAreShort(t *testing.T) {
+	for _, name := range []string{"README.md", "README.zh-CN.md"} {
+		if n := strings.Count(read(t, name), "\n"); n >= 200 {
+			t.Errorf("%s has %d lines; under 200, evidence goes to docs/testing.md", name, n)
 		}
 	}
 }
@@ -45,9 +77,17 @@ func TestEveryLinkAndPathLeadsToAFile(t *testing.T) {
 		text := read(t, name)
 		var targets []string
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
-			if !strings.Contains(m[1], "://") && !strings.HasPrefix(m[1], "#") {
-				file, _, _ := strings.Cut(m[1], "#")
-				targets = append(targets, filepath.Join(filepath.Dir(name), file))
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(m[1], "#")
+			target := name
+			if file != "" {
+				target = filepath.Join(filepath.Dir(name), file)
+			}
+			targets = append(targets, target)
+			if _, err := os.Stat(filepath.Join(root, target)); anchor != "" && err == nil && !slices.Contains(anchors(read(t, target)), anchor) {
+				t.Errorf("%s links to %s, but %s has no such heading", name, m[1], target)
 			}
 		}
 		for _, m := range path.FindAllStringSubmatch(text, -1) {
@@ -163,6 +203,25 @@ func code(text string) (blocks []block) {
 	}
 	return blocks
 }
+
+// anchors returns what each heading outside of code is linked to by, as GitHub
+// makes it.
+func anchors(text string) (all []string) {
+	for i, part := range strings.Split(text, "```") {
+		if i%2 == 1 {
+			continue
+		}
+		for line := range strings.Lines(part) {
+			if title := strings.TrimLeft(line, "#"); title != line {
+				title = strings.ToLower(strings.TrimSpace(title))
+				all = append(all, strings.ReplaceAll(notInAnchor.ReplaceAllString(title, ""), " ", "-"))
+			}
+		}
+	}
+	return all
+}
+
+var notInAnchor = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 
 // headings returns the level of every heading outside of code.
 func headings(text string) (levels []int) {
