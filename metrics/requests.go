@@ -2,18 +2,37 @@ package metrics
 
 import (
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Answered counts one answer to a caller. status is what [Code] takes, seconds
-// are from the request's header to the end of the answer.
-func (m *Metrics) Answered(route, call string, status int, seconds float64) {
+// are from the request's header to the end of the answer, id is the request's:
+// ten times a second, one is kept beside its bucket as an exemplar.
+func (m *Metrics) Answered(route, call string, status int, seconds float64, id string) {
 	s := m.answered.of(labels{route, call, Code(status)}, func(l labels) series {
 		return series{m.Requests.WithLabelValues(l.name, l.call, l.code), m.RequestDuration.WithLabelValues(l.name, l.call)}
 	})
 	s.count.Inc()
+	if exemplary, ok := s.duration.(prometheus.ExemplarObserver); ok && len(id) <= maxExemplarID && m.exemplarDue() {
+		exemplary.ObserveWithExemplar(seconds, prometheus.Labels{exemplarID: id})
+		return
+	}
 	s.duration.Observe(seconds)
+}
+
+const (
+	exemplarID = "request_id" // as in the log
+	// maxExemplarID leaves room for the label's name: both together may have 128
+	// characters, or client_golang panics.
+	maxExemplarID = 128 - len(exemplarID)
+	exemplarEvery = 100 // milliseconds: one costs as much as everything else that is counted of a request
+)
+
+func (m *Metrics) exemplarDue() bool {
+	now, last := time.Now().UnixMilli(), m.lastExemplar.Load()
+	return now-last >= exemplarEvery && m.lastExemplar.CompareAndSwap(last, now)
 }
 
 // Asked counts one request to a server of the group upstream. seconds are until
@@ -27,6 +46,12 @@ func (m *Metrics) Asked(upstream, call string, status int, seconds float64) {
 	if status != 0 {
 		s.duration.Observe(seconds)
 	}
+}
+
+// PresetUpstream makes the series of requests of a group that got no answer exist
+// at 0, so that a query for them finds something.
+func (m *Metrics) PresetUpstream(upstream string) {
+	m.UpstreamRequests.WithLabelValues(upstream, Other, Code(0))
 }
 
 // HeaderRule counts one header rule that did something to an upstream's answer.

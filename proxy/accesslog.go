@@ -21,6 +21,7 @@ const statusHungUp = 499
 // query logs: a test holds them.
 const (
 	fieldRequestID       = "request_id"
+	fieldTraceID         = "trace_id" // only where the caller sent a traceparent
 	fieldRoute           = "route"
 	fieldCall            = "call"
 	fieldDecision        = "decision"   // only under a dedup rule
@@ -100,7 +101,7 @@ func (p *Proxy) record(r *http.Request, ex *exchange) {
 		status = http.StatusOK
 	}
 	call := ex.callName()
-	p.metrics.Answered(ex.route, call, status, took.Seconds())
+	p.metrics.Answered(ex.route, call, status, took.Seconds(), ex.id)
 	if ex.unanswered != "" {
 		p.metrics.Unanswered.WithLabelValues(ex.route, string(ex.unanswered)).Inc()
 	}
@@ -127,6 +128,9 @@ type accessLine struct {
 func (l *accessLine) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	ex := l.ex
 	to.AddString(fieldRequestID, ex.id)
+	if id := traceID(l.r.Header["Traceparent"]); id != "" {
+		to.AddString(fieldTraceID, id)
+	}
 	to.AddString(fieldRoute, ex.route)
 	to.AddString(fieldCall, l.call)
 	to.AddString(fieldMethod, l.r.Method)
@@ -170,6 +174,32 @@ func requestID(r *http.Request) string {
 		return values[0]
 	}
 	return rand.Text()
+}
+
+// traceID returns the trace id of a traceparent header (W3C Trace Context): the
+// 32 hex digits after the version. "": there is none, more than one, or not one
+// that the standard allows. Versions above 00 may have more behind the flags.
+func traceID(values []string) string {
+	const length = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	if len(values) != 1 || len(values[0]) < length {
+		return ""
+	}
+	v := values[0]
+	version, trace, parent, flags := v[:2], v[3:35], v[36:52], v[53:55]
+	if v[2] != '-' || v[35] != '-' || v[52] != '-' || !lowerHex(version) || !lowerHex(trace) || !lowerHex(parent) || !lowerHex(flags) {
+		return ""
+	}
+	if version == "ff" || strings.Trim(trace, "0") == "" || strings.Trim(parent, "0") == "" {
+		return ""
+	}
+	if len(v) > length && (version == "00" || v[length] != '-') {
+		return ""
+	}
+	return trace
+}
+
+func lowerHex(s string) bool {
+	return strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // saneID reports whether id is 1 to 128 visible ASCII characters.

@@ -145,3 +145,33 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 		t.Errorf("the log says %v, want 500", status)
 	}
 }
+
+func TestTheTraceIsLogged(t *testing.T) {
+	const trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	for header, want := range map[string]string{
+		"00-" + trace + "-" + parent + "-01":                             trace,
+		"01-" + trace + "-" + parent + "-01-more":                        trace, // a later version
+		"01-" + trace + "-" + parent + "-01":                             trace,
+		"00-" + trace + "-" + parent + "-01-more":                        "",
+		"01-" + trace + "-" + parent + "-01more":                         "",
+		"ff-" + trace + "-" + parent + "-01":                             "",
+		"00-" + strings.ToUpper(trace) + "-" + parent + "-01":            "",
+		"00-" + strings.Repeat("0", 32) + "-" + parent + "-01":           "",
+		"00-" + trace + "-" + strings.Repeat("0", 16) + "-01":            "",
+		"00-" + trace[:31] + "-" + parent + "-01":                        "",
+		"00-" + trace[:31] + "\"-" + parent + "-01":                      "",
+		"00_" + trace + "-" + parent + "-01":                             "",
+		"":                                                               "",
+		"00-" + trace + "-" + parent + "-01, 00-" + trace + "-" + parent: "",
+	} {
+		if got := traceID([]string{header}); got != want {
+			t.Errorf("%q: %q, want %q", header, got, want)
+		}
+	}
+	up := newRawServer(t, answerWith())
+	s := newShim(t, settingsFor(t, up.url))
+	raw(t, s.addr, request("GET", "/", "", "traceparent: 00-"+trace+"-"+parent+"-01"))
+	if got := s.logLine(t, 0)[fieldTraceID]; got != trace {
+		t.Errorf("the log has %v", got)
+	}
+}

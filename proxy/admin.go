@@ -53,7 +53,7 @@ type AdminOptions struct {
 func (p *Proxy) Admin(o AdminOptions) http.Handler {
 	mux := http.NewServeMux()
 	if o.Gatherer != nil {
-		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{}))
+		mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	}
 	page := admin.Page(p.recent, p.pageState)
 	switch {

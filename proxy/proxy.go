@@ -107,7 +107,7 @@ func (p *Proxy) Swap(s Settings) error {
 			g.hop = p.hop(name)
 		}
 	}
-	next.presetUnanswered(p.metrics)
+	next.presetSeries(p.metrics)
 	p.noteMode(next.Observing, old != nil && old.Observing)
 	next.start(p, old)
 	p.snap.Store(next)

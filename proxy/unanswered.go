@@ -106,8 +106,11 @@ func leftUnanswered(res *http.Response) bool {
 	}
 }
 
-// presetUnanswered makes the metric's series of the routes.
-func (s *snapshot) presetUnanswered(m *metrics.Metrics) {
+// presetSeries makes the series of routes and groups, at 0.
+func (s *snapshot) presetSeries(m *metrics.Metrics) {
+	for name := range s.groups {
+		m.PresetUpstream(name)
+	}
 	for _, r := range s.Routes {
 		m.PresetUnanswered(r.Name)
 	}

@@ -157,6 +157,7 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 		zap.Stringers("listen", server.Addrs()),
 		zap.Stringer("admin", server.AdminAddr()),
 		zap.Any("upstreams", wire.Servers(cfg)))
+	log.Info("what is bounded by what", zap.Strings("bounds", bounds(cfg)))
 	warnOfUncovered(cfg, log)
 	if err := server.Serve(stop, now); err != nil {
 		return err

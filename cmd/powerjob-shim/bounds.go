@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"powerjob-shim/configs"
+)
+
+// bounds says what a configuration bounds, and by which key: what is logged at
+// the start, once, for whoever looks for the reason of a 503 or 413 later.
+func bounds(cfg *configs.Config) []string {
+	d := cfg.Dedup
+	all := []string{
+		fmt.Sprintf("calls on record: %d, their answers: %v (dedup.max_entries, dedup.max_bytes)", d.MaxEntries, d.MaxBytes),
+		fmt.Sprintf("a body that is compared: %v, an answer that is recorded: %v (dedup.max_body, dedup.max_answer)", d.MaxBody, d.MaxAnswer),
+		fmt.Sprintf("answers that are being collected: %v (dedup.max_held_answers)", d.MaxHeldAnswers),
+		"a request's body: " + orNone(cfg.MaxBody != 0, cfg.MaxBody) + " (max_body)",
+	}
+	for _, l := range cfg.Listen {
+		all = append(all, fmt.Sprintf("connections to %s: %s (listen[].max_connections)", l.Address, orNone(l.MaxConnections != 0, l.MaxConnections)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
+		u := cfg.Upstreams[name]
+		all = append(all, fmt.Sprintf("connections to each server of %s: %s, requests at all of them: %s (max_connections, max_requests)",
+			name, orNone(u.MaxConnections != 0, u.MaxConnections), orNone(u.MaxRequests != 0, u.MaxRequests)))
+	}
+	return all
+}
+
+func orNone(bounded bool, limit any) string {
+	if !bounded {
+		return "no bound"
+	}
+	return strings.TrimSpace(fmt.Sprint(limit))
+}

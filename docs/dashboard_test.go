@@ -1,0 +1,41 @@
+package docs
+
+import (
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestEveryMetricIsOnTheDashboardOrSaidToBeLeftOut holds the dashboard to the
+// metrics, and docs/metrics.md to what is on neither.
+func TestEveryMetricIsOnTheDashboardOrSaidToBeLeftOut(t *testing.T) {
+	var dashboard struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, "configs/grafana/dashboard.json")), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	var queries strings.Builder
+	for _, p := range dashboard.Panels {
+		for _, target := range p.Targets {
+			queries.WriteString(target.Expr + "\n")
+			if strings.HasPrefix(target.Expr, "(sum by") && !strings.Contains(target.Expr, "> 0 or on() label_replace(vector(0)") {
+				t.Errorf("panel %q shows series that are 0, or nothing at all: %s", p.Title, target.Expr)
+			}
+		}
+	}
+	_, text, _ := strings.Cut(read(t, "docs/metrics.md"), "## Not on the dashboard")
+	for _, name := range slices.Sorted(maps.Keys(metricNames(t))) {
+		shown := regexp.MustCompile(name + `(_bucket|_sum|_count)?\b`).MatchString(queries.String())
+		said := strings.Contains(text, "| `"+name+"` |")
+		if shown == said {
+			t.Errorf("%s is on the dashboard: %t; docs/metrics.md says that it is left out: %t", name, shown, said)
+		}
+	}
+}
