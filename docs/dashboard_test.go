@@ -39,3 +39,21 @@ func TestEveryMetricIsOnTheDashboardOrSaidToBeLeftOut(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryAlertHasItsHeading holds each alert's runbook_url to a heading of
+// docs/troubleshooting.md.
+func TestEveryAlertHasItsHeading(t *testing.T) {
+	alerts := regexp.MustCompile(`(?s)- alert: (\w+)\n(.*?)(?:\n\n|$)`).FindAllStringSubmatch(read(t, "configs/prometheus/alerts.yaml"), -1)
+	if len(alerts) < 15 {
+		t.Fatalf("found only %d alerts", len(alerts))
+	}
+	guide := read(t, "docs/troubleshooting.md")
+	for _, a := range alerts {
+		if want := `runbook_url: "docs/troubleshooting.md#` + strings.ToLower(a[1]) + `"`; !strings.Contains(a[2], want) {
+			t.Errorf("%s has no %s", a[1], want)
+		}
+		if !strings.Contains(guide, "\n### "+a[1]+"\n") {
+			t.Errorf("docs/troubleshooting.md has no heading for %s", a[1])
+		}
+	}
+}

@@ -82,7 +82,7 @@ type Metrics struct {
 	ReloadTime       prometheus.Gauge // Unix time of the last success, in seconds
 
 	answered, asked found
-	lastExemplar    atomic.Int64 // Unix time in milliseconds
+	lastExemplar    atomic.Int64                  // Unix time in milliseconds
 	headers         map[string]prometheus.Counter // of Header, by action; never changes
 
 	buildInfo *prometheus.GaugeVec

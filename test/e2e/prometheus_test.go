@@ -134,7 +134,9 @@ func queries(t *testing.T) []string {
 var comparison = regexp.MustCompile(`^(.*) (>|<|==) ([^"]*)$`)
 
 // asBool makes the last comparison say 0 or 1.
-func asBool(expr string) string { return comparison.ReplaceAllString(strings.TrimSpace(expr), "$1 $2 bool $3") }
+func asBool(expr string) string {
+	return comparison.ReplaceAllString(strings.TrimSpace(expr), "$1 $2 bool $3")
+}
 
 func readRepo(t *testing.T, name string) []byte {
 	t.Helper()
