@@ -11,8 +11,24 @@ const lackingFor = time.Hour
 // lacking remembers which servers have no runJob2. Each snapshot has its own, so
 // that a reload asks anew. The zero value knows of none; safe for concurrent use.
 type lacking struct {
-	mu    sync.Mutex
-	until map[*server]time.Time // guarded by mu
+	mu     sync.Mutex
+	until  map[*server]time.Time // guarded by mu
+	warned map[*server]time.Time // guarded by mu; of a call that could not be translated
+}
+
+// warns reports whether a call that s lacks, and that cannot be said otherwise, is
+// to be warned of: once in warnEvery for each server.
+func (l *lacking) warns(s *server, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t, ok := l.warned[s]; ok && now.Sub(t) < warnEvery {
+		return false
+	}
+	if l.warned == nil {
+		l.warned = map[*server]time.Time{}
+	}
+	l.warned[s] = now
+	return true
 }
 
 // has reports whether s is known to lack the call.

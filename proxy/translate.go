@@ -121,9 +121,12 @@ func (p *Proxy) judgeNotFound(rec *recorder, ex *exchange) (again bool) {
 		log.Info("the server has no runJob2, it is older than 5.1.2: what it can do is sent as runJob")
 	}
 	if len(t.run.Lost) > 0 && !t.lossy {
-		log.Warn("a runJob2 is answered with the server's 404: runJob cannot carry these fields; "+
-			"leave them out in the client, or set upstreams."+ex.group.name+".compat: {run_job2: lossy} to drop them",
-			zap.Strings("fields", t.run.Lost))
+		if t.known.warns(ex.server, time.Now()) {
+			log.Warn("a runJob2 is answered with the server's 404: runJob cannot carry these fields; "+
+				"leave them out in the client, or set upstreams."+ex.group.name+".compat: {run_job2: lossy} to drop them; "+
+				"of further ones nothing is said for an hour",
+				zap.Strings("fields", t.run.Lost))
+		}
 		return false
 	}
 	t.old = true

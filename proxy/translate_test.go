@@ -172,6 +172,40 @@ func TestWhatRunJobCannotCarryIsNotTranslated(t *testing.T) {
 
 // Calls with fields that runJob cannot carry are always tried as what they are,
 // and tell when a server has come to know runJob2.
+func TestWhatRunJobCannotCarryIsWarnedOfOnceAnHour(t *testing.T) {
+	up, base := startLegacy(t, legacy.Options{})
+	settings := dedupSettings(t, base)
+	s := newShim(t, settings)
+	job := makeJob(t, s.addr)
+	for i := range 6 {
+		if i == 4 { // a reload says it anew
+			if err := s.Swap(settings); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := statusOf(raw(t, s.addr, run2(job, fmt.Sprintf(`,"outerKey":"k%d"`, i)))); got != 404 {
+			t.Errorf("call %d got %d", i, got)
+		}
+		if got, want := s.logs.FilterMessageSnippet("runJob cannot carry these fields").Len(), 1+i/4; got != want {
+			t.Errorf("after %d calls %d warnings, want %d", i+1, got, want)
+		}
+	}
+	if got := calls(up); got != "runJob2 6, runJob 0" {
+		t.Errorf("the server got %s", got)
+	}
+	var l lacking
+	one, other, now := new(server), new(server), time.Now()
+	for _, c := range []struct {
+		s    *server
+		at   time.Duration
+		want bool
+	}{{one, 0, true}, {one, time.Hour - 1, false}, {other, time.Minute, true}, {one, time.Hour, true}} {
+		if got := l.warns(c.s, now.Add(c.at)); got != c.want {
+			t.Errorf("after %v: %t", c.at, got)
+		}
+	}
+}
+
 func TestAnAnswerToRunJob2EndsTheMemory(t *testing.T) {
 	var newer atomic.Bool
 	server := legacy.New(legacy.Options{})

@@ -53,6 +53,8 @@ func (m *mortal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/server/assert":
 		answer = `{"success":true,"data":{"appId":1},"message":null}`
+	case "/server/checkConnectivity":
+		answer = `{"success":true,"data":true,"message":null}`
 	case "/server/acquire":
 		answer = `{"success":true,"data":"127.0.0.1:1","message":null}`
 	default:

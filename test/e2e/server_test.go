@@ -154,6 +154,21 @@ func (s *realServer) post(t testing.TB, path, contentType, body string, data any
 	if err != nil {
 		t.Fatal(err)
 	}
+	readAnswer(t, path, res, data)
+}
+
+func (s *realServer) get(t testing.TB, path string, data any) {
+	t.Helper()
+	res, err := http.Get("http://" + s.address + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readAnswer(t, path, res, data)
+}
+
+// readAnswer reads the data of a server's answer, which must tell of success.
+func readAnswer(t testing.TB, path string, res *http.Response, data any) {
+	t.Helper()
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
 	var answer struct {

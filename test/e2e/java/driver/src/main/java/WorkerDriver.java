@@ -2,7 +2,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Starts one real PowerJobWorker and tells whether its start returned: a line "started", or "failed: " and why.
+ * Starts one real PowerJobWorker and tells whether its start returned: a line "worker started", or "worker failed: " and why.
+ * A worker that started runs until the end of the input.
  *
  * <p>Arguments: the server addresses (comma-separated host:port), the app's name, a free port for the worker, a directory for its files.
  */
@@ -34,6 +35,9 @@ public final class WorkerDriver {
         }
         System.out.println("\nworker " + end);
         System.out.flush();
+        while (end.equals("started") && System.in.read() >= 0) {
+            continue;
+        }
         System.exit(0);
     }
 }
