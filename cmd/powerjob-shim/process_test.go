@@ -58,7 +58,16 @@ type process struct {
 // start runs "powerjob-shim run" on free ports and waits until it has started.
 func start(t *testing.T, environ []string, args ...string) *process {
 	t.Helper()
-	p := launch(t, environ, append([]string{"run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)...)
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startProgram(t, path, environ, args...)
+}
+
+func startProgram(t *testing.T, path string, environ []string, args ...string) *process {
+	t.Helper()
+	p := launchProgram(t, path, environ, append([]string{"run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)...)
 	line := p.waitFor(t, "started")
 	p.listen, p.admin = line["listen"].([]any)[0].(string), line["admin"].(string)
 	return p
@@ -70,6 +79,11 @@ func launch(t *testing.T, environ []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return launchProgram(t, path, environ, args...)
+}
+
+func launchProgram(t *testing.T, path string, environ []string, args ...string) *process {
+	t.Helper()
 	p := &process{Cmd: exec.Command(path, args...), done: make(chan error, 1)}
 	p.Env = append([]string{"PATH=" + os.Getenv("PATH")}, environ...)
 	stderr, err := p.StderrPipe()

@@ -1,9 +1,13 @@
 package shared
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -84,4 +88,40 @@ func TestOneAddressLeadsToACluster(t *testing.T) {
 	// Without the word a node refuses what others have. This one is a replica,
 	// and has nothing.
 	says(t, Connection{Addresses: []string{nodes[5].Addr}}, "dedup.redis.cluster: true")
+}
+
+// With a dialler of the caller's own, TLS is still what Connection.TLS says:
+// the certificate must be one for the name in Addresses, wherever that leads.
+func TestTLSIsSpokenThroughADiallerThatIsGiven(t *testing.T) {
+	server, authority := redistest.StartTLS(t)
+	var dialled atomic.Int64
+	through := func(address string, fails error) Connection {
+		return Connection{
+			Addresses: []string{address}, TLS: authority.Client(), Timeout: patience,
+			Dial: func(ctx context.Context, network, to string) (net.Conn, error) {
+				dialled.Add(1)
+				if to != address {
+					t.Errorf("dials %s, want %s", to, address)
+				}
+				if fails != nil {
+					return nil, fails
+				}
+				return new(net.Dialer).DialContext(ctx, network, server.Addr)
+			},
+		}
+	}
+	right := through("localhost:1", nil) // nothing listens there: only Dial knows the way
+	conforms(t, right)
+	if dialled.Load() == 0 {
+		t.Error("the dialler was not asked")
+	}
+	said := through("elsewhere.test:1", nil)
+	said.TLS.ServerName = "localhost"
+	conforms(t, said)
+
+	says(t, through("elsewhere.test:1", nil), "certificate is valid for localhost")
+	says(t, through("localhost:1", errors.New("no way there")), "no way there")
+	stranger := through("localhost:1", nil)
+	stranger.TLS = authority.Stranger()
+	says(t, stranger, "certificate required")
 }
