@@ -61,6 +61,10 @@ func (r result) id(t *testing.T) int64 {
 	return id
 }
 
+// patientFlags give a client that waits longer than its own 2 s, which a busy
+// machine may need. Where the timeout matters, clients are as they are.
+var patientFlags = append(javaFlags[:len(javaFlags):len(javaFlags)], "-Dtimeout=30")
+
 // newClient starts a process with a client of that version, logged in to an
 // app at these addresses.
 func newClient(t testing.TB, version string, app account, addresses ...string) *javaClient {
@@ -75,7 +79,12 @@ func newClient(t testing.TB, version string, app account, addresses ...string) *
 // startClient is newClient for a constructor that may throw.
 func startClient(t testing.TB, version string, app account, addresses ...string) (*javaClient, result) {
 	t.Helper()
-	args := append(javaFlags[:len(javaFlags):len(javaFlags)], "-cp", classpath(t, "client-"+version), "Driver", strings.Join(addresses, ","), app.name, app.password)
+	return startClientWith(t, patientFlags, version, app, addresses...)
+}
+
+func startClientWith(t testing.TB, flags []string, version string, app account, addresses ...string) (*javaClient, result) {
+	t.Helper()
+	args := append(flags[:len(flags):len(flags)], "-cp", classpath(t, "client-"+version), "Driver", strings.Join(addresses, ","), app.name, app.password)
 	cmd := exec.Command("java", args...)
 	children.DieWithUs(cmd)
 	c := &javaClient{stderr: new(bytes.Buffer), pending: map[int]chan result{0: make(chan result, 1)}, called: map[string]int{}}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,8 +21,8 @@ type attempt struct {
 }
 
 // TestEightThreadsWhileAShimIsKilled has eight threads of one client object call
-// for 30 s, kills the shim (kill -9) in the middle and starts another at its
-// address. Each call that was executed more than once must fall under a limit of
+// again and again, kills the shim (kill -9) in the middle and starts another at
+// its address. Each call that was executed more than once must fall under a limit of
 // docs/promise.md, which the report names.
 func TestEightThreadsWhileAShimIsKilled(t *testing.T) {
 	need(t, "java", "mvn", "haproxy")
@@ -41,27 +42,32 @@ func TestEightThreadsWhileAShimIsKilled(t *testing.T) {
 			client := newClient(t, v510, standInApp, front)
 			shared := client.must(t, 0, "saveJob", job("shared")).id(t)
 
-			calling := make(chan []attempt)
-			go func() { calling <- callFor(30*time.Second, client, shared) }()
-			time.Sleep(15 * time.Second)
+			calls := call(client, shared)
+			calls.await(t, 1000)
 			killed := time.Now()
 			first.kill()
 			startShimAt(t, first.listen, address)
 			back := time.Now()
-			report(t, <-calling, server, killed, back, lossy)
+			calls.await(t, 1000)
+			report(t, calls.end(), server, killed, back, lossy)
 		})
 	}
 }
 
-// callFor saves and runs jobs on eight threads.
-func callFor(d time.Duration, c *javaClient, shared int64) []attempt {
-	var mu sync.Mutex // protects made
-	var made []attempt
-	var all sync.WaitGroup
-	end := time.Now().Add(d)
+// calling is eight threads that save and run jobs until end.
+type calling struct {
+	all  sync.WaitGroup
+	stop atomic.Bool
+
+	mu   sync.Mutex // protects made
+	made []attempt
+}
+
+func call(c *javaClient, shared int64) *calling {
+	r := new(calling)
 	for thread := range 8 {
-		all.Go(func() {
-			for i := 0; time.Now().Before(end); i++ {
+		r.all.Go(func() {
+			for i := 0; !r.stop.Load(); i++ {
 				a := attempt{name: fmt.Sprintf("thread %d, call %d", thread, i), start: time.Now()}
 				if i%2 == 0 {
 					a.result = c.call(thread, "runJob", shared, a.name, 0)
@@ -69,15 +75,37 @@ func callFor(d time.Duration, c *javaClient, shared int64) []attempt {
 					a.result = c.call(thread, "saveJob", job(a.name))
 				}
 				a.end = time.Now()
-				mu.Lock()
-				made = append(made, a)
-				mu.Unlock()
+				r.mu.Lock()
+				r.made = append(r.made, a)
+				r.mu.Unlock()
 				time.Sleep(rand.N(20 * time.Millisecond))
 			}
 		})
 	}
-	all.Wait()
-	return made
+	return r
+}
+
+// await waits until n more calls have succeeded.
+func (r *calling) await(t *testing.T, n int) {
+	t.Helper()
+	succeeded := func() (n int) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, a := range r.made {
+			if a.result.Exception == "" && a.result.Success {
+				n++
+			}
+		}
+		return n
+	}
+	from := succeeded()
+	eventually(t, fmt.Sprint(n, " calls succeed"), func() bool { return succeeded() >= from+n }, func() string { return "" })
+}
+
+func (r *calling) end() []attempt {
+	r.stop.Store(true)
+	r.all.Wait()
+	return r.made
 }
 
 // report counts what became of each call and fails for what no limit names.

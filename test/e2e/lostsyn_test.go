@@ -63,7 +63,10 @@ func TestALostSYNExecutesNothingTwice(t *testing.T) {
 			far.start(t)
 			t.Cleanup(far.kill)
 			first, second := startShim(t, near.address), startShim(t, far.address)
-			client := newClient(t, version, standInApp, first.listen, second.listen)
+			client, constructed := startClientWith(t, javaFlags, version, standInApp, first.listen, second.listen)
+			if constructed.Exception != "" {
+				t.Fatal(constructed)
+			}
 			template := client.must(t, 0, "saveJob", job("template")).id(t)
 
 			near.kill()

@@ -85,7 +85,7 @@ type made struct {
 }
 
 // loop makes calls on each of the clients, one after another, until stop.
-func loop(stop <-chan struct{}, clients []*javaClient, job int64) func() []made {
+func loop(stop <-chan struct{}, clients []*javaClient, job int64) (soFar func() int, wait func() []made) {
 	var (
 		wg  sync.WaitGroup
 		mu  sync.Mutex
@@ -109,7 +109,12 @@ func loop(stop <-chan struct{}, clients []*javaClient, job int64) func() []made 
 			}
 		})
 	}
-	return func() []made { wg.Wait(); return all }
+	soFar = func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(all)
+	}
+	return soFar, func() []made { wg.Wait(); return all }
 }
 
 // judgeLoop compares what was called with what was executed. Outside the time
@@ -212,13 +217,17 @@ func TestReplicasExecuteEveryCallOnce(t *testing.T) {
 			id := clients[0].must(t, 0, "saveJob", job("nightly")).id(t)
 
 			stop := make(chan struct{})
-			wait := loop(stop, clients, id)
-			time.Sleep(2 * time.Second)
+			soFar, wait := loop(stop, clients, id)
+			more := func() { // calls go on
+				n := soFar() + 50
+				eventually(t, "50 more calls", func() bool { return soFar() >= n }, func() string { return "" })
+			}
+			more()
 			from := time.Now()
 			if c.fault != nil {
 				c.fault(t, shims, primary)
 			}
-			time.Sleep(2 * time.Second)
+			more()
 			if c.restores != nil {
 				c.restores(one)
 			}
@@ -235,7 +244,7 @@ func TestReplicasExecuteEveryCallOnce(t *testing.T) {
 				return true
 			}, func() string { return readyz(t, alive[0]) })
 			to := time.Now()
-			time.Sleep(2 * time.Second)
+			more()
 			close(stop)
 			calls := wait()
 			if c.fault == nil {

@@ -34,6 +34,8 @@ import java.util.stream.Collectors;
  * <p>The method "load" is the driver's own: its arguments are a number of threads, a number of calls and a saveJob request. The threads
  * make the calls, each with a job name of its own, and the answer's data tells the seconds they took and each call's nanoseconds.
  *
+ * <p>The system property "timeout" replaces the client's own timeouts of 2 seconds; 4.x clients have no such setting and keep theirs.
+ *
  * <p>The client is found by reflection, so that one driver serves every version on the class path.
  */
 public final class Driver {
@@ -73,18 +75,29 @@ public final class Driver {
 
     private static Object newClient(List<String> addresses, String app, String password) throws Exception {
         Class<?> type = Class.forName("tech.powerjob.client.PowerJobClient");
-        if (!addresses.get(0).startsWith(HTTPS)) {
+        boolean secure = addresses.get(0).startsWith(HTTPS);
+        Integer timeout = Integer.getInteger("timeout");
+        Class<?> config;
+        try {
+            config = Class.forName("tech.powerjob.client.ClientConfig");
+        } catch (ClassNotFoundException e) { // before 5.0
+            config = null;
+        }
+        if (config == null || !secure && timeout == null) {
             return type.getConstructor(List.class, String.class, String.class).newInstance(addresses, app, password);
         }
-        // That constructor knows plain HTTP only.
-        Class<?> config = Class.forName("tech.powerjob.client.ClientConfig");
         Class<?> protocol = Class.forName("tech.powerjob.client.common.Protocol");
         Object c = config.getConstructor().newInstance();
         config.getMethod("setAppName", String.class).invoke(c, app);
         config.getMethod("setPassword", String.class).invoke(c, password);
-        config.getMethod("setProtocol", protocol).invoke(c, protocol.getField("HTTPS").get(null));
+        config.getMethod("setProtocol", protocol).invoke(c, protocol.getField(secure ? "HTTPS" : "HTTP").get(null));
         config.getMethod("setAddressList", List.class).invoke(c, addresses.stream()
-                .map(address -> address.substring(HTTPS.length())).collect(Collectors.toList()));
+                .map(address -> secure ? address.substring(HTTPS.length()) : address).collect(Collectors.toList()));
+        if (timeout != null) {
+            for (String of : new String[] {"setConnectionTimeout", "setReadTimeout", "setWriteTimeout"}) {
+                config.getMethod(of, Integer.class).invoke(c, timeout);
+            }
+        }
         return type.getConstructor(config).newInstance(c);
     }
 
