@@ -48,7 +48,8 @@ type Config struct {
 	Log      Log      `yaml:"log"`
 	Shutdown Shutdown `yaml:"shutdown"`
 
-	digest [32]byte // of the file's content, see Digest
+	digest  [32]byte     // see Digest
+	secrets []secretFile // by path, see SecretFiles
 }
 
 // Listener is one address that clients connect to.

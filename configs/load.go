@@ -67,12 +67,32 @@ func Load(src Source) (*Config, error) {
 	if err := r.err(); err != nil {
 		return nil, err
 	}
-	cfg.digest = sha256.Sum256(content)
+	cfg.digest = digest(content, cfg.secrets)
 	return cfg, nil
 }
 
-// Digest is the SHA-256 of the file's content, for Watch; that of nothing without a file.
+// Digest is that of the file's content and of the secrets in other files, for
+// Watch.
 func (c *Config) Digest() [sha256.Size]byte { return c.digest }
+
+// SecretFiles are the files that secrets came from, for Watch.
+func (c *Config) SecretFiles() []string {
+	files := make([]string, len(c.secrets))
+	for i, s := range c.secrets {
+		files[i] = s.path
+	}
+	return files
+}
+
+func digest(content []byte, secrets []secretFile) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for _, part := range append([]secretFile{{value: Secret(content)}}, secrets...) {
+		of := sha256.Sum256([]byte(part.path + "\x00" + string(part.value)))
+		h.Write(of[:])
+	}
+	h.Sum(sum[:0])
+	return sum
+}
 
 // load merges the layers with koanf: the defaults, the file's content, the
 // environment and the flags. Each layer is decoded alone first, so that

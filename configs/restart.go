@@ -16,8 +16,16 @@ var restartOnly = []struct {
 	{"dedup.store", func(c *Config) any { return c.Dedup.Store }},
 	{"dedup.max_entries", func(c *Config) any { return c.Dedup.MaxEntries }},
 	{"dedup.max_bytes", func(c *Config) any { return c.Dedup.MaxBytes }},
-	{"dedup.redis", func(c *Config) any { return c.Dedup.Redis }},
+	{"dedup.redis", func(c *Config) any { return c.Dedup.Redis.untilRestart() }},
 	{"log.format", func(c *Config) any { return c.Log.Format }},
+}
+
+// untilRestart leaves out what is read for each connection.
+func (r Redis) untilRestart() Redis {
+	if r.PasswordFile != "" {
+		r.Password = ""
+	}
+	return r
 }
 
 // RestartNeeded names the keys that differ and that a reload leaves as they

@@ -1,6 +1,10 @@
 package configs
 
-import "strings"
+import (
+	"errors"
+	"slices"
+	"strings"
+)
 
 // minKeyBytes is what HMAC-SHA256 keys must have (RFC 7518, 3.2).
 const minKeyBytes = 32
@@ -17,7 +21,8 @@ type secret struct {
 }
 
 // resolveSecrets reads the secrets that stand in files and variables into their
-// fields, and returns the variables' names. A trailing newline is cut off.
+// fields, and returns the variables' names. A trailing newline is cut off. cfg
+// remembers the files.
 func resolveSecrets(cfg *Config, environ []string, bad func(path, format string, args ...any)) (used []string) {
 	redis := &cfg.Dedup.Redis
 	secrets := []secret{
@@ -43,9 +48,35 @@ func resolveSecrets(cfg *Config, environ []string, bad func(path, format string,
 			used = append(used, s.env)
 		}
 		s.resolve(environ, bad)
+		if s.file != "" {
+			cfg.secrets = append(cfg.secrets, secretFile{s.file, *s.value})
+		}
 	}
+	slices.SortFunc(cfg.secrets, func(a, b secretFile) int { return strings.Compare(a.path, b.path) }) // upstreams is a map
 	return used
 }
+
+// secretFile is a file that a secret came from.
+type secretFile struct {
+	path  string
+	value Secret
+}
+
+// ReadSecret returns what a file with a secret holds, without a trailing newline.
+// A file with nothing in it is an error.
+func ReadSecret(path string) (Secret, error) {
+	content, err := readFile(path)
+	if err != nil {
+		return "", err
+	}
+	s := Secret(strings.TrimRight(string(content), "\r\n"))
+	if s == "" {
+		return "", errEmptySecret
+	}
+	return s, nil
+}
+
+var errEmptySecret = errors.New("there is no secret in it")
 
 func (s secret) resolve(environ []string, bad func(path, format string, args ...any)) {
 	given, key := 0, s.path
@@ -69,12 +100,12 @@ func (s secret) resolve(environ []string, bad func(path, format string, args ...
 		bad(key, "only one of %[1]s_file and %[1]s_env may be given", name)
 		return
 	case s.file != "":
-		content, err := readFile(s.file)
-		if err != nil {
+		read, err := ReadSecret(s.file)
+		if err != nil && !errors.Is(err, errEmptySecret) {
 			bad(key, "%s cannot be read: %v", s.file, reason(err))
 			return
 		}
-		*s.value = Secret(strings.TrimRight(string(content), "\r\n"))
+		*s.value = read
 	case s.env != "":
 		*s.value = Secret(strings.TrimRight(variable(environ, s.env), "\r\n"))
 	}

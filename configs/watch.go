@@ -3,6 +3,7 @@ package configs
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -25,14 +26,18 @@ const settle = 50 * time.Millisecond
 // back. Both are called from Watch's goroutine, one at a time. It returns when
 // ctx ends.
 //
+// secrets returns the other files that count as if they were part of the file:
+// those of Config.SecretFiles of the configuration that runs. Nil: none. It is
+// called from the same goroutine.
+//
 // The content is read every interval (0: PollInterval): that is the guarantee.
 // File system events are only a hint to read it at once; where the system has
 // none left, the interval does alone. Reading the content and not the events
 // means that a rename, a removal with a new file, an editor's save and a
-// ConfigMap's swapped ..data link are all the same. Other files that the
-// configuration names are not watched.
-func Watch(ctx context.Context, file string, loaded [sha256.Size]byte, interval time.Duration, changed func(), failed func(error)) {
-	w := watch{file: file, last: loaded, changed: changed, failed: failed}
+// ConfigMap's swapped ..data link are all the same. Certificates that the
+// configuration names are not watched: they are read where they are used.
+func Watch(ctx context.Context, file string, secrets func() []string, loaded [sha256.Size]byte, interval time.Duration, changed func(), failed func(error)) {
+	w := watch{file: file, secrets: secrets, last: loaded, changed: changed, failed: failed}
 	events, err := fsnotify.NewWatcher()
 	if err != nil {
 		w.run(ctx, interval, nil, func() {})
@@ -75,6 +80,7 @@ func merged(ctx context.Context, events *fsnotify.Watcher) <-chan struct{} {
 
 type watch struct {
 	file    string
+	secrets func() []string   // nil: none
 	last    [sha256.Size]byte // content that was told or loaded
 	broken  bool              // failed was called, and changed not since
 	changed func()
@@ -120,7 +126,7 @@ func (w *watch) look(ctx context.Context) {
 	}
 	if err != nil && !w.broken && ctx.Err() == nil {
 		w.broken = true
-		w.failed(fmt.Errorf("reading %s, the last configuration stays: %w", w.file, reason(err)))
+		w.failed(err)
 	}
 }
 
@@ -137,7 +143,21 @@ func pause(ctx context.Context) bool {
 func (w *watch) sum() ([sha256.Size]byte, error) {
 	content, err := readFile(w.file)
 	if err != nil {
-		return [sha256.Size]byte{}, err
+		return [sha256.Size]byte{}, unreadable(w.file, err)
 	}
-	return sha256.Sum256(content), nil
+	var secrets []secretFile
+	if w.secrets != nil {
+		for _, path := range w.secrets() {
+			value, err := ReadSecret(path)
+			if err != nil && !errors.Is(err, errEmptySecret) { // that one is Load's to tell
+				return [sha256.Size]byte{}, unreadable(path, err)
+			}
+			secrets = append(secrets, secretFile{path, value})
+		}
+	}
+	return digest(content, secrets), nil
+}
+
+func unreadable(file string, err error) error {
+	return fmt.Errorf("reading %s, the last configuration stays: %w", file, reason(err))
 }

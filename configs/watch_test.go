@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,7 +70,7 @@ func startWatch(t *testing.T, file string, events bool) *watched {
 	go func() {
 		defer close(done)
 		if events {
-			Watch(ctx, file, other, 10*patience, changed, failed)
+			Watch(ctx, file, nil, other, 10*patience, changed, failed)
 			return
 		}
 		poll := watch{file: file, last: other, changed: changed, failed: failed}
@@ -254,6 +255,54 @@ func TestWatchReportsAMissingFileOnceAndKeepsWatching(t *testing.T) {
 	})
 }
 
+// A secret in a file of its own counts as if it were part of the configuration.
+func TestWatchTellsOfAChangedSecret(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		secret := filepath.Join(dir, "secret")
+		write(t, secret, "old\n")
+		file := filepath.Join(dir, "config.yaml")
+		write(t, file, `upstreams: {default: {servers: ["http://a:1"], login_bridge: {apps: [{name: a, password_file: `+secret+"}]}}}\n")
+		running := mustLoad(t, Source{File: file})
+		var told []Secret
+		problems := 0
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			changed := func() {
+				running = mustLoad(t, Source{File: file})
+				told = append(told, running.Upstreams["default"].LoginBridge.Apps[0].Password)
+			}
+			w := watch{file: file, secrets: func() []string { return running.SecretFiles() }, last: running.Digest(), changed: changed, failed: func(error) { problems++ }}
+			w.run(ctx, time.Second, nil, func() {})
+		}()
+		for _, step := range []struct {
+			do   func()
+			told int
+			bad  int
+		}{
+			{func() {}, 0, 0},
+			{func() { write(t, secret, "old") }, 0, 0}, // the same without its newline
+			{func() { write(t, secret, "new\n") }, 1, 0},
+			{func() { remove(t, secret) }, 1, 1},
+			{func() { write(t, secret, "newer") }, 2, 1},
+		} {
+			step.do()
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+			if len(told) != step.told || problems != step.bad {
+				t.Errorf("told of %d changes and %d problems, want %d and %d", len(told), problems, step.told, step.bad)
+			}
+		}
+		if !slices.Equal(told, []Secret{"new", "newer"}) {
+			t.Errorf("the %d secrets that were told of are others", len(told))
+		}
+		cancel()
+		<-done
+	})
+}
+
 func TestWatchMissesNoChangeBetweenLoadAndItsStart(t *testing.T) {
 	file := writeFile(t, oneServer)
 	cfg := mustLoad(t, Source{File: file})
@@ -263,7 +312,7 @@ func TestWatchMissesNoChangeBetweenLoadAndItsStart(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		Watch(ctx, file, cfg.Digest(), 0, func() { close(changed) }, func(err error) { t.Error(err) })
+		Watch(ctx, file, nil, cfg.Digest(), 0, func() { close(changed) }, func(err error) { t.Error(err) })
 	}()
 	select {
 	case <-changed:
@@ -280,7 +329,7 @@ func TestWatchLeavesNothingRunning(t *testing.T) {
 	cfg := mustLoad(t, Source{File: file})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	Watch(ctx, file, cfg.Digest(), time.Millisecond, func() { t.Error("changed") }, func(err error) { t.Error(err) })
+	Watch(ctx, file, nil, cfg.Digest(), time.Millisecond, func() { t.Error("changed") }, func(err error) { t.Error(err) })
 	if err := leaks.Wait(before); err != nil {
 		t.Error(err)
 	}

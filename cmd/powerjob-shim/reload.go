@@ -38,7 +38,7 @@ func (r *reloader) watch(ctx context.Context, hangUp <-chan os.Signal) {
 	var wg sync.WaitGroup
 	if file := r.src.Path(); file != "" {
 		wg.Go(func() {
-			configs.Watch(ctx, file, r.started.Digest(), 0, func() { r.reload(fileChanged) }, r.unreadable)
+			configs.Watch(ctx, file, r.secretFiles, r.started.Digest(), 0, func() { r.reload(fileChanged) }, r.unreadable)
 		})
 	}
 	for {
@@ -50,6 +50,13 @@ func (r *reloader) watch(ctx context.Context, hangUp <-chan os.Signal) {
 			return
 		}
 	}
+}
+
+// secretFiles are those of the configuration that runs.
+func (r *reloader) secretFiles() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.running.SecretFiles()
 }
 
 // reload loads, compiles and swaps. why is for the log.

@@ -2,10 +2,10 @@ package wire
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -66,16 +66,39 @@ func sharedCertificates(c *configs.Redis, log *zap.Logger) (*redisstore.Storage,
 
 func redisClient(c *configs.Redis, timeout time.Duration, log *zap.Logger) (redis.UniversalClient, error) {
 	redis.SetLogger(redisLogger{log})
-	config, err := clientTLS(c.TLS)
-	if err != nil {
-		return nil, err
-	}
-	return shared.Connect(shared.Connection{
-		Addresses: c.Addresses, Cluster: c.Cluster, MasterName: c.MasterName,
-		Username: c.Username, Password: string(c.Password),
+	connection := shared.Connection{
+		Addresses: c.Addresses, Cluster: c.Cluster, MasterName: c.MasterName, Username: c.Username,
 		SentinelUsername: c.SentinelUsername, SentinelPassword: string(c.SentinelPassword),
-		TLS: config, Timeout: timeout, Dial: new(up.Dialer).DialContext,
-	}), nil
+		Timeout: timeout, Dial: new(up.Dialer).DialContext,
+	}
+	if c.Password != "" {
+		connection.Password = passwords(c)
+	}
+	if c.TLS != nil {
+		files := up.TLSFiles(*c.TLS)
+		if err := files.Check(); err != nil {
+			return nil, err
+		}
+		connection.TLS = up.NewTLS(files).Config
+	}
+	return shared.Connect(connection), nil
+}
+
+// passwords returns the password of each new connection: what its file holds
+// then, or held when it could last be read.
+func passwords(c *configs.Redis) func() string {
+	var mu sync.Mutex
+	last := c.Password // guarded by mu
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.PasswordFile != "" {
+			if now, err := configs.ReadSecret(c.PasswordFile); err == nil {
+				last = now
+			}
+		}
+		return string(last)
+	}
 }
 
 // redisLogger is go-redis' own log: what it says about sentinels and pools is
@@ -85,12 +108,4 @@ type redisLogger struct{ log *zap.Logger }
 // Printf implements go-redis' logging interface.
 func (l redisLogger) Printf(_ context.Context, format string, v ...any) {
 	l.log.Debug("redis", zap.String("detail", fmt.Sprintf(format, v...)))
-}
-
-// clientTLS reads the files of a connection to Redis; nil for a plain one.
-func clientTLS(t *configs.UpstreamTLS) (*tls.Config, error) {
-	if t == nil {
-		return nil, nil
-	}
-	return up.TLSFiles(*t).Read()
 }

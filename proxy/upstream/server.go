@@ -50,7 +50,7 @@ func (s *Server) DialOver(ctx context.Context, wrap func(net.Conn) net.Conn) (ne
 	var config *tls.Config
 	if s.secure != nil {
 		var err error
-		if config, err = s.secure.config(s.host); err != nil {
+		if config, err = s.secure.Config(s.host); err != nil {
 			return nil, fmt.Errorf("reading tls files: %w", err)
 		}
 	}

@@ -38,8 +38,8 @@ type TLS struct {
 // read before the first connection; see TLSFiles.Check.
 func NewTLS(files TLSFiles) *TLS { return &TLS{files: files} }
 
-// config returns the configuration for a connection to host, a copy.
-func (t *TLS) config(host string) (*tls.Config, error) {
+// Config returns the configuration for a connection to host, a copy.
+func (t *TLS) Config(host string) (*tls.Config, error) {
 	config, err := t.current()
 	if err != nil {
 		return nil, err

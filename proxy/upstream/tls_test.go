@@ -19,7 +19,7 @@ func TestRenewedFilesCountForTheNextConnection(t *testing.T) {
 	d := NewTLS(TLSFiles{CertFile: cert, KeyFile: key})
 	name := func() string {
 		t.Helper()
-		config, err := d.config("powerjob.test")
+		config, err := d.Config("powerjob.test")
 		if err != nil {
 			t.Fatal(err)
 		}

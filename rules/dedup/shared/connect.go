@@ -18,12 +18,15 @@ type Connection struct {
 	Cluster    bool // a single address leads to a Cluster
 	MasterName string
 	Username   string // empty: the default user
-	Password   string
+	// Password returns the password, asked for each connection. Nil: none.
+	Password func() string
 	// SentinelUsername and SentinelPassword are what the sentinels themselves ask
 	// for. Empty: nothing.
 	SentinelUsername string
 	SentinelPassword string
-	TLS              *tls.Config // nil: plain connections, to sentinels too
+	// TLS returns how to speak TLS with a host, asked for each connection, to
+	// sentinels too. Nil: plain connections.
+	TLS func(host string) (*tls.Config, error)
 	// Dial makes the TCP connections, sentinels' and other nodes' too. Nil: the
 	// system's resolver and network.
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
@@ -39,9 +42,8 @@ func Connect(c Connection) redis.UniversalClient {
 	return redis.NewUniversalClient(&redis.UniversalOptions{
 		Dialer: c.dialer(),
 		Addrs:  c.Addresses, MasterName: c.MasterName, IsClusterMode: c.Cluster,
-		Username: c.Username, Password: c.Password,
-		SentinelUsername: c.SentinelUsername, SentinelPassword: c.SentinelPassword,
-		TLSConfig: c.TLS,
+		CredentialsProvider: c.credentials(),
+		SentinelUsername:    c.SentinelUsername, SentinelPassword: c.SentinelPassword,
 
 		ContextTimeoutEnabled:    true,
 		MaxRetries:               -1, // the Store knows when to try again
@@ -55,23 +57,36 @@ func Connect(c Connection) redis.UniversalClient {
 	})
 }
 
-// dialer returns go-redis' dialer: its own unless there is Dial. A dialer that is
-// given to go-redis has to see to TLS itself.
+// credentials are nil where there is no password: then go-redis logs nobody in.
+func (c Connection) credentials() func() (username, password string) {
+	if c.Password == nil {
+		return nil
+	}
+	return func() (string, string) { return c.Username, c.Password() }
+}
+
+// dialer returns go-redis' dialer: its own for plain connections without Dial. A
+// dialer that is given to go-redis has to see to TLS itself.
 func (c Connection) dialer() func(ctx context.Context, network, address string) (net.Conn, error) {
-	if c.Dial == nil || c.TLS == nil {
+	if c.TLS == nil {
 		return c.Dial
 	}
+	dial := c.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := c.Dial(ctx, network, address)
+		host, _, err := net.SplitHostPort(address)
 		if err != nil {
 			return nil, err
 		}
-		config := c.TLS.Clone()
-		if config.ServerName == "" {
-			if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
-				_ = conn.Close() // nothing was written
-				return nil, err
-			}
+		config, err := c.TLS(host)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
 		}
 		secure := tls.Client(conn, config)
 		if err := secure.HandshakeContext(ctx); err != nil {

@@ -25,6 +25,20 @@ func conforms(t *testing.T, c Connection) {
 	})
 }
 
+// password is what never changes.
+func password(p string) func() string { return func() string { return p } }
+
+// speaking is TLS that never changes.
+func speaking(config *tls.Config) func(host string) (*tls.Config, error) {
+	return func(host string) (*tls.Config, error) {
+		config := config.Clone()
+		if config.ServerName == "" {
+			config.ServerName = host
+		}
+		return config, nil
+	}
+}
+
 // says makes calls, which go on, until the store says what does not work.
 func says(t *testing.T, c Connection, what string) {
 	t.Helper()
@@ -41,7 +55,7 @@ func TestAServerWithTLSAndAUserIsAStore(t *testing.T) {
 	server, authority := redistest.StartTLS(t)
 	mustDo(t, server, append([]any{"ACL", "SETUSER", "shim"}, needed...)...)
 	mustDo(t, server, "ACL", "SETUSER", "default", "off")
-	right := Connection{Addresses: []string{server.Addr}, Username: "shim", Password: "secret", TLS: authority.Client()}
+	right := Connection{Addresses: []string{server.Addr}, Username: "shim", Password: password("secret"), TLS: speaking(authority.Client())}
 	conforms(t, right)
 
 	// Whoever is not let in, or is not who it should be, is told of.
@@ -50,13 +64,16 @@ func TestAServerWithTLSAndAUserIsAStore(t *testing.T) {
 		change     func(*Connection)
 	}{
 		{"plain", "does not work", func(c *Connection) { c.TLS = nil }},
-		{"no certificate", "certificate required", func(c *Connection) { c.TLS = authority.Stranger() }},
-		{"an unknown authority", "unknown authority", func(c *Connection) { c.TLS = &tls.Config{MinVersion: tls.VersionTLS12} }},
-		{"another name", "certificate is valid for localhost", func(c *Connection) { c.TLS.ServerName = "redis.example.com" }},
-		{"a wrong password", "WRONGPASS", func(c *Connection) { c.Password = "wrong" }},
+		{"no certificate", "certificate required", func(c *Connection) { c.TLS = speaking(authority.Stranger()) }},
+		{"an unknown authority", "unknown authority", func(c *Connection) { c.TLS = speaking(&tls.Config{MinVersion: tls.VersionTLS12}) }},
+		{"another name", "certificate is valid for localhost", func(c *Connection) {
+			config := authority.Client()
+			config.ServerName = "redis.example.com"
+			c.TLS = speaking(config)
+		}},
+		{"a wrong password", "WRONGPASS", func(c *Connection) { c.Password = password("wrong") }},
 	} {
 		wrong := right
-		wrong.TLS = authority.Client()
 		c.change(&wrong)
 		t.Run(c.name, func(t *testing.T) { says(t, wrong, c.says) })
 	}
@@ -68,7 +85,7 @@ const watcher = "watcher on >watching -@all +auth +hello +ping +subscribe +senti
 func TestASentinelSetWithPasswordsIsAStore(t *testing.T) {
 	set := redistest.StartGuardedSentinels(t, 1, redistest.Guard{Password: "secret", SentinelPassword: "sentinels", SentinelUser: watcher})
 	right := Connection{
-		Addresses: set.Addrs(), MasterName: set.Name, Password: "secret",
+		Addresses: set.Addrs(), MasterName: set.Name, Password: password("secret"),
 		SentinelUsername: "watcher", SentinelPassword: "watching",
 	}
 	conforms(t, right)
@@ -90,14 +107,14 @@ func TestOneAddressLeadsToACluster(t *testing.T) {
 	says(t, Connection{Addresses: []string{nodes[5].Addr}}, "dedup.redis.cluster: true")
 }
 
-// With a dialler of the caller's own, TLS is still what Connection.TLS says:
-// the certificate must be one for the name in Addresses, wherever that leads.
+// With a dialler of the caller's own, TLS is still what Connection.TLS says of
+// the host in Addresses, wherever that leads.
 func TestTLSIsSpokenThroughADiallerThatIsGiven(t *testing.T) {
 	server, authority := redistest.StartTLS(t)
 	var dialled atomic.Int64
 	through := func(address string, fails error) Connection {
 		return Connection{
-			Addresses: []string{address}, TLS: authority.Client(), Timeout: patience,
+			Addresses: []string{address}, TLS: speaking(authority.Client()), Timeout: patience,
 			Dial: func(ctx context.Context, network, to string) (net.Conn, error) {
 				dialled.Add(1)
 				if to != address {
@@ -116,12 +133,12 @@ func TestTLSIsSpokenThroughADiallerThatIsGiven(t *testing.T) {
 		t.Error("the dialler was not asked")
 	}
 	said := through("elsewhere.test:1", nil)
-	said.TLS.ServerName = "localhost"
+	said.TLS = func(string) (*tls.Config, error) { return speaking(authority.Client())("localhost") }
 	conforms(t, said)
 
 	says(t, through("elsewhere.test:1", nil), "certificate is valid for localhost")
 	says(t, through("localhost:1", errors.New("no way there")), "no way there")
 	stranger := through("localhost:1", nil)
-	stranger.TLS = authority.Stranger()
+	stranger.TLS = speaking(authority.Stranger())
 	says(t, stranger, "certificate required")
 }

@@ -45,7 +45,7 @@ func TestAClusterIsAStore(t *testing.T) {
 	}
 	storetest.Run(t, func(t *testing.T, n int) []dedup.Store {
 		return replicas(t, n, func() redis.UniversalClient {
-			return Connect(Connection{Addresses: redistest.Addrs(nodes), Username: "shim", Password: "secret"})
+			return Connect(Connection{Addresses: redistest.Addrs(nodes), Username: "shim", Password: password("secret")})
 		}, nil)
 	})
 }
@@ -56,7 +56,7 @@ func TestAServerThatWantsAUserIsAStore(t *testing.T) {
 	mustDo(t, server, "ACL", "SETUSER", "default", "off")
 	storetest.Run(t, func(t *testing.T, n int) []dedup.Store {
 		return replicas(t, n, func() redis.UniversalClient {
-			return Connect(Connection{Addresses: []string{server.Addr}, Username: "shim", Password: "secret"})
+			return Connect(Connection{Addresses: []string{server.Addr}, Username: "shim", Password: password("secret")})
 		}, nil)
 	})
 }
