@@ -154,14 +154,23 @@ func (g *upstreamGroup) start(life context.Context, running *sync.WaitGroup, pro
 		if active != nil {
 			c := newChecker(g, s, log)
 			c.probed = p
-			running.Go(func() { c.run(life) })
+			running.Go(logged(log, func() { c.run(life) }))
 		}
 		if p != nil && (active == nil || active.TCP) { // else the checks are the probes
-			running.Go(func() { p.run(life) })
+			running.Go(logged(log, func() { p.run(life) }))
 		}
 	}
 	if slices.ContainsFunc(g.servers, func(s *server) bool { return g.links[s.name].HasName() }) {
-		running.Go(func() { g.lookUpAgain(life, log) })
+		running.Go(logged(log, func() { g.lookUpAgain(life, log) }))
+	}
+}
+
+// logged is f, which runs on a goroutine of its own: a panic there ends the
+// process, and what led to it is written before.
+func logged(log *zap.Logger, f func()) func() {
+	return func() {
+		defer func() { _ = log.Sync() }()
+		f()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	up "powerjob-shim/proxy/upstream"
 )
@@ -112,5 +113,24 @@ func TestServersAreChosenByLoad(t *testing.T) {
 	}
 	if fmt.Sprint(first) != "map[127.0.0.1:3:100]" {
 		t.Errorf("first tried: %v, want always the idle one", first)
+	}
+}
+
+// syncs counts how often a log is told to write what waits.
+type syncs struct {
+	zapcore.Core
+	n atomic.Int64
+}
+
+func (s *syncs) Sync() error { s.n.Add(1); return nil }
+
+func TestWhatLedToAPanicInTheBackgroundIsWritten(t *testing.T) {
+	core := &syncs{Core: zapcore.NewNopCore()}
+	func() {
+		defer func() { _ = recover() }()
+		logged(zap.New(core), func() { panic("boom") })()
+	}()
+	if core.n.Load() != 1 {
+		t.Error("the log is not written")
 	}
 }

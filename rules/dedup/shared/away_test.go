@@ -9,6 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/dedup/storetest"
 )
@@ -65,4 +69,28 @@ func TestNobodyWaitsLongForALogThatIsAway(t *testing.T) {
 			t.Errorf("it does not come back: %q", problems)
 		}
 	})
+}
+
+// breaking is a client that panics, as a fault in it or in the store would.
+type breaking struct{ redis.UniversalClient }
+
+// syncs counts how often a log is told to write what waits.
+type syncs struct {
+	zapcore.Core
+	n int
+}
+
+func (s *syncs) Sync() error { s.n++; return nil }
+
+func TestWhatLedToAPanicOfTheStoreIsWritten(t *testing.T) {
+	core := &syncs{Core: zapcore.NewNopCore()}
+	g := newGroup(New(Options{Client: breaking{}, Logger: zap.New(core)}), "default")
+	g.poke()
+	func() {
+		defer func() { _ = recover() }()
+		g.run()
+	}()
+	if core.n != 1 {
+		t.Error("the log is not written")
+	}
 }

@@ -108,6 +108,7 @@ func (g *group) await(ctx context.Context, id dedup.ID) (dedup.Decision, error) 
 // run appends and reads until the store is closed. One append at a time: what
 // comes meanwhile goes with the next.
 func (g *group) run() {
+	defer func() { _ = g.s.o.Logger.Sync() }() // a panic here ends the process; what led to it is written
 	for {
 		if pause, wake := g.pause(); pause > 0 {
 			timer := time.NewTimer(pause)
