@@ -22,9 +22,6 @@ const (
 	defaultHeaderTimeout = 10 * time.Second
 	defaultBodyTimeout   = 30 * time.Second
 	defaultIdleTime      = 6 * time.Minute
-
-	// adminIdleTime is longer than the usual pause between two scrapes.
-	adminIdleTime = 2 * time.Minute
 )
 
 // Listeners says where to listen.
@@ -44,6 +41,8 @@ type Listeners struct {
 
 	Gatherer prometheus.Gatherer // for /metrics; nil: none
 	Pprof    bool
+
+	adminTimes adminTimes
 }
 
 // Listener is one address for clients.
@@ -106,15 +105,9 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the servers' log: %w", err)
 	}
-	s := &Server{
-		proxy: p,
-		adminHTTP: &http.Server{
-			Handler:           p.Admin(AdminOptions{Gatherer: l.Gatherer, Pprof: l.Pprof, TokenFile: l.AdminTokenFile, Local: loopbackOnly(l.Admin)}),
-			ReadHeaderTimeout: defaultHeaderTimeout,
-			IdleTimeout:       adminIdleTime,
-			ErrorLog:          errorLog,
-		},
-	}
+	admin := p.Admin(AdminOptions{Gatherer: l.Gatherer, Pprof: l.Pprof, TokenFile: l.AdminTokenFile, Local: loopbackOnly(l.Admin)})
+	s := &Server{proxy: p, adminHTTP: l.adminTimes.server(admin)}
+	s.adminHTTP.ErrorLog = errorLog
 	var lc net.ListenConfig
 	open := func(addr string) net.Listener {
 		if err != nil {
@@ -144,7 +137,9 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 		}
 	}
 	if l.Admin != "" {
-		s.admin = open(l.Admin)
+		if ln := open(l.Admin); ln != nil {
+			s.admin = l.adminTimes.listener(ln)
+		}
 	}
 	if err != nil {
 		s.close()

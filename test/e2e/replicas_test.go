@@ -202,11 +202,11 @@ func TestReplicasExecuteEveryCallOnce(t *testing.T) {
 			if c.sentinel {
 				set := redistest.StartSentinels(t, 1)
 				primary = func() *redistest.Server { p, _ := set.Primary(); return p }
-				config = `addresses: ["` + strings.Join(set.Addrs(), `", "`) + `"], master_name: ` + set.Name
+				config = `addresses: ["` + strings.Join(set.Addrs(), `", "`) + `"], timeout: 2s, master_name: ` + set.Name
 			} else {
 				one = redistest.Start(t)
 				primary = func() *redistest.Server { return one }
-				config = `addresses: ["` + one.Addr + `"]`
+				config = `timeout: 2s, addresses: ["` + one.Addr + `"]` // more than a busy machine needs
 			}
 			shims := startReplicas(t, 2, upstream, config)
 			addresses := []string{shims[0].listen, shims[1].listen}
@@ -243,6 +243,7 @@ func TestReplicasExecuteEveryCallOnce(t *testing.T) {
 				}
 				return true
 			}, func() string { return readyz(t, alive[0]) })
+			more() // each tells the others what it decided alone
 			to := time.Now()
 			more()
 			close(stop)
