@@ -42,6 +42,9 @@ func (l *countedListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return c, err
 	}
+	if m, ok := c.(*movingConn); ok {
+		_ = m.SetWriteBuffer(16 << 10) // answers fill it soon
+	}
 	l.open <- <-l.open + 1
 	return &countedConn{Conn: c, of: l}, nil
 }
@@ -91,8 +94,7 @@ func TestAdminConnectionsThatNobodyUsesEnd(t *testing.T) {
 	t.Run("a reader that does not read", func(t *testing.T) {
 		addr, open := listenAdmin(t, adminTimes{stall: short})
 		conn := dial(t, addr)
-		_ = conn.SetReadBuffer(4096)
-		// Answers fill the socket's buffers, and the questions those of the other way.
+		// Once the shim waits, the questions fill the socket's other way.
 		_ = conn.SetWriteDeadline(time.Now().Add(patience))
 		for {
 			if _, err := io.WriteString(conn, "GET /status HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
