@@ -1,7 +1,7 @@
 package main
 
 import (
-	"crypto/md5" //nolint:gosec // PowerJob's
+	"crypto/md5"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -29,7 +29,7 @@ func TestARotatedPasswordFileOfTheBridgeCounts(t *testing.T) {
 	p := start(t, nil, "--config", config)
 
 	logIn := func() string {
-		sum := md5.Sum([]byte("new")) //nolint:gosec // PowerJob's
+		sum := md5.Sum([]byte("new"))
 		body := fmt.Sprintf(`{"appName":"app1","encryptedPassword":%q,"encryptType":"md5"}`, hex.EncodeToString(sum[:]))
 		res, err := http.Post("http://"+p.listen+"/openApi/authApp", "application/json", strings.NewReader(body))
 		if err != nil {
