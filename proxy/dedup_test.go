@@ -227,6 +227,7 @@ func TestWhatARepeatedSaveGets(t *testing.T) {
 	}})
 	s := newShim(t, dedupSettings(t, url))
 	first := raw(t, s.addr, save(saveBody(0, "a")))
+	s.logLine(t, 0) // its line comes before the other's
 	again := raw(t, s.addr, strings.Replace(save(saveBody(0, "a")), "\r\n\r\n", "\r\nX-Request-Id: mine\r\n\r\n", 1))
 	wantExecuted(t, server, "saveJob", 1)
 	a, body := parse(t, first)
