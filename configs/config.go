@@ -29,7 +29,7 @@ type Config struct {
 	Admin Admin `yaml:"admin"`
 	// Mode is enforce (default) or observe: nothing on the wire is changed, and
 	// all is counted.
-	Mode string `yaml:"mode"`
+	Mode string `yaml:"mode" choice:"enforce,observe"`
 	// Upstreams are the groups of servers by name; at least one.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 	// Routes choose a group by host and path. Empty: all goes to the only group.
@@ -59,7 +59,7 @@ type Listener struct {
 	// ProxyProtocol is off, accept or require: whether connections begin with a
 	// PROXY header (version 1 or 2). Only one from TrustedProxies is believed;
 	// from others the connection is closed. Default: off.
-	ProxyProtocol string `yaml:"proxy_protocol"`
+	ProxyProtocol string `yaml:"proxy_protocol" choice:"off,accept,require"`
 	// TLS makes it an https listener. Nil: plain HTTP.
 	TLS *TLS `yaml:"tls"`
 	// Redirect answers plain HTTP with a redirect to https. Nil: no redirect.
@@ -101,7 +101,7 @@ const (
 // TLS says where a listener's certificates come from.
 type TLS struct {
 	// Mode is acme, files or self-signed.
-	Mode string `yaml:"mode"`
+	Mode string `yaml:"mode" choice:"acme,files,self-signed"`
 
 	// Domains are the names to obtain certificates for (acme).
 	Domains []string `yaml:"domains"`
@@ -116,7 +116,7 @@ type TLS struct {
 	// such as Let's Encrypt's shortlived. Empty: its default (acme).
 	Profile string `yaml:"profile"`
 	// Challenges are http-01, tls-alpn-01 or both. Default: both (acme).
-	Challenges []string `yaml:"challenges"`
+	Challenges []string `yaml:"challenges" choice:"http-01,tls-alpn-01"`
 
 	// Files are certificate and key pairs, chosen by SNI (files).
 	Files []KeyPair `yaml:"files"`
@@ -131,7 +131,7 @@ type TLS struct {
 	// ClientCA is a PEM file; clients must then show a certificate signed by it. Empty: they need none.
 	ClientCA string `yaml:"client_ca"`
 	// MinVersion is "1.2" (default) or "1.3".
-	MinVersion string `yaml:"min_version"`
+	MinVersion string `yaml:"min_version" choice:"1.2,1.3"`
 }
 
 // KeyPair names a PEM certificate chain and its key.
@@ -162,7 +162,7 @@ type Admin struct {
 	PProf bool `yaml:"pprof"`
 	// Ready is any (default): /readyz answers 200 while the servers of one routed
 	// upstream group are ready; or all: only while those of each are.
-	Ready string `yaml:"ready"`
+	Ready string `yaml:"ready" choice:"any,all"`
 }
 
 // Values of Admin.Ready.
@@ -194,9 +194,9 @@ type Route struct {
 // Log says what is logged to standard error.
 type Log struct {
 	// Level is debug, info, warn or error. Default: info.
-	Level string `yaml:"level"`
+	Level string `yaml:"level" choice:"debug,info,warn,error"`
 	// Format is json, console or auto: console on a terminal, else json. Default: auto.
-	Format string `yaml:"format"`
+	Format string `yaml:"format" choice:"auto,json,console"`
 	// Access writes one line per request. Default: true.
 	Access bool `yaml:"access"`
 }

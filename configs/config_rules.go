@@ -48,11 +48,11 @@ type RuleHeader struct {
 type RuleDedup struct {
 	// Match is body (equal calls within the window are one) or resend (only what
 	// is evidently the client's own repetition).
-	Match string `yaml:"match"`
+	Match string `yaml:"match" choice:"body,resend"`
 	// Window runs from the first call's answer. Default: 5s.
 	Window time.Duration `yaml:"window"`
 	// Mode is enforce (default) or observe (count and forward).
-	Mode string `yaml:"mode"`
+	Mode string `yaml:"mode" choice:"enforce,observe"`
 }
 
 // Values of Dedup.Store.
@@ -64,9 +64,9 @@ const (
 // Dedup bounds the record of calls, and says where it is kept.
 type Dedup struct {
 	// Mode is enforce (default) or observe; observe wins over every rule's mode.
-	Mode string `yaml:"mode"`
+	Mode string `yaml:"mode" choice:"enforce,observe"`
 	// Store is memory (default) or redis.
-	Store string `yaml:"store"`
+	Store string `yaml:"store" choice:"memory,redis"`
 	// MaxEntries bounds the calls on record. Default: 100000.
 	MaxEntries int `yaml:"max_entries"`
 	// MaxBytes bounds their recorded answers. Default: 64MiB.
@@ -123,7 +123,7 @@ type Redis struct {
 // Auth is the gate: who may call what is under /openApi/.
 type Auth struct {
 	// Mode is off (default), observe or enforce.
-	Mode string `yaml:"mode"`
+	Mode string `yaml:"mode" choice:"off,observe,enforce"`
 	// TokenTTL is how long a token counts after its login. Default: 168h, as on a real server.
 	TokenTTL time.Duration `yaml:"token_ttl"`
 	// LegacyClients lets 4.x clients through, which have no token.

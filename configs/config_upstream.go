@@ -24,7 +24,7 @@ type Upstream struct {
 	// request was sent to a server: close (their connection is closed, so that they go
 	// on to their next address) or error (502 or 503, on which they give up).
 	// Default: close.
-	Unreachable string `yaml:"unreachable"`
+	Unreachable string `yaml:"unreachable" choice:"close,error"`
 	// Timeout runs until the answer's header; for calls under a dedup rule, over
 	// the whole answer, but with Config.Mode observe. Default: 30s.
 	Timeout time.Duration `yaml:"timeout"`
@@ -90,7 +90,7 @@ type Compat struct {
 	// RunJob2, by which clients of 5.1.2 start jobs, is sent as runJob to a server
 	// that has none. auto (default): unless outerKey or extendValue is set, which
 	// an older server cannot keep; lossy: then too, both are lost; off: never.
-	RunJob2 string `yaml:"run_job2"`
+	RunJob2 string `yaml:"run_job2" choice:"auto,off,lossy"`
 }
 
 // UpstreamTLS checks https servers, and shows them a certificate.
@@ -129,7 +129,7 @@ const (
 // ActiveHealth asks each server from time to time.
 type ActiveHealth struct {
 	// Check is assert (default) or tcp.
-	Check string `yaml:"check"`
+	Check string `yaml:"check" choice:"assert,tcp"`
 	// Interval lies between two checks of a server. Default: 5s.
 	Interval time.Duration `yaml:"interval"`
 	// Timeout of one check, at most Interval. Default: 2s.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +22,6 @@ const (
 func validate(cfg *Config, src Source, at places, r *report) {
 	v := &validator{cfg, at, r, src.Templates}
 	v.listeners()
-	v.choice("mode", cfg.Mode, ModeEnforce, ModeObserve)
 	if !src.NoServersYet || len(cfg.Upstreams) > 0 {
 		v.upstreams()
 	}
@@ -32,8 +32,7 @@ func validate(cfg *Config, src Source, at places, r *report) {
 	if v.cfg.MaxBody < 0 {
 		v.bad("max_body", "must not be negative; write for example 256MiB, or 0 for no bound")
 	}
-	v.choice("log.level", cfg.Log.Level, "debug", "info", "warn", "error")
-	v.choice("log.format", cfg.Log.Format, "auto", "json", "console")
+	v.choices("", reflect.ValueOf(cfg).Elem())
 	v.notNegative("shutdown.grace", cfg.Shutdown.Grace)
 	v.notNegative("shutdown.delay", cfg.Shutdown.Delay)
 }
@@ -51,19 +50,6 @@ func (v *validator) bad(path, format string, args ...any) {
 }
 
 func (v *validator) given(path string) bool { _, ok := v.places[path]; return ok }
-
-func (v *validator) choice(path, value string, allowed ...string) {
-	if slices.Contains(allowed, value) {
-		return
-	}
-	last := len(allowed) - 1
-	list := strings.Join(allowed[:last], ", ") + " or " + allowed[last]
-	if value == "" {
-		v.bad(path, "is missing; write %s", list)
-		return
-	}
-	v.bad(path, "%q is not known; write %s", value, list)
-}
 
 func (v *validator) positive(path string, d time.Duration, example string) {
 	if d <= 0 {
@@ -116,7 +102,6 @@ func (v *validator) listeners() {
 		}
 		v.positive(path+".stall_timeout", l.StallTimeout, "30s")
 		v.positive(path+".idle_timeout", l.IdleTimeout, "6m")
-		v.choice(path+".proxy_protocol", l.ProxyProtocol, ProxyOff, ProxyAccept, ProxyRequire)
 		if (l.ProxyProtocol == ProxyAccept || l.ProxyProtocol == ProxyRequire) && len(v.cfg.TrustedProxies) == 0 {
 			v.bad(path+".proxy_protocol", "needs trusted_proxies: only a balancer's own address may name the client; write for example trusted_proxies: [10.0.0.0/8]")
 		}
@@ -132,7 +117,6 @@ func (v *validator) listeners() {
 			}
 		}
 	}
-	v.choice("admin.ready", v.cfg.Admin.Ready, ReadyAny, ReadyAll)
 	v.address("admin.address", v.cfg.Admin.Address, "127.0.0.1:9700")
 	v.tokenFile("admin.token_file", v.cfg.Admin.TokenFile)
 	all = append(all, bound{"admin.address", v.cfg.Admin.Address})

@@ -27,8 +27,6 @@ func (v *validator) rules() {
 			v.header(path+".header", rule.Header)
 		}
 		if d := rule.Dedup; d != nil {
-			v.choice(path+".dedup.match", d.Match, MatchBody, MatchResend)
-			v.choice(path+".dedup.mode", d.Mode, ModeEnforce, ModeObserve)
 			v.positive(path+".dedup.window", d.Window, "5s")
 			if rules.OnlyReads(rule.Paths) {
 				v.bad(path+".paths", "names only reads and logins, which are never deduplicated; name calls that change something, such as /openApi/saveJob, or take dedup away")
@@ -58,8 +56,6 @@ const maxEntries = 10_000_000
 
 func (v *validator) dedup() {
 	d := &v.cfg.Dedup
-	v.choice("dedup.mode", d.Mode, ModeEnforce, ModeObserve)
-	v.choice("dedup.store", d.Store, StoreMemory, StoreRedis)
 	v.atLeast("dedup.max_entries", d.MaxEntries, 1)
 	if d.MaxEntries > maxEntries {
 		v.bad("dedup.max_entries", "%d is more than memory holds; write at most %d", d.MaxEntries, maxEntries)
@@ -116,7 +112,6 @@ func (v *validator) redis(path string, c *Redis) {
 
 func (v *validator) auth() {
 	a := &v.cfg.Auth
-	v.choice("auth.mode", a.Mode, ModeOff, ModeObserve, ModeEnforce)
 	v.positive("auth.token_ttl", a.TokenTTL, "168h")
 	v.appNames("auth.legacy_clients.apps", a.LegacyClients.Apps)
 	v.appNames("auth.allow.apps", a.Allow.Apps)

@@ -62,8 +62,6 @@ func (v *validator) tokenFile(path, file string) {
 }
 
 func (v *validator) tls(path string, t *TLS) {
-	v.choice(path+".mode", t.Mode, TLSACME, TLSFiles, TLSSelfSigned)
-	v.choice(path+".min_version", t.MinVersion, "1.2", "1.3")
 	v.readable(path+".client_ca", t.ClientCA)
 	for _, k := range []struct{ key, modes string }{
 		{"domains", TLSACME}, {"email", TLSACME}, {"ca", TLSACME}, {"ca_root", TLSACME}, {"profile", TLSACME}, {"challenges", TLSACME},
@@ -123,9 +121,6 @@ func (v *validator) acme(path string, t *TLS) {
 	v.readable(path+".ca_root", t.CARoot)
 	if len(t.Challenges) == 0 {
 		v.bad(path+".challenges", "is empty; write http-01, tls-alpn-01 or both")
-	}
-	for i, c := range t.Challenges {
-		v.choice(index(path+".challenges", i), c, "http-01", "tls-alpn-01")
 	}
 	v.distinct(path+".challenges", t.Challenges)
 }

@@ -33,7 +33,6 @@ func (v *validator) upstreams() {
 		v.distinct(path+".servers", same)
 		v.contextPath(path, &u)
 		v.host(path+".host", u.Host)
-		v.choice(path+".unreachable", u.Unreachable, UnreachableClose, UnreachableError)
 		v.positive(path+".timeout", u.Timeout, "30s")
 		v.positive(path+".stream_timeout", u.StreamTimeout, "10m")
 		v.positive(path+".idle_timeout", u.IdleTimeout, "15s")
@@ -42,7 +41,6 @@ func (v *validator) upstreams() {
 		}
 		v.atLeast(path+".max_connections", u.MaxConnections, 0)
 		v.atLeast(path+".max_requests", u.MaxRequests, 0)
-		v.choice(path+".compat.run_job2", u.Compat.RunJob2, CompatAuto, CompatOff, CompatLossy)
 		if u.TLS != nil {
 			v.upstreamTLS(path+".tls", u.TLS)
 			if !v.templates && !slices.ContainsFunc(same, func(s string) bool { return strings.HasPrefix(s, "https:") }) {
@@ -125,7 +123,6 @@ func (v *validator) health(path string, h *Health) {
 		v.bad(path, "is empty; write active: {} or passive: {} for their defaults, or take it away")
 	}
 	if a := h.Active; a != nil {
-		v.choice(path+".active.check", a.Check, CheckAssert, CheckTCP)
 		v.positive(path+".active.interval", a.Interval, "5s")
 		v.positive(path+".active.timeout", a.Timeout, "2s")
 		if a.Interval > 0 && a.Timeout > a.Interval {

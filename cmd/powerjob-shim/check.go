@@ -14,6 +14,7 @@ func newCheckCmd(environ []string) *cobra.Command {
 	var (
 		file     string
 		printAll bool
+		schema   bool
 	)
 	cmd := &cobra.Command{
 		Use:   "check",
@@ -26,6 +27,10 @@ is valid but leaves calls without a rule, or names no server yet, is a warning,
 and no failure.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if schema {
+				_, err := cmd.OutOrStdout().Write(configs.Schema())
+				return err
+			}
 			cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: cmd.Flags(), NoServersYet: true})
 			if err != nil {
 				return err
@@ -55,5 +60,7 @@ and no failure.`,
 	configFlag(cmd, &file)
 	configs.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&printAll, "print", false, "print the effective configuration, without secrets")
+	cmd.Flags().BoolVar(&schema, "schema", false, "print the JSON schema of a configuration file, for editors, and check nothing")
+	cmd.MarkFlagsMutuallyExclusive("print", "schema")
 	return cmd
 }
