@@ -115,6 +115,10 @@ debcheck: ## install the deb of make release into a throw-away Debian
 image: ## the container image, by docker, or by buildah where no docker answers
 	BUILDAH_FORMAT=docker $(ENGINE) build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(IMAGE) .
 
+.PHONY: images
+images: ## the image for amd64 and arm64 under one name, by buildah
+	bash test/image/images.sh $(IMAGE)
+
 # The linters live in a module of their own, so that the product's go.sum stays
 # small. They are built once; building takes minutes.
 bin/golangci-lint bin/govulncheck bin/indexdb: test/tools/go.mod test/tools/go.sum
