@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -82,7 +83,7 @@ func findDuplicates(cmd *cobra.Command, target string, f duplicatesFlags, enviro
 	if err := f.validate(); err != nil {
 		return usageError{err}
 	}
-	server, err := address.Parse(target)
+	servers, err := address.ParseList([]string{target})
 	if err != nil {
 		return usageError{err}
 	}
@@ -90,11 +91,7 @@ func findDuplicates(cmd *cobra.Command, target string, f duplicatesFlags, enviro
 	if err != nil {
 		return err
 	}
-	base := server.Base()
-	session, err := duplicates.Login(cmd.Context(), duplicates.Config{
-		Server: base, App: f.app, Password: password, Timeout: f.timeout,
-		TLS: &tls.Config{InsecureSkipVerify: f.insecure}, //nolint:gosec // only where the user says so
-	})
+	session, base, err := f.login(cmd.Context(), servers, password)
 	if err != nil {
 		return fmt.Errorf("%s: %w%s", base, err, advice(err))
 	}
@@ -133,6 +130,22 @@ func findDuplicates(cmd *cobra.Command, target string, f duplicatesFlags, enviro
 		}
 	}
 	return r.verdict()
+}
+
+// login logs in to the first server of a client's list that can be connected to,
+// and returns its address.
+func (f *duplicatesFlags) login(ctx context.Context, servers []address.Server, password string) (session *duplicates.Session, base string, err error) {
+	for _, server := range servers {
+		base = server.Base()
+		session, err = duplicates.Login(ctx, duplicates.Config{
+			Server: base, App: f.app, Password: password, Timeout: f.timeout,
+			TLS: &tls.Config{InsecureSkipVerify: f.insecure}, //nolint:gosec // only where the user says so
+		})
+		if dial := (*net.OpError)(nil); !errors.As(err, &dial) || dial.Op != "dial" {
+			break
+		}
+	}
+	return session, base, err
 }
 
 // advice is which flag helps against an error, if one does.

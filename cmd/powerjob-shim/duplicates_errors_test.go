@@ -94,6 +94,9 @@ func TestDuplicatesSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: %d, %q, %q; want %q", name, code, stdout, stderr, c.want)
 		}
 	}
+	if code, _, stderr := execute([]string{"PASSWORD=pw"}, append([]string{"duplicates", closedPort(t) + "," + strings.TrimPrefix(server, "http://")}, app1...)...); code != 0 {
+		t.Errorf("with a list whose first server is down: %d, %s", code, stderr)
+	}
 	if code, _, stderr := asApp1(secure.URL, "--insecure"); code != 0 {
 		t.Errorf("with --insecure: %d, %s", code, stderr)
 	}

@@ -87,8 +87,9 @@ func flagsOfRun(cmdline []byte) (flags *pflag.FlagSet, file string) {
 	return flags, file
 }
 
-// loopback is how to reach a listener of this host.
+// loopback is how to reach a listener of this host. http:// in front does not count.
 func loopback(address string) string {
+	address = strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/")
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return address

@@ -113,7 +113,8 @@ func TestHealthcheckAsksTheAdminListener(t *testing.T) {
 
 func TestTheAdminAddressIsReachedOverLoopback(t *testing.T) {
 	for in, want := range map[string]string{
-		":9700": "127.0.0.1:9700", "0.0.0.0:1": "127.0.0.1:1", "[::]:1": "[::1]:1", "10.0.0.1:1": "10.0.0.1:1", "a": "a",
+		"http://127.0.0.1:9700/": "127.0.0.1:9700",
+		":9700":                  "127.0.0.1:9700", "0.0.0.0:1": "127.0.0.1:1", "[::]:1": "[::1]:1", "10.0.0.1:1": "10.0.0.1:1", "a": "a",
 	} {
 		if got := loopback(in); got != want {
 			t.Errorf("loopback(%s) is %s, want %s", in, got, want)
