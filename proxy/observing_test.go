@@ -54,7 +54,7 @@ func TestInModeObserveTheWireStaysAsItIs(t *testing.T) {
 		"a page":        request("GET", "/", ""),
 		"a worker's":    request("GET", "/server/assert?appName=app1", ""),
 		"read by GET":   request("GET", "/openApi/fetchAllJob?appId=1", ""),
-		"large":         request("POST", "/openApi/saveJob", saveBody(1, strings.Repeat("a", 2<<20)), json...),
+		"large":         request("POST", "/openApi/saveJob", saveBody(1, strings.Repeat("a", 8<<10)), json...),
 		"in chunks":     request("POST", "/openApi/saveJob", "", append(json, "Transfer-Encoding: chunked")...) + "7\r\n{\"a\":1}\r\n0\r\n\r\n",
 		"no chunks":     request("POST", "/openApi/saveJob", "", append(json, "Transfer-Encoding: chunked")...) + "0\r\n\r\n",
 		"page's chunks": request("POST", "/job/save", "", append(json, "Transfer-Encoding: chunked")...) + "7\r\n{\"a\":1}\r\n0\r\n\r\n",
@@ -70,7 +70,9 @@ func TestInModeObserveTheWireStaysAsItIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for call, message := range requests {
 				server := newRawServer(t, answer)
-				s := newShim(t, observing(dedupSettings(t, server.url)))
+				settings := observing(dedupSettings(t, server.url))
+				settings.Dedup.MaxBody = 4 << 10
+				s := newShim(t, settings)
 				for range 2 { // the second is a repetition
 					got := raw(t, s.addr, message)
 					if want := headLines(answer); !slices.Equal(headLines(got, "x-request-id"), want) {
