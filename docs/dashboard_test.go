@@ -57,3 +57,19 @@ func TestEveryAlertHasItsHeading(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryAlertIsTried holds promtool's tests to the alerts: one in which each
+// fires, and one in which it does not.
+func TestEveryAlertIsTried(t *testing.T) {
+	tests := read(t, "configs/prometheus/alerts_test.yaml")
+	for _, a := range regexp.MustCompile(`(?m)^ +- alert: (\w+)$`).FindAllStringSubmatch(read(t, "configs/prometheus/alerts.yaml"), -1) {
+		quiet := regexp.MustCompile(`alertname: ` + a[1] + `(, |\s+)eval_time: \w+(, |\s+)exp_alerts: \[\]`)
+		fires := regexp.MustCompile(`alertname="` + a[1] + `"\}', value: 1|alertname: ` + a[1] + `\s+eval_time: \w+\s+exp_alerts:\s+- exp_labels`)
+		if !quiet.MatchString(tests) {
+			t.Errorf("no test in which %s stays silent", a[1])
+		}
+		if !fires.MatchString(tests) {
+			t.Errorf("no test in which %s fires", a[1])
+		}
+	}
+}

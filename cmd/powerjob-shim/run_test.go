@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -197,6 +198,34 @@ func TestAChangedFileAndASIGHUPReload(t *testing.T) {
 	}
 	if _, body := get(t, "http://"+p.admin+"/metrics"); !strings.Contains(body, "powerjob_shim_config_last_reload_successful 1\n") {
 		t.Error("the gauge does not say 1")
+	}
+}
+
+func TestAReloadChangesTheLogsLevel(t *testing.T) {
+	up := echo(t)
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	write := func(level string) {
+		writeFile(t, file, "log: {level: "+level+"}\nupstreams: {default: {servers: [\""+up+"\"]}}\n")
+	}
+	write("info")
+	p := start(t, nil, "--config", file)
+	loadedAt := func() string { // the gauge is set when the level is
+		_, text := get(t, "http://"+p.admin+"/metrics")
+		return regexp.MustCompile(`(?m)^powerjob_shim_config_last_reload_success_timestamp_seconds .*`).FindString(text)
+	}
+	first := loadedAt()
+	get(t, "http://"+p.listen+"/logged")
+
+	write("warn")
+	eventually(t, "the level is warn", func() bool { return loadedAt() != first }, p.stderr)
+	get(t, "http://"+p.listen+"/silent")
+
+	write("info")
+	p.waitFor(t, "configuration loaded")
+	get(t, "http://"+p.listen+"/again")
+	eventually(t, "requests are logged again", func() bool { return strings.Contains(p.stderr(), `"path":"/again"`) }, p.stderr)
+	if log := p.stderr(); !strings.Contains(log, `"path":"/logged"`) || strings.Contains(log, `"path":"/silent"`) {
+		t.Errorf("the log has a request that it should not have, or lacks one:\n%s", log)
 	}
 }
 

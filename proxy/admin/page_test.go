@@ -66,8 +66,9 @@ func TestEverythingOnThePageIsEscaped(t *testing.T) {
 func TestThePageNeedsNothingElse(t *testing.T) {
 	w := get(hostilePage(t), "/", "")
 	body := w.Body.String()
-	if found := regexp.MustCompile(`(?i)\s(src|srcset|style|on[a-z]+)=|<link|@import|url\(|https?://`).FindString(
-		strings.ReplaceAll(body, strings.NewReplacer(`"`, "&#34;", "<", "&lt;", ">", "&gt;", "'", "&#39;").Replace(hostile), "")); found != "" {
+	escape := strings.NewReplacer(`"`, "&#34;", "<", "&lt;", ">", "&gt;", "'", "&#39;")
+	ours := strings.NewReplacer(escape.Replace(hostile), "", escape.Replace(shorten(hostile)), "").Replace(body)
+	if found := regexp.MustCompile(`(?i)\s(src|srcset|style|on[a-z]+)=|<link|@import|url\(|https?://`).FindString(ours); found != "" {
 		t.Errorf("the page has %q", found)
 	}
 	policy := w.Header().Get("Content-Security-Policy")

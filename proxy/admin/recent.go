@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ const (
 	maxDrops   = 50
 	maxClients = 100 // addresses; the longest silent one makes room
 	ledSlots   = 4096
+	maxApp     = 64 // bytes that are kept of an app id; a caller may send any text
 )
 
 // Recent remembers what the page shows of the last hour, in at most 100 KiB. It
@@ -52,7 +54,7 @@ var shown = [...]rules.Decision{rules.Forwarded, rules.Replayed, rules.Coalesced
 type Drop struct {
 	At       time.Time
 	Call     string
-	App      string // its id, as the caller wrote it
+	App      string // its id, as the caller wrote it; the first 64 bytes are kept
 	Subject  string // "job 3"; empty where a new thing is made
 	Decision rules.Decision
 	Reason   string
@@ -135,10 +137,21 @@ func (r *Recent) clock(now time.Time) uint32 {
 
 // Dropped notes a call that was not sent.
 func (r *Recent) Dropped(d Drop) {
+	d.App = shorten(d.App)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.drops[r.dropped%maxDrops] = d
 	r.dropped++
+}
+
+// shorten returns a copy of an app id of at most maxApp bytes, and a mark where it
+// was longer. A copy, because the id is a part of its request's whole header, which
+// would be kept with it.
+func shorten(app string) string {
+	if len(app) <= maxApp {
+		return strings.Clone(app)
+	}
+	return strings.ToValidUTF8(app[:maxApp], "") + "…"
 }
 
 // Resent notes a re-send of a client that made several.

@@ -3,8 +3,10 @@ package admin
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"powerjob-shim/rules"
 )
@@ -74,6 +76,29 @@ func TestListsKeepTheLatest(t *testing.T) {
 	}
 	if left := r.Clients(latest.Add(61 * time.Minute)); len(left) != 0 {
 		t.Errorf("%d clients after an hour of silence", len(left))
+	}
+}
+
+// A caller may send 64 KiB as its app id: neither they nor the header around a
+// short one may be kept.
+func TestLittleIsKeptOfADroppedCallsApp(t *testing.T) {
+	r := NewRecent()
+	header := "app1" + strings.Repeat("x", 1<<16)
+	for _, c := range []struct{ app, want string }{
+		{header[:4], "app1"},
+		{strings.Repeat("a", 64), strings.Repeat("a", 64)},
+		{strings.Repeat("a", 65), strings.Repeat("a", 64) + "…"},
+		{"a" + strings.Repeat("应", 30), "a" + strings.Repeat("应", 21) + "…"},
+		{strings.Repeat("应", 30), strings.Repeat("应", 21) + "…"}, // the 64th byte is the first one of a character
+	} {
+		r.Dropped(Drop{App: c.app})
+		got := r.Drops()[0].App
+		if got != c.want {
+			t.Errorf("%d bytes are shown as %q, want %q", len(c.app), got, c.want)
+		}
+		if unsafe.StringData(got) == unsafe.StringData(c.app) {
+			t.Errorf("%q is no copy: it keeps the header", got)
+		}
 	}
 }
 
