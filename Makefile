@@ -16,6 +16,7 @@ ROUNDS   ?= 5
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 IMAGE    ?= powerjob-shim:$(VERSION)
+INGRESS_IMAGE ?= powerjob-shim-ingress:$(VERSION)
 ENGINE   ?= $(shell if docker info >/dev/null 2>&1 || ! command -v buildah >/dev/null; then echo docker; else echo buildah; fi)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 
@@ -26,7 +27,7 @@ RACE      = $(shell command -v $(firstword $(shell $(GO) env CC)) >/dev/null && 
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## show the defect and the cure; needs no server
@@ -70,6 +71,19 @@ soak: ## 5 minutes of load and change (SOAK=duration)
 .PHONY: e2e
 e2e: ## only the tests with the real client and server; all their parts must be there
 	CI=true $(GO) test $(RACE) -count=1 -timeout 25m -v ./test/e2e/...
+
+# A module of its own: Kubernetes brings some two hundred modules along.
+bin/kube: test/kube/go.mod test/kube/go.sum
+	cd test/kube && nice -n 10 $(GO) build -ldflags '-s -w' -o ../../bin/kube/ k8s.io/kubernetes/cmd/kubectl helm.sh/helm/v4/cmd/helm
+	@touch bin/kube
+
+.PHONY: kube-e2e
+kube-e2e: bin/kube ## the Helm chart with the real helm, held to what the real kubectl makes of the manifests
+	KUBE_E2E=$(CURDIR)/bin/kube $(GO) test -count=1 -timeout 10m -run '^TestKube' ./test/e2e
+
+.PHONY: image-ingress
+image-ingress: ## the ingress controller's image
+	BUILDAH_FORMAT=docker $(ENGINE) build -f cmd/powerjob-shim-ingress/Dockerfile --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t $(INGRESS_IMAGE) .
 
 .PHONY: cost
 cost: ## what a request costs: time, bytes and allocations

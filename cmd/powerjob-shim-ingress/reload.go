@@ -38,7 +38,7 @@ func (r *reloader) watch(ctx context.Context, hangUp <-chan os.Signal) {
 	var wg sync.WaitGroup
 	if file := r.src.Path(); file != "" {
 		wg.Go(func() {
-			configs.Watch(ctx, file, r.started.Digest(), 0, r.reload, r.failed)
+			configs.Watch(ctx, file, r.secretFiles, r.started.Digest(), 0, r.reload, r.failed)
 		})
 	}
 	for {
@@ -50,6 +50,13 @@ func (r *reloader) watch(ctx context.Context, hangUp <-chan os.Signal) {
 			return
 		}
 	}
+}
+
+// secretFiles are those of the configuration that runs.
+func (r *reloader) secretFiles() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.running.SecretFiles()
 }
 
 func (r *reloader) reload() {

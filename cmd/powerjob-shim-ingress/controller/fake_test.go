@@ -87,7 +87,7 @@ func (c *cluster) run(o Options) *Controller {
 	c.t.Helper()
 	o.Clients, o.Base = c.Clients, func() plan.Base { return c.base }
 	if o.Leader.Identity == "" {
-		o.Leader = Leader{Namespace: "default", Name: "lease", Identity: "one", Lease: 2 * time.Second}
+		o.Leader = Leader{Namespace: "default", Name: "lease", Identity: "one", Lease: 15 * time.Second}
 	}
 	o.Apply = func(made plan.Plan) error {
 		c.mu.Lock()

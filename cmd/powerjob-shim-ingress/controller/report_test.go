@@ -69,7 +69,7 @@ func TestOnlyTheLeaderWrites(t *testing.T) {
 	first := c.run(Options{})
 	eventually(t, "the first leads", first.Leading)
 	second := c.run(Options{
-		Leader: Leader{Namespace: "default", Name: "lease", Identity: "two", Lease: 2 * time.Second},
+		Leader: Leader{Namespace: "default", Name: "lease", Identity: "two", Lease: 15 * time.Second},
 		Status: Status{Addresses: []string{"192.0.2.1"}},
 	})
 	eventually(t, "the second is ready", func() bool { return second.Ready() == nil })

@@ -69,7 +69,7 @@ func readTimeout(t *translation, value string) {
 
 func redirect(name string) func(*translation, string) {
 	return func(t *translation, value string) {
-		t.note("%s%s: %s holds for no single Ingress: the chart's ingress.redirect: true sends browsers of every host from http to https (PowerJob's calls are served, since the client does not follow)", nginx, name, value)
+		t.note("%s%s: %s holds for no single Ingress: the chart's tls.redirect: true sends browsers of every host from http to https (PowerJob's calls are served, since the client does not follow)", nginx, name, value)
 	}
 }
 
