@@ -13,7 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/metrics"
 )
 
@@ -156,7 +156,7 @@ func TestTheConfigurationsInTheReadmeLoad(t *testing.T) {
 		if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := configs.Load(configs.Source{File: file}); err != nil {
+		if _, err := config.Load(config.Source{File: file}); err != nil {
 			t.Errorf("%v\nin:\n%s", err, b.text)
 		}
 		loaded++

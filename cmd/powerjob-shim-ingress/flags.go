@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"powerjob-shim/cmd/powerjob-shim-ingress/controller"
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 )
 
 // settings are run's own flags.
@@ -53,7 +53,7 @@ requests in flight end; a second one ends at once.`,
 			}
 			stop, now, release := untilSignals(cmd.Context())
 			defer release()
-			src := configs.Source{File: s.config, Environ: environ, Flags: cmd.Flags(), Templates: true}
+			src := config.Source{File: s.config, Environ: environ, Flags: cmd.Flags(), Templates: true}
 			return serve(stop, now, s, src, cmd.ErrOrStderr())
 		},
 	}
@@ -69,7 +69,7 @@ requests in flight end; a second one ends at once.`,
 	f.StringVar(&s.lease, "lease", "powerjob-shim-ingress", "`name` of the Lease by which the replicas choose the one that writes Events and status")
 	f.StringVar(&s.ownNamespace, "namespace", "", "`namespace` of the Lease (default $POD_NAMESPACE, else the Pod's own)")
 	f.StringVar(&s.identity, "identity", "", "`name` of this replica in the Lease (default $POD_NAME, else the host's name)")
-	configs.AddFlags(f)
+	config.AddFlags(f)
 	_ = f.MarkHidden("upstream") // it is there; given, it is refused with a cure
 	return cmd
 }

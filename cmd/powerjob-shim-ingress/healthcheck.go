@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 )
 
 func newHealthcheckCmd(environ []string) *cobra.Command {
@@ -21,7 +21,7 @@ func newHealthcheckCmd(environ []string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			address := admin
 			if address == "" {
-				cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Templates: true})
+				cfg, err := config.Load(config.Source{File: file, Environ: environ, Templates: true})
 				if err != nil {
 					return fmt.Errorf("the admin listener's address is not known; give --admin: %w", err)
 				}

@@ -12,7 +12,7 @@ import (
 
 	"powerjob-shim/cmd/powerjob-shim-ingress/controller"
 	"powerjob-shim/cmd/powerjob-shim-ingress/plan"
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/metrics"
 )
@@ -22,15 +22,15 @@ var goVersion = runtime.Version()
 // reloader loads the configuration again while the controller runs. A bad one
 // changes nothing.
 type reloader struct {
-	src     configs.Source
-	started *configs.Config // what listeners and store were made from
+	src     config.Source
+	started *config.Config // what listeners and store were made from
 	apply   func(plan.Base)
 	level   zap.AtomicLevel
 	log     *zap.Logger
 	metrics *metrics.Metrics
 
 	mu      sync.Mutex // one reload at a time; guards what follows
-	running *configs.Config
+	running *config.Config
 }
 
 // watch reloads on a signal and when the file's content changes, until ctx ends.
@@ -38,7 +38,7 @@ func (r *reloader) watch(ctx context.Context, hangUp <-chan os.Signal) {
 	var wg sync.WaitGroup
 	if file := r.src.Path(); file != "" {
 		wg.Go(func() {
-			configs.Watch(ctx, file, r.secretFiles, r.started.Digest(), 0, r.reload, r.failed)
+			config.Watch(ctx, file, r.secretFiles, r.started.Digest(), 0, r.reload, r.failed)
 		})
 	}
 	for {
@@ -62,7 +62,7 @@ func (r *reloader) secretFiles() []string {
 func (r *reloader) reload() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	cfg, err := configs.Load(r.src)
+	cfg, err := config.Load(r.src)
 	if err != nil {
 		r.failed(err)
 		return
@@ -80,7 +80,7 @@ func (r *reloader) reload() {
 	r.running = cfg
 	r.apply(base)
 	r.log.Info("configuration loaded", zap.String("configuration", cfg.Hash()))
-	if keys := configs.RestartNeeded(r.started, cfg); len(keys) > 0 {
+	if keys := config.RestartNeeded(r.started, cfg); len(keys) > 0 {
 		r.log.Warn("these keys keep their old value until a restart", zap.Strings("keys", keys))
 	}
 }

@@ -18,8 +18,8 @@ import (
 
 	"powerjob-shim/cmd/powerjob-shim-ingress/controller"
 	"powerjob-shim/cmd/powerjob-shim-ingress/plan"
-	"powerjob-shim/configs"
 	"powerjob-shim/internal/collector"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/hangup"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/metrics"
@@ -60,10 +60,10 @@ func starting(base proxy.Settings) proxy.Settings {
 
 // serve runs the controller and its proxy until stop ends, and returns nil after
 // a drain. Logs go to stderr.
-func serve(stop, now context.Context, s settings, src configs.Source, stderr io.Writer) error {
+func serve(stop, now context.Context, s settings, src config.Source, stderr io.Writer) error {
 	signal.Ignore(syscall.SIGPIPE)
 	defer signal.Reset(syscall.SIGPIPE)
-	cfg, err := configs.Load(src)
+	cfg, err := config.Load(src)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func serve(stop, now context.Context, s settings, src configs.Source, stderr io.
 }
 
 // baseOf makes what holds for all Ingresses from a configuration.
-func baseOf(cfg *configs.Config) (plan.Base, error) {
+func baseOf(cfg *config.Config) (plan.Base, error) {
 	s, err := wire.Settings(cfg)
 	return plan.Base{Settings: s, Rules: cfg.Rules}, err
 }

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 )
 
 // bounds says what a configuration bounds, and by which key: what is logged at
 // the start, once, for whoever looks for the reason of a 503 or 413 later.
-func bounds(cfg *configs.Config) []string {
+func bounds(cfg *config.Config) []string {
 	d := cfg.Dedup
 	all := []string{
 		fmt.Sprintf("calls on record: %d, their answers: %v (dedup.max_entries, dedup.max_bytes)", d.MaxEntries, d.MaxBytes),

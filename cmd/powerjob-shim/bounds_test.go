@@ -4,11 +4,11 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 )
 
 func TestTheBoundsAreTold(t *testing.T) {
-	cfg, err := configs.Load(configs.Source{Environ: []string{
+	cfg, err := config.Load(config.Source{Environ: []string{
 		"POWERJOB_SHIM_UPSTREAM=http://127.0.0.1:7701", "POWERJOB_SHIM_MAX_BODY=20MiB", "POWERJOB_SHIM_DEDUP__MAX_ENTRIES=500",
 	}})
 	if err != nil {

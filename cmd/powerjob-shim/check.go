@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/wire"
 )
 
@@ -31,7 +32,7 @@ and no failure.`,
 				_, err := cmd.OutOrStdout().Write(configs.Schema())
 				return err
 			}
-			cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: cmd.Flags(), NoServersYet: true})
+			cfg, err := config.Load(config.Source{File: file, Environ: environ, Flags: cmd.Flags(), NoServersYet: true})
 			if err != nil {
 				return err
 			}
@@ -58,7 +59,7 @@ and no failure.`,
 		},
 	}
 	configFlag(cmd, &file)
-	configs.AddFlags(cmd.Flags())
+	config.AddFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&printAll, "print", false, "print the effective configuration, without secrets")
 	cmd.Flags().BoolVar(&schema, "schema", false, "print the JSON schema of a configuration file, for editors, and check nothing")
 	cmd.MarkFlagsMutuallyExclusive("print", "schema")

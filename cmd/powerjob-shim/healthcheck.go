@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 )
 
 // healthTimeout is below the 3 s that the image's HEALTHCHECK gives.
@@ -51,7 +51,7 @@ func adminAddress(flag, file string, environ []string, process1 []byte) string {
 	if address, _ := flags.GetString("admin"); address != "" {
 		return address
 	}
-	if cfg, err := configs.Load(configs.Source{File: file, Environ: environ, Flags: flags, NoServersYet: true}); err == nil {
+	if cfg, err := config.Load(config.Source{File: file, Environ: environ, Flags: flags, NoServersYet: true}); err == nil {
 		return cfg.Admin.Address
 	}
 	for _, variable := range environ {
@@ -72,7 +72,7 @@ func flagsOfRun(cmdline []byte) (flags *pflag.FlagSet, file string) {
 		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 		flags.ParseErrorsAllowlist.UnknownFlags = true
 		flags.Usage = func() {}
-		configs.AddFlags(flags)
+		config.AddFlags(flags)
 		flags.StringVar(&file, "config", "", "")
 		return flags
 	}

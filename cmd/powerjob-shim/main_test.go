@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/wire"
 )
 
@@ -141,7 +141,7 @@ trusted_proxies: [10.0.0.0/8]
 log: {access: false}
 shutdown: {grace: 5s, delay: 6s}
 `)
-	cfg, err := configs.Load(configs.Source{File: file})
+	cfg, err := config.Load(config.Source{File: file})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ shutdown: {grace: 5s, delay: 6s}
 
 func TestLogsAreJSONOrForPeople(t *testing.T) {
 	var out strings.Builder
-	log := wire.OpenLog(configs.Log{Level: "warn", Format: "auto"}, &out)
+	log := wire.OpenLog(config.Log{Level: "warn", Format: "auto"}, &out)
 	log.Logger.Info("dropped")
 	log.Level.SetLevel(zapcore.InfoLevel)
 	log.Logger.Info("kept")
@@ -194,7 +194,7 @@ func TestLogsAreJSONOrForPeople(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	out.Reset()
-	log = wire.OpenLog(configs.Log{Level: "nonsense", Format: "console"}, &out)
+	log = wire.OpenLog(config.Log{Level: "nonsense", Format: "console"}, &out)
 	log.Logger.Info("kept")
 	log.Close()
 	if got := out.String(); !strings.HasSuffix(got, " INFO  kept\n") {
@@ -207,7 +207,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	cancel()
 	var out strings.Builder
 	environ := append(os.Environ(), "POWERJOB_SHIM_UPSTREAM=http://127.0.0.1:1", "POWERJOB_SHIM_LISTEN=127.0.0.1:0", "POWERJOB_SHIM_ADMIN=127.0.0.1:0")
-	if err := serve(stop, context.Background(), configs.Source{Environ: environ}, &out); err != nil {
+	if err := serve(stop, context.Background(), config.Source{Environ: environ}, &out); err != nil {
 		t.Fatal(err)
 	}
 	for _, msg := range []string{"started", "draining", "stopped"} {

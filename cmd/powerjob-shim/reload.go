@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy"
@@ -17,15 +17,15 @@ import (
 // reloader loads the configuration again while the proxy runs. A bad one
 // changes nothing.
 type reloader struct {
-	src     configs.Source
-	started *configs.Config // what listeners and store were made from
+	src     config.Source
+	started *config.Config // what listeners and store were made from
 	proxy   *proxy.Proxy
 	level   zap.AtomicLevel
 	log     *zap.Logger
 	metrics *metrics.Metrics
 
 	mu      sync.Mutex // one reload at a time; guards what follows
-	running *configs.Config
+	running *config.Config
 	told    []string // the problems that a SIGHUP brought up, until the file's watch has seen them too
 }
 
@@ -38,7 +38,7 @@ func (r *reloader) watch(ctx context.Context, hangUp <-chan os.Signal) {
 	var wg sync.WaitGroup
 	if file := r.src.Path(); file != "" {
 		wg.Go(func() {
-			configs.Watch(ctx, file, r.secretFiles, r.started.Digest(), 0, func() { r.reload(fileChanged) }, r.unreadable)
+			config.Watch(ctx, file, r.secretFiles, r.started.Digest(), 0, func() { r.reload(fileChanged) }, r.unreadable)
 		})
 	}
 	for {
@@ -63,7 +63,7 @@ func (r *reloader) secretFiles() []string {
 func (r *reloader) reload(why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	cfg, err := configs.Load(r.src)
+	cfg, err := config.Load(r.src)
 	if err != nil {
 		r.failed(why, err)
 		return
@@ -90,7 +90,7 @@ func (r *reloader) reload(why string) {
 	r.succeeded()
 	r.log.Info("configuration loaded", zap.String("why", why), zap.String("configuration", cfg.Hash()))
 	warnOfUncovered(cfg, r.log)
-	if keys := configs.RestartNeeded(r.started, cfg); len(keys) > 0 {
+	if keys := config.RestartNeeded(r.started, cfg); len(keys) > 0 {
 		r.log.Warn("these keys keep their old value until a restart", zap.Strings("keys", keys))
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/metrics"
 )
 
@@ -19,7 +19,7 @@ func TestABadConfigurationIsLoggedOnceForASIGHUPAndTheFilesWatch(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	writeFile(t, file, "dedupe: {}\n")
 	core, logs := observer.New(zapcore.InfoLevel)
-	r := &reloader{src: configs.Source{File: file}, log: zap.New(core), metrics: metrics.New(prometheus.NewRegistry(), nil)}
+	r := &reloader{src: config.Source{File: file}, log: zap.New(core), metrics: metrics.New(prometheus.NewRegistry(), nil)}
 	for i, step := range []struct {
 		why  string
 		want int

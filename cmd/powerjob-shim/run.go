@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"powerjob-shim/configs"
 	"powerjob-shim/internal/collector"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/hangup"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/metrics"
@@ -40,11 +40,11 @@ and SIGINT let requests in flight end; a second one ends at once.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			stop, now, release := untilSignals(cmd.Context())
 			defer release()
-			return serve(stop, now, configs.Source{File: file, Environ: environ, Flags: cmd.Flags()}, cmd.ErrOrStderr())
+			return serve(stop, now, config.Source{File: file, Environ: environ, Flags: cmd.Flags()}, cmd.ErrOrStderr())
 		},
 	}
 	configFlag(cmd, &file)
-	configs.AddFlags(cmd.Flags())
+	config.AddFlags(cmd.Flags())
 	return cmd
 }
 
@@ -80,7 +80,7 @@ func untilSignals(parent context.Context) (stop, now context.Context, release fu
 
 // serve runs a shim until stop ends, and returns nil after a drain. Logs go to
 // stderr.
-func serve(stop, now context.Context, src configs.Source, stderr io.Writer) error {
+func serve(stop, now context.Context, src config.Source, stderr io.Writer) error {
 	hangUp := hangup.Signals
 	signal.Notify(hangUp, syscall.SIGHUP)
 	defer signal.Stop(hangUp)
@@ -89,7 +89,7 @@ func serve(stop, now context.Context, src configs.Source, stderr io.Writer) erro
 	signal.Ignore(syscall.SIGPIPE)
 	defer signal.Reset(syscall.SIGPIPE)
 
-	cfg, err := configs.Load(src)
+	cfg, err := config.Load(src)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func startInProcess(upstream string) (address string, stop func(), err error) {
 
 // startInProcessWith is startInProcess with variables of the environment.
 func startInProcessWith(upstream string, environ ...string) (address string, stop func(), err error) {
-	cfg, err := configs.Load(configs.Source{Environ: append(environ, "POWERJOB_SHIM_UPSTREAM="+upstream)})
+	cfg, err := config.Load(config.Source{Environ: append(environ, "POWERJOB_SHIM_UPSTREAM="+upstream)})
 	if err != nil {
 		return "", nil, err
 	}

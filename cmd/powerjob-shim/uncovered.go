@@ -6,13 +6,13 @@ import (
 
 	"go.uber.org/zap"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/rules/openapi"
 )
 
 // warnOfUncovered logs what uncovered returns.
-func warnOfUncovered(cfg *configs.Config, log *zap.Logger) {
+func warnOfUncovered(cfg *config.Config, log *zap.Logger) {
 	for _, warning := range uncovered(cfg) {
 		log.Warn(warning)
 	}
@@ -22,7 +22,7 @@ func warnOfUncovered(cfg *configs.Config, log *zap.Logger) {
 // configuration leave undone, although most users want it: a list of rules
 // replaces the default ones as a whole, and what it forgets is silently gone.
 // Which hosts a rule names does not matter here.
-func uncovered(cfg *configs.Config) []string {
+func uncovered(cfg *config.Config) []string {
 	everywhere := slices.Clone(cfg.Rules)
 	for i := range everywhere {
 		everywhere[i].Hosts = nil

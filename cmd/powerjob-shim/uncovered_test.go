@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 )
 
 func TestCheckWarnsOfWhatTheRulesForget(t *testing.T) {
@@ -53,7 +53,7 @@ func TestEveryExampleCoversAllCalls(t *testing.T) {
 	}
 	environ := []string{"STORE_PASSWORD=x", "STORE_KEYS=" + strings.Repeat("k", 32), "MY_APP_PASSWORD=x"}
 	for _, file := range files {
-		cfg, err := configs.Load(configs.Source{File: file, Environ: environ})
+		cfg, err := config.Load(config.Source{File: file, Environ: environ})
 		if err != nil {
 			t.Errorf("%v", err)
 			continue

@@ -1,12 +1,12 @@
 package wire
 
 import (
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/rules/access"
 )
 
 // accessFrom makes the gate's policy.
-func accessFrom(a *configs.Auth) access.Policy {
+func accessFrom(a *config.Auth) access.Policy {
 	p := access.Policy{
 		TokenTTL:    a.TokenTTL,
 		LegacyAddrs: a.LegacyClients.Allow, LegacyApps: a.LegacyClients.Apps,
@@ -14,16 +14,16 @@ func accessFrom(a *configs.Auth) access.Policy {
 		Block: a.Block,
 	}
 	switch a.Mode {
-	case configs.ModeObserve:
+	case config.ModeObserve:
 		p.Mode = access.Observe
-	case configs.ModeEnforce:
+	case config.ModeEnforce:
 		p.Mode = access.Enforce
 	}
 	return p
 }
 
 // bridgeFrom makes the login bridge's settings; nil: there is none.
-func bridgeFrom(b *configs.LoginBridge) *access.IssuerSettings {
+func bridgeFrom(b *config.LoginBridge) *access.IssuerSettings {
 	if b == nil {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy"
 	"powerjob-shim/proxy/certs"
@@ -24,16 +24,16 @@ type Certificates struct {
 
 // OpenCertificates makes the listeners' certificates ready, as far as that
 // needs nobody else.
-func OpenCertificates(cfg *configs.Config, log *zap.Logger, m *metrics.Metrics) (*Certificates, error) {
+func OpenCertificates(cfg *config.Config, log *zap.Logger, m *metrics.Metrics) (*Certificates, error) {
 	list := cfg.Listen
-	plain := slices.ContainsFunc(list, func(l configs.Listener) bool { return l.TLS == nil })
+	plain := slices.ContainsFunc(list, func(l config.Listener) bool { return l.TLS == nil })
 	c := &Certificates{sources: make([]*certs.Source, len(list))}
 	for i, l := range list {
 		if l.TLS == nil {
 			continue
 		}
 		s := certsFrom(l.TLS, plain)
-		if s.ACME != nil && l.TLS.Storage == configs.StoreRedis {
+		if s.ACME != nil && l.TLS.Storage == config.StoreRedis {
 			shared, err := sharedCertificates(&cfg.Dedup.Redis, log)
 			if err != nil {
 				return nil, fmt.Errorf("listen[%d].tls.storage: %w", i, err)
@@ -53,19 +53,19 @@ func OpenCertificates(cfg *configs.Config, log *zap.Logger, m *metrics.Metrics) 
 
 // certsFrom makes what certs runs on from a listener's configuration. plain
 // tells whether there is a plain listener as well.
-func certsFrom(t *configs.TLS, plain bool) certs.Settings {
+func certsFrom(t *config.TLS, plain bool) certs.Settings {
 	s := certs.Settings{ClientCA: t.ClientCA}
 	if t.MinVersion == "1.3" {
 		s.MinVersion = tls.VersionTLS13
 	}
 	switch t.Mode {
-	case configs.TLSFiles:
+	case config.TLSFiles:
 		for _, pair := range t.Files {
 			s.Files = append(s.Files, certs.KeyPair{Cert: pair.Cert, Key: pair.Key})
 		}
-	case configs.TLSSelfSigned:
+	case config.TLSSelfSigned:
 		s.SelfSigned = &certs.SelfSigned{Names: t.Names, Storage: t.Storage}
-	case configs.TLSACME:
+	case config.TLSACME:
 		alpn := slices.Contains(t.Challenges, "tls-alpn-01")
 		s.ACME = &certs.ACME{
 			Domains: t.Domains, Email: t.Email, CA: t.CA, CARoot: t.CARoot, Profile: t.Profile, Storage: t.Storage,

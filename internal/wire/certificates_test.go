@@ -5,13 +5,13 @@ import (
 	"reflect"
 	"testing"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/proxy/certs"
 )
 
 func TestATLSBlockBecomesWhatCertificatesAreMadeFrom(t *testing.T) {
-	acme := configs.TLS{
-		Mode: configs.TLSACME, Domains: []string{"a.test"}, Email: "me@a.test", CA: "https://ca.test/dir", CARoot: "root.pem", Profile: "shortlived",
+	acme := config.TLS{
+		Mode: config.TLSACME, Domains: []string{"a.test"}, Email: "me@a.test", CA: "https://ca.test/dir", CARoot: "root.pem", Profile: "shortlived",
 		Storage: "dir", Challenges: []string{"http-01", "tls-alpn-01"}, MinVersion: "1.2",
 	}
 	want := certs.ACME{
@@ -34,11 +34,11 @@ func TestATLSBlockBecomesWhatCertificatesAreMadeFrom(t *testing.T) {
 			t.Errorf("%s: got %+v", c.name, got.ACME)
 		}
 	}
-	files := configs.TLS{Mode: configs.TLSFiles, Files: []configs.KeyPair{{Cert: "c", Key: "k"}}, ClientCA: "ca", MinVersion: "1.3"}
+	files := config.TLS{Mode: config.TLSFiles, Files: []config.KeyPair{{Cert: "c", Key: "k"}}, ClientCA: "ca", MinVersion: "1.3"}
 	if got := certsFrom(&files, true); !reflect.DeepEqual(got, certs.Settings{Files: []certs.KeyPair{{Cert: "c", Key: "k"}}, ClientCA: "ca", MinVersion: tls.VersionTLS13}) {
 		t.Errorf("files: got %+v", got)
 	}
-	own := configs.TLS{Mode: configs.TLSSelfSigned, Names: []string{"a.test"}, Storage: "dir"}
+	own := config.TLS{Mode: config.TLSSelfSigned, Names: []string{"a.test"}, Storage: "dir"}
 	if got := certsFrom(&own, true); !reflect.DeepEqual(got, certs.Settings{SelfSigned: &certs.SelfSigned{Names: []string{"a.test"}, Storage: "dir"}}) {
 		t.Errorf("self-signed: got %+v", got)
 	}

@@ -8,17 +8,17 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/logging"
 )
 
 // OpenLog opens the log that cfg describes. It must be closed.
-func OpenLog(cfg configs.Log, w io.Writer) *logging.Log {
+func OpenLog(cfg config.Log, w io.Writer) *logging.Log {
 	return logging.Open(logging.Options{Out: w, Format: cfg.Format, Level: LogLevel(cfg)})
 }
 
 // LogLevel is info for a word that configs would have refused.
-func LogLevel(cfg configs.Log) zapcore.Level {
+func LogLevel(cfg config.Log) zapcore.Level {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
 		return zapcore.InfoLevel

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/proxy"
 	"powerjob-shim/proxy/certs/redisstore"
 	up "powerjob-shim/proxy/upstream"
@@ -24,8 +24,8 @@ const storeReadTimeout = 3 * time.Second
 
 // UseStore gives the proxy the store that replicas share, if there is to be
 // one; else it makes its own, in memory. stop must be called after its end.
-func UseStore(ctx context.Context, o *proxy.Options, cfg *configs.Config) (stop func(), err error) {
-	if cfg.Dedup.Store != configs.StoreRedis {
+func UseStore(ctx context.Context, o *proxy.Options, cfg *config.Config) (stop func(), err error) {
+	if cfg.Dedup.Store != config.StoreRedis {
 		return func() {}, nil
 	}
 	client, err := redisClient(&cfg.Dedup.Redis, cfg.Dedup.Redis.Timeout, o.Logger)
@@ -47,13 +47,13 @@ func UseStore(ctx context.Context, o *proxy.Options, cfg *configs.Config) (stop 
 	}, nil
 }
 
-func limits(cfg *configs.Config) dedup.Limits {
+func limits(cfg *config.Config) dedup.Limits {
 	return dedup.Limits{Entries: cfg.Dedup.MaxEntries, Bytes: int64(cfg.Dedup.MaxBytes)}
 }
 
 // sharedCertificates is certmagic's storage in Redis. Its connections live as
 // long as the process, since certificates are served until then.
-func sharedCertificates(c *configs.Redis, log *zap.Logger) (*redisstore.Storage, error) {
+func sharedCertificates(c *config.Redis, log *zap.Logger) (*redisstore.Storage, error) {
 	const timeout = 5 * time.Second // nobody waits for it
 	client, err := redisClient(c, timeout, log)
 	if err != nil {
@@ -64,7 +64,7 @@ func sharedCertificates(c *configs.Redis, log *zap.Logger) (*redisstore.Storage,
 	})
 }
 
-func redisClient(c *configs.Redis, timeout time.Duration, log *zap.Logger) (redis.UniversalClient, error) {
+func redisClient(c *config.Redis, timeout time.Duration, log *zap.Logger) (redis.UniversalClient, error) {
 	redis.SetLogger(redisLogger{log})
 	connection := shared.Connection{
 		Addresses: c.Addresses, Cluster: c.Cluster, MasterName: c.MasterName, Username: c.Username,
@@ -86,14 +86,14 @@ func redisClient(c *configs.Redis, timeout time.Duration, log *zap.Logger) (redi
 
 // passwords returns the password of each new connection: what its file holds
 // then, or held when it could last be read.
-func passwords(c *configs.Redis) func() string {
+func passwords(c *config.Redis) func() string {
 	var mu sync.Mutex
 	last := c.Password // guarded by mu
 	return func() string {
 		mu.Lock()
 		defer mu.Unlock()
 		if c.PasswordFile != "" {
-			if now, err := configs.ReadSecret(c.PasswordFile); err == nil {
+			if now, err := config.ReadSecret(c.PasswordFile); err == nil {
 				last = now
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/redistest"
 )
 
@@ -34,7 +34,7 @@ func put(t *testing.T, file, content string) {
 	}
 }
 
-func newRedisClient(t *testing.T, c *configs.Redis) redis.UniversalClient {
+func newRedisClient(t *testing.T, c *config.Redis) redis.UniversalClient {
 	t.Helper()
 	client, err := redisClient(c, c.Timeout, zap.NewNop())
 	if err != nil {
@@ -49,7 +49,7 @@ func TestARotatedRedisPasswordCountsForTheNextConnection(t *testing.T) {
 	server.Password = "old"
 	file := filepath.Join(t.TempDir(), "password")
 	put(t, file, "old\n")
-	client := newRedisClient(t, &configs.Redis{Addresses: []string{server.Addr}, Password: "old", PasswordFile: file})
+	client := newRedisClient(t, &config.Redis{Addresses: []string{server.Addr}, Password: "old", PasswordFile: file})
 	if err := asks(t, client); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestRotatedRedisCertificatesCountForTheNextConnection(t *testing.T) {
 		}
 	}
 	use(other)
-	client := newRedisClient(t, &configs.Redis{Addresses: []string{server.Addr}, TLS: &configs.UpstreamTLS{CAFile: ca, CertFile: cert, KeyFile: key}})
+	client := newRedisClient(t, &config.Redis{Addresses: []string{server.Addr}, TLS: &config.UpstreamTLS{CAFile: ca, CertFile: cert, KeyFile: key}})
 	if err := asks(t, client); err == nil {
 		t.Error("a server of another authority is believed")
 	}

@@ -6,25 +6,25 @@ import (
 	"fmt"
 	"net/url"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/proxy"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 )
 
 // Settings makes what the proxy runs on from a configuration.
-func Settings(cfg *configs.Config) (proxy.Settings, error) {
+func Settings(cfg *config.Config) (proxy.Settings, error) {
 	set, err := Rules(cfg.Rules)
 	if err != nil {
 		return proxy.Settings{}, err
 	}
 	s := proxy.Settings{
 		Upstreams:      make(map[string]proxy.Upstream, len(cfg.Upstreams)),
-		Observing:      cfg.Mode == configs.ModeObserve,
+		Observing:      cfg.Mode == config.ModeObserve,
 		Rules:          set,
 		TrustedProxies: cfg.TrustedProxies,
 		Dedup: proxy.DedupSettings{
-			Observe:        cfg.Dedup.Mode == configs.ModeObserve,
+			Observe:        cfg.Dedup.Mode == config.ModeObserve,
 			MaxBody:        int64(cfg.Dedup.MaxBody),
 			MaxAnswer:      int64(cfg.Dedup.MaxAnswer),
 			MaxHeldAnswers: int64(cfg.Dedup.MaxHeldAnswers),
@@ -32,7 +32,7 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 		},
 		Access:    accessFrom(&cfg.Auth),
 		MaxBody:   int64(cfg.MaxBody),
-		ReadyAll:  cfg.Admin.Ready == configs.ReadyAll,
+		ReadyAll:  cfg.Admin.Ready == config.ReadyAll,
 		AccessLog: cfg.Log.Access,
 		Shutdown:  proxy.Shutdown{Delay: cfg.Shutdown.Delay, Grace: cfg.Shutdown.Grace},
 		Hash:      cfg.Hash(),
@@ -52,7 +52,7 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 		s.Upstreams[name] = proxy.Upstream{
 			Servers: servers, Host: u.Host, ContextPath: u.ContextPath(), TLS: secure, Timeout: u.Timeout, StreamTimeout: u.StreamTimeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
 			MaxConnections: u.MaxConnections, MaxRequests: u.MaxRequests, Health: healthFrom(u.Health),
-			AnswerUnreachable: u.Unreachable == configs.UnreachableError,
+			AnswerUnreachable: u.Unreachable == config.UnreachableError,
 			RunJob2:           runJob2(u.Compat.RunJob2),
 			Bridge:            bridgeFrom(u.LoginBridge),
 		}
@@ -65,22 +65,22 @@ func Settings(cfg *configs.Config) (proxy.Settings, error) {
 
 func runJob2(word string) proxy.Compat {
 	switch word {
-	case configs.CompatOff:
+	case config.CompatOff:
 		return proxy.CompatOff
-	case configs.CompatLossy:
+	case config.CompatLossy:
 		return proxy.CompatLossy
 	}
 	return proxy.CompatAuto
 }
 
-func healthFrom(h *configs.Health) proxy.Health {
+func healthFrom(h *config.Health) proxy.Health {
 	var health proxy.Health
 	if h == nil {
 		return health
 	}
 	if a := h.Active; a != nil {
 		health.Active = &proxy.ActiveHealth{
-			TCP: a.Check == configs.CheckTCP, Interval: a.Interval, Timeout: a.Timeout, Unhealthy: a.Unhealthy, Healthy: a.Healthy,
+			TCP: a.Check == config.CheckTCP, Interval: a.Interval, Timeout: a.Timeout, Unhealthy: a.Unhealthy, Healthy: a.Healthy,
 		}
 	}
 	if p := h.Passive; p != nil {
@@ -102,7 +102,7 @@ func parseServers(addresses []string) ([]*url.URL, error) {
 }
 
 // Rules compiles a configuration's rules.
-func Rules(list []configs.Rule) (*rules.Set, error) {
+func Rules(list []config.Rule) (*rules.Set, error) {
 	compiled := make([]rules.Rule, len(list))
 	for i, r := range list {
 		rule := rules.Rule{Name: r.Name, Methods: r.Method, Hosts: r.Hosts, Paths: r.Paths}
@@ -110,8 +110,8 @@ func Rules(list []configs.Rule) (*rules.Set, error) {
 			rule.Header = &rules.Header{Name: h.Name, Value: h.Value}
 		}
 		if d := r.Dedup; d != nil {
-			rule.Dedup = &rules.Dedup{Match: rules.MatchResend, Window: d.Window, Observe: d.Mode == configs.ModeObserve}
-			if d.Match == configs.MatchBody {
+			rule.Dedup = &rules.Dedup{Match: rules.MatchResend, Window: d.Window, Observe: d.Mode == config.ModeObserve}
+			if d.Match == config.MatchBody {
 				rule.Dedup.Match = rules.MatchBody
 			}
 		}
@@ -120,10 +120,10 @@ func Rules(list []configs.Rule) (*rules.Set, error) {
 	return rules.Compile(compiled)
 }
 
-var proxyProtocols = map[string]proxy.ProxyProtocol{configs.ProxyAccept: proxy.ProxyAccept, configs.ProxyRequire: proxy.ProxyRequire}
+var proxyProtocols = map[string]proxy.ProxyProtocol{config.ProxyAccept: proxy.ProxyAccept, config.ProxyRequire: proxy.ProxyRequire}
 
 // Listeners are those of a configuration, without their certificates.
-func Listeners(list []configs.Listener) []proxy.Listener {
+func Listeners(list []config.Listener) []proxy.Listener {
 	all := make([]proxy.Listener, len(list))
 	for i, l := range list {
 		all[i] = proxy.Listener{
@@ -139,7 +139,7 @@ func Listeners(list []configs.Listener) []proxy.Listener {
 }
 
 // Servers is for the log.
-func Servers(cfg *configs.Config) map[string][]string {
+func Servers(cfg *config.Config) map[string][]string {
 	servers := make(map[string][]string, len(cfg.Upstreams))
 	for name, u := range cfg.Upstreams {
 		servers[name] = u.Servers

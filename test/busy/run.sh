@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-packages=(./configs ./internal/logging ./internal/peer)
+packages=(./internal/config ./internal/logging ./internal/peer)
 if [ $# -gt 0 ]; then packages=("$@"); fi
 
 go test -run '^$' "${packages[@]}" >/dev/null # builds them before the machine is busy

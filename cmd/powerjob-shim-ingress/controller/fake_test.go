@@ -29,7 +29,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"powerjob-shim/cmd/powerjob-shim-ingress/plan"
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/proxy"
 )
@@ -62,7 +62,7 @@ func newCluster(t *testing.T) *cluster {
 		w, err := tracker.Watch(action.GetResource(), action.GetNamespace(), options)
 		return err == nil, w, err
 	})
-	cfg, err := configs.Load(configs.Source{Templates: true})
+	cfg, err := config.Load(config.Source{Templates: true})
 	if err != nil {
 		t.Fatal(err)
 	}

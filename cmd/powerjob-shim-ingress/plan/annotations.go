@@ -9,7 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/proxy"
 	"powerjob-shim/rules/access"
@@ -42,7 +42,7 @@ var check = map[string]func(value string) string{
 	Mode:             oneOf("enforce", "observe"),
 	Window:           checkDuration,
 	Timeout:          checkDuration,
-	DedupMatch:       oneOf(configs.MatchResend, configs.MatchBody),
+	DedupMatch:       oneOf(config.MatchResend, config.MatchBody),
 	AuthMode:         oneOf("off", "observe", "enforce"),
 	OpenAPIPrefix:    checkPrefix("/x/openApi"),
 	StripPrefix:      checkPrefix("/powerjob"),

@@ -19,7 +19,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/proxy"
 )
 
@@ -40,7 +40,7 @@ type Secret struct {
 // Base is what holds for all Ingresses.
 type Base struct {
 	Settings proxy.Settings // of the configuration; its upstreams are templates
-	Rules    []configs.Rule // what Settings.Rules was compiled from
+	Rules    []config.Rule  // what Settings.Rules was compiled from
 }
 
 // Good is the last state of each Ingress whose annotations were all good, by

@@ -19,7 +19,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"powerjob-shim/configs"
+	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/proxy"
 	"powerjob-shim/rules/access"
@@ -79,7 +79,7 @@ func backendTo(service string) networkingv1.IngressBackend {
 
 func testBase(t *testing.T) Base {
 	t.Helper()
-	cfg, err := configs.Load(configs.Source{Templates: true})
+	cfg, err := config.Load(config.Source{Templates: true})
 	if err != nil {
 		t.Fatal(err)
 	}

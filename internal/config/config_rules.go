@@ -1,0 +1,151 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Values of Dedup.Mode, RuleDedup.Mode and, ModeOff besides, Auth.Mode.
+const (
+	ModeOff     = "off"
+	ModeObserve = "observe"
+	ModeEnforce = "enforce"
+)
+
+// Values of RuleDedup.Match.
+const (
+	MatchBody   = "body"
+	MatchResend = "resend"
+)
+
+// Rule applies a header, deduplication or both to what matches. A request takes
+// the headers of all rules that match and the first dedup that matches.
+type Rule struct {
+	// Name is unique.
+	Name string `yaml:"name"`
+	// Method is one method or a list. Empty: every method.
+	Method OneOrMore `yaml:"method"`
+	// Hosts are exact names or "*.example.com". Empty: every host.
+	Hosts []string `yaml:"hosts"`
+	// Paths are exact, or prefixes when they end in *; at least one. They are
+	// compared as a Spring server routes a request, and relative to the
+	// upstream's openapi_prefix.
+	Paths []string `yaml:"paths"`
+	// Header is nil when the rule writes none.
+	Header *RuleHeader `yaml:"header"`
+	// Dedup is nil when the rule does not deduplicate.
+	Dedup *RuleDedup `yaml:"dedup"`
+}
+
+// RuleHeader is an answer's header, written in exactly this case.
+type RuleHeader struct {
+	Name string `yaml:"name"`
+	// Value is added where the upstream sent none. Empty: only the name's case is restored.
+	Value string `yaml:"value"`
+}
+
+// RuleDedup recognises repeated calls.
+type RuleDedup struct {
+	// Match is body (equal calls within the window are one) or resend (only what
+	// is evidently the client's own repetition).
+	Match string `yaml:"match" choice:"body,resend"`
+	// Window runs from the first call's answer. Default: 5s.
+	Window time.Duration `yaml:"window"`
+	// Mode is enforce (default) or observe (count and forward).
+	Mode string `yaml:"mode" choice:"enforce,observe"`
+}
+
+// Values of Dedup.Store.
+const (
+	StoreMemory = "memory"
+	StoreRedis  = "redis"
+)
+
+// Dedup bounds the record of calls, and says where it is kept.
+type Dedup struct {
+	// Mode is enforce (default) or observe; observe wins over every rule's mode.
+	Mode string `yaml:"mode" choice:"enforce,observe"`
+	// Store is memory (default) or redis.
+	Store string `yaml:"store" choice:"memory,redis"`
+	// MaxEntries bounds the calls on record. Default: 100000.
+	MaxEntries int `yaml:"max_entries"`
+	// MaxBytes bounds their recorded answers. Default: 64MiB.
+	MaxBytes Size `yaml:"max_bytes"`
+	// MaxBody is the largest request body that is compared; larger ones are
+	// forwarded as a stream. Default: 1MiB.
+	MaxBody Size `yaml:"max_body"`
+	// MaxAnswer is the largest answer that is recorded. Default: 256KiB.
+	MaxAnswer Size `yaml:"max_answer"`
+	// MaxHeldAnswers bounds all answers that are being collected at once; beyond
+	// it they are streamed, and not recorded. Default: 32MiB.
+	MaxHeldAnswers Size `yaml:"max_held_answers"`
+	// Redis is used when Store is redis.
+	Redis Redis `yaml:"redis"`
+}
+
+// Redis is a Redis or Valkey, 6.2 or later.
+type Redis struct {
+	// Addresses are "host:port": one server, the sentinels (with MasterName), or
+	// a Cluster's nodes (several without MasterName, or Cluster).
+	Addresses []string `yaml:"addresses"`
+	// Cluster says that a single address leads to a Cluster. Default: false.
+	Cluster bool `yaml:"cluster"`
+	// MasterName is the name that the sentinels know. Empty: no sentinels.
+	MasterName string `yaml:"master_name"`
+	// Username is an ACL user. Empty: the default user.
+	Username string `yaml:"username"`
+	// Password, PasswordFile or PasswordEnv: at most one. After Load, Password
+	// has the value whichever it was; empty: no password.
+	Password     Secret `yaml:"password"`
+	PasswordFile string `yaml:"password_file"`
+	PasswordEnv  string `yaml:"password_env"`
+	// SentinelUsername and the sentinels' password are what the sentinels
+	// themselves ask for; at most one of the three. Empty: they ask for nothing.
+	SentinelUsername     string `yaml:"sentinel_username"`
+	SentinelPassword     Secret `yaml:"sentinel_password"`
+	SentinelPasswordFile string `yaml:"sentinel_password_file"`
+	SentinelPasswordEnv  string `yaml:"sentinel_password_env"`
+	// TLS is nil for a plain connection. It holds for sentinels too.
+	TLS *UpstreamTLS `yaml:"tls"`
+	// KeyPrefix begins every key. Default: "powerjob-shim:".
+	KeyPrefix string `yaml:"key_prefix"`
+	// KeySecretFile or KeySecretEnv has a secret (32 bytes or more) that keys are
+	// HMACs with. Neither: keys are plain SHA-256.
+	KeySecretFile string `yaml:"key_secret_file"`
+	KeySecretEnv  string `yaml:"key_secret_env"`
+	// KeySecret is what they hold; it cannot be written in the file.
+	KeySecret Secret `yaml:"-"`
+	// Timeout bounds all Redis work of one request. Default: 200ms, well under
+	// the client's own 2s.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// Auth is the gate: who may call what is under /openApi/.
+type Auth struct {
+	// Mode is off (default), observe or enforce.
+	Mode string `yaml:"mode" choice:"off,observe,enforce"`
+	// TokenTTL is how long a token counts after its login. Default: 168h, as on a real server.
+	TokenTTL time.Duration `yaml:"token_ttl"`
+	// LegacyClients lets 4.x clients through, which have no token.
+	LegacyClients LegacyClients `yaml:"legacy_clients"`
+	// Allow narrows who may call.
+	Allow Allow `yaml:"allow"`
+	// Block has paths that are answered with 403, for everyone and in every mode.
+	Block []string `yaml:"block"`
+}
+
+// LegacyClients are callers that may come without a token. Both lists must
+// match; with both empty there are none.
+// An app is written by its name, which counts from the first login to it on,
+// or by its id, which counts at once.
+type LegacyClients struct {
+	Allow []netip.Prefix `yaml:"allow"`
+	Apps  []string       `yaml:"apps"`
+}
+
+// Allow narrows the gate to some addresses and apps. Empty: all. Apps are
+// written as in LegacyClients.
+type Allow struct {
+	CIDRs []netip.Prefix `yaml:"cidrs"`
+	Apps  []string       `yaml:"apps"`
+}

@@ -1,0 +1,176 @@
+package config
+
+import (
+	"net/url"
+	"time"
+
+	"powerjob-shim/internal/address"
+)
+
+// Upstream is a group of PowerJob servers that share one database.
+type Upstream struct {
+	// Servers are "http://host:port" or "https://host:port"; at least one. Load gives
+	// "host:port" its http://, and takes a list with commas apart. A path
+	// is the servers' context path, the same for all of a group ("http://h:7701/pj";
+	// /openApi behind it does not count): requests whose path is not under it get
+	// it put in front.
+	Servers []string `yaml:"servers"`
+	// Host is the Host header that the servers get: keep (the caller's), upstream
+	// (that of the server's URL), or a name, with a port where it is to carry one.
+	// A name is also the one that https servers are asked for, unless
+	// tls.server_name is given. Default: keep.
+	Host string `yaml:"host"`
+	// Unreachable says what PowerJob's clients and workers get where nothing of a
+	// request was sent to a server: close (their connection is closed, so that they go
+	// on to their next address) or error (502 or 503, on which they give up).
+	// Default: close.
+	Unreachable string `yaml:"unreachable" choice:"close,error"`
+	// Timeout runs until the answer's header; for calls under a dedup rule, over
+	// the whole answer, but with Config.Mode observe. Default: 30s.
+	Timeout time.Duration `yaml:"timeout"`
+	// StreamTimeout is the same for what is no call: pages, uploads, downloads.
+	// Default: 10m.
+	StreamTimeout time.Duration `yaml:"stream_timeout"`
+	// IdleTimeout closes unused connections to the servers. It must be shorter
+	// than the servers' own (Tomcat's is 60s by default, 20s in its server.xml),
+	// or a call may meet a connection that is just being closed. Default: 15s.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// OpenAPIPrefix is where the OpenAPI stands on servers with a context path that
+	// the callers write themselves. Default: /openApi behind the path of Servers.
+	OpenAPIPrefix string `yaml:"openapi_prefix"`
+	// MaxConnections bounds connections per server. 0: no bound.
+	MaxConnections int `yaml:"max_connections"`
+	// MaxRequests bounds requests in flight; 503 beyond, or what Unreachable says. 0: no bound.
+	MaxRequests int `yaml:"max_requests"`
+	// TLS is for https servers. Nil: the system's roots and no client certificate.
+	TLS *UpstreamTLS `yaml:"tls"`
+	// Health says how broken servers are found. Nil: not at all; a dial error still goes on to the next server.
+	Health *Health `yaml:"health"`
+	// Compat is for clients that are newer than the servers.
+	Compat Compat `yaml:"compat"`
+	// LoginBridge answers authApp for servers that have none. Nil: off.
+	LoginBridge *LoginBridge `yaml:"login_bridge"`
+}
+
+// ContextPath is that of the servers' URLs: "/pj" of "http://h:7701/pj" and of
+// "http://h:7701/pj/openApi". Empty: they have none.
+func (u *Upstream) ContextPath() string {
+	if len(u.Servers) == 0 {
+		return ""
+	}
+	server, err := url.Parse(u.Servers[0])
+	if err != nil {
+		return ""
+	}
+	return contextOf(server)
+}
+
+func contextOf(server *url.URL) string {
+	if server.Host == "" { // no server's URL
+		return ""
+	}
+	return address.ContextPath(server)
+}
+
+// Values of Upstream.Host; every other one is a name.
+const (
+	HostKeep     = "keep"
+	HostUpstream = "upstream"
+)
+
+// Values of Compat.RunJob2.
+const (
+	CompatAuto  = "auto"
+	CompatOff   = "off"
+	CompatLossy = "lossy"
+)
+
+// Compat says which calls of newer clients are translated for older servers.
+type Compat struct {
+	// RunJob2, by which clients of 5.1.2 start jobs, is sent as runJob to a server
+	// that has none. auto (default): unless outerKey or extendValue is set, which
+	// an older server cannot keep; lossy: then too, both are lost; off: never.
+	RunJob2 string `yaml:"run_job2" choice:"auto,off,lossy"`
+}
+
+// UpstreamTLS checks https servers, and shows them a certificate.
+type UpstreamTLS struct {
+	// CAFile is a PEM file of roots. Empty: the system's.
+	CAFile string `yaml:"ca_file"`
+	// ServerName is checked instead of the URL's host. Empty: the URL's host.
+	ServerName string `yaml:"server_name"`
+	// CertFile and KeyFile are the client certificate; both or neither.
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+	// PinSHA256 are base64 SHA-256 hashes of public keys (SPKI, RFC 7469, 2.4). A
+	// server with one of them is accepted whatever its name, chain and dates; all
+	// others are refused. Empty: name and chain decide.
+	PinSHA256 []string `yaml:"pin_sha256"`
+}
+
+// Values of Upstream.Unreachable.
+const (
+	UnreachableClose = "close"
+	UnreachableError = "error"
+)
+
+// Health has the two ways of finding broken servers; each may be nil (off).
+type Health struct {
+	Active  *ActiveHealth  `yaml:"active"`
+	Passive *PassiveHealth `yaml:"passive"`
+}
+
+// Values of ActiveHealth.Check.
+const (
+	CheckAssert = "assert" // POST /openApi/assert, which every PowerJob server answers harmlessly
+	CheckTCP    = "tcp"    // a connection
+)
+
+// ActiveHealth asks each server from time to time.
+type ActiveHealth struct {
+	// Check is assert (default) or tcp.
+	Check string `yaml:"check" choice:"assert,tcp"`
+	// Interval lies between two checks of a server. Default: 5s.
+	Interval time.Duration `yaml:"interval"`
+	// Timeout of one check, at most Interval. Default: 2s.
+	Timeout time.Duration `yaml:"timeout"`
+	// Unhealthy is how many failures in a row take a server out. Default: 3.
+	Unhealthy int `yaml:"unhealthy"`
+	// Healthy is how many successes in a row bring it back. Default: 2.
+	Healthy int `yaml:"healthy"`
+}
+
+// PassiveHealth takes servers out by what happens to ordinary requests; never the last one.
+type PassiveHealth struct {
+	// Failures in a row (dial errors, 5xx) that eject a server. Default: 5.
+	Failures int `yaml:"failures"`
+	// Eject is how long, the first time; it doubles from one to the next. Default: 10s.
+	Eject time.Duration `yaml:"eject"`
+	// MaxEject bounds that. Default: 5m.
+	MaxEject time.Duration `yaml:"max_eject"`
+}
+
+// LoginBridge answers /openApi/authApp for servers before 5.1.0.
+type LoginBridge struct {
+	// Apps may log in; at least one.
+	Apps []BridgeApp `yaml:"apps"`
+	// SecretFile or SecretEnv has the key that tokens are signed with, at least
+	// 32 bytes (RFC 7518, 3.2). Neither: a random one, until a restart or a reload
+	// that changes this group.
+	SecretFile string `yaml:"secret_file"`
+	SecretEnv  string `yaml:"secret_env"`
+	// Secret is what they hold; it cannot be written in the file. Empty: neither was given.
+	Secret Secret `yaml:"-"`
+	// TokenTTL is a token's life. Default: 168h, as on a real server.
+	TokenTTL time.Duration `yaml:"token_ttl"`
+}
+
+// BridgeApp is an app's name and password, as registered in PowerJob. Exactly
+// one of Password, PasswordFile and PasswordEnv is given; after Load, Password
+// has the value whichever it was.
+type BridgeApp struct {
+	Name         string `yaml:"name"`
+	Password     Secret `yaml:"password"`
+	PasswordFile string `yaml:"password_file"`
+	PasswordEnv  string `yaml:"password_env"`
+}

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+
+	"powerjob-shim/configs"
+	"powerjob-shim/internal/address"
+)
+
+// Source says where a configuration comes from, besides the embedded defaults.
+type Source struct {
+	// File is a YAML file. Empty: the one that POWERJOB_SHIM_CONFIG names, or none.
+	File string
+	// Environ has "NAME=value" pairs, as os.Environ returns them.
+	Environ []string
+	// Flags is a parsed set with those of AddFlags. Nil: no flags.
+	Flags *pflag.FlagSet
+	// NoServersYet lets a configuration pass that names no server: what is
+	// missing may come from a flag that run is given later.
+	NoServersYet bool
+	// Templates is for a program that learns servers and routes elsewhere: groups
+	// are templates for its own. None is needed, and they have neither servers
+	// nor routes. False: every group has servers.
+	Templates bool
+}
+
+// Path returns the file that Load reads, or "" for none.
+func (s Source) Path() string {
+	if s.File != "" {
+		return s.File
+	}
+	return variable(s.Environ, FileVariable)
+}
+
+// variable returns the value of the last pair with that name, or "".
+func variable(environ []string, name string) string {
+	for _, pair := range slices.Backward(environ) {
+		if key, value, _ := strings.Cut(pair, "="); key == name {
+			return value
+		}
+	}
+	return ""
+}
+
+// Load reads, merges, defaults and validates all layers. Besides the file it
+// reads those that hold secrets. Its error joins every *Problem found.
+func Load(src Source) (*Config, error) {
+	r := new(report)
+	var content []byte
+	path := src.Path()
+	if path != "" {
+		var err error
+		if content, err = readFile(path); err != nil {
+			r.fail(place{source: path}, "", "cannot be read: %v", reason(err))
+		}
+	}
+	cfg := load(path, content, src, r)
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	cfg.digest = digest(content, cfg.secrets)
+	return cfg, nil
+}
+
+// Digest is that of the file's content and of the secrets in other files, for
+// Watch.
+func (c *Config) Digest() [sha256.Size]byte { return c.digest }
+
+// SecretFiles are the files that secrets came from, for Watch.
+func (c *Config) SecretFiles() []string {
+	files := make([]string, len(c.secrets))
+	for i, s := range c.secrets {
+		files[i] = s.path
+	}
+	return files
+}
+
+func digest(content []byte, secrets []secretFile) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for _, part := range append([]secretFile{{value: Secret(content)}}, secrets...) {
+		of := sha256.Sum256([]byte(part.path + "\x00" + string(part.value)))
+		h.Write(of[:])
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// load merges the layers with koanf: the defaults, the file's content, the
+// environment and the flags. Each layer is decoded alone first, so that
+// whatever is wrong in it is found even where a later layer wins.
+func load(path string, content []byte, src Source, r *report) *Config {
+	k := koanf.New(".")
+	at := places{"": {source: path}}
+	merge := func(l *layer) {
+		decode(l, r)
+		at.overlay(l.places)
+		// The provider cannot fail, and koanf.Load fails only if it does.
+		_ = k.Load(confmap.Provider(l.values, ""), nil)
+	}
+	defaults := parseYAML("default.yaml", configs.DefaultYAML(), r)
+	defaults.places = nil // nothing is at fault there, and what it has was not given
+	merge(defaults)
+	merge(parseYAML(path, content, r))
+	variables, unknown := readEnviron(src.Environ, onlyGroup(k), r)
+	merge(variables)
+	merge(readFlags(src.Flags, onlyGroup(k)))
+
+	merged := layer{values: k.Raw(), places: at}
+	cfg := decode(&merged, new(report)) // its problems have all been found above
+	for name, u := range cfg.Upstreams {
+		u.Servers = address.List(u.Servers)
+		cfg.Upstreams[name] = u
+	}
+	applyDefaults(cfg, func(path string) bool { _, ok := at[path]; return ok })
+	used := resolveSecrets(cfg, src.Environ, func(path, format string, args ...any) {
+		r.fail(at.of(path), path, format, args...)
+	})
+	for _, name := range unknown {
+		if !slices.Contains(used, name) {
+			unknownVariable(name, onlyGroup(k), r)
+		}
+	}
+	if !r.failed[failure{path, ""}] { // else the file's other keys are unknown
+		validate(cfg, src, at, r)
+	}
+	return cfg
+}
+
+// onlyGroup is the upstream group that --upstream means.
+func onlyGroup(k *koanf.Koanf) string {
+	if names := k.MapKeys("upstreams"); len(names) == 1 && groupName.MatchString(names[0]) {
+		return names[0]
+	}
+	return "default"
+}
+
+// readFile reads a little more than the largest file that parseYAML accepts, never all of /dev/zero.
+func readFile(path string) (content []byte, err error) {
+	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+}
+
+// reason leaves out the path, which stands before it in the message.
+func reason(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}

@@ -1,0 +1,39 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"powerjob-shim/configs"
+)
+
+func TestRestartNeededNamesTheChangedKeys(t *testing.T) {
+	for content, want := range map[string][]string{
+		"": nil,
+		"log: {level: debug, access: false}\nshutdown: {grace: 1s}\ndedup: {mode: observe, max_body: 1KiB}\ntrusted_proxies: [10.0.0.0/8]\n": nil,
+		"listen: [{address: \":1\"}]\n":                     {"listen"},
+		"admin: {address: \":1\", pprof: true}\n":           {"admin.address", "admin.pprof"},
+		"log: {format: console}\n":                          {"log.format"},
+		"dedup: {max_entries: 1, redis: {password: new}}\n": {"dedup.max_entries", "dedup.redis"},
+		"dedup: {max_bytes: 1MiB}\n":                        {"dedup.max_bytes"},
+	} {
+		running := mustLoad(t, Source{File: writeFile(t, oneServer)})
+		loaded := mustLoad(t, Source{File: writeFile(t, oneServer+content)})
+		if got := RestartNeeded(running, loaded); !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", content, got, want)
+		}
+	}
+	running := mustLoad(t, Source{File: writeFile(t, oneServer)})
+	redis := *running
+	redis.Dedup.Store = StoreRedis
+	if got := RestartNeeded(running, &redis); !slices.Equal(got, []string{"dedup.store"}) {
+		t.Errorf("another store: %v", got)
+	}
+}
+
+func TestDefaultYAMLMarksWhatNeedsARestart(t *testing.T) {
+	if marks := strings.Count(string(configs.DefaultYAML()), "(restart)") - 1; marks != len(restartOnly) { // one in the introduction
+		t.Errorf("%d marks for %d keys", marks, len(restartOnly))
+	}
+}

@@ -1,0 +1,252 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+
+	"powerjob-shim/configs"
+)
+
+// TestTheSchemaIsThatOfTheTypes holds schema.json to the types, their comments
+// and default.yaml; -update writes it.
+func TestTheSchemaIsThatOfTheTypes(t *testing.T) {
+	g := generator{comments: commentsOf(t)}
+	var defaults map[string]any
+	if err := yaml.Unmarshal(configs.DefaultYAML(), &defaults); err != nil {
+		t.Fatal(err)
+	}
+	schema := g.object(reflect.TypeFor[Config](), defaults)
+	schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	schema["title"] = "powerjob-shim's configuration"
+	got, err := json.MarshalIndent(schema, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = append(got, '\n')
+	if *update {
+		if err := os.WriteFile("../../configs/schema.json", got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(got, configs.Schema()) {
+		t.Error("schema.json is not that of the types; run go test ./internal/config -run Schema -update")
+	}
+}
+
+// generator makes schemas of types.
+type generator struct {
+	comments map[string]string // by type and field: "Listener.Address"
+}
+
+type schema = map[string]any
+
+func (g generator) object(of reflect.Type, defaults map[string]any) schema {
+	properties := schema{}
+	for _, f := range fieldsOf(of) {
+		def := defaults[f.key]
+		below, _ := def.(map[string]any)
+		property := g.of(f.typ, of.Field(f.index).Tag.Get("choice"), below)
+		name := of.Field(f.index).Name
+		if text := g.comments[of.Name()+"."+name]; text != "" {
+			property["description"] = regexp.MustCompile("^"+name+`\b`).ReplaceAllString(text, f.key)
+		}
+		if _, list := def.([]any); def != nil && below == nil && !list {
+			property["default"] = def
+		}
+		properties[f.key] = property
+	}
+	return schema{"type": "object", "additionalProperties": false, "properties": properties}
+}
+
+func (g generator) of(of reflect.Type, choice string, defaults map[string]any) schema {
+	switch of {
+	case reflect.TypeFor[time.Duration]():
+		return orZero(`^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$`)
+	case reflect.TypeFor[Size]():
+		return orZero(`^\d+(B|KiB|MiB|GiB)$`)
+	case reflect.TypeFor[Rate]():
+		return orZero(`^\d+(B|KiB|MiB|GiB)(/s)?$`)
+	case reflect.TypeFor[netip.Prefix]():
+		return schema{"type": "string"}
+	case reflect.TypeFor[OneOrMore]():
+		return schema{"anyOf": []any{schema{"type": "string"}, schema{"type": "array", "items": schema{"type": "string"}}}}
+	}
+	switch of.Kind() {
+	case reflect.Pointer:
+		return g.of(of.Elem(), choice, defaults)
+	case reflect.Struct:
+		return g.object(of, defaults)
+	case reflect.Slice:
+		return schema{"type": "array", "items": g.of(of.Elem(), choice, nil)}
+	case reflect.Map:
+		return schema{"type": "object", "additionalProperties": g.of(of.Elem(), choice, nil)}
+	case reflect.Bool:
+		return schema{"type": "boolean"}
+	case reflect.Int:
+		return schema{"type": "integer"}
+	}
+	out := schema{"type": "string"}
+	if choice != "" {
+		out["enum"] = strings.Split(choice, ",")
+	}
+	return out
+}
+
+// orZero is text of a pattern, or the number 0, which needs no unit.
+func orZero(pattern string) schema {
+	return schema{"anyOf": []any{schema{"type": "string", "pattern": pattern}, schema{"const": 0}}}
+}
+
+// commentsOf returns the comments of the package's fields, as one line each.
+func commentsOf(t *testing.T) map[string]string {
+	t.Helper()
+	comments := map[string]string{}
+	files, err := filepath.Glob("config*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if s, ok := spec.Type.(*ast.StructType); ok {
+				for _, f := range s.Fields.List {
+					for _, name := range f.Names {
+						text := f.Doc.Text()
+						if text == "" {
+							text = f.Comment.Text()
+						}
+						comments[spec.Name.Name+"."+name.Name] = strings.Join(strings.Fields(text), " ")
+					}
+				}
+			}
+			return true
+		})
+	}
+	return comments
+}
+
+func compileSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	parsed, err := jsonschema.UnmarshalJSON(bytes.NewReader(configs.Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("schema.json", parsed); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// instance reads YAML as a schema's validator wants it: as JSON would be read.
+func instance(t *testing.T, text []byte) (any, error) {
+	t.Helper()
+	var value any
+	if err := yaml.Unmarshal(text, &value); err != nil {
+		return nil, err
+	}
+	asJSON, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	return jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
+}
+
+// Every file that users copy fits the schema, and tells editors where it is.
+func TestWhatUsersCopyFitsTheSchema(t *testing.T) {
+	s := compileSchema(t)
+	n := 0
+	err := filepath.WalkDir("../../configs", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if d.Name() == "testdata" || d.Name() == "grafana" || d.Name() == "prometheus" || d.Name() == "chart" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(file) != ".yaml" {
+			return nil
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if !regexp.MustCompile(`(?m)^(upstreams|dedup):`).Match(text) {
+			return nil // it is about something else
+		}
+		n++
+		value, err := instance(t, text)
+		if err != nil {
+			return err
+		}
+		if err := s.Validate(value); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		dir, err := filepath.Rel(filepath.Dir(file), "../../configs")
+		if err != nil {
+			return err
+		}
+		if want := "# yaml-language-server: $schema=" + filepath.ToSlash(filepath.Join(dir, "schema.json")) + "\n"; !strings.Contains(string(text), want) {
+			t.Errorf("%s has no line %s", file, want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n < 8 {
+		t.Errorf("found only %d files", n)
+	}
+	for name, text := range map[string]string{"all keys": everything, "numbers without a unit": "shutdown: {grace: 0}\nmax_body: 0"} {
+		if value, err := instance(t, []byte(text)); err != nil || s.Validate(value) != nil {
+			t.Errorf("%s: %v, %v", name, err, s.Validate(value))
+		}
+	}
+}
+
+// What the schema can see, it says: an unknown key, a wrong type, a word that is
+// not one of the choices.
+func TestTheSchemaRefuses(t *testing.T) {
+	s := compileSchema(t)
+	for _, text := range []string{
+		"banana: 1", "listen: [{where: ':1'}]", "mode: obey", "dedup: {max_entries: many}", "dedup: {max_body: 5}", "dedup: {max_body: 5MB}",
+		"upstreams: {a: {timeout: 5}}", "upstreams: {a: {timeout: 5 s}}", "upstreams: {a: {servers: http://a}}", "upstreams: []",
+		"rules: [{dedup: {match: similar}}]", "log: {access: often}", "admin: {ready: some}", "listen: [{tls: {mode: acme, challenges: [dns-01]}}]",
+	} {
+		value, err := instance(t, []byte(text))
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if s.Validate(value) == nil {
+			t.Errorf("the schema takes %s", text)
+		}
+	}
+}

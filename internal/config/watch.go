@@ -1,0 +1,163 @@
+package config
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// PollInterval is how often Watch reads the file when nothing tells it to.
+const PollInterval = 5 * time.Second
+
+// settle is how long a changed or missing file must stay so before it counts: an
+// editor truncates it, or moves it away, and writes then.
+const settle = 50 * time.Millisecond
+
+// Watch calls changed whenever the file's content is another than it was last
+// time; loaded is the Digest of the configuration that runs, so that no change
+// since Load is missed. A file that is missing or unreadable is not a change:
+// failed is called once with the reason, and changed when the file can be read
+// again, even with the old content, so that what failed has set can be taken
+// back. Both are called from Watch's goroutine, one at a time. It returns when
+// ctx ends.
+//
+// secrets returns the other files that count as if they were part of the file:
+// those of Config.SecretFiles of the configuration that runs. Nil: none. It is
+// called from the same goroutine.
+//
+// The content is read every interval (0: PollInterval): that is the guarantee.
+// File system events are only a hint to read it at once; where the system has
+// none left, the interval does alone. Reading the content and not the events
+// means that a rename, a removal with a new file, an editor's save and a
+// ConfigMap's swapped ..data link are all the same. Certificates that the
+// configuration names are not watched: they are read where they are used.
+func Watch(ctx context.Context, file string, secrets func() []string, loaded [sha256.Size]byte, interval time.Duration, changed func(), failed func(error)) {
+	w := watch{file: file, secrets: secrets, last: loaded, changed: changed, failed: failed}
+	events, err := fsnotify.NewWatcher()
+	if err != nil {
+		w.run(ctx, interval, nil, func() {})
+		return
+	}
+	defer func() { _ = events.Close() }() // nothing was written
+	w.run(ctx, interval, merged(ctx, events), func() {
+		// The directory, because a file that is replaced takes its watch along.
+		// Again each time, because the directory may have been replaced too;
+		// failing is no harm, the content is read anyway.
+		_ = events.Add(filepath.Dir(file))
+	})
+}
+
+// merged passes events and their errors on as hints, as many as are waiting in one.
+func merged(ctx context.Context, events *fsnotify.Watcher) <-chan struct{} {
+	hints := make(chan struct{}, 1)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case _, ok := <-events.Events:
+				if !ok {
+					return
+				}
+			case _, ok := <-events.Errors: // such as an overflow: something happened
+				if !ok {
+					return
+				}
+			}
+			select {
+			case hints <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return hints
+}
+
+type watch struct {
+	file    string
+	secrets func() []string   // nil: none
+	last    [sha256.Size]byte // content that was told or loaded
+	broken  bool              // failed was called, and changed not since
+	changed func()
+	failed  func(error)
+}
+
+// run looks at the file at once, every interval and at each hint; rearm makes the hints come.
+func (w *watch) run(ctx context.Context, interval time.Duration, hints <-chan struct{}, rearm func()) {
+	if interval <= 0 {
+		interval = PollInterval
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		rearm()
+		w.look(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-hints:
+		}
+	}
+}
+
+// look tells of content that is not the last, or of an error, once it has settled.
+func (w *watch) look(ctx context.Context) {
+	sum, err := w.sum()
+	if err != nil && !w.broken && pause(ctx) { // an editor's save may have the file away for a moment
+		sum, err = w.sum()
+	}
+	for err == nil && (sum != w.last || w.broken) {
+		if !pause(ctx) {
+			return
+		}
+		var again [sha256.Size]byte
+		if again, err = w.sum(); err == nil && again == sum {
+			w.last, w.broken = sum, false
+			w.changed()
+			return
+		}
+		sum = again
+	}
+	if err != nil && !w.broken && ctx.Err() == nil {
+		w.broken = true
+		w.failed(err)
+	}
+}
+
+// pause waits for settle, or returns false when ctx ends.
+func pause(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(settle):
+		return true
+	}
+}
+
+func (w *watch) sum() ([sha256.Size]byte, error) {
+	content, err := readFile(w.file)
+	if err != nil {
+		return [sha256.Size]byte{}, unreadable(w.file, err)
+	}
+	var secrets []secretFile
+	if w.secrets != nil {
+		for _, path := range w.secrets() {
+			value, err := ReadSecret(path)
+			if err != nil && !errors.Is(err, errEmptySecret) { // that one is Load's to tell
+				return [sha256.Size]byte{}, unreadable(path, err)
+			}
+			secrets = append(secrets, secretFile{path, value})
+		}
+	}
+	return digest(content, secrets), nil
+}
+
+func unreadable(file string, err error) error {
+	return fmt.Errorf("reading %s, the last configuration stays: %w", file, reason(err))
+}
