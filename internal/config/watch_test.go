@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -264,17 +265,26 @@ func TestWatchTellsOfAChangedSecret(t *testing.T) {
 		file := filepath.Join(dir, "config.yaml")
 		write(t, file, `upstreams: {default: {servers: ["http://a:1"], login_bridge: {apps: [{name: a, password_file: `+secret+"}]}}}\n")
 		running := mustLoad(t, Source{File: file})
-		var told []Secret
-		problems := 0
+		var (
+			mu       sync.Mutex // protects these
+			told     []Secret
+			problems int
+		)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			changed := func() {
 				running = mustLoad(t, Source{File: file})
+				mu.Lock()
+				defer mu.Unlock()
 				told = append(told, running.Upstreams["default"].LoginBridge.Apps[0].Password)
 			}
-			w := watch{file: file, secrets: func() []string { return running.SecretFiles() }, last: running.Digest(), changed: changed, failed: func(error) { problems++ }}
+			w := watch{file: file, secrets: func() []string { return running.SecretFiles() }, last: running.Digest(), changed: changed, failed: func(error) {
+				mu.Lock()
+				defer mu.Unlock()
+				problems++
+			}}
 			w.run(ctx, time.Second, nil, func() {})
 		}()
 		for _, step := range []struct {
@@ -291,9 +301,11 @@ func TestWatchTellsOfAChangedSecret(t *testing.T) {
 			step.do()
 			time.Sleep(3 * time.Second)
 			synctest.Wait()
+			mu.Lock()
 			if len(told) != step.told || problems != step.bad {
 				t.Errorf("told of %d changes and %d problems, want %d and %d", len(told), problems, step.told, step.bad)
 			}
+			mu.Unlock()
 		}
 		if !slices.Equal(told, []Secret{"new", "newer"}) {
 			t.Errorf("the %d secrets that were told of are others", len(told))

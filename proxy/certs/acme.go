@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -57,9 +58,6 @@ func newACME(s Settings) (*acme, error) {
 		}
 		storage = &certmagic.FileStorage{Path: o.Storage}
 	}
-	if o.Email == "" {
-		storage = oneAccount{storage}
-	}
 	var roots *x509.CertPool
 	if o.CARoot != "" {
 		pem, err := os.ReadFile(o.CARoot)
@@ -95,7 +93,7 @@ func newACME(s Settings) (*acme, error) {
 		Logger: quiet,
 	})
 	a.issuer = certmagic.NewACMEIssuer(a.magic, certmagic.ACMEIssuer{
-		CA: o.CA, Email: o.Email, Agreed: true, Profile: o.Profile, TrustedRoots: roots,
+		CA: o.CA, Email: cmp.Or(o.Email, noEmail), Agreed: true, Profile: o.Profile, TrustedRoots: roots,
 		DisableHTTPChallenge: !o.HTTP01, DisableTLSALPNChallenge: !o.TLSALPN01,
 		Logger: quiet,
 	})
@@ -106,6 +104,14 @@ func newACME(s Settings) (*acme, error) {
 	}
 	return a, nil
 }
+
+// noEmail is how certmagic is told that there is no e-mail address. It cuts the
+// space off, but for an empty one it would go and look for an address: that of
+// another listener's account, or of an account in the storage. There it takes
+// the folder "default" of an account that is just being stored for an address.
+// So two names of one listener could get two accounts, the second over the
+// first one's files, and the authority would refuse to renew.
+const noEmail = " "
 
 // writable makes a directory and tries whether files can be made in it.
 func writable(dir string) error {
