@@ -18,7 +18,7 @@ type mutant struct {
 	name     string
 	file     string // beneath the module's root
 	old, new string
-	test     string // in the file's package; must fail
+	test     string // in the package that testsOf names; must fail
 }
 
 func TestEveryWeakeningIsNoticed(t *testing.T) {
@@ -101,11 +101,20 @@ func buildAll(t *testing.T, root string) map[int]binary {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dir := filepath.Dir(m.file)
+		dir := testsOf(m.file)
 		build(t, root, dir, nil).passes(t, []string{m.test})
 		built[i] = build(t, root, dir, overlay{m.file: strings.Replace(string(source), m.old, m.new, 1)})
 	}
 	return built
+}
+
+// testsOf is the package whose tests must notice a mutant of file: its own, but
+// for the default configuration, which is tested where it is loaded.
+func testsOf(file string) string {
+	if filepath.Ext(file) != ".go" {
+		return "internal/config"
+	}
+	return filepath.Dir(file)
 }
 
 func filesWithMutants() []string {
