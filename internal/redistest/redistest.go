@@ -164,7 +164,7 @@ func (s *Server) Signal(sig os.Signal) {
 func (s *Server) Do(args ...any) (string, error) {
 	c := redis.NewClient(&redis.Options{
 		Addr: s.Addr, Username: s.User, Password: s.Password, TLSConfig: s.TLS, DisableIdentity: true,
-		MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second, ReadTimeout: 5 * time.Second,
+		MaxRetries: -1, DialerRetries: 1, DialTimeout: patience, ReadTimeout: patience,
 	})
 	defer func() { _ = c.Close() }()
 	v, err := c.Do(context.Background(), args...).Result()
