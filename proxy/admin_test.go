@@ -42,7 +42,7 @@ func TestReadinessFollowsTheUpstream(t *testing.T) {
 func TestOneReachableServerIsEnoughAndTheOthersAreNamed(t *testing.T) {
 	s := newShim(t, settingsFor(t, newRawServer(t, "").url, deadServer(t)))
 	code, body := s.ask(t, "/readyz")
-	if code != 200 || !strings.HasPrefix(body, "ok\nupstream default: 127.0.0.1:") || !strings.Contains(body, "connection refused") {
+	if code != 200 || !strings.HasPrefix(body, "ok\nupstream default: 127.0.0.2:") || !strings.Contains(body, "connection refused") {
 		t.Errorf("/readyz says %d %q", code, body)
 	}
 }

@@ -142,7 +142,8 @@ func upstream(t testing.TB, h http.HandlerFunc) string {
 // deadServer is the address of nobody.
 func deadServer(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	// Not 127.0.0.1: a shim that listens there could get the port next.
+	ln, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
 		t.Fatal(err)
 	}

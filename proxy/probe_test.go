@@ -128,7 +128,7 @@ func TestEachGroupIsReadyForItself(t *testing.T) {
 		code int
 		body string // its beginning
 	}{
-		{"/readyz", false, 200, "ok\nupstream dead: 127.0.0.1:"},
+		{"/readyz", false, 200, "ok\nupstream dead: 127.0.0.2:"},
 		{"/readyz?group=default", false, 200, "ok\n"},
 		{"/readyz?group=dead", false, 503, "no server is ready of upstream dead\nupstream dead: "},
 		{"/readyz?group=other", false, 404, `there is no upstream "other"; there is dead, default, unused`},

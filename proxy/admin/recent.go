@@ -116,14 +116,15 @@ func (r *Recent) Led(now time.Time, key [32]byte) {
 	slot.Store(tag<<32 | uint64(r.clock(now)))
 }
 
-// After is how long before now a call with this key was sent; 0: not known.
+// After is how long before now a call with this key was sent, at least 1 ms; 0:
+// not known.
 func (r *Recent) After(now time.Time, key [32]byte) time.Duration {
 	slot, tag := r.slot(key)
 	v := slot.Load()
 	if v == 0 || v>>32 != tag {
 		return 0
 	}
-	return time.Duration(r.clock(now)-uint32(v)) * time.Millisecond
+	return max(1, time.Duration(r.clock(now)-uint32(v))) * time.Millisecond
 }
 
 func (r *Recent) slot(key [32]byte) (*atomic.Uint64, uint64) {
