@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io/fs"
 	"path/filepath"
 	"regexp"
@@ -67,11 +68,8 @@ func fieldsIn(t *testing.T, dir string) (names []string) {
 					}
 				}
 			case *ast.CallExpr:
-				called, ok := n.Fun.(*ast.SelectorExpr)
-				if ok && len(n.Args) > 0 {
-					if pkg, ok := called.X.(*ast.Ident); ok && pkg.Name == "zap" {
-						names = appendText(names, n.Args[0])
-					}
+				if called, ok := n.Fun.(*ast.SelectorExpr); ok && len(n.Args) > 0 && types.ExprString(called.X) == "zap" {
+					names = appendText(names, n.Args[0])
 				}
 			}
 			return true

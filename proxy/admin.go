@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -66,7 +67,7 @@ func (p *Proxy) Admin(o AdminOptions) http.Handler {
 	mux.Handle("GET /{$}", page)
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		snap := p.snap.Load()
-		upstreams, need := p.withFindings(r.Context(), withLacks(p.reach.probe(r.Context(), snap), snap), snap)
+		upstreams, need := p.upstreamStates(r.Context(), snap)
 		w.Header().Set("Content-Type", "application/json")
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
@@ -95,6 +96,12 @@ func (p *Proxy) Admin(o AdminOptions) http.Handler {
 	open.HandleFunc("GET /readyz", p.readyz)
 	open.Handle("/", admin.Guard(mux, o.TokenFile))
 	return open
+}
+
+// upstreamStates is what /status and the page tell of the servers, and whether
+// the shim is needed; nil: that is not known of all of them.
+func (p *Proxy) upstreamStates(ctx context.Context, snap *snapshot) ([]groupState, *shimNeed) {
+	return p.withFindings(ctx, withLacks(p.reach.probe(ctx, snap), snap), snap)
 }
 
 func (p *Proxy) readyz(w http.ResponseWriter, r *http.Request) {

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -52,7 +51,7 @@ func (p *Proxy) pageState(ctx context.Context) admin.State {
 		Hash: snap.Hash, Configuration: snap.Configuration,
 		Store: told.Kind, Problems: told.Problems, Entries: store.Stats().Entries,
 	}
-	groups, need := p.withFindings(ctx, withLacks(p.reach.probe(ctx, snap), snap), snap)
+	groups, need := p.upstreamStates(ctx, snap)
 	s.NotNeeded = need != nil && !need.Header
 	for _, g := range groups {
 		group := admin.Group{Name: g.Name, Routes: snap.routesTo(g.Name)}
@@ -75,7 +74,7 @@ func (p *Proxy) pageState(ctx context.Context) admin.State {
 func (s *snapshot) routesTo(group string) []string {
 	var all []string
 	for _, r := range s.Routes {
-		if cmp.Or(r.Upstream, s.onlyGroup()) != group {
+		if r.Upstream != group {
 			continue
 		}
 		hosts, paths := r.Hosts, r.Paths
@@ -92,17 +91,6 @@ func (s *snapshot) routesTo(group string) []string {
 		}
 	}
 	return all
-}
-
-// onlyGroup is the name of the only group; "": there are several.
-func (s *snapshot) onlyGroup() string {
-	if len(s.Upstreams) != 1 {
-		return ""
-	}
-	for name := range s.Upstreams {
-		return name
-	}
-	return ""
 }
 
 // loopbackOnly reports whether an address to listen on is this machine's own.

@@ -17,6 +17,7 @@ import (
 
 	"powerjob-shim/cmd/powerjob-shim-ingress/controller"
 	"powerjob-shim/internal/config"
+	"powerjob-shim/internal/program"
 )
 
 // settings are run's own flags.
@@ -51,7 +52,7 @@ requests in flight end; a second one ends at once.`,
 			if err := s.complete(environ); err != nil {
 				return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 			}
-			stop, now, release := untilSignals(cmd.Context())
+			stop, now, release := program.UntilSignals(cmd.Context())
 			defer release()
 			src := config.Source{File: s.config, Environ: environ, Flags: cmd.Flags(), Templates: true}
 			return serve(stop, now, s, src, cmd.ErrOrStderr())
@@ -108,7 +109,7 @@ func (s *settings) clients() (c controller.Clients, err error) {
 	if err != nil {
 		return c, fmt.Errorf("there is no way to an API server: %w; outside a Pod give --kubeconfig", err)
 	}
-	v, _ := buildVersion()
+	v := buildInfo().Version
 	config.UserAgent = "powerjob-shim-ingress/" + v
 	config.QPS = -1 // the API server limits its clients itself, and fairly
 	// Half the size of JSON, on the wire and while it is read.

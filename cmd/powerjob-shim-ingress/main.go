@@ -14,10 +14,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"powerjob-shim/internal/program"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)) }
@@ -83,31 +83,11 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 // Set by the linker: -X main.version=… -X main.revision=….
 var version, revision string
 
-func buildVersion() (v, r string) {
-	v, r = version, revision
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if v == "" {
-			v = info.Main.Version
-		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && r == "" {
-				r = s.Value
-			}
-		}
-	}
-	if v == "" {
-		v = "unknown"
-	}
-	if r == "" {
-		r = "unknown"
-	}
-	return v, r
-}
+// buildInfo tells which build this is.
+func buildInfo() program.Build { return program.BuildOf(version, revision) }
 
-func versionLine() string {
-	v, r := buildVersion()
-	return fmt.Sprintf("powerjob-shim-ingress %s (revision %s, %s %s/%s)", v, r, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
+// versionLine is what version and --version print.
+func versionLine() string { return "powerjob-shim-ingress " + buildInfo().String() }
 
 func newVersionCmd() *cobra.Command {
 	return &cobra.Command{

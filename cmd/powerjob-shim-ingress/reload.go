@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"runtime"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,8 +15,6 @@ import (
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/metrics"
 )
-
-var goVersion = runtime.Version()
 
 // reloader loads the configuration again while the controller runs. A bad one
 // changes nothing.

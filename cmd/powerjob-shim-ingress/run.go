@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/signal"
 	"sync"
 	"sync/atomic"
@@ -26,30 +25,6 @@ import (
 	"powerjob-shim/proxy"
 	"powerjob-shim/rules/openapi"
 )
-
-// untilSignals returns a context that ends with the first SIGTERM or SIGINT,
-// and one that ends with the second. release gives the signals back.
-func untilSignals(parent context.Context) (stop, now context.Context, release func()) {
-	stop, first := signal.NotifyContext(parent, syscall.SIGTERM, os.Interrupt)
-	now, second := context.WithCancel(parent)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	go func() {
-		for range 2 {
-			select {
-			case <-signals:
-			case <-now.Done():
-				return
-			}
-		}
-		second()
-	}()
-	return stop, now, func() {
-		signal.Stop(signals)
-		first()
-		second()
-	}
-}
 
 // starting is what the proxy runs on before the Ingresses have been read.
 func starting(base proxy.Settings) proxy.Settings {
@@ -82,15 +57,15 @@ func serve(stop, now context.Context, s settings, src config.Source, stderr io.W
 	quietClient(log)
 	collector.LimitMemory(log)
 
-	v, rev := buildVersion()
+	build := buildInfo()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m := metrics.New(registry, openapi.Names())
-	m.SetBuildInfo(v, rev, goVersion)
+	m.SetBuildInfo(build.Version, build.Revision, build.Go)
 	m.ObserveLog(lines.Dropped)
 
 	var ctl *controller.Controller
-	options := proxy.Options{Logger: log, Metrics: m, Version: v, Ready: func() error { return ctl.Ready() }}
+	options := proxy.Options{Logger: log, Metrics: m, Version: build.Version, Ready: func() error { return ctl.Ready() }}
 	closeStore, err := wire.UseStore(stop, &options, cfg)
 	if err != nil {
 		return err
@@ -155,7 +130,7 @@ func serve(stop, now context.Context, s settings, src config.Source, stderr io.W
 	}
 	defer func() { end(); background.Wait() }()
 	log.Info("started",
-		zap.String("version", v), zap.String("configuration", cfg.Hash()), zap.String("file", src.Path()),
+		zap.String("version", build.Version), zap.String("configuration", cfg.Hash()), zap.String("file", src.Path()),
 		zap.Stringers("listen", server.Addrs()), zap.Stringer("admin", server.AdminAddr()),
 		zap.String("class", s.class), zap.String("namespace", s.namespace))
 	if err := server.Serve(stop, now); err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"powerjob-shim/internal/config"
 )
@@ -17,22 +16,23 @@ func bounds(cfg *config.Config) []string {
 		fmt.Sprintf("calls on record: %d, their answers: %v (dedup.max_entries, dedup.max_bytes)", d.MaxEntries, d.MaxBytes),
 		fmt.Sprintf("a body that is compared: %v, an answer that is recorded: %v (dedup.max_body, dedup.max_answer)", d.MaxBody, d.MaxAnswer),
 		fmt.Sprintf("answers that are being collected: %v (dedup.max_held_answers)", d.MaxHeldAnswers),
-		"a request's body: " + orNone(cfg.MaxBody != 0, cfg.MaxBody) + " (max_body)",
+		"a request's body: " + orNone(cfg.MaxBody) + " (max_body)",
 	}
 	for _, l := range cfg.Listen {
-		all = append(all, fmt.Sprintf("connections to %s: %s (listen[].max_connections)", l.Address, orNone(l.MaxConnections != 0, l.MaxConnections)))
+		all = append(all, fmt.Sprintf("connections to %s: %s (listen[].max_connections)", l.Address, orNone(l.MaxConnections)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Upstreams)) {
 		u := cfg.Upstreams[name]
 		all = append(all, fmt.Sprintf("connections to each server of %s: %s, requests at all of them: %s (max_connections, max_requests)",
-			name, orNone(u.MaxConnections != 0, u.MaxConnections), orNone(u.MaxRequests != 0, u.MaxRequests)))
+			name, orNone(u.MaxConnections), orNone(u.MaxRequests)))
 	}
 	return all
 }
 
-func orNone(bounded bool, limit any) string {
-	if !bounded {
+// orNone is a limit for people; 0 bounds nothing.
+func orNone[T int | config.Size](limit T) string {
+	if limit == 0 {
 		return "no bound"
 	}
-	return strings.TrimSpace(fmt.Sprint(limit))
+	return fmt.Sprint(limit)
 }

@@ -14,6 +14,7 @@ import (
 
 	"powerjob-shim/internal/client"
 	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/program"
 )
 
 // startShim starts a shim in this process in front of one upstream URL, on a
@@ -52,7 +53,7 @@ the other commands can be tried on it. It prints what it executes.`,
 			if address == "" {
 				return demo(cmd.OutOrStdout(), start, asJSON)
 			}
-			stop, _, release := untilSignals(cmd.Context())
+			stop, _, release := program.UntilSignals(cmd.Context())
 			defer release()
 			return serveDemo(stop, cmd.OutOrStdout(), address, as)
 		},

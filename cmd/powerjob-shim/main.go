@@ -51,7 +51,7 @@ func newRootCmd(environ []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "powerjob-shim",
 		Short:         "Makes PowerJob clients execute every call once on servers that cannot be upgraded",
-		Version:       buildInfo().String(), // --version
+		Version:       versionLine(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {

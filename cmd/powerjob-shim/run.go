@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/signal"
 	"sync"
 	"syscall"
@@ -19,6 +18,7 @@ import (
 	"powerjob-shim/internal/collector"
 	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/hangup"
+	"powerjob-shim/internal/program"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy"
@@ -38,7 +38,7 @@ and SIGINT let requests in flight end; a second one ends at once.`,
 		Example: "  powerjob-shim run --upstream http://127.0.0.1:7701",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			stop, now, release := untilSignals(cmd.Context())
+			stop, now, release := program.UntilSignals(cmd.Context())
 			defer release()
 			return serve(stop, now, config.Source{File: file, Environ: environ, Flags: cmd.Flags()}, cmd.ErrOrStderr())
 		},
@@ -50,32 +50,6 @@ and SIGINT let requests in flight end; a second one ends at once.`,
 
 func configFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "config", "", "configuration `file` (default $POWERJOB_SHIM_CONFIG)")
-}
-
-// untilSignals returns a context that ends with the first SIGTERM or SIGINT,
-// and one that ends with the second. release gives the signals back.
-func untilSignals(parent context.Context) (stop, now context.Context, release func()) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	stop, first := context.WithCancel(parent)
-	now, second := context.WithCancel(parent)
-	done := make(chan struct{})
-	go func() {
-		for _, end := range []context.CancelFunc{first, second} {
-			select {
-			case <-signals:
-				end()
-			case <-done:
-				return
-			}
-		}
-	}()
-	return stop, now, func() {
-		signal.Stop(signals)
-		close(done)
-		first()
-		second()
-	}
 }
 
 // serve runs a shim until stop ends, and returns nil after a drain. Logs go to
@@ -103,14 +77,14 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m := metrics.New(registry, openapi.Names())
-	m.SetBuildInfo(build.version, build.revision, build.goVersion)
+	m.SetBuildInfo(build.Version, build.Revision, build.Go)
 	m.ObserveLog(lines.Dropped)
 
 	settings, err := wire.Settings(cfg)
 	if err != nil {
 		return err
 	}
-	options := proxy.Options{Logger: log, Metrics: m, Probe: true, Version: build.version}
+	options := proxy.Options{Logger: log, Metrics: m, Probe: true, Version: build.Version}
 	closeStore, err := wire.UseStore(stop, &options, cfg)
 	if err != nil {
 		return err
@@ -151,7 +125,7 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 	defer func() { end(); background.Wait() }()
 
 	log.Info("started",
-		zap.String("version", build.version),
+		zap.String("version", build.Version),
 		zap.String("configuration", cfg.Hash()),
 		zap.String("file", src.Path()),
 		zap.Stringers("listen", server.Addrs()),

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/mail"
 	"net/url"
 	"os"
@@ -52,12 +53,11 @@ func (v *validator) tokenFile(path, file string) {
 	if file == "" {
 		return
 	}
-	content, err := readFile(file)
-	switch {
+	switch _, err := ReadSecret(file); {
+	case errors.Is(err, errEmptySecret):
+		v.bad(path, "%s is empty; write a token into it, for example with openssl rand -hex 32", file)
 	case err != nil:
 		v.bad(path, "%s cannot be read: %v", file, reason(err))
-	case strings.TrimRight(string(content), "\r\n") == "":
-		v.bad(path, "%s is empty; write a token into it, for example with openssl rand -hex 32", file)
 	}
 }
 

@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -11,10 +9,7 @@ import (
 // runConfigured starts a shim with a configuration in front of a server.
 func runConfigured(t testing.TB, listen, upstream, config string) *shim {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "config.yaml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := fileWith(t, "config.yaml", config)
 	return runShim(t, "--config", file, "--listen", listen, "--upstream", "http://"+upstream)
 }
 

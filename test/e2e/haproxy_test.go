@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"powerjob-shim/internal/children"
@@ -34,10 +33,7 @@ func startHAProxy(t *testing.T, server string, lines ...string) string {
 		config += "  " + line + "\n"
 	}
 	config += fmt.Sprintf("listen shim\n  bind fd@3\n  server one %s\n", server)
-	file := filepath.Join(t.TempDir(), "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := fileWith(t, "haproxy.cfg", config)
 	var output bytes.Buffer
 	cmd := exec.Command(program, "-db", "-f", file)
 	cmd.Stdout, cmd.Stderr = &output, &output

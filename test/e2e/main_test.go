@@ -69,3 +69,13 @@ func eventually(t *testing.T, what string, ok func() bool, context func() string
 		}
 	}
 }
+
+// fileWith makes a file with this text, for as long as the test runs.
+func fileWith(t testing.TB, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

@@ -29,8 +29,7 @@ import (
 func TestEveryQueryFindsSomething(t *testing.T) {
 	program := need(t, "prometheus")[0]
 	_, server := startStandIn(t, legacy.Options{})
-	config := filepath.Join(t.TempDir(), "shim.yaml")
-	writeFile(t, config, fmt.Sprintf(`
+	config := fileWith(t, "shim.yaml", fmt.Sprintf(`
 upstreams: {default: {servers: ["http://%s"]}}
 listen:
   - {address: "127.0.0.1:0"}
@@ -147,26 +146,17 @@ func readRepo(t *testing.T, name string) []byte {
 	return b
 }
 
-func writeFile(t *testing.T, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // prometheus is a running server's address.
 type prometheus string
 
 // startPrometheus runs one that scrapes target every second.
 func startPrometheus(t *testing.T, program, target string) prometheus {
 	t.Helper()
-	dir := t.TempDir()
 	alerts, err := filepath.Abs(filepath.Join("..", "..", "configs", "prometheus", "alerts.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := filepath.Join(dir, "prometheus.yml")
-	writeFile(t, config, fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [%q]\n"+
+	config := fileWith(t, "prometheus.yml", fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [%q]\n"+
 		"scrape_configs: [{job_name: shim, static_configs: [{targets: [%q]}]}]\n", alerts, target))
 	for range 5 { // somebody may take the port before it does
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -175,7 +165,7 @@ func startPrometheus(t *testing.T, program, target string) prometheus {
 		}
 		address := ln.Addr().String()
 		_ = ln.Close() // it was only to have a free port
-		cmd := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		cmd := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(filepath.Dir(config), "data"),
 			"--web.listen-address="+address, "--enable-feature=exemplar-storage", "--log.level=error")
 		cmd.Stderr = os.Stderr
 		children.DieWithUs(cmd)

@@ -128,13 +128,9 @@ func TestTwoPythonClientsThatStartTheSameJobStartItTwice(t *testing.T) {
 
 func TestAPythonClientThatGetsNoHeaderStartsItsJobOnce(t *testing.T) {
 	server := startNewServer(t)
-	config := filepath.Join(t.TempDir(), "shim.yaml")
 	// No rule adds the header, so each call is repeated.
 	const rules = "rules: [{name: changes, paths: [\"/openApi/*\"], dedup: {match: resend, window: 30s}}]\n"
-	if err := os.WriteFile(config, []byte(rules), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	shim := startShim(t, server.addr, "--config", config)
+	shim := startShim(t, server.addr, "--config", fileWith(t, "shim.yaml", rules))
 	if got := runPython(t, "c = connect(sys.argv[1])\nfor i in range(3): print(c.run_job(7, str(i)).data, c.copy_job(i).data)\n", shim.listen); got != "1 1\n2 2\n3 3" {
 		t.Errorf("the caller got %q", got)
 	}

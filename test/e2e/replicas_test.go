@@ -10,8 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -24,10 +22,7 @@ import (
 // startReplicas runs n shims that share a store.
 func startReplicas(t *testing.T, n int, upstream, redis string) []*shim {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "shim.yaml")
-	if err := os.WriteFile(file, []byte("dedup: {store: redis, redis: {"+redis+"}}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := fileWith(t, "shim.yaml", "dedup: {store: redis, redis: {"+redis+"}}\n")
 	shims := make([]*shim, n)
 	for i := range shims {
 		shims[i] = startShim(t, upstream, "--config", file)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -25,11 +24,8 @@ import (
 // second one is plain.
 func startTLSShim(t *testing.T, upstream, https, plain, block string) *shim {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "config.yaml")
 	config := fmt.Sprintf("listen:\n  - address: %q\n    tls: %s\n  - address: %q\nupstreams: {default: {servers: [\"http://%s\"]}}\n", https, block, plain, upstream)
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := fileWith(t, "config.yaml", config)
 	return runShim(t, "--config", file)
 }
 

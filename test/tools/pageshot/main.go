@@ -21,6 +21,8 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"powerjob-shim/test/tools/browser"
 )
 
 // seen is what one look showed.
@@ -49,27 +51,19 @@ func main() {
 
 func run() error {
 	var (
-		browser = flag.String("browser", "chromium", "the browser's program")
+		program = flag.String("browser", "chromium", "the browser's program")
 		url     = flag.String("url", "", "where the page is")
 		out     = flag.String("o", ".", "the pictures' directory")
 		timeout = flag.Duration("timeout", time.Minute, "of everything together")
 	)
 	flag.Parse()
-	profile, err := os.MkdirTemp("", "pageshot")
+	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
+	defer cancel()
+	ctx, closeAll, err := browser.Open(ctx, *program, 1280, 1000)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(profile) //nolint:errcheck // a leftover in the temporary directory hurts nobody
-	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
-	defer cancel()
-	ctx, stop := chromedp.NewExecAllocator(ctx,
-		chromedp.ExecPath(*browser), chromedp.UserDataDir(profile),
-		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
-	defer stop()
-	ctx, closeTab := chromedp.NewContext(ctx)
-	defer closeTab()
+	defer closeAll()
 
 	print := json.NewEncoder(os.Stdout)
 	for _, width := range []int64{1280, 390} {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"powerjob-shim/test/tools/browser"
 )
 
 func main() {
@@ -27,7 +29,7 @@ func main() {
 
 func run() error {
 	var (
-		browser  = flag.String("browser", "chromium", "the browser's program")
+		program  = flag.String("browser", "chromium", "the browser's program")
 		url      = flag.String("url", "", "where the web UI is")
 		app      = flag.String("app", "", "the app's name")
 		password = flag.String("password", "", "its password")
@@ -36,24 +38,11 @@ func run() error {
 		timeout  = flag.Duration("timeout", 30*time.Second, "of what is done in the browser")
 	)
 	flag.Parse()
-	profile, err := os.MkdirTemp("", "uishot")
+	ctx, closeAll, err := browser.Open(context.Background(), *program, 1280, 800)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(profile) //nolint:errcheck // a leftover in the temporary directory hurts nobody
-
-	ctx, stop := chromedp.NewExecAllocator(context.Background(),
-		chromedp.ExecPath(*browser), chromedp.UserDataDir(profile), chromedp.WindowSize(1280, 800),
-		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
-		chromedp.Flag("lang", "en"), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
-	defer stop()
-	ctx, closeTab := chromedp.NewContext(ctx)
-	defer closeTab()
-
-	if err := chromedp.Do(ctx); err != nil { // starts the browser, which lives as long as this context
-		return fmt.Errorf("starting %s: %w", *browser, err)
-	}
+	defer closeAll()
 	patient, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
 	list, err := jobList(patient, *url, *app, *password, *expect)
