@@ -3,7 +3,7 @@
 //	m := metrics.New(registry, openapi.Names())
 //	m.Dedup.WithLabelValues(call, string(decision)).Inc()
 //
-// All collectors are on the Registerer that is passed in; there are none at
+// All collectors are on the Registerer that is passed in; none are at
 // package level. Go runtime and process collectors are the program's own
 // business, not registered here.
 //

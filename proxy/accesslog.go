@@ -53,7 +53,7 @@ func (p *Proxy) observe(next handler) http.Handler {
 		ex.findClient(r)
 		ex.introduces = len(r.Header[doctor.Header]) > 0
 		ex.answer = answerWriter{ResponseWriter: w, ex: ex, metrics: p.metrics, version: p.version}
-		own := *r // what is changed of it is nothing to net/http
+		own := *r // net/http must not see our changes
 		r = &own
 		if r.Body != nil && r.Body != http.NoBody {
 			ex.in.ReadCloser = r.Body
@@ -177,7 +177,7 @@ func requestID(r *http.Request) string {
 }
 
 // traceID returns the trace id of a traceparent header (W3C Trace Context): the
-// 32 hex digits after the version. "": there is none, more than one, or not one
+// 32 hex digits after the version. It is "" without a header, with several, or with one
 // that the standard allows. Versions above 00 may have more behind the flags.
 func traceID(values []string) string {
 	const length = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")

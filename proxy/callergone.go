@@ -34,7 +34,7 @@ func (w *waiters) any(leader dedup.ID) bool {
 // error: the caller has gone and nobody else waits for the answer, so that the
 // call must not be sent: its client is on the way to another address, where it
 // would be carried out a second time. A caller that has closed its sending side
-// only counts as gone: nobody can tell the two apart. Who waits on another replica
+// only counts as gone: nobody can tell the two apart. A caller that waits on another replica
 // is not known here; they get no answer, and call again.
 func (ex *exchange) wanted() error {
 	if ex.caller == nil || !ex.caller.Gone() || ex.waiters != nil && ex.waiters.any(ex.leads) {

@@ -20,7 +20,7 @@ type handler func(w http.ResponseWriter, r *http.Request, ex *exchange)
 //	allow      before a body is read for somebody who may not call anyway
 //	hold       before all that looks into a body: it is read once
 //	gate       before all that acts on a call: who may not make it, did not
-//	login      before those who answer logins, so that it sees every token that
+//	login      before the links that answer logins, so that it sees every token that
 //	           is given out
 //	bridge     before dedup: its answers are no server's
 //	dedup      after all that refuses or answers by itself, so that nothing is

@@ -18,7 +18,7 @@ const (
 )
 
 // findClient fills in who calls: the peer of the connection or, where that is
-// a trusted proxy, the last address of X-Forwarded-For that is none.
+// a trusted proxy, the last address of X-Forwarded-For that is not a trusted proxy's.
 func (ex *exchange) findClient(r *http.Request) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -28,7 +28,7 @@ type leader struct {
 // and its retry must find the answer. The order is:
 //
 //  1. the call is forwarded, its answer collected;
-//  2. the store learns of the answer, and those who wait for it wake;
+//  2. the store learns of the answer, and the callers that wait for it wake;
 //  3. the caller gets it; that it hung up meanwhile, the store learns too.
 func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next handler, call *dedup.Call, reason string) {
 	l := &leader{

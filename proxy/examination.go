@@ -104,7 +104,7 @@ func (es *examinations) begin(p *Proxy, snap *snapshot) map[*server]*examination
 	return next
 }
 
-// serverNamed returns the group's server of that name; nil: there is none.
+// serverNamed returns the group's server of that name; nil where the group has no such server.
 func (g *upstreamGroup) serverNamed(name string) *server {
 	for _, s := range g.servers {
 		if s.name == name {

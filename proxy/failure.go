@@ -23,7 +23,7 @@ func (ex *exchange) fail(w http.ResponseWriter, status int, message string) {
 	ex.answerError(w, status, message)
 }
 
-// answerError is fail, for those who have set ex.unanswered.
+// answerError is fail for callers that have set ex.unanswered.
 func (ex *exchange) answerError(w http.ResponseWriter, status int, message string) {
 	ex.fromUpstream = false
 	body, _ := json.Marshal(envelope{Message: "powerjob-shim: " + message}) // strings always marshal

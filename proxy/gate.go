@@ -61,7 +61,7 @@ func (p *Proxy) gate(next handler) handler {
 	}
 }
 
-// judge asks the policy. gated is false for what is none of the gate's.
+// judge asks the policy. gated is false where the gate does not apply.
 func (p *Proxy) judge(r *http.Request, ex *exchange) (c access.Caller, reason access.Reason, gated bool) {
 	policy := &ex.snap.Access
 	if preflight(r) {
@@ -118,7 +118,7 @@ func (ex *exchange) unreadable(reason access.Reason) access.Reason {
 }
 
 // allow refuses calls before their bodies are read that cannot pass whatever
-// stands in them: those who may not call must not use up the memory for bodies.
+// stands in them: callers that may not call must not use up the memory for bodies.
 // A refusal that a client answers with a login is the gate's: the store must
 // learn which call it was.
 func (p *Proxy) allow(next handler) handler {

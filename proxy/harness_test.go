@@ -299,7 +299,7 @@ func lines(message, name string) []string {
 	return found
 }
 
-// statusOf returns the status code of a raw answer, 0 if there is none.
+// statusOf returns the status code of a raw answer, 0 if the answer has no status line.
 func statusOf(answer string) int {
 	fields := strings.Fields(answer)
 	if len(fields) < 2 {
@@ -368,7 +368,7 @@ func (s *shim) sum(t testing.TB, name string, labels ...string) float64 {
 
 var authLine = textproto.CanonicalMIMEHeaderKey(openapi.AuthHeader)
 
-// newUnstartedUpstream is upstream, for those who set it up before it starts.
+// newUnstartedUpstream is upstream, for tests that set it up before it starts.
 func newUnstartedUpstream(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)

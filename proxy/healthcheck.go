@@ -14,7 +14,7 @@ type checker struct {
 	group  *upstreamGroup
 	server *server
 	how    ActiveHealth
-	probed *prober           // learns, too; nil: there is none
+	probed *prober           // learns, too; nil where servers are not probed
 	client http.RoundTripper // a new connection each time: that it can be had is part of the question
 	log    *zap.Logger
 }

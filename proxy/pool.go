@@ -38,7 +38,7 @@ type upstreamGroup struct {
 	stop      context.CancelFunc // ends what start began
 
 	// routedHost is the first exact host of the group's routes, for questions to
-	// servers that get the callers' Host; nil: there is none. Reloads change it.
+	// servers that get the callers' Host; nil where no route has an exact host. Reloads change it.
 	routedHost atomic.Pointer[string]
 
 	outsideSeen atomic.Bool // a call outside the prefix was logged
@@ -85,7 +85,7 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Di
 		}
 		s := old.server(base)
 		if slices.ContainsFunc(g.servers, func(o *server) bool { return o.name == s.name }) {
-			errs = append(errs, fmt.Errorf("servers: %s stands there twice", s.name))
+			errs = append(errs, fmt.Errorf("servers: %s is listed twice", s.name))
 			continue
 		}
 		g.servers = append(g.servers, s)

@@ -42,7 +42,7 @@ type Proxy struct {
 
 	dedupState dedupState
 	tokens     *access.Tokens
-	// sharedTokens are those of other replicas; nil: there are none.
+	// sharedTokens are the tokens of other replicas; nil without a shared store.
 	sharedTokens dedup.Tokens
 	reach        reachability
 	examinations examinations

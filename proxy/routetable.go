@@ -100,7 +100,7 @@ func (t *routeTable) sort() {
 // find returns the most specific route: an exact host before a wildcard, a
 // longer wildcard before a shorter, any host last; of these the first that has
 // a route for the path: an exact path before a prefix, a longer prefix before a
-// shorter. nil: there is none.
+// shorter. nil where no route matches.
 func (t *routeTable) find(at destination) *compiledRoute {
 	var found *compiledRoute
 	t.each(at.host, func(l pathList) bool {

@@ -79,7 +79,7 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 		ex.upstream = time.Since(began)
 		s.count(ex, res)
 		if err == nil && res.StatusCode < 100 {
-			_ = res.Body.Close() // there is nothing in it for anybody
+			_ = res.Body.Close() // nobody reads it
 			res, err = nil, errNoStatus
 			tried.maybe = true // a server that answers early is still being written to
 		}

@@ -122,7 +122,7 @@ func (s *snapshot) start(p *Proxy, old *snapshot) {
 	}
 }
 
-// firstHost returns the first exact host of a group's routes, nil if there is none.
+// firstHost returns the first exact host of a group's routes, nil where no route has one.
 func (s *snapshot) firstHost(name string) *string {
 	for _, r := range s.Routes {
 		for _, host := range r.Hosts {

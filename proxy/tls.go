@@ -58,7 +58,7 @@ func (c strictTLSConn) ConnectionState() tls.ConnectionState {
 	return state
 }
 
-// explain logs why a handshake failed. Those who leave without a word are
+// explain logs why a handshake failed. Peers that leave without a word are
 // health checks and scanners.
 func (c strictTLSConn) explain(err error) {
 	remote := zap.Stringer("remote", c.RemoteAddr())

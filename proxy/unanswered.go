@@ -52,7 +52,7 @@ func (ex *exchange) findOrigin(r *http.Request) {
 	ex.origin.machine = true
 }
 
-// underServer reports whether the path is one that workers ask: their discovery
+// underServer reports whether workers ask this path: their discovery
 // of servers.
 func (ex *exchange) underServer() bool {
 	rest, ok := strings.CutPrefix(ex.path, strings.TrimSuffix(ex.group.settings.prefix(), "/openApi"))

@@ -37,7 +37,7 @@ func (c *certificates) use(byHost map[string]*tls.Certificate) { c.byHost.Store(
 func (c *certificates) run(ctx context.Context) { c.own.Run(ctx, nil, nil) }
 
 // find returns the certificate for a handshake: the host's, a wildcard's, or the
-// one for every host; nil: there is none.
+// one for every host; nil where no certificate is known.
 func (c *certificates) find(hello *tls.ClientHelloInfo) *tls.Certificate {
 	byHost := *c.byHost.Load()
 	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))

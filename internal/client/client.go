@@ -144,7 +144,7 @@ func (c *Client) AppID() int64 { return c.appID }
 
 // Call sends one logical call ("saveJob") and returns the server's envelope.
 // The app id is added as each method of the original does. The error is what
-// the original throws; a business error is none.
+// the original throws; a business error is not an error here.
 func (c *Client) Call(name string, p Params) (Result, error) {
 	r, err := Encode(name, p, c.appID)
 	if err != nil {

@@ -30,7 +30,7 @@ type Result struct {
 	Code    string
 }
 
-// ID returns data as a number, 0 where it is none.
+// ID returns data as a number, 0 where it is not a number.
 func (r Result) ID() int64 {
 	var id int64
 	if json.Unmarshal(r.Data, &id) != nil {

@@ -135,7 +135,7 @@ type Auth struct {
 }
 
 // LegacyClients are callers that may come without a token. Both lists must
-// match; with both empty there are none.
+// match; with both empty, no caller may.
 // An app is written by its name, which counts from the first login to it on,
 // or by its id, which counts at once.
 type LegacyClients struct {

@@ -63,7 +63,7 @@ func madeByKubernetes(name, value string) bool {
 	return kubernetesVariable.MatchString("_" + strings.TrimPrefix(name, envPrefix) + "=" + value)
 }
 
-// variableKey returns the key that a variable sets, and its type; nil when there is none.
+// variableKey returns the key that a variable sets, and its type; nil when no key has that name.
 func variableKey(name, group string) (string, reflect.Type) {
 	for _, s := range shortcuts {
 		if name == shortcutVariable(s.flag) {

@@ -35,7 +35,7 @@ func (v *validator) keyPair(path, certKey, cert, keyKey, key string) {
 	v.readable(path+"."+keyKey, key)
 }
 
-// readable checks that a file is there; an empty name is none.
+// readable checks that a file is there; an empty name means that no file is set.
 func (v *validator) readable(path, file string) {
 	if file == "" {
 		return

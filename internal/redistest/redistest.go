@@ -180,7 +180,7 @@ func Addrs(servers []*Server) []string {
 	return all
 }
 
-// freePort is one that nothing listens on at the moment; nor does anything on
+// freePort returns a port that nothing listens on at the moment; nor does anything on
 // the port 10000 above, where nodes of a Cluster talk. Both are below those that
 // Linux gives to connections, one of which could else come first.
 func freePort(t testing.TB) int {

@@ -11,7 +11,7 @@ type Slab[T any] struct {
 	last   Slot   // the highest that was given out
 }
 
-// Slot is a T's number in its Slab, from 1 on; 0 is none.
+// Slot is a T's number in its Slab, from 1 on; 0 means no T.
 type Slot uint32
 
 const pieceLen = 256

@@ -102,7 +102,7 @@ func passwords(c *config.Redis) func() string {
 }
 
 // redisLogger is go-redis' own log: what it says about sentinels and pools is
-// for those who look closely. Failures are the store's to tell.
+// at level debug. The store itself logs failures.
 type redisLogger struct{ log *zap.Logger }
 
 // Printf implements go-redis' logging interface.

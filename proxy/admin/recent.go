@@ -214,7 +214,7 @@ func (r *Recent) Drops() []Drop {
 	return all
 }
 
-// Clients returns those who re-sent calls within the last hour, the latest first.
+// Clients returns the clients that re-sent calls within the last hour, the latest first.
 func (r *Recent) Clients(now time.Time) []Client {
 	r.mu.Lock()
 	defer r.mu.Unlock()

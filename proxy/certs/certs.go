@@ -178,7 +178,7 @@ func (s *Source) trust(contents [][]byte) error {
 }
 
 // Run keeps the certificates fresh until ctx ends. https is where the listener
-// is, plain where a plain one is; nil: there is none. Only ACME wants to know.
+// is, plain where a plain one is; nil where the process has neither. Only ACME uses it.
 func (s *Source) Run(ctx context.Context, https, plain net.Addr) {
 	done := make(chan struct{})
 	go func() {

@@ -26,7 +26,7 @@ func (c *Heard) Listen() {
 }
 
 // Head returns what has arrived since Listen: an answer's head, and maybe more.
-// The caller owns it. Without Listen there is nothing.
+// The caller owns it. Without Listen it stays empty.
 func (c *Heard) Head() *bytes.Buffer {
 	c.mu.Lock()
 	defer c.mu.Unlock()

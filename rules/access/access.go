@@ -44,7 +44,7 @@ type Policy struct {
 
 	// LegacyAddrs and LegacyApps let calls without a token pass, as 4.x clients
 	// make. Both must match; one that is empty matches all; with both empty
-	// there are none.
+	// no such call passes.
 	LegacyAddrs []netip.Prefix
 	LegacyApps  []string
 

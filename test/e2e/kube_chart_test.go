@@ -50,7 +50,7 @@ func output(t testing.TB, stdin, program string, args ...string) string {
 // object is a Kubernetes object as YAML has it.
 type object map[string]any
 
-// at follows keys into an object; nil: there is nothing.
+// at follows keys into an object; nil where a key is missing.
 func (o object) at(keys ...string) any {
 	var now any = map[string]any(o)
 	for _, key := range keys {

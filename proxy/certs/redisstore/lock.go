@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// lock is one that this replica holds.
+// lock is a lock that this replica holds.
 type lock struct {
 	owner string // nobody else's lock has it
 	stop  context.CancelFunc

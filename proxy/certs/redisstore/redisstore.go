@@ -3,7 +3,7 @@
 //
 //	storage, err := redisstore.New(redisstore.Options{Client: client, Prefix: "powerjob-shim:"})
 //
-// All files are fields of one hash: few and small they are, and one key is
+// All files are fields of one hash: they are few and small, and one key is
 // atomic, on a Cluster too. Locks are keys with a lease. What is in Redis must
 // last: an authority gives out a name's certificates only so often, so that a
 // Redis without persistence is no place for them.

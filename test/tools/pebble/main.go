@@ -37,7 +37,7 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:14000", "`address` of the ACME server")
 	httpPort := flag.Int("http", 5002, "`port` to which HTTP-01 goes, instead of 80")
 	tlsPort := flag.Int("tls", 5001, "`port` to which TLS-ALPN-01 goes, instead of 443")
-	root := flag.String("root", "root.pem", "`file` with the https certificate; made where there is none")
+	root := flag.String("root", "root.pem", "`file` with the https certificate; made where it does not exist")
 	validity := flag.Duration("validity", 90*24*time.Hour, "of certificates with the profile shortlived")
 	flag.Parse()
 	logger := log.New(os.Stdout, "", log.LstdFlags)
