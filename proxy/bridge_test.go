@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // blocked is a shim whose connections to the server wait until they are released,

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/duplicates"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/openapi"
 )
 

@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // chunked makes a save's body chunked.

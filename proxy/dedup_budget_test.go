@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 func TestBodiesThatAreAnnouncedAndDoNotComeKeepNobodyFromBeingDeduplicated(t *testing.T) {

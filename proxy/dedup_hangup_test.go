@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // A caller hangs up while its call is at the server, and sends it again at

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // lossy lowercases the names of the answers' headers on their way out of h.

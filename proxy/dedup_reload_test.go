@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // One thousand saves, a hundred reloads between and during them, every save

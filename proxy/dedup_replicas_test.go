@@ -8,9 +8,9 @@ import (
 	"sync"
 	"testing"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
 	"powerjob-shim/internal/redistest"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup/shared"
 	"powerjob-shim/rules/openapi"

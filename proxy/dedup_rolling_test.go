@@ -12,9 +12,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
 	"powerjob-shim/internal/redistest"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/dedup/shared"
 )
 

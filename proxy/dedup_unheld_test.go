@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // small is a bound on bodies that tests can go beyond.

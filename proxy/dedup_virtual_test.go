@@ -14,8 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/metrics"
 	"powerjob-shim/rules/openapi"
 )

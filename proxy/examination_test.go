@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/doctor"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // standIn runs a stand-in server and returns it with its address.

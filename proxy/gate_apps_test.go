@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/openapi"
 )
 

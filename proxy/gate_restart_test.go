@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // restarting is an address whose shim can be replaced by one that knows

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/openapi"
 )
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/access"
 )
 

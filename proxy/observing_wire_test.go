@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/internal/testca"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"

@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // What each setting of the admin listener shows to somebody without a token.

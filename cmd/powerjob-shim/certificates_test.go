@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 func TestRunServesHTTPSAndRedirectsToIt(t *testing.T) {

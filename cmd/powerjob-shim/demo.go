@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
 	"powerjob-shim/internal/program"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // startShim starts a shim in this process in front of one upstream URL, on a

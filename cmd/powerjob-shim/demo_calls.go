@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // demoCalls are all changing calls; params prepares what the i-th one acts on

@@ -10,8 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // standIns are the servers that demo --serve can stand in for, by the words of

@@ -9,7 +9,7 @@ import (
 
 	"powerjob-shim/internal/address"
 	"powerjob-shim/internal/doctor"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // diagnosed runs doctor as a script does, and returns its exit code and report.

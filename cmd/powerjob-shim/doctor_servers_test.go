@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/openapi"
 )
 

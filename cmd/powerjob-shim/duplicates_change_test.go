@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // TestOnlyWhatIsListedAndUntouchedIsChanged has somebody else change jobs after

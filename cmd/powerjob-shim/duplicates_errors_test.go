@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // closing closes the connection on calls, and answers the rest with root; "": not

@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/client"
 	"powerjob-shim/internal/duplicates"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/openapi"
 )
 

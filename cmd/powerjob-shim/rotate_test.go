@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // The file of an app's password changes, as a rotated secret does. Nobody

@@ -10,8 +10,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"powerjob-shim/internal/legacy"
 	"powerjob-shim/internal/redistest"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 const (

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
 	"powerjob-shim/internal/redistest"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // Two shims whose configuration has all that a guarded Redis asks for: its

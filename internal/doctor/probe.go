@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"powerjob-shim/internal/client"
+	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/rules/openapi"
 )
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"powerjob-shim/internal/client"
+	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/rules/openapi"
 )
 

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"powerjob-shim/internal/client"
+	"powerjob-shim/internal/standin/client"
 )
 
 // Action is what is done to leftovers.

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // TestHAProxyAloneBreaksAPatchedServer shows what the tests below would see

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/children"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // mortal is a server that can be killed and started again at its address.

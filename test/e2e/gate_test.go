@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 const enforcing = "auth: {mode: enforce}\n"

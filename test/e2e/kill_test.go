@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // attempt is one logical call of TestEightThreadsWhileAShimIsKilled. No two are

@@ -19,8 +19,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"powerjob-shim/internal/children"
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // TestEveryQueryFindsSomething has Prometheus scrape a shim that works, and asks

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // everyPythonCall makes every call of the Python client at least once, and prints

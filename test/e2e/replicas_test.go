@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/legacy"
 	"powerjob-shim/internal/redistest"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // startReplicas runs n shims that share a store.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 const saves = 5

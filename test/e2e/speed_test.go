@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // BenchmarkRealClient is what users feel: how many calls a second one real 5.1.0

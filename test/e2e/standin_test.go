@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // account is an app that clients log in to.

@@ -16,8 +16,8 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/children"
-	"powerjob-shim/internal/client"
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // TestTheStatusPageInABrowser looks at the page while a client works whose

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/legacy"
 	"powerjob-shim/internal/pebble"
+	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/internal/testca"
 )
 

@@ -10,10 +10,10 @@ import (
 )
 
 // TestTheRealClientSendsWhatIsRecorded lets the real 5.1.0 client make the
-// requests that internal/client, its Go port, is held to: the five modes that
+// requests that internal/standin/client, its Go port, is held to: the five modes that
 // the simulation builds upon. All 18 are there; to record them anew:
 //
-//	POWERJOB_CLIENT_CLASSPATH=$(cat test/e2e/java/target/client-5.1.0/classpath) go test ./internal/client -update
+//	POWERJOB_CLIENT_CLASSPATH=$(cat test/e2e/java/target/client-5.1.0/classpath) go test ./internal/standin/client -update
 func TestTheRealClientSendsWhatIsRecorded(t *testing.T) {
 	classpath(t, "client-"+v510) // has it built
 	path, err := modulePath("client-" + v510)
@@ -22,7 +22,7 @@ func TestTheRealClientSendsWhatIsRecorded(t *testing.T) {
 	}
 	modes := []string{"fine", "header-lost", "cut-after", "408", "timeout"}
 	cmd := exec.Command("go", "test", "-count=1", "-v", "-parallel=2",
-		"-run", "TestThePortSendsWhatTheRealClientSends/^("+strings.Join(modes, "|")+")$", "powerjob-shim/internal/client")
+		"-run", "TestThePortSendsWhatTheRealClientSends/^("+strings.Join(modes, "|")+")$", "powerjob-shim/internal/standin/client")
 	cmd.Env = append(os.Environ(), "POWERJOB_CLIENT_CLASSPATH="+path)
 	children.DieWithUs(cmd)
 	out, err := cmd.CombinedOutput()

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"powerjob-shim/internal/client"
+	"powerjob-shim/internal/standin/client"
 )
 
 // callTimeout is the client's default for a whole call.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"powerjob-shim/internal/client"
+	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/rules/dedup"
 )
 

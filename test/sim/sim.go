@@ -4,7 +4,7 @@
 //
 // It is deterministic: one goroutine runs at a time, all chance comes from one
 // seed, and time is an event queue's. The clients are the Go port of the real
-// one (internal/client, itself checked against traces of the real jar), each
+// one (internal/standin/client, itself checked against traces of the real jar), each
 // thread a coroutine. The shims are rules/dedup's Machine, driven in the order
 // in which proxy/dedup.go drives it. Shims that share a store share the Machine,
 // or, over a network, a log: then each drives the real Node of
@@ -20,7 +20,7 @@ import (
 	"iter"
 	"time"
 
-	"powerjob-shim/internal/client"
+	"powerjob-shim/internal/standin/client"
 )
 
 // epoch is when every history begins.

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"powerjob-shim/internal/client"
+	"powerjob-shim/internal/standin/client"
 )
 
 // intrude has strangers call beside the clients, with tokens that nobody gave

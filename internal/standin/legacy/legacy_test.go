@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/client"
+	"powerjob-shim/internal/standin/client"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // start runs a stand-in server and returns it with its "host:port".

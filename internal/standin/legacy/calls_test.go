@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/client"
+	"powerjob-shim/internal/standin/client"
 )
 
 // TestEveryChangingCallChangesTheState makes all of them in a sensible order

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 var update = flag.Bool("update", false, "write the recordings of the real client anew")
