@@ -20,10 +20,15 @@ var restartOnly = []struct {
 	{"log.format", func(c *Config) any { return c.Log.Format }},
 }
 
-// untilRestart leaves out what is read for each connection.
+// untilRestart leaves out the secrets whose files are read while the process runs.
 func (r Redis) untilRestart() Redis {
-	if r.PasswordFile != "" {
-		r.Password = ""
+	for _, s := range []struct {
+		file  string
+		value *Secret
+	}{{r.PasswordFile, &r.Password}, {r.SentinelPasswordFile, &r.SentinelPassword}, {r.KeySecretFile, &r.KeySecret}} {
+		if s.file != "" {
+			*s.value = ""
+		}
 	}
 	return r
 }

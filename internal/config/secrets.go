@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// minKeyBytes is what HMAC-SHA256 keys must have (RFC 7518, 3.2).
-const minKeyBytes = 32
+// MinKeyBytes is what HMAC-SHA256 keys must have (RFC 7518, 3.2).
+const MinKeyBytes = 32
 
 // secret is one secret's three ways of being given.
 type secret struct {
@@ -28,7 +28,7 @@ func resolveSecrets(cfg *Config, environ []string, bad func(path, format string,
 	secrets := []secret{
 		{path: "dedup.redis.password", value: &redis.Password, plain: true, file: redis.PasswordFile, env: redis.PasswordEnv},
 		{path: "dedup.redis.sentinel_password", value: &redis.SentinelPassword, plain: true, file: redis.SentinelPasswordFile, env: redis.SentinelPasswordEnv},
-		{path: "dedup.redis.key_secret", value: &redis.KeySecret, min: minKeyBytes, file: redis.KeySecretFile, env: redis.KeySecretEnv},
+		{path: "dedup.redis.key_secret", value: &redis.KeySecret, min: MinKeyBytes, file: redis.KeySecretFile, env: redis.KeySecretEnv},
 	}
 	for name, u := range cfg.Upstreams {
 		b := u.LoginBridge
@@ -36,7 +36,7 @@ func resolveSecrets(cfg *Config, environ []string, bad func(path, format string,
 			continue
 		}
 		path := join("upstreams", name) + ".login_bridge"
-		secrets = append(secrets, secret{path: path + ".secret", value: &b.Secret, min: minKeyBytes, file: b.SecretFile, env: b.SecretEnv})
+		secrets = append(secrets, secret{path: path + ".secret", value: &b.Secret, min: MinKeyBytes, file: b.SecretFile, env: b.SecretEnv})
 		for i := range b.Apps {
 			app := &b.Apps[i]
 			secrets = append(secrets, secret{path: index(path+".apps", i) + ".password", value: &app.Password,

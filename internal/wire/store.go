@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,7 +32,7 @@ func UseStore(ctx context.Context, o *proxy.Options, cfg *config.Config) (stop f
 		return nil, fmt.Errorf("dedup.redis.tls: %w", err)
 	}
 	s := shared.New(shared.Options{
-		Client: client, Prefix: cfg.Dedup.Redis.KeyPrefix, Secret: []byte(cfg.Dedup.Redis.KeySecret),
+		Client: client, Prefix: cfg.Dedup.Redis.KeyPrefix, Secrets: keySecrets(&cfg.Dedup.Redis),
 		Timeout: cfg.Dedup.Redis.Timeout, Limits: limits(cfg), Logger: o.Logger,
 		Failed: func(operation string) { o.Metrics.StoreErrors.WithLabelValues(operation).Inc() },
 	})
@@ -60,19 +59,22 @@ func sharedCertificates(c *config.Redis, log *zap.Logger) (*redisstore.Storage, 
 		return nil, err
 	}
 	return redisstore.New(redisstore.Options{
-		Client: client, Prefix: c.KeyPrefix, Secret: []byte(c.KeySecret), Timeout: timeout, Logger: log,
-	})
+		Client: client, Prefix: c.KeyPrefix, Secrets: keySecrets(c), Timeout: timeout, Logger: log,
+	}), nil
 }
 
 func redisClient(c *config.Redis, timeout time.Duration, log *zap.Logger) (redis.UniversalClient, error) {
 	redis.SetLogger(redisLogger{log})
 	connection := shared.Connection{
 		Addresses: c.Addresses, Cluster: c.Cluster, MasterName: c.MasterName, Username: c.Username,
-		SentinelUsername: c.SentinelUsername, SentinelPassword: string(c.SentinelPassword),
-		Timeout: timeout, Dial: new(up.Dialer).DialContext,
+		SentinelUsername: c.SentinelUsername,
+		Timeout:          timeout, Dial: new(up.Dialer).DialContext,
 	}
 	if c.Password != "" {
-		connection.Password = passwords(c)
+		connection.Password = passwords(c.Password, c.PasswordFile)
+	}
+	if c.SentinelPassword != "" {
+		connection.SentinelPassword = passwords(c.SentinelPassword, c.SentinelPasswordFile)
 	}
 	if c.TLS != nil {
 		files := up.TLSFiles(*c.TLS)
@@ -82,23 +84,6 @@ func redisClient(c *config.Redis, timeout time.Duration, log *zap.Logger) (redis
 		connection.TLS = up.NewTLS(files).Config
 	}
 	return shared.Connect(connection), nil
-}
-
-// passwords returns the password of each new connection: what its file holds
-// then, or held when it could last be read.
-func passwords(c *config.Redis) func() string {
-	var mu sync.Mutex
-	last := c.Password // guarded by mu
-	return func() string {
-		mu.Lock()
-		defer mu.Unlock()
-		if c.PasswordFile != "" {
-			if now, err := config.ReadSecret(c.PasswordFile); err == nil {
-				last = now
-			}
-		}
-		return string(last)
-	}
 }
 
 // redisLogger is go-redis' own log: what it says about sentinels and pools is

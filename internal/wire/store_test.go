@@ -3,7 +3,9 @@ package wire
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
@@ -102,4 +104,55 @@ func TestRotatedRedisCertificatesCountForTheNextConnection(t *testing.T) {
 	}
 	cut(t, server)
 	redistest.Eventually(t, "what the files held before counts", func() bool { return asks(t, client) == nil })
+}
+
+// The sentinels' own password changes while the process runs, and with it the file.
+func TestARotatedSentinelPasswordCountsForTheNextConnection(t *testing.T) {
+	set := redistest.StartGuardedSentinels(t, 1, redistest.Guard{SentinelPassword: "admin",
+		SentinelUser: "watcher on >old -@all +auth +hello +ping +subscribe +sentinel|get-master-addr-by-name +sentinel|sentinels allchannels"})
+	file := filepath.Join(t.TempDir(), "password")
+	put(t, file, "old\n")
+	client := newRedisClient(t, &config.Redis{Addresses: set.Addrs(), MasterName: set.Name,
+		SentinelUsername: "watcher", SentinelPassword: "old", SentinelPasswordFile: file})
+	if err := asks(t, client); err != nil {
+		t.Fatal(err)
+	}
+	put(t, file, "new\n")
+	for _, s := range set.Sentinels {
+		if _, err := s.Do("ACL", "SETUSER", "watcher", "resetpass", ">new"); err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{"normal", "pubsub"} { // a sentinel counts its watchers as these
+			if _, err := s.Do("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cut(t, set.Servers[0])
+	redistest.Eventually(t, "the new password is used", func() bool { return asks(t, client) == nil })
+}
+
+func TestARotatedKeySecretCountsAndTheOldOnesAreRemembered(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	long := func(letter string) config.Secret { return config.Secret(strings.Repeat(letter, 32)) }
+	r := rotated{file: file, min: 32, all: []config.Secret{long("a")}}
+	for _, step := range []struct {
+		content string
+		want    string // the first letters, the newest first
+	}{
+		{"", "a"}, {string(long("a")), "a"}, {string(long("b")) + "\n", "ba"}, {"short", "ba"},
+		{string(long("c")), "cba"}, {string(long("d")), "dcb"}, {string(long("b")), "bdc"},
+	} {
+		put(t, file, step.content)
+		got := ""
+		for _, s := range r.values() {
+			got += string(s[:1])
+		}
+		if got != step.want {
+			t.Errorf("after %.1q: %q, want %q", step.content, got, step.want)
+		}
+	}
+	if got := (&rotated{file: file, every: time.Hour, read: time.Now(), all: []config.Secret{"kept"}}).values(); len(got) != 1 || got[0] != "kept" {
+		t.Errorf("the file was read before its time: %d values", len(got))
+	}
 }

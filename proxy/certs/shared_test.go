@@ -19,10 +19,7 @@ func TestReplicasThatShareARedisAskForACertificateOnce(t *testing.T) {
 	for i := range sites {
 		client := redis.NewClient(&redis.Options{Addr: server.Addr, DisableIdentity: true})
 		t.Cleanup(func() { _ = client.Close() })
-		storage, err := redisstore.New(redisstore.Options{Client: client, Prefix: "test:"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		storage := redisstore.New(redisstore.Options{Client: client, Prefix: "test:"})
 		https, plain := listenTwice(t)
 		if i == 0 { // the name leads to this one, whoever asks
 			if err := ca.Start(port(plain.Addr()), port(https.Addr()), time.Hour); err != nil {

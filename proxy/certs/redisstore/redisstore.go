@@ -36,9 +36,11 @@ import (
 type Options struct {
 	Client redis.UniversalClient // not closed by the Storage
 	Prefix string                // begins every key
-	// Secret encrypts the files, private keys among them (AES-256-GCM); all
-	// replicas need the same. Empty: they are stored as they are.
-	Secret []byte
+	// Secrets returns what encrypts the files, private keys among them
+	// (AES-256-GCM): the first one, which must be the same on all replicas. What was
+	// stored with the others, older ones, is still read, and stored anew with the
+	// first. It is asked for each file. Nil, or none: files are stored as they are.
+	Secrets func() [][]byte
 	// Timeout bounds each exchange with Redis. Zero: 5 s. Nobody waits here for
 	// an answer to a call.
 	Timeout time.Duration
@@ -51,8 +53,7 @@ type Options struct {
 // one with New.
 type Storage struct {
 	o     Options
-	files string      // the hash's key
-	seal  cipher.AEAD // nil: nothing is encrypted
+	files string // the hash's key
 
 	mu   sync.Mutex
 	held map[string]*lock // guarded by mu
@@ -65,25 +66,35 @@ var (
 )
 
 // New returns a Storage, which connects when it is used.
-func New(o Options) (*Storage, error) {
+func New(o Options) *Storage {
 	o.Timeout, o.Lease = cmp.Or(o.Timeout, 5*time.Second), cmp.Or(o.Lease, 30*time.Second)
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	s := &Storage{o: o, files: o.Prefix + "{certificates}:files", held: map[string]*lock{}}
-	if len(o.Secret) > 0 {
+	return &Storage{o: o, files: o.Prefix + "{certificates}:files", held: map[string]*lock{}}
+}
+
+// seals returns what encrypts and decrypts, by secret.
+func (s *Storage) seals() ([]cipher.AEAD, error) {
+	if s.o.Secrets == nil {
+		return nil, nil
+	}
+	var all []cipher.AEAD
+	for _, secret := range s.o.Secrets() {
 		// A key of its own: the same secret hashes the dedup store's keys.
-		derive := hmac.New(sha256.New, o.Secret)
+		derive := hmac.New(sha256.New, secret)
 		_, _ = derive.Write([]byte("powerjob-shim certificates 1")) // a hash never fails
 		block, err := aes.NewCipher(derive.Sum(nil))
 		if err != nil {
 			return nil, err
 		}
-		if s.seal, err = cipher.NewGCM(block); err != nil {
+		seal, err := cipher.NewGCM(block)
+		if err != nil {
 			return nil, err
 		}
+		all = append(all, seal)
 	}
-	return s, nil
+	return all, nil
 }
 
 func (s *Storage) within(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -98,59 +109,82 @@ const (
 	sealedForm = 1
 )
 
-func (s *Storage) encode(key string, value []byte, now time.Time) []byte {
-	b := binary.BigEndian.AppendUint64([]byte{plainForm}, uint64(now.UnixMilli()))
-	if s.seal == nil {
-		return append(b, value...)
+func (s *Storage) encode(key string, value []byte, changed time.Time) ([]byte, error) {
+	b := binary.BigEndian.AppendUint64([]byte{plainForm}, uint64(changed.UnixMilli()))
+	seals, err := s.seals()
+	if err != nil {
+		return nil, err
+	}
+	if len(seals) == 0 {
+		return append(b, value...), nil
 	}
 	b[0] = sealedForm
-	nonce := make([]byte, s.seal.NonceSize())
+	nonce := make([]byte, seals[0].NonceSize())
 	_, _ = rand.Read(nonce) // it never fails
-	return s.seal.Seal(append(b, nonce...), nonce, value, s.sealedWith(key, b))
+	return seals[0].Seal(append(b, nonce...), nonce, value, s.sealedWith(key, b)), nil
 }
 
 func (s *Storage) sealedWith(key string, head []byte) []byte {
 	return append(bytes.Clone(head[:1+stampBytes]), key...)
 }
 
-func (s *Storage) decode(key string, b []byte) (value []byte, changed time.Time, err error) {
+// decode returns what is stored; old: with another secret than the first.
+func (s *Storage) decode(key string, b []byte) (value []byte, changed time.Time, old bool, err error) {
 	if len(b) < 1+stampBytes || b[0] > sealedForm {
-		return nil, changed, fmt.Errorf("reading %s: it is not a stored file", key)
+		return nil, changed, false, fmt.Errorf("reading %s: it is not a stored file", key)
 	}
 	changed = time.UnixMilli(int64(binary.BigEndian.Uint64(b[1:])))
 	value = b[1+stampBytes:]
 	if b[0] == plainForm {
-		return value, changed, nil
+		return value, changed, false, nil
 	}
-	if s.seal == nil || len(value) < s.seal.NonceSize() {
-		return nil, changed, fmt.Errorf("reading %s: it is encrypted, and there is no secret", key)
-	}
-	n := s.seal.NonceSize()
-	value, err = s.seal.Open(nil, value[:n], value[n:], s.sealedWith(key, b))
+	seals, err := s.seals()
 	if err != nil {
-		return nil, changed, fmt.Errorf("reading %s: it was encrypted with another secret: %w", key, err)
+		return nil, changed, false, err
 	}
-	return value, changed, nil
+	if len(seals) == 0 || len(value) < seals[0].NonceSize() {
+		return nil, changed, false, fmt.Errorf("reading %s: it is encrypted, and there is no secret", key)
+	}
+	n := seals[0].NonceSize()
+	var open []byte
+	for i, seal := range seals {
+		if open, err = seal.Open(nil, value[:n], value[n:], s.sealedWith(key, b)); err == nil {
+			return open, changed, i > 0, nil
+		}
+	}
+	return nil, changed, false, fmt.Errorf("reading %s: it was encrypted with another secret: %w", key, err)
 }
 
 // Store implements certmagic.Storage.
 func (s *Storage) Store(ctx context.Context, key string, value []byte) error {
+	return s.put(ctx, key, value, time.Now())
+}
+
+func (s *Storage) put(ctx context.Context, key string, value []byte, changed time.Time) error {
+	content, err := s.encode(key, value, changed)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	return s.o.Client.HSet(ctx, s.files, key, s.encode(key, value, time.Now())).Err()
+	return s.o.Client.HSet(ctx, s.files, key, content).Err()
 }
 
 func (s *Storage) load(ctx context.Context, key string) ([]byte, time.Time, error) {
-	ctx, cancel := s.within(ctx)
+	asking, cancel := s.within(ctx)
 	defer cancel()
-	b, err := s.o.Client.HGet(ctx, s.files, key).Bytes()
+	b, err := s.o.Client.HGet(asking, s.files, key).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil, time.Time{}, fmt.Errorf("%s: %w", key, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	return s.decode(key, b)
+	value, changed, old, err := s.decode(key, b)
+	if old {
+		_ = s.put(ctx, key, value, changed) // else the next one who reads it does so
+	}
+	return value, changed, err
 }
 
 // Load implements certmagic.Storage.

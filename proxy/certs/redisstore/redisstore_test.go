@@ -27,14 +27,19 @@ func open(t *testing.T, addr string, change func(*Options)) *Storage {
 	if change != nil {
 		change(&o)
 	}
-	s, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return New(o)
 }
 
-func secret(o *Options) { o.Secret = []byte(strings.Repeat("k", 32)) }
+func secret(o *Options) { o.Secrets = secrets("k") }
+
+// secrets are of 32 equal letters each, the newest first.
+func secrets(letters ...string) func() [][]byte {
+	var all [][]byte
+	for _, l := range letters {
+		all = append(all, []byte(strings.Repeat(l, 32)))
+	}
+	return func() [][]byte { return all }
+}
 
 // TestItDoesAsFilesDo does the same to certmagic's own storage and this one.
 func TestItDoesAsFilesDo(t *testing.T) {
@@ -105,7 +110,7 @@ func TestFilesAreReadWithTheirSecretOnly(t *testing.T) {
 		t.Errorf("%q, %v", raw, err)
 	}
 	for name, change := range map[string]func(*Options){
-		"none": nil, "another": func(o *Options) { o.Secret = []byte(strings.Repeat("x", 32)) },
+		"none": nil, "another": func(o *Options) { o.Secrets = secrets("x") },
 	} {
 		if _, err := open(t, server.Addr, change).Load(t.Context(), "k"); err == nil || errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s secret: %v", name, err)
@@ -113,6 +118,24 @@ func TestFilesAreReadWithTheirSecretOnly(t *testing.T) {
 	}
 	if got, err := open(t, server.Addr, secret).Load(t.Context(), "k"); err != nil || string(got) != "private key" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// What was stored before a secret was rotated is read, and then stored with the new one.
+func TestARotatedSecretReadsWhatTheOlderOneStored(t *testing.T) {
+	server := redistest.Start(t)
+	if err := open(t, server.Addr, secret).Store(t.Context(), "k", []byte("private key")); err != nil {
+		t.Fatal(err)
+	}
+	onlyNew := open(t, server.Addr, func(o *Options) { o.Secrets = secrets("n") })
+	if got, err := onlyNew.Load(t.Context(), "k"); err == nil {
+		t.Errorf("the new secret alone reads %q", got)
+	}
+	rotated := open(t, server.Addr, func(o *Options) { o.Secrets = secrets("n", "k") })
+	for _, s := range []*Storage{rotated, onlyNew} {
+		if got, err := s.Load(t.Context(), "k"); err != nil || string(got) != "private key" {
+			t.Errorf("%q, %v", got, err)
+		}
 	}
 }
 

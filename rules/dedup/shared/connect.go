@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,9 +22,9 @@ type Connection struct {
 	// Password returns the password, asked for each connection. Nil: none.
 	Password func() string
 	// SentinelUsername and SentinelPassword are what the sentinels themselves ask
-	// for. Empty: nothing.
+	// for; the password is asked for each connection. Nil: they ask for nothing.
 	SentinelUsername string
-	SentinelPassword string
+	SentinelPassword func() string
 	// TLS returns how to speak TLS with a host, asked for each connection, to
 	// sentinels too. Nil: plain connections.
 	TLS func(host string) (*tls.Config, error)
@@ -43,7 +44,7 @@ func Connect(c Connection) redis.UniversalClient {
 		Dialer: c.dialer(),
 		Addrs:  c.Addresses, MasterName: c.MasterName, IsClusterMode: c.Cluster,
 		CredentialsProvider: c.credentials(),
-		SentinelUsername:    c.SentinelUsername, SentinelPassword: c.SentinelPassword,
+		OnConnect:           c.logIn,
 
 		ContextTimeoutEnabled:    true,
 		MaxRetries:               -1, // the Store knows when to try again
@@ -63,6 +64,25 @@ func (c Connection) credentials() func() (username, password string) {
 		return nil
 	}
 	return func() (string, string) { return c.Username, c.Password() }
+}
+
+// logIn logs in at a sentinel: go-redis would do so with one password for ever. It
+// greets each connection first, and goes on where the sentinel refuses that for
+// want of a password.
+func (c Connection) logIn(ctx context.Context, conn *redis.Conn) error {
+	if c.MasterName == "" || c.SentinelPassword == nil || leadsToMaster(conn) {
+		return nil
+	}
+	if c.SentinelUsername != "" {
+		return conn.AuthACL(ctx, c.SentinelUsername, c.SentinelPassword()).Err()
+	}
+	return conn.Auth(ctx, c.SentinelPassword()).Err()
+}
+
+// leadsToMaster tells a master's connection from a sentinel's. go-redis has one
+// OnConnect for both; only the name that it prints tells them apart.
+func leadsToMaster(conn *redis.Conn) bool {
+	return strings.HasPrefix(conn.String(), "Redis<FailoverClient ")
 }
 
 // dialer returns go-redis' dialer: its own for plain connections without Dial. A

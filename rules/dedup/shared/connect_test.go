@@ -86,14 +86,14 @@ func TestASentinelSetWithPasswordsIsAStore(t *testing.T) {
 	set := redistest.StartGuardedSentinels(t, 1, redistest.Guard{Password: "secret", SentinelPassword: "sentinels", SentinelUser: watcher})
 	right := Connection{
 		Addresses: set.Addrs(), MasterName: set.Name, Password: password("secret"),
-		SentinelUsername: "watcher", SentinelPassword: "watching",
+		SentinelUsername: "watcher", SentinelPassword: password("watching"),
 	}
 	conforms(t, right)
 
 	wrong := right
-	wrong.SentinelUsername, wrong.SentinelPassword = "", ""
+	wrong.SentinelUsername, wrong.SentinelPassword = "", nil
 	says(t, wrong, "sentinels")
-	wrong.SentinelPassword = "sentinels" // the default user's
+	wrong.SentinelPassword = password("sentinels") // the default user's
 	conforms(t, wrong)
 }
 

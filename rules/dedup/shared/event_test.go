@@ -100,7 +100,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func TestAHashTellsOnlyEqualFromUnequal(t *testing.T) {
-	plain, keyed := veil{}, veil{secret: []byte("0123456789abcdef0123456789abcdef")}
+	plain, keyed := veil{}, veil{func() [][]byte { return [][]byte{[]byte("0123456789abcdef0123456789abcdef")} }}
 	key, token := dedup.Key{1}, dedup.Token{2}
 	four, mapped := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("::ffff:10.0.0.1")
 	for _, v := range []veil{plain, keyed} {

@@ -21,7 +21,7 @@ func TestARealServerIsAStoreWithHashedKeys(t *testing.T) {
 	server := redistest.Start(t)
 	storetest.Run(t, func(t *testing.T, n int) []dedup.Store {
 		return replicas(t, n, func() redis.UniversalClient { return client(t, server.Addr) },
-			func(o *Options) { o.Secret = []byte("0123456789abcdef0123456789abcdef") })
+			func(o *Options) { o.Secrets = keyed("0123456789abcdef0123456789abcdef") })
 	})
 }
 

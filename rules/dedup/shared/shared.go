@@ -64,9 +64,10 @@ import (
 type Options struct {
 	Client redis.UniversalClient // not closed by the Store
 	Prefix string                // begins every key
-	// Secret keys the hashes in the log; all replicas need the same. Empty: the
-	// hashes are plain.
-	Secret []byte
+	// Secrets returns what keys the hashes in the log: the first one, which must be
+	// the same on all replicas. Under the others, older ones, tokens are still found.
+	// It is asked at each hash. Nil, or none: the hashes are plain.
+	Secrets func() [][]byte
 	// Timeout bounds what one request waits for Redis, in all. Zero: 200 ms.
 	Timeout time.Duration
 	// Limits bound what is known of each upstream group. They must be the same
@@ -113,7 +114,7 @@ func New(o Options) *Store {
 		o.Failed = func(string) {}
 	}
 	s := &Store{
-		o: o, veil: veil{o.Secret}, groups: map[string]*group{}, calls: map[dedup.ID]*flight{},
+		o: o, veil: veil{o.Secrets}, groups: map[string]*group{}, calls: map[dedup.ID]*flight{},
 		replica: rand.Uint64(), //nolint:gosec // no secret, only apart from others
 	}
 	s.lastID.Store(rand.Uint64()) //nolint:gosec // as above

@@ -24,7 +24,7 @@ func (s *Store) KeepToken(group string, token dedup.Token, t dedup.KnownToken, t
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout/2)
 	defer cancel()
-	if s.o.Client.Set(ctx, s.tokenKey(group, token), value, ttl).Err() != nil {
+	if s.o.Client.Set(ctx, s.tokenKey(group, s.veil.token(token)), value, ttl).Err() != nil {
 		s.o.Failed("keep_token")
 	}
 }
@@ -37,7 +37,12 @@ func (s *Store) FindToken(group string, token dedup.Token) (t dedup.KnownToken, 
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
 	defer cancel()
-	value, err := s.o.Client.Get(ctx, s.tokenKey(group, token)).Bytes()
+	value, err := s.o.Client.Get(ctx, s.tokenKey(group, s.veil.token(token))).Bytes()
+	for _, v := range s.veil.older() {
+		if errors.Is(err, redis.Nil) {
+			value, err = s.o.Client.Get(ctx, s.tokenKey(group, v.token(token))).Bytes()
+		}
+	}
 	if errors.Is(err, redis.Nil) {
 		return t, false
 	}
@@ -48,7 +53,7 @@ func (s *Store) FindToken(group string, token dedup.Token) (t dedup.KnownToken, 
 	return t, true
 }
 
+// tokenKey is where a token is kept that has been veiled.
 func (s *Store) tokenKey(group string, token dedup.Token) string {
-	token = s.veil.token(token)
 	return s.o.Prefix + "{" + group + "}:token:" + hex.EncodeToString(token[:])
 }

@@ -25,7 +25,7 @@ func TestATokenIsKnownToAllReplicasUntilItEnds(t *testing.T) {
 	if _, ok := b.FindToken("default", dedup.Fingerprint("U")); ok {
 		t.Error("an unknown token is known")
 	}
-	if ttl, err := server.Do("PTTL", a.tokenKey("default", dedup.Fingerprint("T"))); err != nil || len(ttl) != len("3600000") {
+	if ttl, err := server.Do("PTTL", a.tokenKey("default", a.veil.token(dedup.Fingerprint("T")))); err != nil || len(ttl) != len("3600000") {
 		t.Errorf("it ends in %s ms, %v", ttl, err)
 	}
 	a.KeepToken("default", dedup.Fingerprint("short"), want, 20*time.Millisecond)
@@ -33,4 +33,29 @@ func TestATokenIsKnownToAllReplicasUntilItEnds(t *testing.T) {
 		_, ok := b.FindToken("default", dedup.Fingerprint("short"))
 		return !ok
 	})
+}
+
+// keyed returns secrets, the newest first.
+func keyed(secrets ...string) func() [][]byte {
+	var all [][]byte
+	for _, s := range secrets {
+		all = append(all, []byte(s))
+	}
+	return func() [][]byte { return all }
+}
+
+func TestATokenIsFoundUnderAnOlderSecret(t *testing.T) {
+	server := redistest.Start(t)
+	store := func(secrets ...string) *Store {
+		return replicas(t, 1, func() redis.UniversalClient { return client(t, server.Addr) },
+			func(o *Options) { o.Secrets = keyed(secrets...) })[0].(*Store)
+	}
+	want := dedup.KnownToken{App: "1", Name: "app1", Since: time.Now().UTC().Truncate(time.Millisecond)}
+	store("old").KeepToken("default", dedup.Fingerprint("T"), want, time.Hour)
+	if got, ok := store("newest", "newer", "old").FindToken("default", dedup.Fingerprint("T")); !ok || got != want {
+		t.Errorf("with the older secret: %+v, %v", got, ok)
+	}
+	if _, ok := store("newest").FindToken("default", dedup.Fingerprint("T")); ok {
+		t.Error("found without the secret that it was kept with")
+	}
 }

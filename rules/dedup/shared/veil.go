@@ -12,12 +12,37 @@ import (
 // become hashes that only tell whether two are equal. With a secret nobody
 // without it can try guesses; without one, whoever reads the log can find an
 // IPv4 address by trying all, or a body by guessing it.
-type veil struct{ secret []byte }
+type veil struct {
+	secrets func() [][]byte // the first one counts; see Options.Secrets
+}
 
-func (v veil) hash(label byte, data []byte) (sum [sha256.Size]byte) {
+func (v veil) secret() []byte {
+	if v.secrets == nil {
+		return nil
+	}
+	if all := v.secrets(); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// older are the veils under which something may still be kept.
+func (v veil) older() []veil {
+	if v.secrets == nil {
+		return nil
+	}
+	all := v.secrets()
+	var before []veil
+	for i := 1; i < len(all); i++ {
+		before = append(before, veil{func() [][]byte { return all[i:] }})
+	}
+	return before
+}
+
+func hash(secret []byte, label byte, data []byte) (sum [sha256.Size]byte) {
 	h := sha256.New()
-	if len(v.secret) > 0 {
-		h = hmac.New(sha256.New, v.secret)
+	if len(secret) > 0 {
+		h = hmac.New(sha256.New, secret)
 	}
 	_, _ = h.Write([]byte{label}) // a hash never fails
 	_, _ = h.Write(data)
@@ -26,18 +51,20 @@ func (v veil) hash(label byte, data []byte) (sum [sha256.Size]byte) {
 }
 
 func (v veil) key(k dedup.Key) dedup.Key {
-	if len(v.secret) == 0 {
+	secret := v.secret()
+	if len(secret) == 0 {
 		return k // it is a hash already
 	}
-	return v.hash('k', k[:])
+	return hash(secret, 'k', k[:])
 }
 
 // token leaves the zero token, which is none, as it is.
 func (v veil) token(t dedup.Token) dedup.Token {
-	if len(v.secret) == 0 || t == (dedup.Token{}) {
+	secret := v.secret()
+	if len(secret) == 0 || t == (dedup.Token{}) {
 		return t
 	}
-	sum := v.hash('t', t[:])
+	sum := hash(secret, 't', t[:])
 	return dedup.Token(sum[:len(t)])
 }
 
@@ -46,6 +73,6 @@ func (v veil) addr(a netip.Addr) netip.Addr {
 	if !a.IsValid() {
 		return a
 	}
-	sum := v.hash('a', []byte(a.Unmap().String()))
+	sum := hash(v.secret(), 'a', []byte(a.Unmap().String()))
 	return netip.AddrFrom16([16]byte(sum[:16]))
 }
