@@ -133,6 +133,7 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 		zap.Any("upstreams", wire.Servers(cfg)))
 	log.Info("what is bounded by what", zap.Strings("bounds", bounds(cfg)))
 	warnOfUncovered(cfg, log)
+	tellSupervisor(src.Environ, log)
 	if err := server.Serve(stop, now); err != nil {
 		return err
 	}

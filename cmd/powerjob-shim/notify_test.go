@@ -1,0 +1,61 @@
+//go:build unix
+
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestASupervisorIsToldOfTheStart(t *testing.T) {
+	dir, err := os.MkdirTemp("", "n") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	supervisor, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = supervisor.Close() })
+	p := start(t, []string{"NOTIFY_SOCKET=" + socket}, "--upstream", "http://127.0.0.1:1")
+	_ = supervisor.SetReadDeadline(time.Now().Add(patience))
+	said := make([]byte, 100)
+	n, err := supervisor.Read(said)
+	if err != nil || string(said[:n]) != "READY=1" {
+		t.Errorf("it said %q, %v", said[:n], err)
+	}
+	c, err := net.Dial("tcp", p.listen)
+	if err != nil {
+		t.Fatalf("after that: %v", err)
+	}
+	_ = c.Close()
+}
+
+// nohup, and a shell's trap ” HUP, have a program begin with SIGHUP ignored.
+// Then none can end it before it runs, and it asks for them all the same.
+func TestAHangUpAtTheFirstMomentIsHarmlessWhereItBeginsIgnored(t *testing.T) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no sh")
+	}
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	writeFile(t, file, "upstreams: {default: {servers: [\"http://127.0.0.1:1\"]}}\n")
+	p := launchProgram(t, sh, nil, "-c", `trap '' HUP; kill -HUP $$; exec "$0" "$@"`, path,
+		"run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config", file)
+	p.waitFor(t, "started")
+	if err := p.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.waitFor(t, "configuration unchanged")
+}
