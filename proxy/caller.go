@@ -3,6 +3,9 @@ package proxy
 import (
 	"context"
 	"errors"
+	"net/http"
+
+	"powerjob-shim/proxy/listen"
 )
 
 // caller is the peer that a request came from. It is asked when it matters
@@ -15,6 +18,28 @@ type caller interface {
 	// OnGone has f called once the caller has hung up, on a goroutine of its own,
 	// until stop is called. stop reports whether f will not be called any more.
 	OnGone(f func()) (stop func() bool)
+}
+
+// callerOf returns the caller of a request.
+func callerOf(r *http.Request) caller {
+	if c := listen.CallerOf(r.Context()); c != nil {
+		return c
+	}
+	return watchedCaller{r.Context(), placeOf(r)}
+}
+
+// whileThere returns a context for what ends when the caller hangs up. done must
+// follow.
+func (ex *exchange) whileThere(ctx context.Context) (_ context.Context, done func()) {
+	if _, watched := ex.caller.(watchedCaller); watched || ex.caller == nil {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stay := ex.caller.OnGone(cancel)
+	return ctx, func() {
+		stay()
+		cancel()
+	}
 }
 
 // watchedCaller is one whom net/http's server watches: the context of his

@@ -22,10 +22,6 @@ type place struct {
 	over bool            // beyond the bound
 	raw  syscall.RawConn // nil: not known
 	left atomic.Bool
-
-	// still: a Read takes nothing from the network and returns 0, nil. So a body
-	// can be read as far as net/http has it already.
-	still bool
 }
 
 // enter returns nil for a connection that must be closed at once.
@@ -47,10 +43,14 @@ func (p *place) leave() {
 	}
 }
 
-// isStill reports whether a Read into b must not touch the network. One byte is
-// what net/http reads on a goroutine of its own, from the body's end on, to see
-// the caller hang up; that goes on, and looks at nothing that is written here.
-func (p *place) isStill(b []byte) bool { return len(b) > 1 && p != nil && p.still }
+// SyscallConn implements syscall.Conn: the socket can be asked whether its peer is
+// still there.
+func (p *place) SyscallConn() (syscall.RawConn, error) {
+	if p.raw == nil {
+		return nil, net.ErrClosed
+	}
+	return p.raw, nil
+}
 
 func (p *place) of() *place { return p }
 
@@ -59,10 +59,16 @@ type placeKey struct{}
 // withPlace is the ConnContext of an http.Server: requests can tell their
 // connection's place by it.
 func withPlace(ctx context.Context, c net.Conn) context.Context {
-	if conn, ok := c.(interface{ of() *place }); ok {
-		return context.WithValue(ctx, placeKey{}, conn.of())
+	for {
+		switch conn := c.(type) {
+		case interface{ of() *place }:
+			return context.WithValue(ctx, placeKey{}, conn.of())
+		case interface{ NetConn() net.Conn }: // it was handed over
+			c = conn.NetConn()
+		default:
+			return ctx
+		}
 	}
-	return ctx
 }
 
 // placeOf returns the place of r's connection; nil: no listener of ours.

@@ -55,7 +55,8 @@ func (s DedupSettings) maxAnswer() int64 {
 
 // dedupState is what the dedup middleware keeps for the life of the Proxy.
 type dedupState struct {
-	store dedup.Store
+	store  dedup.Store
+	shared bool // by several replicas
 	// bodies bounds the bytes of requests that are being read.
 	bodies    budget
 	answers   atomic.Int64 // bytes of answers that are being collected, at most maxHeldAnswers
@@ -73,7 +74,7 @@ func (p *Proxy) initDedup(store dedup.Store, s DedupSettings) {
 	if store == nil {
 		store = dedup.NewMemory(s.Limits)
 	}
-	p.dedupState.store = store
+	p.dedupState.store, p.dedupState.shared = store, store.Status().Kind != "memory"
 	p.dedupState.bodies.max = maxBodiesAtOnce
 	p.dedupState.decisions = map[rules.Decision]*atomic.Uint64{}
 	p.dedupState.counters = map[decided]prometheus.Counter{}
@@ -152,12 +153,14 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 		return
 	}
 	call.ID = store.NextID()
-	if call.Dedup && !call.Body {
-		o := overlapOf(call)
-		p.dedupState.overlaps.enter(r.Context(), o)
-		defer p.dedupState.overlaps.leave(o)
+	u := &ex.underway
+	u.caller = ex.caller
+	if call.Dedup {
+		p.dedupState.overlaps.enter(overlapOf(call), u)
+		defer p.dedupState.overlaps.leave(u)
+		u.awaitHangUp(r.Context(), !call.Body)
 	}
-	d := store.Arrive(call)
+	d := u.arrive(store, call)
 	if d.Verdict != dedup.Refuse {
 		defer store.Delivered(call.ID)
 	}
@@ -169,7 +172,7 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 		leader := d.Leader
 		p.dedupState.waiters.add(leader, 1)
 		var err error
-		d, err = p.await(r.Context(), call.ID)
+		d, err = p.await(r.Context(), ex, call.ID)
 		p.dedupState.waiters.add(leader, -1)
 		if err != nil {
 			store.Leave(call.ID)
@@ -186,7 +189,7 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 		}
 		p.decide(ex, decided, string(d.Reason))
 		p.noteDrop(ex, &call)
-		gone := ex.caller.Gone() // not after the answer: see lead
+		gone := u.settle() // not after the answer: see lead
 		if err := ex.replay(w, d.Answer); err != nil || gone {
 			ex.hungUp = true
 			store.Leave(call.ID)
@@ -260,10 +263,11 @@ func (ex *exchange) dedupCall(r *http.Request, window time.Duration) dedup.Call 
 
 // await waits for the call that this one equals. It ends with the caller, and
 // when the shim stops.
-func (p *Proxy) await(ctx context.Context, id dedup.ID) (dedup.Decision, error) {
+func (p *Proxy) await(ctx context.Context, ex *exchange, id dedup.ID) (dedup.Decision, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(p.life, func() { cancel(errStopping) })()
+	defer ex.caller.OnGone(func() { cancel(errHungUp) })()
 	d, err := p.dedupState.store.Await(ctx, id)
 	if err != nil {
 		err = context.Cause(ctx)

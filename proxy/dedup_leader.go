@@ -43,9 +43,10 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 		ex.until = time.Now().Add(timeout)
 	}
 	ex.leads, ex.waiters = call.ID, &p.dedupState.waiters
-	// A caller who hangs up is noted at once: its retry may be on the way.
-	stay := ex.caller.OnGone(l.left)
-	defer stay()
+	defer ex.underway.close()
+	if p.dedupState.shared { // the retry may come to another replica, which cannot ask
+		defer ex.caller.OnGone(l.left)()
+	}
 
 	if whole := l.forward(r, next); l.rec.streaming {
 		if !whole {
@@ -55,8 +56,7 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 	}
 	// A caller that closes the connection after this is no one who hung up:
 	// many do as soon as they have their answer.
-	gone := ex.caller.Gone()
-	stay()
+	gone := ex.underway.settle()
 	if l.rec.broken {
 		_ = l.rec.write() // as much as came
 		panic(http.ErrAbortHandler)
@@ -81,6 +81,7 @@ func (l *leader) forward(r *http.Request, next handler) (whole bool) {
 	if l.rec.streaming {
 		return whole
 	}
+	l.ex.underway.ask() // what comes from here on is known by the answer
 	out := l.rec.outcome(l.ex, whole)
 	if out.Kind == dedup.Kept && l.makes {
 		out.Created = l.ex.call.Created(out.Answer.Body)

@@ -10,9 +10,10 @@ import (
 )
 
 // hangUpNotice is how long a call waits whose equal is in flight for the same
-// caller. A client that gives a call up closes its connection and sends the
-// call again on another: the two reach this process together, and the retry is
-// known as one only once the hang-up has been noticed.
+// caller, where that one seems to be there still. A client that gives a call up
+// closes its connection and sends the call again on another: the two reach this
+// process together, and the retry is known as one only once the hang-up has been
+// noticed.
 //
 // It is spent in turns: where the machine stalls, one long wait would be over
 // before anything else has run.
@@ -21,11 +22,12 @@ const (
 	noticeTurns  = 10
 )
 
-// overlaps knows the calls in flight that only evidence tells from their
-// repetition. The zero value is ready to use.
+// overlaps knows the calls in flight under a dedup rule. Nobody watches their
+// callers: when a call comes that may be the retry of another one, the caller of
+// that one is asked whether he has hung up. The zero value is ready to use.
 type overlaps struct {
 	mu    sync.Mutex
-	calls map[overlap]int // guarded by mu
+	calls map[overlap]*underway // guarded by mu; the newest of each
 }
 
 // overlap is what a call and its caller's retry have in common.
@@ -43,27 +45,119 @@ func overlapOf(c dedup.Call) overlap {
 	return o
 }
 
-// enter notes a call, and gives the hang-up that it may be the retry after the
-// time to be noticed. leave must follow.
-func (s *overlaps) enter(ctx context.Context, o overlap) {
+// underway is a call in flight whose caller can be asked.
+type underway struct {
+	of      overlap
+	caller  caller
+	earlier []*underway // those that were in flight when it came
+	next    *underway   // an older one; guarded by overlaps.mu
+
+	mu    sync.Mutex
+	store dedup.Store // which is told of a hang-up; nil: not yet, or no more
+	id    dedup.ID
+	over  bool // the caller is not asked any more
+	gone  bool // he had hung up before that
+}
+
+// enter notes a call. leave must follow.
+func (s *overlaps) enter(o overlap, u *underway) {
+	u.of = o
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.calls == nil {
-		s.calls = map[overlap]int{}
+		s.calls = map[overlap]*underway{}
 	}
-	before := s.calls[o]
-	s.calls[o] = before + 1
-	s.mu.Unlock()
-	if before > 0 {
-		for range noticeTurns {
-			pause(ctx, hangUpNotice/noticeTurns)
+	u.next = s.calls[o]
+	for e := u.next; e != nil; e = e.next {
+		u.earlier = append(u.earlier, e)
+	}
+	s.calls[o] = u
+}
+
+// leave forgets a call. Its caller is not asked after that.
+func (s *overlaps) leave(u *underway) {
+	u.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := s.calls[u.of]
+	switch {
+	case first != u:
+		for ; first.next != u; first = first.next { //nolint:revive // it is among them
 		}
+		first.next = u.next
+	case u.next != nil:
+		s.calls[u.of] = u.next
+	default:
+		delete(s.calls, u.of)
 	}
 }
 
-func (s *overlaps) leave(o overlap) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.calls[o]--; s.calls[o] == 0 {
-		delete(s.calls, o)
+// awaitHangUp asks the callers of the calls that u may be the retry of. Where one
+// seems to be there still, and wait is set, the hang-up gets some time to arrive:
+// it may come through a proxy.
+func (u *underway) awaitHangUp(ctx context.Context, wait bool) {
+	if u.askEarlier() && wait {
+		for range noticeTurns {
+			pause(ctx, hangUpNotice/noticeTurns)
+		}
+		u.askEarlier()
 	}
+	u.earlier = nil
+}
+
+// askEarlier reports whether one of them may still want his answer.
+func (u *underway) askEarlier() (there bool) {
+	for _, e := range u.earlier {
+		there = e.ask() || there
+	}
+	return there
+}
+
+// arrive takes the call to the store. From then on its caller can be asked, unless
+// the call is only passed on.
+func (u *underway) arrive(store dedup.Store, call dedup.Call) dedup.Decision {
+	u.mu.Lock() // whoever asks meanwhile gets to know what has come of it
+	defer u.mu.Unlock()
+	d := store.Arrive(call)
+	switch d.Verdict {
+	case dedup.Lead, dedup.Wait, dedup.Replay:
+		u.store, u.id = store, call.ID
+	default:
+	}
+	return d
+}
+
+// ask reports whether the caller may still want his answer. If he has hung up, the
+// store learns of it.
+func (u *underway) ask() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.over:
+		return false
+	case u.store == nil || !u.caller.Gone():
+		return true
+	}
+	u.over, u.gone = true, true
+	u.store.Leave(u.id)
+	return false
+}
+
+// settle ends the asking, and reports whether the caller had hung up by then. It
+// comes before the answer is written: a caller that closes the connection after
+// that is none who hung up, as many do so when they have their answer.
+func (u *underway) settle() (gone bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.over {
+		u.over, u.gone = true, u.caller.Gone()
+	}
+	return u.gone
+}
+
+// close ends the asking of a call that is over.
+func (u *underway) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.over = true
 }

@@ -120,6 +120,8 @@ type exchange struct {
 	// lastOnConn: the connection is closed after the answer.
 	lastOnConn bool
 
+	underway underway // see overlaps
+
 	in     countedBody
 	answer answerWriter
 	values [3]string // see value
@@ -219,6 +221,21 @@ func (b *countedBody) Read(p []byte) (int, error) {
 		b.fail(err)
 	}
 	return n, err
+}
+
+// arrived returns the whole body if it came together with the request's header,
+// which listen's bodies can tell without waiting. What it returns is not more than
+// was held before: it is free of the budget for bodies.
+func (b *countedBody) arrived() (body []byte, whole bool) {
+	begun, ok := b.ReadCloser.(interface{ Arrived() ([]byte, bool) })
+	if !ok {
+		return nil, false
+	}
+	if body, whole = begun.Arrived(); whole {
+		b.n.Add(int64(len(body)))
+		b.ended.Store(true)
+	}
+	return body, whole
 }
 
 // fail notes why the body does not come to its end.

@@ -48,7 +48,9 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		p.ask(w, r, ex)
 		return
 	}
-	p.reverse.ServeHTTP(w, withExchange(r, ex))
+	ctx, done := ex.whileThere(r.Context())
+	defer done()
+	p.reverse.ServeHTTP(w, withExchange(r.WithContext(ctx), ex))
 }
 
 // flushInterval is how long what a server has sent may wait for more of it: so

@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
+
+	"powerjob-shim/proxy/listen"
 )
 
 // What Listener's timeouts are by default.
@@ -93,7 +95,7 @@ type Listener struct {
 type Server struct {
 	proxy     *Proxy
 	clients   []net.Listener
-	servers   []*http.Server // of clients, one each
+	servers   []*listen.Server // of clients, one each
 	admin     net.Listener   // nil: none
 	adminHTTP *http.Server
 }
@@ -133,7 +135,9 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 				headerTimeout: headers, stallTimeout: cmp.Or(c.StallTimeout, defaultStallTimeout),
 				proxyProtocol: c.ProxyProtocol, trusted: func() []netip.Prefix { return p.snap.Load().TrustedProxies },
 			})
-			s.servers = append(s.servers, p.httpServer(d, headers, cmp.Or(c.IdleTimeout, defaultIdleTime), errorLog))
+			s.servers = append(s.servers, &listen.Server{
+				HTTP: p.httpServer(d, headers, cmp.Or(c.IdleTimeout, defaultIdleTime), errorLog), Plain: p.plainCalls(),
+			})
 		}
 	}
 	if l.Admin != "" {
@@ -197,7 +201,7 @@ func (s *Server) close() {
 // flight are cut off.
 func (s *Server) Serve(stop, now context.Context) error {
 	g, failed := errgroup.WithContext(context.Background())
-	serve := func(srv *http.Server, ln net.Listener) {
+	serve := func(srv interface{ Serve(net.Listener) error }, ln net.Listener) {
 		g.Go(func() error {
 			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 				return fmt.Errorf("serving %s: %w", ln.Addr(), err)
@@ -218,9 +222,10 @@ func (s *Server) Serve(stop, now context.Context) error {
 	case <-failed.Done():
 	}
 	s.proxy.end(errStopping)
-	for _, srv := range append(s.servers, s.adminHTTP) {
+	for _, srv := range s.servers {
 		_ = srv.Close() // the process ends: nothing is left to be done about it
 	}
+	_ = s.adminHTTP.Close() // likewise
 	s.proxy.retire()
 	s.proxy.running.Wait()
 	if err := g.Wait(); err != nil {

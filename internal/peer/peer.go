@@ -66,7 +66,7 @@ type tlsConn interface {
 func Look(c net.Conn) State {
 	secure, ok := c.(tlsConn)
 	if !ok {
-		if raw := rawOf(c); raw != nil && canPoll {
+		if raw := rawOf(c); raw != nil && CanPoll {
 			return Poll(raw)
 		}
 		return read(c, time.Now().Add(ticketWait))
@@ -76,7 +76,7 @@ func Look(c net.Conn) State {
 		return s
 	}
 	raw := rawOf(secure.NetConn())
-	if raw == nil || !canPoll {
+	if raw == nil || !CanPoll {
 		return read(c, time.Now().Add(ticketWait))
 	}
 	for range ticketReads {

@@ -4,7 +4,8 @@ package peer
 
 import "syscall"
 
-const canPoll = true
+// CanPoll tells whether Poll can tell anything on this system.
+const CanPoll = true
 
 // Poll tells the state of a socket, without waiting and without reading. It may
 // be called while others read and write. Below TLS, Unasked means that a record

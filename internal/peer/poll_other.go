@@ -4,7 +4,8 @@ package peer
 
 import "syscall"
 
-const canPoll = false
+// CanPoll tells whether Poll can tell anything on this system.
+const CanPoll = false
 
 // Poll cannot tell anything here: it returns Quiet.
 func Poll(syscall.RawConn) State { return Quiet }

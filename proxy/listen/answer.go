@@ -1,0 +1,339 @@
+package listen
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+const (
+	// beforeChunks is how much of an answer without a length is held back to see
+	// whether that is all, as in net/http's server.
+	beforeChunks = 2 << 10
+
+	// most is how much of an answer is held back before it is written.
+	most = 32 << 10
+)
+
+// answer is the ResponseWriter of a request. What it writes is what net/http's
+// server writes for a POST in HTTP/1.1, in fewer pieces. Only the handler's
+// goroutine may use it, but for deadlines, which any may set.
+type answer struct {
+	conn   *conn
+	body   body // of the request
+	over   atomic.Bool
+	header http.Header
+
+	status  int   // 0: WriteHeader was not called
+	length  int64 // as announced; -1: not
+	written int64 // bytes of the body
+
+	out       *bytes.Buffer // what is still to be written to the connection
+	pending   []byte        // of the body, while its framing is not known
+	framed    bool          // the head is complete
+	dated     bool          // its header has a Date
+	typed     bool          // no Content-Type is to be guessed
+	saysClose bool          // its header has Connection: close
+	chunked   bool
+	trailing  bool     // there are trailers
+	announced []string // their names, as far as they were announced
+	failed    error    // of the connection
+	closes    bool     // the connection ends after this answer
+}
+
+// Header implements http.ResponseWriter.
+func (a *answer) Header() http.Header { return a.header }
+
+// SetReadDeadline is for http.ResponseController.
+func (a *answer) SetReadDeadline(at time.Time) error {
+	if a.over.Load() { // it is the next request's connection now
+		return http.ErrNotSupported
+	}
+	return a.conn.SetReadDeadline(at)
+}
+
+// SetWriteDeadline is for http.ResponseController.
+func (a *answer) SetWriteDeadline(at time.Time) error {
+	if a.over.Load() {
+		return http.ErrNotSupported
+	}
+	a.conn.timed.Store(true)
+	return a.conn.SetWriteDeadline(at)
+}
+
+func bodyAllowed(status int) bool {
+	return status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// Never written from a handler's header, in an informational answer and in others.
+var (
+	withoutBody = map[string]bool{"Content-Length": true, "Transfer-Encoding": true}
+	hopByHop    = map[string]bool{"Transfer-Encoding": true}
+)
+
+// WriteHeader implements http.ResponseWriter. The header that counts is what it
+// is now, trailers apart.
+func (a *answer) WriteHeader(status int) {
+	if a.status != 0 {
+		return
+	}
+	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		a.statusLine(status)
+		_ = a.header.WriteSubset(a.out, withoutBody) // into memory
+		a.out.Write(crlf)
+		a.flush()
+		return
+	}
+	a.status = status
+	if v := first(a.header["Content-Length"]); v != "" {
+		if n, err := strconv.ParseUint(v, 10, 62); err == nil {
+			a.length = int64(n) //nolint:gosec // 62 bits
+		} else {
+			delete(a.header, "Content-Length")
+		}
+	}
+	closing := first(a.header["Connection"])
+	a.closes = a.closes || closing == "close" || a.conn.server.stopping.Load()
+	a.saysClose = httpguts.HeaderValuesContainsToken([]string{closing}, "close")
+	_, a.dated = a.header["Date"]
+	_, a.typed = a.header["Content-Type"]
+	a.typed = a.typed || first(a.header["Content-Encoding"]) != ""
+	a.statusLine(status)
+	_ = a.header.WriteSubset(a.out, a.excluded(status)) // into memory
+}
+
+// excluded returns what is not written of the header.
+func (a *answer) excluded(status int) map[string]bool {
+	own := map[string]bool(nil)
+	exclude := func(name string) {
+		if _, ok := a.header[name]; !ok {
+			return
+		}
+		if own == nil {
+			own = map[string]bool{"Transfer-Encoding": true}
+		}
+		own[name] = true
+	}
+	if a.closes && !a.saysClose {
+		exclude("Connection")
+	}
+	switch status {
+	case http.StatusNotModified:
+		exclude("Content-Type")
+		exclude("Content-Length")
+	case http.StatusNoContent:
+		exclude("Content-Length")
+	}
+	for name := range a.header {
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			exclude(name)
+			a.trailing = true
+		}
+	}
+	for _, line := range a.header["Trailer"] {
+		a.trailing = true
+		for name := range strings.SplitSeq(line, ",") {
+			if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); httpguts.ValidTrailerHeader(name) {
+				a.announced = append(a.announced, name)
+			}
+		}
+	}
+	if own == nil {
+		return hopByHop
+	}
+	return own
+}
+
+func (a *answer) statusLine(status int) {
+	a.out.WriteString("HTTP/1.1 ")
+	a.out.Write(strconv.AppendInt(a.out.AvailableBuffer(), int64(status), 10))
+	a.out.WriteByte(' ')
+	if text := http.StatusText(status); text != "" {
+		a.out.WriteString(text)
+	} else {
+		a.out.WriteString("status code ")
+		a.out.Write(strconv.AppendInt(a.out.AvailableBuffer(), int64(status), 10))
+	}
+	a.out.Write(crlf)
+}
+
+// frame completes the head. body is what is known of the body; all: there is no
+// more.
+func (a *answer) frame(body []byte, all bool) {
+	a.framed = true
+	// A caller who writes all of his request before he reads would wait for ever.
+	if !a.closes && !a.body.finish() {
+		a.closes = true
+	}
+	if !a.dated {
+		a.out.WriteString("Date: ")
+		a.out.Write(time.Now().UTC().AppendFormat(a.out.AvailableBuffer(), http.TimeFormat))
+		a.out.Write(crlf)
+	}
+	allowed := bodyAllowed(a.status)
+	if all && allowed && a.length < 0 && !a.trailing {
+		a.length = int64(len(body))
+		a.out.WriteString("Content-Length: ")
+		a.out.Write(strconv.AppendInt(a.out.AvailableBuffer(), a.length, 10))
+		a.out.Write(crlf)
+	}
+	if !a.typed && allowed && len(body) > 0 {
+		a.out.WriteString("Content-Type: " + http.DetectContentType(body) + "\r\n")
+	}
+	if a.closes && !a.saysClose {
+		a.out.WriteString("Connection: close\r\n")
+	}
+	if allowed && a.length < 0 {
+		a.chunked = true
+		a.out.WriteString("Transfer-Encoding: chunked\r\n")
+	}
+	a.out.Write(crlf)
+}
+
+// Write implements http.ResponseWriter.
+func (a *answer) Write(p []byte) (int, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	switch {
+	case len(p) == 0:
+		return 0, nil
+	case !bodyAllowed(a.status):
+		return 0, http.ErrBodyNotAllowed
+	}
+	a.written += int64(len(p))
+	if a.length >= 0 && a.written > a.length {
+		return 0, http.ErrContentLength
+	}
+	if !a.framed && a.length < 0 {
+		if len(a.pending)+len(p) <= beforeChunks {
+			a.pending = append(a.pending, p...)
+			return len(p), a.failed
+		}
+		a.frame(slices.Concat(a.pending, p[:min(len(p), 512)]), false)
+		a.add(a.pending)
+	}
+	if !a.framed {
+		a.frame(p, false)
+	}
+	a.add(p)
+	return len(p), a.failed
+}
+
+// add takes a piece of the body.
+func (a *answer) add(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if a.chunked {
+		a.out.Write(strconv.AppendInt(a.out.AvailableBuffer(), int64(len(p)), 16))
+		a.out.Write(crlf)
+	}
+	if a.out.Len()+len(p) > most {
+		a.flush()
+		a.put(p)
+	} else {
+		a.out.Write(p)
+	}
+	if a.chunked {
+		a.out.Write(crlf)
+	}
+}
+
+// FlushError is for http.ResponseController.
+func (a *answer) FlushError() error {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if !a.framed {
+		a.frame(a.pending, false)
+		a.add(a.pending)
+		a.pending = a.pending[:0]
+	}
+	a.flush()
+	return a.failed
+}
+
+// Flush implements http.Flusher.
+func (a *answer) Flush() { _ = a.FlushError() }
+
+// flush writes what is held back.
+func (a *answer) flush() {
+	if a.out.Len() > 0 {
+		a.put(a.out.Bytes())
+		a.out.Reset()
+	}
+}
+
+func (a *answer) put(p []byte) {
+	if a.failed == nil {
+		_, a.failed = a.conn.Write(p)
+	}
+}
+
+// finish ends the answer, and reports whether the connection can be used again.
+func (a *answer) finish() bool {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if !a.framed {
+		a.frame(a.pending, true)
+		a.add(a.pending)
+	}
+	if a.chunked {
+		a.out.WriteString("0\r\n")
+		_ = a.trailers().Write(a.out) // into memory
+		a.out.Write(crlf)
+	}
+	a.flush()
+	short := a.length >= 0 && bodyAllowed(a.status) && a.written != a.length
+	return !a.closes && !short && a.failed == nil
+}
+
+// trailers returns what is written behind a body in chunks.
+func (a *answer) trailers() http.Header {
+	var t http.Header
+	add := func(name string, values []string) {
+		if t == nil {
+			t = http.Header{}
+		}
+		t[name] = append(t[name], values...)
+	}
+	for name, values := range a.header {
+		if trailer, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
+			add(trailer, values)
+		}
+	}
+	for _, name := range a.announced {
+		if values, ok := a.header[name]; ok {
+			add(name, values)
+		}
+	}
+	return t
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+// maxKept keeps large answers from holding memory for ever.
+const maxKept = 64 << 10
+
+// end lets the connection be used for the next request.
+func (a *answer) end() {
+	a.over.Store(true)
+	if a.out.Cap() <= maxKept {
+		a.out.Reset()
+		outputs.Put(a.out)
+	}
+	a.out = nil
+}

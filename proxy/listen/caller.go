@@ -1,0 +1,112 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"powerjob-shim/internal/peer"
+)
+
+const (
+	// askEvery is how often a caller is asked whom somebody wants to know gone.
+	askEvery = 100 * time.Millisecond
+
+	// arrivedWait bounds a read of a TLS record that has begun to arrive.
+	arrivedWait = time.Millisecond
+)
+
+// Caller is the peer of a connection that is served here.
+type Caller struct{ conn *conn }
+
+type callerKey struct{}
+
+// CallerOf returns the caller of a request that is served here, nil for those of
+// net/http's server: their context ends when the caller hangs up.
+func CallerOf(ctx context.Context) *Caller {
+	c, _ := ctx.Value(callerKey{}).(*Caller)
+	return c
+}
+
+// Gone reports whether the caller has closed the connection or reset it, or has
+// closed his half of it. It may be called by any goroutine until the request is
+// over. It asks the socket with poll(2), so that an end behind bytes that nobody
+// has read is seen (on Linux), and on TLS the connection itself.
+func (c *Caller) Gone() bool {
+	if c.conn.raw == nil {
+		return false
+	}
+	at := peer.Poll(c.conn.raw)
+	return at == peer.Gone || c.conn.tls != nil && c.conn.saidClose(at == peer.Unasked)
+}
+
+// saidClose reports whether a caller on TLS has said that nothing more comes
+// (close_notify), which poll does not see. arrived: there are bytes in the socket.
+// While a body is read, its reader is who sees that.
+func (c *conn) saidClose(arrived bool) bool {
+	if !c.reading.TryLock() {
+		return false
+	}
+	defer c.reading.Unlock()
+	if c.ended || c.left > 0 || len(c.buf) == maxHead {
+		return c.ended
+	}
+	until := time.Unix(1, 0) // only what crypto/tls holds itself
+	if arrived {
+		until = time.Now().Add(arrivedWait)
+	}
+	if c.SetReadDeadline(until) != nil {
+		return true
+	}
+	err := c.fill() // another request, perhaps
+	c.ended = err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+	_ = c.SetReadDeadline(time.Time{}) // fails for a closed connection only
+	return c.ended
+}
+
+// OnGone has f called, once and on a goroutine of its own, when the caller has
+// hung up. stop ends that, and reports whether f will not be called any more; it
+// does not wait for f. stop must be called before the request ends.
+func (c *Caller) OnGone(f func()) (stop func() bool) {
+	w := &watch{caller: c, f: f}
+	w.mu.Lock()
+	w.timer = time.AfterFunc(askEvery, w.look)
+	w.mu.Unlock()
+	return w.stop
+}
+
+// watch asks a caller now and then.
+type watch struct {
+	caller *Caller
+	f      func()
+
+	mu    sync.Mutex
+	timer *time.Timer
+	over  bool // f was called, or stop; guarded by mu
+}
+
+func (w *watch) look() {
+	w.mu.Lock()
+	gone := !w.over && w.caller.Gone()
+	if gone {
+		w.over = true
+	}
+	if !w.over {
+		w.timer.Reset(askEvery)
+	}
+	w.mu.Unlock()
+	if gone {
+		w.f()
+	}
+}
+
+func (w *watch) stop() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	in := !w.over
+	w.over = true
+	w.timer.Stop()
+	return in
+}

@@ -1,0 +1,260 @@
+package listen
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// firstRead is what most requests fit into.
+	firstRead = 4 << 10
+
+	// keepBuffer is how long an unused connection keeps its buffer.
+	keepBuffer = time.Second
+)
+
+// The states of a connection.
+const (
+	isNew    int32 = iota // nothing has come yet
+	isActive              // in a request
+	isIdle                // between two requests
+	isClosed              // also: at net/http's server
+)
+
+// conn is a connection that is served here. One goroutine serves it. While a
+// handler runs, others may read its body or ask for its caller: what they touch is
+// guarded by reading.
+type conn struct {
+	net.Conn
+	server *Server
+	ctx    context.Context // of its requests
+	remote string
+	tls    *tls.ConnectionState // nil: plain
+	raw    syscall.RawConn      // of the socket below; nil: not known
+
+	state  atomic.Int32
+	since  time.Time // when it was accepted
+	headBy time.Time // when the first request's head must be whole
+
+	one    [1]byte     // where the first byte is read to, while there is no buffer
+	served bool        // a request, at least
+	timed  atomic.Bool // a handler set a deadline for writing
+
+	reading sync.Mutex     // held by whoever reads while a handler runs
+	store   *[maxHead]byte // what buf is in; nil: there is no buffer
+	buf     []byte         // what was read and is not used yet
+	ended   bool           // the caller said on TLS that nothing more comes, or is gone
+	left    int64          // bytes of the current request's body to be read
+}
+
+var (
+	stores  = sync.Pool{New: func() any { return new([maxHead]byte) }}
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, firstRead) }}
+	outputs = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+)
+
+// serve serves the connection until it ends, or belongs to net/http's server.
+func (c *conn) serve() {
+	defer func() {
+		if broken := recover(); broken != nil {
+			if err, ok := broken.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+				stack := make([]byte, 64<<10)
+				c.server.logf("panic serving %s: %v\n%s", c.remote, broken, stack[:runtime.Stack(stack, false)])
+			}
+			c.close()
+		}
+	}()
+	by := c.headBy
+	for {
+		head, at := c.await(by)
+		switch at {
+		case over:
+			c.close()
+			return
+		case odd:
+			c.handOver(by)
+			return
+		}
+		r, err := c.parse()
+		if err != nil {
+			c.handOver(by) // net/http says what is wrong with it
+			return
+		}
+		if !c.request(r, head) || c.server.stopping.Load() {
+			c.close()
+			return
+		}
+		c.rest()
+		by = time.Time{}
+	}
+}
+
+// What await has found.
+type found uint8
+
+const (
+	plain found = iota // a plain request
+	odd                // something for net/http's server
+	over               // the end
+)
+
+// await waits for the next request's head. by is when it must be whole; zero: the
+// time begins with its first byte.
+func (c *conn) await(by time.Time) (head plainHead, at found) {
+	if !c.first(&by) {
+		return head, over
+	}
+	c.headBy = by
+	for blank := 0; ; {
+		for c.served && blank < 4 && len(c.buf) > 0 && (c.buf[0] == '\r' || c.buf[0] == '\n') {
+			c.buf = c.buf[1:] // RFC 9112, 2.2, as net/http has it
+			blank++
+		}
+		if n := min(len(c.buf), len(method)); string(c.buf[:n]) != method[:n] {
+			return head, odd
+		}
+		if end := bytes.Index(c.buf, headEnd); end >= 0 {
+			head, ok := readPlain(c.buf[:end+len(headEnd)])
+			if !ok || !c.server.Plain(head.target, head.length) {
+				return head, odd
+			}
+			return head, plain
+		}
+		if len(c.buf) == maxHead || c.SetReadDeadline(by) != nil || c.fill() != nil {
+			return head, odd // net/http's server sees the same
+		}
+	}
+}
+
+// first waits for a request's first byte. It sets by, if that is zero, to when
+// the head must be whole.
+func (c *conn) first(by *time.Time) bool {
+	limit := *by
+	if len(c.buf) == 0 {
+		if limit.IsZero() {
+			if idle := c.server.idleTimeout(); idle > 0 {
+				limit = time.Now().Add(idle)
+			}
+		}
+		if !c.firstByte(limit) {
+			return false
+		}
+	}
+	if !c.state.CompareAndSwap(isIdle, isActive) && !c.state.CompareAndSwap(isNew, isActive) {
+		return false // it was closed while it was idle
+	}
+	if by.IsZero() {
+		*by = time.Now().Add(c.server.headTimeout())
+	}
+	return true
+}
+
+// firstByte waits until limit for something to come. Most callers who come again
+// do so at once. Who does not, waits without a buffer.
+func (c *conn) firstByte(limit time.Time) bool {
+	if c.ended {
+		return false
+	}
+	soon := time.Now().Add(keepBuffer)
+	if !limit.IsZero() && limit.Before(soon) {
+		soon = limit
+	}
+	if c.SetReadDeadline(soon) != nil {
+		return false
+	}
+	err := c.fill()
+	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || soon.Equal(limit) {
+		return err == nil
+	}
+	c.giveBack()
+	if c.SetReadDeadline(limit) != nil {
+		return false
+	}
+	if n, _ := c.Conn.Read(c.one[:]); n == 0 {
+		return false
+	}
+	c.needBuffer()
+	c.buf = append(c.store[:0], c.one[0])
+	return true
+}
+
+// needBuffer makes sure that there is one.
+func (c *conn) needBuffer() {
+	if c.store == nil {
+		c.store = stores.Get().(*[maxHead]byte)
+		c.buf = c.store[:0]
+	}
+}
+
+// giveBack gives the buffer back, with what is in it.
+func (c *conn) giveBack() {
+	if c.store != nil {
+		stores.Put(c.store)
+		c.store, c.buf = nil, nil
+	}
+}
+
+// fill reads more into the buffer, which must have room. It waits until the
+// connection's read deadline.
+func (c *conn) fill() error {
+	c.needBuffer()
+	n := copy(c.store[:], c.buf) // to its beginning
+	more, err := c.Conn.Read(c.store[n:])
+	c.buf = c.store[:n+more]
+	if more > 0 {
+		return nil // an error comes again
+	}
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
+
+// read reads what was read ahead, then from the connection.
+func (c *conn) read(p []byte) (int, error) {
+	if len(c.buf) > 0 {
+		n := copy(p, c.buf)
+		c.buf = c.buf[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// rest lets the connection be idle.
+func (c *conn) rest() {
+	if len(c.buf) == 0 {
+		c.state.CompareAndSwap(isActive, isIdle)
+		return
+	}
+	c.state.CompareAndSwap(isActive, isNew) // another request is here already
+}
+
+// close closes the connection, from its own goroutine.
+func (c *conn) close() {
+	c.state.Store(isClosed)
+	_ = c.Conn.Close() // nothing is left to be said; and no read goes on
+	c.reading.Lock()
+	c.giveBack()
+	c.reading.Unlock()
+	c.server.forget(c)
+}
+
+// closeIdle closes the connection if it is between two requests, from another
+// goroutine. One on which nothing has come yet gets until since.
+func (c *conn) closeIdle(since time.Time) {
+	if c.state.CompareAndSwap(isIdle, isClosed) || c.since.Before(since) && c.state.CompareAndSwap(isNew, isClosed) {
+		_ = c.Conn.Close() // its goroutine sees it
+	}
+}

@@ -1,0 +1,137 @@
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"powerjob-shim/internal/peer"
+)
+
+// Server serves the connections of one listener.
+type Server struct {
+	// HTTP serves what is not plain. Its Handler serves plain requests too. Of the
+	// rest, BaseContext, ConnContext, ReadHeaderTimeout, IdleTimeout and ErrorLog
+	// count for both; for plain requests ConnState is not called.
+	HTTP *http.Server
+
+	// Plain tells whether a POST for this target, which has a path with only one
+	// reading and a body of this length, may be served without net/http's server.
+	// It is asked about requests that are plain otherwise: HTTP/1.1, a head of at
+	// most 16 KiB, one Host, at most one Content-Length, no Transfer-Encoding, Expect
+	// or Upgrade, nothing that only some servers accept. nil: net/http serves all.
+	Plain func(target string, length int64) bool
+
+	stopping atomic.Bool
+	handed   *handedListener
+
+	mu    sync.Mutex
+	ln    net.Listener       // nil before Serve
+	conns map[*conn]struct{} // those that are served here
+	done  chan struct{}      // closed when stopping and conns is empty; nil: nobody waits
+}
+
+func (s *Server) headTimeout() time.Duration {
+	if s.HTTP.ReadHeaderTimeout > 0 {
+		return s.HTTP.ReadHeaderTimeout
+	}
+	return 24 * time.Hour // none
+}
+
+func (s *Server) idleTimeout() time.Duration { return s.HTTP.IdleTimeout }
+
+func (s *Server) logf(format string, args ...any) {
+	if s.HTTP.ErrorLog != nil {
+		s.HTTP.ErrorLog.Printf(format, args...)
+	}
+}
+
+// Serve serves ln until Shutdown or Close, and then returns http.ErrServerClosed.
+// It may be called once.
+func (s *Server) Serve(ln net.Listener) error {
+	if s.Plain == nil || !peer.CanPoll {
+		return s.HTTP.Serve(ln)
+	}
+	s.mu.Lock()
+	s.ln, s.conns, s.handed = ln, map[*conn]struct{}{}, newHandedListener(ln.Addr())
+	s.mu.Unlock()
+	if s.stopping.Load() {
+		_ = ln.Close() // nobody has come yet
+	}
+	inner := make(chan error, 1)
+	go func() { inner <- s.HTTP.Serve(s.handed) }()
+	base := context.Background()
+	if s.HTTP.BaseContext != nil {
+		base = s.HTTP.BaseContext(ln)
+	}
+	base = context.WithValue(base, http.ServerContextKey, s.HTTP)
+	err := s.accept(ln, base)
+	if s.stopping.Load() {
+		return <-inner
+	}
+	_ = s.Close() // the listener's error is the one to tell
+	<-inner
+	return err
+}
+
+func (s *Server) accept(ln net.Listener, base context.Context) error { //nolint:revive // the parent of all its requests
+	var wait time.Duration
+	for {
+		c, err := ln.Accept()
+		if temporary := net.Error(nil); err != nil && errors.As(err, &temporary) && temporary.Temporary() { //nolint:staticcheck // as net/http does
+			if s.stopping.Load() {
+				return err
+			}
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			s.logf("accepting: %v; trying again in %v", err, wait)
+			time.Sleep(wait)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		wait = 0
+		go s.begin(c, base)
+	}
+}
+
+// begin serves one connection.
+func (s *Server) begin(nc net.Conn, base context.Context) { //nolint:revive // see accept
+	c := &conn{Conn: nc, server: s, since: time.Now(), raw: rawOf(nc)}
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	ctx := base
+	if s.HTTP.ConnContext != nil {
+		ctx = s.HTTP.ConnContext(ctx, nc)
+	}
+	c.ctx = context.WithValue(context.WithValue(ctx, http.LocalAddrContextKey, nc.LocalAddr()), callerKey{}, &Caller{c})
+	c.remote = nc.RemoteAddr().String() // may have to be read from a PROXY header
+	if secure, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		state := secure.ConnectionState() // shakes hands
+		c.tls, c.headBy = &state, time.Now()
+	} else {
+		c.headBy = c.since
+	}
+	c.headBy = c.headBy.Add(s.headTimeout())
+	c.serve()
+}
+
+// rawOf returns the socket below a connection; nil: it does not tell.
+func rawOf(c net.Conn) syscall.RawConn {
+	to, ok := c.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := to.SyscallConn()
+	if err != nil {
+		return nil // it is closed
+	}
+	return raw
+}

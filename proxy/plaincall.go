@@ -1,0 +1,31 @@
+package proxy
+
+import "strings"
+
+// netHTTPServesAll keeps everything with net/http's server: with it the tests
+// have the same answers from both. Only TestMain sets it.
+var netHTTPServesAll = false
+
+// plainCalls returns what tells a listener which plain requests it may serve
+// without net/http's server (see listen.Server.Plain): the calls whose bodies are
+// held here anyway. nil: none.
+//
+// Replicas that share a store learn from each other that a caller has hung up, so
+// that each must see it when it happens: net/http's server watches.
+func (p *Proxy) plainCalls() func(target string, length int64) bool {
+	if netHTTPServesAll || p.dedupState.shared {
+		return nil
+	}
+	return func(target string, length int64) bool {
+		snap := p.snap.Load()
+		if length > snap.Dedup.maxBody() {
+			return false
+		}
+		for _, g := range snap.groups {
+			if rest, ok := strings.CutPrefix(target, g.settings.prefix()); ok && strings.HasPrefix(rest, "/") {
+				return true
+			}
+		}
+		return false
+	}
+}
