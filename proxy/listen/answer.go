@@ -41,7 +41,7 @@ type answer struct {
 	typed     bool          // no Content-Type is to be guessed
 	saysClose bool          // its header has Connection: close
 	chunked   bool
-	trailing  bool     // there are trailers
+	inChunks  bool     // the body goes in chunks, however short it is
 	announced []string // their names, as far as they were announced
 	failed    error    // of the connection
 	closes    bool     // the connection ends after this answer
@@ -96,6 +96,7 @@ func (a *answer) WriteHeader(status int) {
 			a.length = int64(n) //nolint:gosec // 62 bits
 		} else {
 			delete(a.header, "Content-Length")
+			a.inChunks = true // as net/http has it
 		}
 	}
 	closing := first(a.header["Connection"])
@@ -133,11 +134,11 @@ func (a *answer) excluded(status int) map[string]bool {
 	for name := range a.header {
 		if strings.HasPrefix(name, http.TrailerPrefix) {
 			exclude(name)
-			a.trailing = true
+			a.inChunks = true
 		}
 	}
 	for _, line := range a.header["Trailer"] {
-		a.trailing = true
+		a.inChunks = true
 		for name := range strings.SplitSeq(line, ",") {
 			if name = http.CanonicalHeaderKey(strings.TrimSpace(name)); httpguts.ValidTrailerHeader(name) {
 				a.announced = append(a.announced, name)
@@ -177,7 +178,7 @@ func (a *answer) frame(body []byte, all bool) {
 		a.out.Write(crlf)
 	}
 	allowed := bodyAllowed(a.status)
-	if all && allowed && a.length < 0 && !a.trailing {
+	if all && allowed && a.length < 0 && !a.inChunks {
 		a.length = int64(len(body))
 		a.out.WriteString("Content-Length: ")
 		a.out.Write(strconv.AppendInt(a.out.AvailableBuffer(), a.length, 10))

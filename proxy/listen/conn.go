@@ -117,11 +117,10 @@ func (c *conn) await(by time.Time) (head plainHead, at found) {
 		return head, over
 	}
 	c.headBy = by
-	for blank := 0; ; {
-		for c.served && blank < 4 && len(c.buf) > 0 && (c.buf[0] == '\r' || c.buf[0] == '\n') {
-			c.buf = c.buf[1:] // RFC 9112, 2.2, as net/http has it
-			blank++
-		}
+	if c.served && !c.skipBlank(by) {
+		return head, over
+	}
+	for {
 		if n := min(len(c.buf), len(method)); string(c.buf[:n]) != method[:n] {
 			return head, odd
 		}
@@ -136,6 +135,24 @@ func (c *conn) await(by time.Time) (head plainHead, at found) {
 			return head, odd // net/http's server sees the same
 		}
 	}
+}
+
+// skipBlank skips what may stand between two requests (RFC 9112, 2.2). As with
+// net/http, it needs the first bytes of the next one, and says nothing to a caller
+// who ends before them.
+func (c *conn) skipBlank(by time.Time) bool {
+	const needed = 4
+	for len(c.buf) < needed {
+		if c.SetReadDeadline(by) != nil || c.fill() != nil {
+			return false
+		}
+	}
+	blank := 0
+	for blank < needed && (c.buf[blank] == '\r' || c.buf[blank] == '\n') {
+		blank++
+	}
+	c.buf = c.buf[blank:]
+	return true
 }
 
 // first waits for a request's first byte. It sets by, if that is zero, to when
