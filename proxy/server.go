@@ -96,7 +96,7 @@ type Server struct {
 	proxy     *Proxy
 	clients   []net.Listener
 	servers   []*listen.Server // of clients, one each
-	admin     net.Listener   // nil: none
+	admin     net.Listener     // nil: none
 	adminHTTP *http.Server
 }
 

@@ -27,7 +27,8 @@ import (
 type told struct {
 	requests []string // as the handler saw them
 	answers  string
-	closed   bool // by the server, before the caller did
+	closed   bool          // by the server, before the caller did
+	after    time.Duration // when that was
 }
 
 const (
@@ -35,9 +36,9 @@ const (
 	mostLength = 2000
 )
 
-// served sends pieces to a server and returns what became of them. own: by Server,
-// else by net/http's alone.
-func served(t *testing.T, pieces [][]byte, own bool) (out told) {
+// served sends pieces to a server and returns what became of them within a time. own:
+// by Server, else by net/http's alone.
+func served(t *testing.T, pieces [][]byte, within time.Duration, own bool) (out told) {
 	t.Helper()
 	var mu sync.Mutex
 	h := &http.Server{
@@ -71,8 +72,11 @@ func served(t *testing.T, pieces [][]byte, own bool) (out told) {
 
 	var answers bytes.Buffer
 	ended := make(chan struct{})
+	began := time.Now()
+	var after time.Duration
 	go func() {
 		_, _ = io.Copy(&answers, near)
+		after = time.Since(began)
 		close(ended)
 	}()
 	sent := make(chan []byte, len(pieces))
@@ -88,11 +92,11 @@ func served(t *testing.T, pieces [][]byte, own bool) (out told) {
 		}
 	}
 	close(sent)
-	time.Sleep(time.Second) // net/http lingers
+	time.Sleep(within)
 	synctest.Wait()
 	select {
 	case <-ended:
-		out.closed = true
+		out.closed, out.after = true, after
 	default:
 	}
 	_ = near.Close()
@@ -267,13 +271,19 @@ func act(w http.ResponseWriter, r *http.Request, seen *strings.Builder) {
 // agree fails the test unless both servers make the same of pieces.
 func agree(t *testing.T, pieces [][]byte) {
 	t.Helper()
+	agreeWithin(t, pieces, time.Second) // net/http lingers for half of it
+}
+
+func agreeWithin(t *testing.T, pieces [][]byte, within time.Duration) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		want, got := served(t, pieces, false), served(t, pieces, true)
+		want, got := served(t, pieces, within, false), served(t, pieces, within, true)
 		if !slices.Equal(want.requests, got.requests) {
 			t.Errorf("of %q\nhandlers saw %q\nwith net/http %q", pieces, got.requests, want.requests)
 		}
-		if want.answers != got.answers || want.closed != got.closed {
-			t.Errorf("of %q\nthe caller got %q, closed %t\nwith net/http    %q, closed %t", pieces, got.answers, got.closed, want.answers, want.closed)
+		if want.answers != got.answers || want.closed != got.closed || want.after != got.after {
+			t.Errorf("of %q\nthe caller got %q, closed %t after %v\nwith net/http    %q, closed %t after %v",
+				pieces, got.answers, got.closed, got.after, want.answers, want.closed, want.after)
 		}
 	})
 }
@@ -318,6 +328,14 @@ func TestBothServersAgreeWhereverARequestIsCut(t *testing.T) {
 		each = append(each, stream[i:i+1])
 	}
 	agree(t, each)
+}
+
+// A head that never comes whole, and a connection that nobody uses.
+func TestBothServersAgreeOnDeadlines(t *testing.T) {
+	one := call("echo", "one")
+	for _, stream := range []string{"", "P", one[:40], "GET / HT", one, one + "POST /", one + "GET /x HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: h\r\n\r\nPOST"} {
+		agreeWithin(t, cut([]byte(stream), []byte{byte(len(one)), 2}), 2*time.Minute)
+	}
 }
 
 // oddities are lines and parts of which some make a request odd, or wrong.

@@ -1,0 +1,501 @@
+package listen
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"powerjob-shim/internal/testca"
+)
+
+// patience bounds what should happen at once; no test that passes waits for it.
+const patience = 60 * time.Second
+
+// serving is a Server at an address.
+type serving struct {
+	*Server
+	addr string
+	done chan error
+}
+
+// serve serves h, and takes every request under isPrefix for a plain one.
+func serve(t testing.TB, h http.HandlerFunc, secure *tls.Config) *serving {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &serving{addr: ln.Addr().String(), done: make(chan error, 1), Server: &Server{
+		HTTP:  &http.Server{Handler: h, ReadHeaderTimeout: patience, ErrorLog: quiet},
+		Plain: func(target string, _ int64) bool { return strings.HasPrefix(target, isPrefix) },
+	}}
+	if secure != nil {
+		ln = tlsListener{ln, secure}
+	}
+	go func() { s.done <- s.Serve(ln) }()
+	t.Cleanup(func() {
+		_ = s.Close()
+		if err := <-s.done; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("Serve returned %v", err)
+		}
+	})
+	return s
+}
+
+// tlsListener hands out connections as the shim's listeners do: below a type that
+// net/http does not know.
+type tlsListener struct {
+	net.Listener
+	config *tls.Config
+}
+
+func (l tlsListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	tcp := c.(*net.TCPConn)
+	return secureConn{tls.Server(tcp, l.config), tcp}, nil
+}
+
+type secureConn struct {
+	*tls.Conn
+	tcp *net.TCPConn
+}
+
+// SyscallConn implements syscall.Conn.
+func (c secureConn) SyscallConn() (syscall.RawConn, error) { return c.tcp.SyscallConn() }
+
+func (c secureConn) ConnectionState() tls.ConnectionState {
+	_ = c.Handshake() // the next read tells
+	return c.Conn.ConnectionState()
+}
+
+func certified(t testing.TB) *tls.Config {
+	t.Helper()
+	certificate, err := tls.X509KeyPair(testca.New(t).Leaf(t, "example.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{certificate}}
+}
+
+func (s *serving) dial(t testing.TB) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(patience))
+	return c
+}
+
+func write(t testing.TB, c net.Conn, message string) {
+	t.Helper()
+	if _, err := io.WriteString(c, message); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answerOf reads one answer.
+func answerOf(t testing.TB, rd *bufio.Reader) (status int, body string) {
+	t.Helper()
+	res, err := http.ReadResponse(rd, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(b)
+}
+
+// until waits for a condition that nothing signals.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waiting until %s", what)
+		}
+	}
+}
+
+// asking serves calls whose caller the test asks.
+func asking(t *testing.T, secure *tls.Config) (s *serving, callers chan *Caller, release chan struct{}) {
+	callers, release = make(chan *Caller), make(chan struct{})
+	s = serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		callers <- CallerOf(r.Context())
+		<-release
+	}, secure)
+	return s, callers, release
+}
+
+func TestACallerIsAskedWhetherHeIsThere(t *testing.T) {
+	for name, leave := range map[string]func(c *net.TCPConn){
+		"closed":            func(c *net.TCPConn) { _ = c.Close() },
+		"reset":             func(c *net.TCPConn) { _ = c.SetLinger(0); _ = c.Close() },
+		"half closed":       func(c *net.TCPConn) { _ = c.CloseWrite() },
+		"behind more bytes": func(c *net.TCPConn) { _, _ = io.WriteString(c, call("echo", "next")); _ = c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, callers, release := asking(t, nil)
+			defer close(release)
+			c := s.dial(t)
+			write(t, c, call("echo", "one"))
+			caller := <-callers
+			if caller.Gone() {
+				t.Fatal("a caller who waits is said to be gone")
+			}
+			told := make(chan struct{})
+			stop := caller.OnGone(func() { close(told) })
+			leave(c.(*net.TCPConn))
+			until(t, "the caller is gone", caller.Gone)
+			<-told
+			if stop() {
+				t.Error("stop says that nobody was told")
+			}
+		})
+	}
+}
+
+func TestACallerWhoStaysIsNotSaidToBeGone(t *testing.T) {
+	s, callers, release := asking(t, nil)
+	c := s.dial(t)
+	write(t, c, call("echo", "one")+call("echo", "pipelined"))
+	caller := <-callers
+	stop := caller.OnGone(func() { t.Error("he is there") })
+	if caller.Gone() {
+		t.Error("a caller with another request behind this one is said to be gone")
+	}
+	time.Sleep(2 * askEvery)
+	if !stop() {
+		t.Error("stop says that somebody was told")
+	}
+	release <- struct{}{}
+	<-callers // the pipelined one is served as well
+	close(release)
+}
+
+// On TLS the end may be said without closing the connection, and what has arrived
+// may be the next request.
+func TestACallerOnTLSIsAskedThroughTLS(t *testing.T) {
+	config := certified(t)
+	for _, more := range []bool{false, true} {
+		s, callers, release := asking(t, config)
+		c := tls.Client(s.dial(t), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
+		write(t, c, call("echo", "one"))
+		caller := <-callers
+		if more {
+			write(t, c, call("echo", "two"))
+			until(t, "the next request has arrived", func() bool {
+				if caller.Gone() {
+					t.Fatal("a caller with another request behind this one is said to be gone")
+				}
+				caller.conn.reading.Lock()
+				defer caller.conn.reading.Unlock()
+				return len(caller.conn.buf) == len(call("echo", "two"))
+			})
+			release <- struct{}{}
+			caller = <-callers
+		}
+		if caller.Gone() {
+			t.Error("a caller who waits is said to be gone")
+		}
+		if err := c.CloseWrite(); err != nil { // close_notify, and no FIN
+			t.Fatal(err)
+		}
+		until(t, "the caller is gone", caller.Gone)
+		close(release)
+	}
+}
+
+// A caller who writes all of his request before he reads must get an answer that
+// does not wait for it.
+func TestAnAnswerReachesACallerWhoIsStillWriting(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, nil)
+	c := s.dial(t)
+	const size = 600 << 10 // more than is read to keep the connection
+	write(t, c, fmt.Sprintf("POST /openApi/unread HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", size))
+	for range 6 {
+		write(t, c, strings.Repeat("x", size/6))
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || res.StatusCode != http.StatusForbidden || !res.Close {
+		t.Errorf("the caller got %+v, %v; want 403 and the end of the connection", res, err)
+	}
+}
+
+func TestAConnectionIsHandedOverInTheMiddle(t *testing.T) {
+	config := certified(t)
+	for _, secure := range []*tls.Config{nil, config} {
+		type seen struct {
+			own        bool
+			path, from string
+			tls        bool
+		}
+		got := make(chan seen, 10)
+		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			got <- seen{CallerOf(r.Context()) != nil, r.URL.Path, r.RemoteAddr, r.TLS != nil && r.TLS.HandshakeComplete}
+			_, _ = w.Write(body)
+		}, secure)
+		c := s.dial(t)
+		from := c.LocalAddr().String()
+		if secure != nil {
+			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
+		}
+		rd := bufio.NewReader(c)
+		write(t, c, call("echo", "one")+"GET /ui HTTP/1.1\r\nHost: h\r\n\r\n"+call("echo", "three"))
+		for i, want := range []seen{{true, "/openApi/echo", from, secure != nil}, {false, "/ui", from, secure != nil}, {false, "/openApi/echo", from, secure != nil}} {
+			if status, _ := answerOf(t, rd); status != http.StatusOK {
+				t.Errorf("request %d: status %d", i, status)
+			}
+			if s := <-got; s != want {
+				t.Errorf("request %d was seen as %+v, want %+v", i, s, want)
+			}
+		}
+	}
+}
+
+// Those that are unused are closed at once; requests in flight end in peace, those
+// of net/http's server too, and one that is handed over meanwhile is served.
+func TestShutdownLetsRequestsEnd(t *testing.T) {
+	arrived, release := make(chan string, 3), make(chan struct{})
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/openApi/quick" {
+			arrived <- r.URL.Path
+			<-release
+		}
+		_, _ = io.WriteString(w, "done")
+	}, nil)
+	idle, busy, handed := s.dial(t), s.dial(t), s.dial(t)
+	write(t, idle, call("quick", ""))
+	answerOf(t, bufio.NewReader(idle))
+	write(t, busy, call("slow", ""))
+	<-arrived
+	write(t, handed, "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+	<-arrived
+	ended := make(chan error, 1)
+	go func() { ended <- s.Shutdown(context.Background()) }()
+	if _, err := idle.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("an unused connection ended with %v, want EOF", err)
+	}
+	if c, err := net.Dial("tcp", s.addr); err == nil {
+		_ = c.SetDeadline(time.Now().Add(patience))
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("a new connection was served")
+		}
+		_ = c.Close()
+	}
+	select {
+	case err := <-ended:
+		t.Errorf("Shutdown returned %v with requests in flight", err)
+	default:
+	}
+	close(release)
+	for _, c := range []net.Conn{busy, handed} {
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || res.StatusCode != http.StatusOK || !res.Close {
+			t.Errorf("a request in flight got %+v, %v; want 200 and the end of the connection", res, err)
+		}
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Shutdown returned %v", err)
+	}
+}
+
+func TestShutdownEndsWithItsContext(t *testing.T) {
+	arrived, release := make(chan struct{}), make(chan struct{})
+	s := serve(t, func(http.ResponseWriter, *http.Request) {
+		close(arrived)
+		<-release
+	}, nil)
+	write(t, s.dial(t), call("slow", ""))
+	<-arrived
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown returned %v", err)
+	}
+	close(release)
+}
+
+func TestAPanicCostsOneConnection(t *testing.T) {
+	var logged bytes.Buffer
+	var mu sync.Mutex
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/openApi/panic":
+			panic("a fault")
+		case "/openApi/abort":
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(w, "well")
+	}, nil)
+	s.HTTP.ErrorLog.SetOutput(writer(func(p []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		logged.Write(p)
+	}))
+	defer s.HTTP.ErrorLog.SetOutput(io.Discard)
+	other := s.dial(t)
+	rd := bufio.NewReader(other)
+	for _, what := range []string{"panic", "abort"} {
+		c := s.dial(t)
+		write(t, c, call(what, ""))
+		if b, err := io.ReadAll(c); len(b) > 0 || err != nil {
+			t.Errorf("%s: the caller got %q, %v; want the end", what, b, err)
+		}
+		write(t, other, call("echo", ""))
+		if status, body := answerOf(t, rd); status != 200 || body != "well" {
+			t.Errorf("%s: another caller got %d %q", what, status, body)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if strings.Count(logged.String(), "panic serving") != 1 || !strings.Contains(logged.String(), "a fault") {
+		t.Errorf("logged %q; want one fault", logged.String())
+	}
+}
+
+type writer func(p []byte)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
+}
+
+// A body's reader that outlives its request gets nothing of the next one.
+func TestABodyEndsWithItsRequest(t *testing.T) {
+	bodies := make(chan io.Reader, 2)
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		bodies <- r.Body
+		if len(bodies) == 2 {
+			first := <-bodies
+			if n, err := first.Read(make([]byte, 10)); n > 0 || err == nil {
+				t.Errorf("the first body's reader got %d bytes, %v", n, err)
+			}
+			body, err := io.ReadAll(r.Body)
+			fmt.Fprintf(w, "%s %v", body, err)
+		}
+	}, nil)
+	c := s.dial(t)
+	rd := bufio.NewReader(c)
+	write(t, c, call("a", "one"))
+	answerOf(t, rd)
+	write(t, c, call("b", "two"))
+	if _, body := answerOf(t, rd); body != "two <nil>" {
+		t.Errorf("the second body was read as %q", body)
+	}
+}
+
+// What a request sets for its connection is nothing to the next one, and a
+// goroutine that it leaves behind sets nothing.
+func TestDeadlinesEndWithTheirRequest(t *testing.T) {
+	var before http.ResponseWriter
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if before == nil {
+			before = w
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Second / 10))
+			return
+		}
+		if err := http.NewResponseController(before).SetReadDeadline(time.Unix(1, 0)); err == nil {
+			t.Error("a deadline was set for a request that is over")
+		}
+		time.Sleep(time.Second / 5)
+		_, _ = io.Copy(w, r.Body)
+	}, nil)
+	c := s.dial(t)
+	rd := bufio.NewReader(c)
+	write(t, c, call("a", "one"))
+	answerOf(t, rd)
+	message := call("b", "two")
+	write(t, c, message[:len(message)-1])
+	write(t, c, message[len(message)-1:])
+	if _, body := answerOf(t, rd); body != "two" {
+		t.Errorf("the second request got %q", body)
+	}
+}
+
+func TestAnIdleConnectionHoldsNoBuffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newHandedListener(&net.TCPAddr{})
+		s := &Server{HTTP: &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Minute, ErrorLog: quiet}, Plain: func(string, int64) bool { return true }}
+		done := make(chan error, 1)
+		go func() { done <- s.Serve(l) }()
+		near, far := net.Pipe()
+		l.give(far)
+		rd := bufio.NewReader(near)
+		for range 2 {
+			write(t, near, call("echo", "one"))
+			if status, _ := answerOf(t, rd); status != http.StatusNotFound {
+				t.Errorf("status %d", status)
+			}
+			time.Sleep(2 * keepBuffer)
+			synctest.Wait()
+			for c := range s.conns {
+				if c.store != nil || c.buf != nil {
+					t.Error("an idle connection holds a buffer")
+				}
+			}
+		}
+		_ = near.Close()
+		_ = s.Close()
+		<-done
+	})
+}
+
+// A listener that fails ends Serve, with its error.
+func TestServeReturnsTheListenersError(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{HTTP: &http.Server{Handler: http.NotFoundHandler(), ErrorLog: quiet}, Plain: func(string, int64) bool { return true }}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ln) }()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	write(t, c, call("echo", ""))
+	answerOf(t, bufio.NewReader(c))
+	_ = ln.Close()
+	if err := <-done; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve returned %v", err)
+	}
+}
+
+// What a call costs here, the handler apart.
+func TestACallTakesFewAllocations(t *testing.T) {
+	const most = 24
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = r.Body.(*body).Arrived()
+		_, _ = io.WriteString(w, "well")
+	}, nil)
+	c := s.dial(t)
+	message, answer := []byte(call("echo", "body")), make([]byte, 4096)
+	took := testing.AllocsPerRun(200, func() {
+		_, _ = c.Write(message)
+		_, _ = c.Read(answer)
+	})
+	if t.Logf("%v allocations", took); took > most {
+		t.Errorf("a call took %v allocations, want at most %d", took, most)
+	}
+}
