@@ -22,6 +22,10 @@ type place struct {
 	over bool            // beyond the bound
 	raw  syscall.RawConn // nil: not known
 	left atomic.Bool
+
+	// still: a Read takes nothing from the network and returns 0, nil. So a body
+	// can be read as far as net/http has it already.
+	still bool
 }
 
 // enter returns nil for a connection that must be closed at once.
@@ -42,6 +46,11 @@ func (p *place) leave() {
 		p.in.open.Add(-1)
 	}
 }
+
+// isStill reports whether a Read into b must not touch the network. One byte is
+// what net/http reads on a goroutine of its own, from the body's end on, to see
+// the caller hang up; that goes on, and looks at nothing that is written here.
+func (p *place) isStill(b []byte) bool { return len(b) > 1 && p != nil && p.still }
 
 // SyscallConn implements syscall.Conn: the socket can be asked whether its peer is
 // still there.

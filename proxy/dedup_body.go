@@ -84,8 +84,12 @@ func (p *Proxy) readBody(r *http.Request, ex *exchange) (held heldBody, bypass s
 	if r.ContentLength == 0 {
 		return held, "", nil
 	}
-	if arrived, whole := ex.in.arrived(); whole {
-		held.bytes = arrived
+	begun, whole := ex.in.arrived()
+	if !whole {
+		begun, whole = readArrived(r)
+	}
+	if whole {
+		held.bytes = begun
 		return held, "", nil
 	}
 	rd, _ := p.dedupState.readings.Get().(*reading)
@@ -94,9 +98,9 @@ func (p *Proxy) readBody(r *http.Request, ex *exchange) (held heldBody, bypass s
 	}
 	held.rd = rd
 	moving := &movingBody{ReadCloser: r.Body, answer: &ex.answer, in: &ex.in, pace: ex.pace}
-	a, inTime := rd.read(moving, limit, r.ContentLength)
+	a, ok := rd.read(moving, begun, limit, r.ContentLength)
 	switch {
-	case !inTime:
+	case !ok:
 		r.Body, r.Trailer = refilled{&late{rd.arrives, r.Body}, r.Body}, nil
 		return held, rules.BypassBodyTimeout, nil
 	case errors.Is(a.err, io.ErrUnexpectedEOF):
@@ -114,11 +118,37 @@ func (p *Proxy) readBody(r *http.Request, ex *exchange) (held heldBody, bypass s
 	return held, "", nil
 }
 
+// readArrived reads without waiting what came of r's body together with the
+// header: most often all of it. It does not begin bodies that cannot have come
+// so, nor chunked ones, whose reader takes a Read of nothing for a fault. What
+// it holds is not more than net/http held before: it is free of the budget.
+func readArrived(r *http.Request) (body []byte, whole bool) {
+	at := placeOf(r)
+	if at == nil || r.ContentLength < 0 || r.ContentLength > firstBuffer {
+		return nil, false
+	}
+	at.still = true
+	defer func() { at.still = false }()
+	buf, n := make([]byte, r.ContentLength), 0
+	for n < len(buf) {
+		more, err := r.Body.Read(buf[n:])
+		n += more
+		if errors.Is(err, io.EOF) {
+			return buf[:n], true
+		}
+		if more == 0 {
+			break // of an error the next Read tells again
+		}
+	}
+	return buf[:n:n], false
+}
+
 // reading reads one body after another, each on a goroutine of its own: a read
 // deadline would do with less, but net/http takes a late body for a broken
 // connection. It is used again unless a body was late.
 type reading struct {
 	body            *movingBody
+	begun           []byte      // has been read of it already
 	overdue         atomic.Bool // the body is a stream now, and must not stand still
 	limit, expected int64
 	arrives         chan arrival
@@ -136,18 +166,19 @@ func newReading(from *dedupState) *reading {
 	return rd
 }
 
-// read reads body up to limit; expected is its announced length, -1: none. After
+// read reads body up to limit, begun included, which has been read of it already;
+// expected is its announced length, -1: none. After
 // bodyTimeout, or body.pace.timeout if that is shorter, it returns false: what is
 // read comes over rd.arrives then, and rd must not be used again.
-func (rd *reading) read(body *movingBody, limit, expected int64) (arrival, bool) {
-	rd.body, rd.limit, rd.expected = body, limit, expected
+func (rd *reading) read(body *movingBody, begun []byte, limit, expected int64) (arrival, bool) {
+	rd.body, rd.begun, rd.limit, rd.expected = body, begun, limit, expected
 	rd.share.Store(0)
 	rd.late.Reset(min(bodyTimeout, body.pace.timeout))
 	go rd.run()
 	select {
 	case a := <-rd.arrives:
 		rd.late.Stop()
-		rd.body = nil
+		rd.body, rd.begun = nil, nil
 		return a, true
 	case <-rd.late.C:
 		rd.wasLate = true
@@ -233,7 +264,7 @@ func (rd *reading) readUpTo() arrival {
 	if rd.expected >= 0 {
 		most = min(most, rd.expected+1) // to see its end
 	}
-	var buf []byte
+	buf := rd.begun
 	for int64(len(buf)) <= rd.limit {
 		if had := int64(cap(buf)); int64(len(buf)) == had {
 			size := min(max(firstBuffer, 2*had), most)

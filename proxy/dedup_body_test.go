@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -168,6 +169,24 @@ func TestABodyThatCameInPartWithItsHeaderIsWhole(t *testing.T) {
 	}
 	if bodyOf(up.got[0]) != bodyOf(message) {
 		t.Errorf("the server got %q", up.got)
+	}
+}
+
+// A connection that keeps still says nothing to readers of a body, and goes on
+// telling net/http of a hang-up, which it listens for with reads of one byte.
+func TestAStillConnectionGoesOnTellingOfAHangUp(t *testing.T) {
+	ours, theirs := tcpPair(t)
+	c := strictConn{&movingConn{TCPConn: ours}, &place{in: &connections{}, still: true}}
+	if n, err := c.Read(make([]byte, 2)); n != 0 || err != nil {
+		t.Errorf("a body's reader got %d bytes, %v", n, err)
+	}
+	_ = theirs.Close()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("net/http's watch got %v, want EOF", err)
+	}
+	c.still = false
+	if _, err := c.Read(make([]byte, 2)); !errors.Is(err, io.EOF) {
+		t.Errorf("a body's reader got %v afterwards, want EOF", err)
 	}
 }
 

@@ -42,7 +42,7 @@ func TestALateBodyMayTakeItsTimeWhileItMoves(t *testing.T) {
 			_ = to.Close()
 		}()
 		began := time.Now()
-		if _, ok := rd.read(body, 1<<10, pieces); ok || time.Since(began) != timeout {
+		if _, ok := rd.read(body, nil, 1<<10, pieces); ok || time.Since(began) != timeout {
 			t.Fatalf("after %v: read %t, want a late body", time.Since(began), ok)
 		}
 		streamed := &movingBody{ReadCloser: refilled{&late{rd.arrives, from}, from}, answer: conn, in: &countedBody{}, pace: bodyPace{timeout: timeout}}

@@ -44,9 +44,11 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 	}
 	ex.leads, ex.waiters = call.ID, &p.dedupState.waiters
 	defer ex.underway.close()
-	if p.dedupState.shared { // the retry may come to another replica, which cannot ask
-		defer ex.caller.OnGone(l.left)()
+	stay := func() bool { return true }
+	if watched, ok := ex.caller.(watchedCaller); ok { // one who hangs up is noted at once
+		stay = watched.OnGone(l.left)
 	}
+	defer func() { stay() }()
 
 	if whole := l.forward(r, next); l.rec.streaming {
 		if !whole {
@@ -57,6 +59,7 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 	// A caller that closes the connection after this is no one who hung up:
 	// many do as soon as they have their answer.
 	gone := ex.underway.settle()
+	stay()
 	if l.rec.broken {
 		_ = l.rec.write() // as much as came
 		panic(http.ErrAbortHandler)

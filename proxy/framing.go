@@ -112,6 +112,13 @@ func (c strictConn) Close() error {
 	return c.clientConn.Close()
 }
 
+func (c strictConn) Read(b []byte) (int, error) {
+	if c.isStill(b) {
+		return 0, nil
+	}
+	return c.clientConn.Read(b)
+}
+
 func (c strictConn) Write(b []byte) (int, error) { return writeStrictly(c.clientConn, b) }
 
 func writeStrictly(c net.Conn, b []byte) (int, error) {

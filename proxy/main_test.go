@@ -7,9 +7,9 @@ import (
 	"powerjob-shim/internal/leaks"
 )
 
-// With POWERJOB_SHIM_TEST_CALLERS=net/http in the environment, no connection is
-// served without net/http's server: every test must have the same outcome.
+// With POWERJOB_SHIM_TEST_CALLERS=listen in the environment, plain calls are served
+// without net/http's server: every test must have the same outcome.
 func TestMain(m *testing.M) {
-	netHTTPServesAll = os.Getenv("POWERJOB_SHIM_TEST_CALLERS") == "net/http"
+	servesPlainCalls = os.Getenv("POWERJOB_SHIM_TEST_CALLERS") == "listen"
 	leaks.Main(m)
 }

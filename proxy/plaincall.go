@@ -2,9 +2,9 @@ package proxy
 
 import "strings"
 
-// netHTTPServesAll keeps everything with net/http's server: with it the tests
-// have the same answers from both. Only TestMain sets it.
-var netHTTPServesAll = false
+// servesPlainCalls lets listeners serve plain calls without net/http's server. It
+// is off until that is proved as far as net/http's is; only TestMain sets it.
+var servesPlainCalls = false
 
 // plainCalls returns what tells a listener which plain requests it may serve
 // without net/http's server (see listen.Server.Plain): the calls whose bodies are
@@ -13,7 +13,7 @@ var netHTTPServesAll = false
 // Replicas that share a store learn from each other that a caller has hung up, so
 // that each must see it when it happens: net/http's server watches.
 func (p *Proxy) plainCalls() func(target string, length int64) bool {
-	if netHTTPServesAll || p.dedupState.shared {
+	if !servesPlainCalls || p.dedupState.shared {
 		return nil
 	}
 	return func(target string, length int64) bool {

@@ -31,6 +31,13 @@ func (c strictTLSConn) Close() error {
 	return c.Conn.Close()
 }
 
+func (c strictTLSConn) Read(b []byte) (int, error) {
+	if c.isStill(b) {
+		return 0, nil
+	}
+	return c.Conn.Read(b)
+}
+
 func (c strictTLSConn) Write(b []byte) (int, error) { return writeStrictly(c.Conn, b) }
 
 // ConnectionState shakes hands. net/http calls it once on each connection that

@@ -125,11 +125,16 @@ func (c *conn) await(by time.Time) (head plainHead, at found) {
 			return head, odd
 		}
 		if end := bytes.Index(c.buf, headEnd); end >= 0 {
-			head, ok := readPlain(c.buf[:end+len(headEnd)])
+			head, ok := readPlain(c.buf[:end+len(headEnd)], true)
 			if !ok || !c.server.Plain(head.target, head.length) {
 				return head, odd
 			}
 			return head, plain
+		}
+		if lines := bytes.LastIndexByte(c.buf, '\n') + 1; lines > 0 {
+			if _, ok := readPlain(c.buf[:lines], false); !ok {
+				return head, odd // net/http may have something to say before the rest comes
+			}
 		}
 		if len(c.buf) == maxHead || c.SetReadDeadline(by) != nil || c.fill() != nil {
 			return head, odd // net/http's server sees the same

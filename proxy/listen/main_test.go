@@ -5,9 +5,9 @@ import (
 	"log"
 	"testing"
 
-	"go.uber.org/goleak"
+	"powerjob-shim/internal/leaks"
 )
 
 var quiet = log.New(io.Discard, "", 0)
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }

@@ -23,12 +23,13 @@ type plainHead struct {
 	closes bool   // the caller wants the connection closed after the answer
 }
 
-// readPlain reads a whole head, with the empty line that ends it. It is strict: ok
-// is false for whatever real clients do not write, even if it were valid.
+// readPlain reads a whole head, with the empty line that ends it, or the lines of it
+// that have come. It is strict: ok is false for whatever real clients do not write,
+// even if it were valid.
 //
 // The head ends there, and nowhere else: each line ends with CRLF, no line goes on
 // in the next one, and no byte is a control character but for tabs in values.
-func readPlain(head []byte) (h plainHead, ok bool) {
+func readPlain(head []byte, whole bool) (h plainHead, ok bool) {
 	line, rest, _ := bytes.Cut(head, crlf)
 	if !bytes.HasPrefix(line, []byte(method)) || !bytes.HasSuffix(line, []byte(proto)) || len(line) <= len(method)+len(proto) {
 		return h, false
@@ -39,6 +40,9 @@ func readPlain(head []byte) (h plainHead, ok bool) {
 	}
 	seen := fields{head: &h}
 	for {
+		if !whole && len(rest) == 0 {
+			return h, true
+		}
 		if line, rest, ok = bytes.Cut(rest, crlf); !ok {
 			return h, false
 		}
