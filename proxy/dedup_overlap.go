@@ -82,7 +82,7 @@ func (s *overlaps) leave(u *underway) {
 	first := s.calls[u.of]
 	switch {
 	case first != u:
-		for ; first.next != u; first = first.next { //nolint:revive // it is among them
+		for ; first.next != u; first = first.next {
 		}
 		first.next = u.next
 	case u.next != nil:

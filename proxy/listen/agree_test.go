@@ -395,7 +395,7 @@ func randomCuts(rnd *rand.Rand) (lengths []byte) {
 func TestBothServersAgreeOnRandomStreams(t *testing.T) {
 	const rounds = 1500
 	for seed := range uint64(rounds) {
-		rnd := rand.New(rand.NewPCG(seed, 18)) //nolint:gosec // to be repeatable
+		rnd := rand.New(rand.NewPCG(seed, 18))
 		if agree(t, cut(randomStream(rnd), randomCuts(rnd))); t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
@@ -404,7 +404,7 @@ func TestBothServersAgreeOnRandomStreams(t *testing.T) {
 
 func FuzzBothServersAgree(f *testing.F) {
 	for seed := range uint64(60) {
-		rnd := rand.New(rand.NewPCG(seed, 18)) //nolint:gosec // to be repeatable
+		rnd := rand.New(rand.NewPCG(seed, 18))
 		f.Add(randomStream(rnd), randomCuts(rnd))
 	}
 	f.Fuzz(func(t *testing.T, stream, lengths []byte) {

@@ -93,7 +93,7 @@ func (a *answer) WriteHeader(status int) {
 	a.status = status
 	if v := first(a.header["Content-Length"]); v != "" {
 		if n, err := strconv.ParseUint(v, 10, 62); err == nil {
-			a.length = int64(n) //nolint:gosec // 62 bits
+			a.length = int64(n)
 		} else {
 			delete(a.header, "Content-Length")
 			a.inChunks = true // as net/http has it

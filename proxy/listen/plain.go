@@ -110,7 +110,7 @@ func (f *fields) add(line []byte) bool {
 	case "content-length":
 		n, err := strconv.ParseUint(v, 10, 62)
 		ok = !f.length && err == nil && v[0] != '+'
-		f.length, f.head.length = true, int64(n) //nolint:gosec // 62 bits
+		f.length, f.head.length = true, int64(n)
 	}
 	return ok
 }

@@ -197,7 +197,7 @@ func TestACallerOnTLSIsAskedThroughTLS(t *testing.T) {
 	config := certified(t)
 	for _, more := range []bool{false, true} {
 		s, callers, release := asking(t, config)
-		c := tls.Client(s.dial(t), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
+		c := tls.Client(s.dial(t), &tls.Config{InsecureSkipVerify: true})
 		write(t, c, call("echo", "one"))
 		caller := <-callers
 		if more {
@@ -257,7 +257,7 @@ func TestAConnectionIsHandedOverInTheMiddle(t *testing.T) {
 		c := s.dial(t)
 		from := c.LocalAddr().String()
 		if secure != nil {
-			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a test
+			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 		}
 		rd := bufio.NewReader(c)
 		write(t, c, call("echo", "one")+"GET /ui HTTP/1.1\r\nHost: h\r\n\r\n"+call("echo", "three"))
@@ -456,7 +456,7 @@ func TestAnIdleConnectionHoldsNoBuffer(t *testing.T) {
 		}
 		_ = near.Close()
 		_ = s.Close()
-		<-done
+		_ = <-done // that it is closed
 	})
 }
 
