@@ -76,7 +76,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		return <-inner
 	}
 	_ = s.Close() // the listener's error is the one to tell
-	_ = <-inner // that it is closed
+	_ = <-inner   // that it is closed
 	return err
 }
 
