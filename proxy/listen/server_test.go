@@ -456,7 +456,7 @@ func TestAnIdleConnectionHoldsNoBuffer(t *testing.T) {
 		}
 		_ = near.Close()
 		_ = s.Close()
-		_ = <-done // that it is closed
+		<-done //nolint:errcheck // that it is closed
 	})
 }
 
