@@ -76,7 +76,9 @@ func (s *Server) Serve(ln net.Listener) error {
 		return <-inner
 	}
 	_ = s.Close() // the listener's error is the one to tell
-	_ = <-inner   // that it is closed
+	if closing := <-inner; !errors.Is(closing, http.ErrServerClosed) {
+		return errors.Join(err, closing)
+	}
 	return err
 }
 
