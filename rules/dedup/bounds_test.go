@@ -29,7 +29,7 @@ func TestTheEntryThatWouldExpireFirstGoesFirst(t *testing.T) {
 func TestTheHeaderOfAnAnswerCounts(t *testing.T) {
 	s := newScene(t, Limits{Bytes: 3 * entryBytes})
 	answer := kept("1")
-	answer.Answer.Header = PackHeader(map[string][]string{"X-Large": {strings.Repeat("x", 1000)}}, all)
+	answer.Answer.Header = PackHeader(map[string][]string{"X-Large": {strings.Repeat("x", 1000)}}, every)
 	first := s.call("saveJob 1 A", "T").leads()
 	first.ends(answer)
 	first.delivered()
@@ -115,7 +115,7 @@ func TestEndedCallsAreNotHeldUntilTheirLeaseEnds(t *testing.T) {
 	for i := range 1000 {
 		s.call(fmt.Sprintf("saveJob %d A", i+1), "").leads().done("x")
 	}
-	if n := len(s.m.leases); n > 64 {
+	if n := s.m.leases.Len(); n > 0 {
 		t.Errorf("%d leases for no call in flight", n)
 	}
 	s.call("saveJob 1 A", "").leads() // and the one that is in flight still has its own
@@ -124,11 +124,11 @@ func TestEndedCallsAreNotHeldUntilTheirLeaseEnds(t *testing.T) {
 }
 
 func TestDefaultLimits(t *testing.T) {
-	if got, want := (Limits{}).withDefaults(), (Limits{Entries: 100_000, Bytes: 64 << 20, InFlight: 10_000}); got != want {
+	if got, want := (Limits{}).WithDefaults(), (Limits{Entries: 100_000, Bytes: 64 << 20, InFlight: 10_000}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	given := Limits{Entries: 1, Bytes: 2, InFlight: 3}
-	if got := given.withDefaults(); got != given {
+	if got := given.WithDefaults(); got != given {
 		t.Errorf("got %+v, want what was given", got)
 	}
 }
@@ -152,15 +152,47 @@ func TestACallLooksAtNoAnswerThatNoLoginCanPayFor(t *testing.T) {
 	for range 10 {
 		s.call("fetchJob 1", "R").leads().done("")
 	}
-	marks := s.m.histories[describe(t, "fetchJob 1", "R").Key].unspent
+	marks := all(&s.m.histories[describe(t, "fetchJob 1", "R").Key].unspent)
 	if len(marks) != 10 {
 		t.Fatalf("%d answers are remembered, want 10", len(marks))
 	}
-	for _, n := range marks[:9] { // the next one goes behind the youngest
+	for _, n := range marks {
 		r := s.m.records.At(n)
 		by := r.by
 		r.by = 1 << 30               // whoever asks whose it was panics
 		defer func() { r.by = by }() // its window ends
 	}
 	s.call("fetchJob 1", "R").leads().done("")
+}
+
+// crowdOfLogins are as many open logins of one app as a search looks at, from
+// another address.
+func crowdOfLogins(s *scene) {
+	for i := range looks {
+		s.refresh(fmt.Sprint("L", i), loginFrom(there))
+	}
+}
+
+func TestACrowdOfLoginsHidesNoClientsOwn(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T", loginFrom(here))
+	s.call("runJob 1", "T", from(here)).leads().done("a")
+	s.call("runJob 2", "T", from(here)).leads().done("b")
+	s.refresh("R1", loginFrom(here))
+	s.refresh("R2", loginFrom(here))
+	crowdOfLogins(s)
+	s.call("runJob 1", "R1", from(here)).replays("a", Resend)
+	s.call("runJob 2", "R2", from(here)).replays("b", Resend)
+}
+
+func TestAmongACrowdOfLoginsTheOneThatWasOverwrittenIsNotFound(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T", loginFrom(here))
+	s.call("runJob 1", "T", from(here)).leads().done("a")
+	s.call("runJob 2", "T", from(here)).leads().done("b")
+	s.refresh("R1", loginFrom(here))
+	crowdOfLogins(s)
+	s.refresh("R2", loginFrom(here))
+	s.call("runJob 1", "R2", from(here)).replays("a", Resend)
+	s.call("runJob 2", "R2", from(here)).leads().done("b")
 }

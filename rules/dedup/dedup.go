@@ -196,7 +196,8 @@ type Limits struct {
 	InFlight int   // calls in flight; default 10,000
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns l with the defaults in place of its zero fields.
+func (l Limits) WithDefaults() Limits {
 	if l.Entries <= 0 {
 		l.Entries = 100_000
 	}

@@ -1,29 +1,32 @@
 package dedup
 
-import "slices"
+import "powerjob-shim/internal/ordered"
 
 // Disown forgets all evidence: no login that was seen explains a call, no
 // answer is waited for again. It is for a record that has learnt that calls were
 // made of which it did not know in time: what was left over may be theirs, and
 // must not make another call a repetition. Answers stay on record.
 func (m *Machine) Disown() {
-	for _, a := range m.apps {
-		for _, l := range a.open {
-			l.open = false
-		}
-		clear(a.open)
-		a.open = a.open[:0]
+	for m.opens.Len() > 0 {
+		m.pay(m.opens.Pop())
 	}
 	for _, h := range m.histories {
-		for _, s := range slices.Concat(h.unspent, h.spent) {
-			if c := m.live[s]; c != nil {
-				c.unmark()
-			} else {
-				m.unmarkPacked(s)
+		for _, marks := range []*ordered.List[slot]{&h.unspent, &h.spent} {
+			for marks.Len() > 0 {
+				m.unmark(marks.Pop())
 			}
 		}
 	}
 	for _, s := range m.packed {
+		m.unmark(s)
+	}
+}
+
+// unmark forgets the mark of the call in s, packed or not.
+func (m *Machine) unmark(s slot) {
+	if c := m.live[s]; c != nil {
+		c.unmark()
+	} else {
 		m.unmarkPacked(s)
 	}
 }

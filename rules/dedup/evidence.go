@@ -1,72 +1,127 @@
 package dedup
 
-import "slices"
+import (
+	"iter"
 
-// evidence looks for a mark that c is the re-send of and a login that pays for
-// it. r is the login that issued c's token, nil if unknown.
-//
-// A mark of a refusal comes first: its re-send must be executed, and should it
-// be another thread's, then that one's answer is left for this thread. Then
-// the newest: of several equal calls the last one answered is the one whose
-// client logged in last.
-func (m *Machine) evidence(c *call, r *login) (slot, *login) {
-	if r == nil || !r.refresh || !r.open && !r.lent && !r.overwrote(c.peer) {
-		return 0, nil // no login can pay: most calls of a client whose header arrives end here
+	"powerjob-shim/internal/ordered"
+)
+
+// evidence finds the mark that c is the re-send of and the login that pays for it.
+// r is the login that issued c's token, nil if unknown. Of all claims that can be
+// made the likeliest counts.
+func (m *Machine) evidence(c *call, r *login) claim {
+	if r == nil || !r.refresh {
+		return claim{}
 	}
-	var (
-		found slot
-		pays  *login
-	)
+	payers := m.payers(r, c.peer)
+	if len(payers.all) == 0 && !r.open && !r.lent {
+		return claim{} // most calls of a client whose header arrives end here
+	}
 	own := m.ownClient(c, r)
-	refusedOnly := r.app.owedToRefusals(r, c.peer, own)
-	for _, s := range slices.Backward(c.history.unspent) {
+	refusedOnly := payers.refusals.explain(r, own)
+	var best claim
+	for key, s := range m.candidates(c.history, r) {
 		mk := m.markIn(s)
-		if (found != 0 || refusedOnly) && !mk.denied || mk.at >= r.requested || !mk.provokes(r) || !r.app.together(mk.by.peer, r.peer, c.peer) {
+		if refusedOnly && !mk.denied || !mk.provokes(r) || !r.app.together(mk.by.peer, r.peer, c.peer) {
 			continue
 		}
-		if own && mk.unissued {
+		k := claim{slot: s, mark: mk, key: key}
+		if k.pays, k.grounds = m.payerOf(c, r, &mk, &payers, own); refusedOnly && k.grounds == borrowedLogin {
 			continue
 		}
-		by := r
-		if !r.open && !r.lent {
-			if !m.oneClient(c.history, &mk, r) {
-				continue
-			}
-			if by = overwritten(r, &mk, c.peer); by == nil {
-				break
-			}
+		if k.likelier(&best) {
+			best = k
 		}
-		found, pays = s, by
-		if mk.denied || len(r.app.refused) == 0 {
-			break
+		if best.grounds > borrowedLogin && (best.mark.denied || !r.app.hasRefusals()) {
+			break // nothing that is older is likelier
 		}
 	}
-	if found == 0 && !refusedOnly {
-		return m.borrow(c, r)
-	}
-	return found, pays
+	return best
 }
 
-// borrow looks for evidence where r's login can have come before the mark, or
-// the mark's client is not known: a thread that is preempted stores its token
-// late, over that of a login which was requested after the mark. Should that
-// login be another client's, it still pays for its own call (login.lent).
-func (m *Machine) borrow(c *call, r *login) (slot, *login) {
-	for _, s := range slices.Backward(c.history.unspent) {
-		mk := m.markIn(s)
-		if !m.related(mk.by.lineage, r.lineage) || !mk.provokes(r) || !r.app.together(mk.by.peer, r.peer, c.peer) {
-			continue
-		}
-		if l := overwritten(r, &mk, c.peer); l != nil && mk.at < l.requested {
-			return s, l
-		}
-	}
-	return 0, nil
+// claim is a mark and a login that may pay for its re-send.
+type claim struct {
+	slot    slot // of the mark's call; 0: there is no claim
+	mark    mark
+	key     ordered.Key // of the mark
+	pays    *login
+	grounds grounds
 }
 
-// oneClient reports whether mk, of h, and r may be one client's as far as lineages tell.
-// An orphan's answer is for its own lineage: overtaker finds whose else it is. A
-// lineage that was guessed is no reason against the only call of a key, where
+// grounds are why a login may pay for a mark, the likeliest last.
+type grounds uint8
+
+const (
+	noGrounds grounds = iota
+	// borrowedLogin: another open login pays, requested after the mark. The token of r,
+	// though r may have been requested before the mark, has overwritten that
+	// login's: a thread that is preempted stores its token late. Should the login
+	// be another client's, it still pays for its own call (login.lent).
+	borrowedLogin
+	// passedLogin: r was requested after the mark, but has paid for another call of its
+	// client, and another open login pays, whose token r's has overwritten.
+	passedLogin
+	// ownLogin: r itself pays, which was requested after the mark.
+	ownLogin
+)
+
+// likelier reports whether k is likelier than another claim. Of those whose login
+// was requested after the mark, a refusal comes first: its re-send must be executed,
+// and should it be another thread's, then that one's answer is left for this thread.
+// Then the newest: of several equal calls the last one answered is the one whose
+// client logged in last.
+func (k *claim) likelier(than *claim) bool {
+	sure, thanSure := k.grounds > borrowedLogin, than.grounds > borrowedLogin
+	switch {
+	case k.grounds == noGrounds || than.grounds == noGrounds:
+		return k.grounds != noGrounds
+	case sure != thanSure:
+		return sure
+	case sure && k.mark.denied != than.mark.denied:
+		return k.mark.denied
+	}
+	return than.key.Less(k.key)
+}
+
+// candidates yields the unspent marks that a call with the token of r may be the
+// re-send of: those before r was requested, then the younger ones, both from the
+// newest on.
+func (m *Machine) candidates(h *history, r *login) iter.Seq2[ordered.Key, slot] {
+	return func(yield func(ordered.Key, slot) bool) {
+		requested := before(r.requested)
+		for key, s := range few(m, h.unspent.Backward(requested)) {
+			if !yield(key, s) {
+				return
+			}
+		}
+		for key, s := range few(m, h.unspent.Backward(end)) {
+			if key.Less(requested) || !yield(key, s) {
+				return
+			}
+		}
+	}
+}
+
+// payerOf finds the login that pays for mk, and on what grounds.
+func (m *Machine) payerOf(c *call, r *login, mk *mark, payers *payers, known bool) (*login, grounds) {
+	mayOwn := mk.at < r.requested && !(known && mk.unissued)
+	if mayOwn && (r.open || r.lent) {
+		return r, ownLogin
+	}
+	l := m.overwritten(mk, payers)
+	switch {
+	case l == nil:
+	case mayOwn && m.oneClient(c.history, mk, r):
+		return l, passedLogin
+	case mk.at < l.requested && m.related(mk.by.lineage, r.lineage):
+		return l, borrowedLogin
+	}
+	return nil, noGrounds
+}
+
+// oneClient reports whether mk, of h, and r may be one client's as far as lineages
+// tell. An orphan's answer is for its own lineage: overtaker finds whose else it is.
+// A lineage that was guessed is no reason against the only call of a key, where
 // clients have threads.
 func (m *Machine) oneClient(h *history, mk *mark, r *login) bool {
 	if mk.by.lineage == r.lineage {
@@ -86,86 +141,102 @@ func (m *Machine) guessed(token Token) bool {
 }
 
 // single reports whether one call is all that is known of the key.
-func (h *history) single() bool { return len(h.unspent)+len(h.spent) == 1 }
+func (h *history) single() bool { return h.unspent.Len()+h.spent.Len() == 1 }
 
-// owedToRefusals reports whether refused calls explain all open logins of the
-// client: then none of them can be from a header that was lost. own says that
-// the client is known from its first login on.
-func (a *app) owedToRefusals(r *login, of peer, own bool) bool {
-	refused, strange := 0, 0
-	for _, s := range a.refused {
-		mk := a.machine.markIn(s)
-		switch {
-		case mk.at >= r.requested || !a.together(mk.by.peer, r.peer, of):
-		case own && mk.unissued:
-		case a.strange(&mk, r):
-			strange = 1
-		default:
-			refused++
-		}
-	}
-	refused += strange
-	if refused == 0 {
-		return false
-	}
-	for _, l := range a.open {
-		if a.together(l.peer, r.peer, of) {
-			refused--
-		}
-	}
-	return refused >= 0
+// payers are the open logins whose tokens the one of a call may have overwritten in
+// the field that the threads of a client share, the last requested first.
+type payers struct {
+	all      []payer
+	refusals refusals
 }
 
-// overwritten finds an open login whose token r's may have overwritten in the
-// field that the threads of a client share: the first one after the answer, as
-// clients log in at once. Later ones can pay for younger answers too.
-func overwritten(r *login, mk *mark, of peer) (found *login) {
-	for _, l := range r.app.open {
-		if !l.overwrittenBy(r, mk, of) {
-			continue
-		}
-		if found = l; mk.at < l.requested {
-			break
+// payer is an open login that may pay for a call with another token.
+type payer struct {
+	*login
+	owed        answerOnce // refusals.explain
+	owedIfKnown answerOnce // the same for a client that is known from its first login on
+}
+
+func (m *Machine) payers(r *login, of peer) payers {
+	found := payers{refusals: refusals{m: m, of: of}}
+	for _, l := range few(m, r.app.open.Backward(end)) {
+		if r.overwrote(l, of) {
+			found.all = append(found.all, payer{login: l})
 		}
 	}
 	return found
 }
 
-// overwrittenBy reports whether r's token may have overwritten l's, and l is not
-// one that a refusal explains better than mk.
-func (l *login) overwrittenBy(r *login, mk *mark, of peer) bool {
-	return r.after(l, of) && mk.provokes(l) && (mk.denied || !l.app.owedToRefusals(l, of, l.app.machine.fromItsStart(mk)))
-}
-
-// after reports whether o's token can have been in the shared field before l's:
+// overwrote reports whether o's token can have been in the shared field before l's:
 // it had been given out when a call first carried l's. Which was requested first
 // tells nothing.
-func (l *login) after(o *login, of peer) bool {
+func (l *login) overwrote(o *login, of peer) bool {
 	return o != l && (!l.used || o.issuedAt <= l.usedAt) && l.app.together(o.peer, l.peer, of)
 }
 
-// overwrote reports whether l's token may have overwritten that of any open login.
-func (l *login) overwrote(of peer) bool {
-	return slices.ContainsFunc(l.app.open, func(o *login) bool { return l.after(o, of) })
+// overwritten finds the one of payers that pays for mk: the first one after the
+// answer, as clients log in at once, or else the last one before it. Later ones can
+// pay for younger answers too.
+func (m *Machine) overwritten(mk *mark, payers *payers) (found *login) {
+	known := m.fromItsStart(mk)
+	for i := range payers.all {
+		p := &payers.all[i]
+		if !mk.provokes(p.login) || !mk.denied && payers.owed(p, known) { // a refusal explains p better
+			continue
+		}
+		if mk.at < p.requested {
+			found = p.login
+			continue
+		}
+		if found == nil {
+			found = p.login
+		}
+		break
+	}
+	return found
 }
 
-// spend uses up the mark of the call in s and the login that pays for it.
-func (m *Machine) spend(c *call, r *login, s slot, pays *login) *mark {
+// owed reports whether refused calls explain p and all other open logins of its
+// client.
+func (ps *payers) owed(p *payer, known bool) bool {
+	answer := &p.owed
+	if known {
+		answer = &p.owedIfKnown
+	}
+	if *answer == notAsked {
+		*answer = no
+		if ps.refusals.explain(p.login, known) {
+			*answer = yes
+		}
+	}
+	return *answer == yes
+}
+
+// answerOnce is the answer to a question that is asked once at most.
+type answerOnce uint8
+
+const (
+	notAsked answerOnce = iota
+	no
+	yes
+)
+
+// spend uses up the mark and the login of a claim.
+func (m *Machine) spend(c *call, r *login, k *claim) *mark {
 	h := c.history
-	mk := &m.unpackCall(h, s).mark
-	c.spentMark, c.spentLogin = mk, pays
-	mk.by.in.unlist(s)
-	h.unspent = without(h.unspent, s)
-	h.spent = append(h.spent, s)
+	mk := &m.unpackCall(h, k.slot).mark
+	c.spentMark, c.spentLogin = mk, k.pays
+	mk.unlist()
+	h.spent.Add(mk.key(), k.slot)
 	mk.spent = true
-	mk.paid = payment{c.arrival, pays.token}
-	if pays == r {
+	mk.paid = payment{c.arrival, k.pays.token}
+	if k.pays == r {
 		r.lineage, r.guessed = mk.by.lineage, m.guessed(mk.by.token) || !h.single()
 	}
-	pays.lent = pays != r
 	r.known = r.known || m.known(mk.by)
-	r.app.threads = r.app.threads || pays != r && mk.by.lineage == r.lineage
-	pays.pay()
+	k.pays.lent = k.pays != r
+	r.app.threads = r.app.threads || k.pays != r && mk.by.lineage == r.lineage
+	m.pay(k.pays)
 	return mk
 }
 
@@ -175,55 +246,65 @@ func (m *Machine) orphaned(h *history, r *login) bool {
 	if r == nil || !r.refresh || !r.open {
 		return false
 	}
-	return slices.ContainsFunc(h.spent, func(s slot) bool {
-		mk := m.markIn(s)
-		return mk.at < r.requested && mk.provokes(r)
-	})
+	for _, s := range few(m, h.spent.Backward(before(r.requested))) {
+		if mk := m.markIn(s); mk.provokes(r) {
+			return true
+		}
+	}
+	return false
 }
 
 // overtaker finds an orphan's answer for c: a call that took over the login of
 // another thread, whose own re-send this is.
 func (m *Machine) overtaker(c *call, r *login) *call {
-	if r == nil || !r.refresh || !r.open && !m.paidBy(c.history, r) {
+	if r == nil || !r.refresh {
 		return nil
 	}
-	for _, leader := range slices.Backward(c.history.leaders) {
+	for _, leader := range few(m, c.history.leaders.Backward(end)) {
 		o := leader.orphan
 		if o == nil || leader.mark.spent || !o.open || o == r || o.app != r.app || !r.app.together(leader.peer, o.peer, c.peer) {
 			continue
 		}
-		if leader.phase == leading || leader.recorded() && m.mayHave(c, leader) {
+		if (leader.phase == leading || leader.recorded() && m.mayHave(c, leader)) && (r.open || m.paidFor(c.history, r.token, nil, nil)) {
 			return leader
 		}
 	}
 	return nil
 }
 
-// paidBy reports whether r paid for an answer of h.
-func (m *Machine) paidBy(h *history, r *login) bool {
-	return slices.ContainsFunc(h.spent, func(s slot) bool { return m.markIn(s).paid.token == r.token })
-}
-
 // taken finds the answer for the orphan c where the other thread's re-send was
 // here before it: it carried the token whose login had paid for c's first send,
 // came after that, and so looked like a first send.
 func (m *Machine) taken(c *call, r *login) *call {
-	if r.app.explained(r, c.peer) {
+	if m.explained(r, c.peer) {
 		return nil
 	}
-	for _, x := range slices.Backward(c.history.leaders) {
+	for _, x := range few(m, c.history.leaders.Backward(end)) {
 		l := m.logins[x.token]
 		if l == nil || x.resend || x.left || x.mark.spent || x.reason != First || !l.refresh || l == r || l.app != r.app || l.open ||
 			!r.app.together(x.peer, r.peer, c.peer) || x.phase != leading && !(x.recorded() && m.mayHave(c, x)) {
 			continue
 		}
-		for _, s := range c.history.spent {
-			if mk := m.markIn(s); mk.at < r.requested && mk.paid.token == x.token && mk.paid.arrival < x.arrival {
-				return x
-			}
+		if m.paidFor(c.history, x.token, x, r) {
+			return x
 		}
 	}
 	return nil
+}
+
+// paidFor reports whether the login of a token paid for an answer of h; if x is
+// given, before x came and for an answer older than r.
+func (m *Machine) paidFor(h *history, token Token, x *call, r *login) bool {
+	last := end
+	if r != nil {
+		last = before(r.requested)
+	}
+	for _, s := range few(m, h.spent.Backward(last)) {
+		if paid := m.markIn(s).paid; paid.token == token && (x == nil || paid.arrival < x.arrival) {
+			return true
+		}
+	}
+	return false
 }
 
 // isResend takes back that c looked like a first send.
@@ -234,19 +315,15 @@ func (c *call) isResend() {
 
 // explained reports whether unspent marks account for every open login of the
 // client: then r need not be an orphan's.
-func (a *app) explained(r *login, of peer) bool {
+func (m *Machine) explained(r *login, of peer) bool {
 	open := 0
-	for _, l := range a.open {
-		if l.requested <= r.requested && a.together(l.peer, r.peer, of) {
+	for _, l := range few(m, r.app.open.Backward(after(r.requested))) {
+		if r.app.together(l.peer, r.peer, of) {
 			open++
 		}
 	}
-	for _, s := range a.unspent {
-		mk := a.machine.markIn(s)
-		if mk.at >= r.requested {
-			break // the younger ones are behind it
-		}
-		if a.together(mk.by.peer, r.peer, of) {
+	for _, s := range few(m, r.app.unspent.Backward(before(r.requested))) {
+		if r.app.together(m.markIn(s).by.peer, r.peer, of) {
 			if open--; open == 0 {
 				return true
 			}

@@ -1,6 +1,10 @@
 package dedup
 
-import "time"
+import (
+	"time"
+
+	"powerjob-shim/internal/ordered"
+)
 
 const (
 	// entryBytes is what an entry is counted for besides its answer: a login, or
@@ -29,25 +33,24 @@ func (m *Machine) clock(t time.Time) moment {
 
 // remember puts a call that has ended into the queue of windows and makes room.
 func (m *Machine) remember(now moment, c *call) {
-	m.expiries.push(now.add(c.window), m.slotOf(c))
+	m.expiries.Add(ordered.Key{At: int64(now.add(c.window)), N: c.arrival}, m.slotOf(c))
 	m.grow(entryBytes + callBytes)
 }
 
 func (m *Machine) grow(bytes int64) {
 	m.stats.Entries++
 	m.stats.Bytes += bytes
-	for (m.stats.Entries > m.limits.Entries || m.stats.Bytes > m.limits.Bytes) && len(m.expiries)+len(m.unused) > 1 {
-		if m.expireNext() {
-			m.stats.Evicted++
-		}
+	for (m.stats.Entries > m.limits.Entries || m.stats.Bytes > m.limits.Bytes) && m.expiries.Len()+m.unused.Len() > 1 {
+		m.expireNext()
+		m.stats.Evicted++
 	}
 }
 
-// sweep ends all whose time has come.
+// sweep expires everything that is due at t.
 func (m *Machine) sweep(t time.Time) (now moment) {
 	now = m.clock(t)
-	for m.leases.ended(now) {
-		c := m.leases.pop().of
+	for due(&m.leases, now) {
+		c := m.leases.Pop()
 		if m.calls[c.id] != c {
 			continue
 		}
@@ -56,36 +59,32 @@ func (m *Machine) sweep(t time.Time) (now moment) {
 		}
 		m.forget(c)
 	}
-	for m.expiries.ended(now) || m.unused.ended(now) {
+	for due(&m.opens, now) { // the client is gone that was to repeat a call
+		m.pay(m.opens.Pop())
+	}
+	for due(&m.expiries, now) || due(&m.unused, now) {
 		m.expireNext()
 	}
 	return now
 }
 
-// trimLeases drops the leases of calls that have ended once they are in the
-// majority: else a call, with its answer, would be held until its lease ends.
-func (m *Machine) trimLeases() {
-	if len(m.leases) > 2*len(m.calls)+64 {
-		m.leases.keep(func(c *call) bool { return m.calls[c.id] == c })
-	}
+// due reports whether the first of a queue is due at the moment now.
+func due[T any](queue *ordered.List[T], now moment) bool {
+	first, ok := queue.FirstKey()
+	return ok && first.At <= int64(now)
 }
 
-// expireNext ends the window that ends next, of a call or a login, and reports
-// whether something was forgotten.
-func (m *Machine) expireNext() bool {
-	if len(m.expiries) > 0 && (len(m.unused) == 0 || m.expiries[0].at <= m.unused[0].at) {
-		m.expire(m.expiries.pop().of)
-		return true
-	}
-	d := m.unused.pop()
-	if d.at < d.of.expires { // it was used meanwhile
-		m.unused.push(d.of.expires, d.of)
-		return false
+// expireNext ends the window that ends next, of a call or a login.
+func (m *Machine) expireNext() {
+	call, calls := m.expiries.FirstKey()
+	login, logins := m.unused.FirstKey()
+	if calls && (!logins || call.At <= login.At) {
+		m.expire(m.expiries.Pop())
+		return
 	}
 	m.stats.Entries--
 	m.stats.Bytes -= entryBytes
-	m.dropLogin(d.of)
-	return true
+	m.dropLogin(m.unused.Pop())
 }
 
 // slotOf returns the slot of a call that is to be remembered.

@@ -1,8 +1,9 @@
 package dedup
 
 import (
-	"slices"
 	"time"
+
+	"powerjob-shim/internal/ordered"
 )
 
 // Finish takes in how a leader's forwarding ended. It must come before the
@@ -55,13 +56,10 @@ func (m *Machine) Leave(t time.Time, id ID) {
 	}
 	c.left = true
 	c.unmark()
-	switch {
-	case c.spentMark != nil && (c.leader != nil || !c.dedup):
+	if c.spentMark != nil && (c.leader != nil || !c.dedup) {
 		m.giveBack(c)
-	case c.reason == Retry:
-		c.leader.owe(c.wasLost)
-	default: // the retry is known by its token
-		c.source().owe(c.asLost())
+	} else { // the retry is known by its token
+		c.source().owe(c.who(), c.resend)
 	}
 	if c.phase != leading {
 		m.forget(c)
@@ -82,8 +80,8 @@ func (m *Machine) Delivered(t time.Time, id ID) {
 func (m *Machine) forget(c *call) {
 	delete(m.calls, c.id)
 	c.history.open--
+	m.leases.Remove(c.leaseKey())
 	m.stats.InFlight = len(m.calls)
-	m.trimLeases()
 	if c.phase == waiting {
 		c.phase = dropped
 	}
@@ -108,19 +106,15 @@ func (m *Machine) clear(c *call) {
 
 // tidy forgets h if there is nothing left of it.
 func (m *Machine) tidy(h *history) {
-	if h.open+len(h.leaders)+len(h.unspent)+len(h.spent) == 0 && m.histories[h.key] == h {
+	if h.open+h.leaders.Len()+h.unspent.Len()+h.spent.Len() == 0 && m.histories[h.key] == h {
 		delete(m.histories, h.key)
 	}
 }
 
+// drop takes c out of h's leaders, if it is among them.
 func (h *history) drop(c *call) {
-	if len(h.leaders) > 0 && h.leaders[0] == c { // mostly it is the oldest
-		h.leaders[0] = nil
-		h.leaders = h.leaders[1:]
-		return
-	}
-	if i := slices.Index(h.leaders, c); i >= 0 {
-		h.leaders = slices.Delete(h.leaders, i, i+1)
+	if c.started != 0 {
+		h.leaders.Remove(c.leaderKey())
 	}
 }
 
@@ -143,12 +137,10 @@ func (c *call) unmark() {
 	if !c.mark.set {
 		return
 	}
-	h := c.history
 	if c.mark.spent {
-		h.spent = without(h.spent, c.slot)
+		c.history.spent.Remove(c.mark.key())
 	} else {
-		h.unspent = without(h.unspent, c.slot)
-		c.mark.by.in.unlist(c.slot)
+		c.mark.unlist()
 	}
 	c.mark.set = false
 }
@@ -156,60 +148,35 @@ func (c *call) unmark() {
 // giveBack undoes what c spent: a re-send's answer could not be delivered.
 func (m *Machine) giveBack(c *call) {
 	if mk := c.spentMark; mk.set && mk.spent {
-		h := mk.owner.history
-		h.spent = without(h.spent, mk.owner.slot)
+		mk.owner.history.spent.Remove(mk.key())
 		mk.spent = false
 		m.list(mk)
 	}
 	if l := c.spentLogin; l.lent || l.token == c.token { // else it has paid for its own meanwhile
 		l.lent = false
-		l.reopen()
+		m.reopen(l)
 	}
 }
 
-// list puts mk among the unspent marks, those of its key and those that explain
-// a login of its app.
+// list puts mk among the unspent marks, those of its key and those that explain a
+// login of its app.
 func (m *Machine) list(mk *mark) {
-	s, h := m.slotOf(mk.owner), mk.owner.history
-	h.unspent = m.insert(h.unspent, s)
-	if a := mk.by.in; a != nil {
-		a.unspent = m.insert(a.unspent, s)
-		if mk.denied {
-			a.refused = m.insert(a.refused, s)
-		}
-	}
+	s := m.slotOf(mk.owner)
+	mk.owner.history.unspent.Add(mk.key(), s)
+	mk.by.in.list(&mk.stamp, mk.by, mk.key(), s)
 }
 
-// unlist takes the mark of the call in s off the lists of those that explain a
-// login to a.
-func (a *app) unlist(s slot) {
-	if a != nil {
-		a.unspent = without(a.unspent, s)
-		a.refused = without(a.refused, s)
-	}
+// unlist undoes list.
+func (mk *mark) unlist() {
+	mk.owner.history.unspent.Remove(mk.key())
+	mk.by.in.unlist(&mk.stamp, mk.key())
 }
 
-// insert puts the mark of the call in s into marks, behind those that are not
-// younger. Mostly it is the youngest.
-func (m *Machine) insert(marks []slot, s slot) []slot {
-	at := m.markIn(s).at
-	i := len(marks)
-	for i > 0 && m.markIn(marks[i-1]).at > at {
-		i--
-	}
-	return slices.Insert(marks, i, s)
-}
+// key is where a mark is among others; its call must not be packed.
+func (mk *mark) key() ordered.Key { return mk.owner.markKey(&mk.stamp) }
 
-// without takes the mark of the call in s out of marks. It is either the oldest,
-// whose window ends, or one of the youngest, which is spent.
-func without(marks []slot, s slot) []slot {
-	if len(marks) > 0 && marks[0] == s {
-		return marks[1:]
-	}
-	for i := len(marks) - 1; i >= 0; i-- {
-		if marks[i] == s {
-			return slices.Delete(marks, i, i+1)
-		}
-	}
-	return marks
-}
+func (e *entry) markKey(s *stamp) ordered.Key { return ordered.Key{At: int64(s.at), N: e.arrival} }
+
+func (c *call) leaderKey() ordered.Key { return ordered.Key{N: c.started} }
+
+func (c *call) leaseKey() ordered.Key { return ordered.Key{At: int64(c.lease), N: c.arrival} }

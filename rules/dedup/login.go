@@ -1,10 +1,10 @@
 package dedup
 
 import (
-	"cmp"
 	"net/netip"
-	"slices"
 	"time"
+
+	"powerjob-shim/internal/ordered"
 )
 
 // Issue is a token that an upstream gave out in answer to an authApp.
@@ -26,6 +26,7 @@ type login struct {
 	peer
 	token     Token
 	app       *app
+	number    uint64 // no other login has it
 	requested moment
 	issuedAt  moment
 	usedAt    moment
@@ -45,15 +46,15 @@ type login struct {
 	lineage Token // the constructor's token that it goes back to, as far as known
 }
 
-// app is an app of a group and the open logins to it, in order of request.
+// app is an app of a group.
 type app struct {
-	key     appKey
-	logins  int
-	open    []*login
-	machine *Machine
-	// The calls whose marks are unspent, the oldest mark first.
-	unspent []slot
-	refused []slot // those of them whose token was refused
+	key    appKey
+	logins int
+	open   ordered.List[*login] // by the time of their request
+	// The calls whose marks are unspent, by the marks' time.
+	unspent   ordered.List[slot]
+	refused   ordered.List[*caller] // whose those of them are whose token was refused
+	strangers ordered.List[*caller] // the same of tokens that were not seen being given out
 	// mixed says that one token came from two addresses: addresses tell nothing.
 	mixed bool
 	// threads says that a login paid for another token of its client: that
@@ -71,7 +72,7 @@ func (m *Machine) Issued(t time.Time, in Issue) {
 	l.ours, l.issued, l.issuedAt, l.requested = true, true, now, m.clock(in.Requested)
 	if in.Bare {
 		l.refresh, l.openUntil = true, now.add(in.Window)
-		l.reopen()
+		m.reopen(l)
 	}
 }
 
@@ -82,7 +83,7 @@ func (m *Machine) Presented(t time.Time, token Token) {
 	if l := m.logins[token]; l != nil {
 		l.refresh = false
 		l.lineage = l.token
-		l.pay()
+		m.pay(l)
 	}
 }
 
@@ -97,8 +98,7 @@ func (m *Machine) see(now moment, in Call) *login {
 		l = m.addLogin(now, in.Token, appKey{in.Group, in.App}, peer{in.Addr, in.Agent}, in.Window)
 	}
 	l.ours = l.ours || in.Issued
-	l.touch(now, in.Window)
-	l.app.closeOld(now)
+	m.touch(l, now, in.Window)
 	l.lent = l.lent && l.openUntil > now
 	if l.ours && in.Addr.IsValid() && l.addr.IsValid() && in.Addr != l.addr {
 		l.app.mixed = true
@@ -109,20 +109,20 @@ func (m *Machine) see(now moment, in Call) *login {
 func (m *Machine) addLogin(now moment, token Token, key appKey, of peer, window time.Duration) *login {
 	a := m.apps[key]
 	if a == nil {
-		a = &app{key: key, machine: m}
+		a = &app{key: key}
 		m.apps[key] = a
 	}
 	a.logins++
-	l := &login{peer: of, token: token, app: a, window: window, lineage: token}
-	l.touch(now, window)
+	m.seq++
+	l := &login{peer: of, token: token, app: a, number: m.seq, window: window, lineage: token}
 	m.logins[token] = l
-	m.unused.push(l.expires, l)
+	m.touch(l, now, window)
 	m.grow(entryBytes)
 	return l
 }
 
 func (m *Machine) dropLogin(l *login) {
-	l.pay()
+	m.pay(l)
 	delete(m.logins, l.token)
 	if l.app.logins--; l.app.logins == 0 {
 		delete(m.apps, l.app.key)
@@ -139,52 +139,54 @@ func (m *Machine) begins(token Token) bool {
 	return l == nil || !l.refresh
 }
 
-func (l *login) touch(now moment, window time.Duration) {
+// touch keeps a login known for a window from now on.
+func (m *Machine) touch(l *login, now moment, window time.Duration) {
+	m.unused.Remove(l.at(l.expires))
 	l.expires = max(l.expires, now.add(max(window, l.window)))
+	if m.logins[l.token] == l { // it may have been evicted at once
+		m.unused.Add(l.at(l.expires), l)
+	}
 }
 
 // pay closes a login: its re-send has come, or none is owed.
-func (l *login) pay() {
-	if !l.open {
-		return
+func (m *Machine) pay(l *login) {
+	if l.open {
+		l.open = false
+		l.app.open.Remove(l.at(l.requested))
+		m.opens.Remove(l.at(l.openUntil))
 	}
-	l.open = false
-	a := l.app
-	if a.open[0] == l { // whose time has come is the oldest: many may go at once
-		a.open[0] = nil
-		a.open = a.open[1:]
-		return
-	}
-	for i := a.place(l); i < len(a.open); i++ {
-		if a.open[i] == l {
-			a.open = slices.Delete(a.open, i, i+1)
-			return
-		}
-	}
-}
-
-// place returns where the open logins that were requested when l was begin.
-func (a *app) place(l *login) int {
-	i, _ := slices.BinarySearchFunc(a.open, l, func(a, b *login) int { return cmp.Compare(a.requested, b.requested) })
-	return i
-}
-
-// closeOld closes the logins that have waited too long for their re-send: its
-// client has gone.
-func (a *app) closeOld(now moment) {
-	a.open = slices.DeleteFunc(a.open, func(l *login) bool {
-		if l.openUntil <= now {
-			l.open = false
-		}
-		return !l.open
-	})
 }
 
 // reopen undoes pay.
-func (l *login) reopen() {
-	if l.open || !l.refresh {
+func (m *Machine) reopen(l *login) {
+	if !l.open && l.refresh {
+		l.open = true
+		l.app.open.Add(l.at(l.requested), l)
+		m.opens.Add(l.at(l.openUntil), l)
+	}
+}
+
+// at is where a login is in a list that is ordered by a moment of it.
+func (l *login) at(t moment) ordered.Key { return ordered.Key{At: int64(t), N: l.number} }
+
+// list puts a call with a mark among those that explain a login of a.
+func (a *app) list(mk *stamp, by *caller, key ordered.Key, s slot) {
+	if a == nil {
 		return
 	}
-	l.open = true
-	l.app.open = slices.Insert(l.app.open, l.app.place(l), l)
+	a.unspent.Add(key, s)
+	if l := a.refusedLike(mk); l != nil {
+		l.Add(key, by)
+	}
+}
+
+// unlist undoes list.
+func (a *app) unlist(mk *stamp, key ordered.Key) {
+	if a == nil {
+		return
+	}
+	a.unspent.Remove(key)
+	if l := a.refusedLike(mk); l != nil {
+		l.Remove(key)
+	}
 }

@@ -5,7 +5,7 @@ import "time"
 // Arrive takes in a call and decides what becomes of it.
 func (m *Machine) Arrive(t time.Time, in Call) Decision {
 	now := m.sweep(t)
-	if len(m.calls) >= m.limits.InFlight {
+	if m.Full() {
 		return Decision{Verdict: Refuse}
 	}
 	r := m.see(now, in)
@@ -17,19 +17,30 @@ func (m *Machine) Arrive(t time.Time, in Call) Decision {
 	return d
 }
 
+// Full reports whether a call that arrives is refused: too many are in flight.
+func (m *Machine) Full() bool { return len(m.calls) >= m.limits.InFlight }
+
+// LeaseEnds returns when a call counts as Lost whose Finish has not come; a time that
+// is over for one that is not in flight.
+func (m *Machine) LeaseEnds(id ID) time.Time {
+	if c := m.calls[id]; c != nil {
+		return m.epoch.Add(time.Duration(c.lease))
+	}
+	return m.epoch
+}
+
 func (m *Machine) decide(now moment, in Call, r *login) Decision {
 	c := m.admit(now, in)
 	h := c.history
 
 	if in.Dedup {
-		if leader, gone, ok := h.retryOf(c); ok {
-			leader.forgive(gone)
-			c.wasLost, c.resend = gone, gone.resend
+		if leader := m.retryOf(c); leader != nil {
+			c.resend = leader.repay(c.who())
 			return m.follow(now, c, leader, Retry, in.Observe)
 		}
 	}
-	if s, pays := m.evidence(c, r); s != 0 {
-		mk := m.spend(c, r, s, pays)
+	if k := m.evidence(c, r); k.grounds != noGrounds {
+		mk := m.spend(c, r, &k)
 		leader := mk.owner.source()
 		switch {
 		case mk.denied:
@@ -43,7 +54,7 @@ func (m *Machine) decide(now moment, in Call, r *login) Decision {
 	if in.Dedup {
 		if leader := m.overtaker(c, r); leader != nil {
 			c.spentLogin, leader.orphan = leader.orphan, nil
-			c.spentLogin.pay()
+			m.pay(c.spentLogin)
 			leader.isResend() // its answer is owed to nobody else
 			return m.follow(now, c, leader, Overtaken, in.Observe)
 		}
@@ -51,7 +62,7 @@ func (m *Machine) decide(now moment, in Call, r *login) Decision {
 			if leader := m.taken(c, r); leader != nil {
 				leader.isResend()
 				c.spentLogin = r
-				r.pay()
+				m.pay(r)
 				return m.follow(now, c, leader, Overtaken, in.Observe)
 			}
 			c.orphan = r
@@ -118,7 +129,8 @@ func (m *Machine) admit(now moment, in Call) *call {
 	h.open++
 	m.calls[c.id] = c
 	m.stats.InFlight = len(m.calls)
-	m.leases.push(now.add(lease), c)
+	c.lease = now.add(lease)
+	m.leases.Add(c.leaseKey(), c)
 	return c
 }
 
@@ -129,7 +141,7 @@ func (m *Machine) history(key Key) *history {
 	}
 	h := m.histories[key]
 	if h == nil {
-		h = newHistory(key)
+		h = &history{key: key}
 		m.histories[key] = h
 	}
 	return h
@@ -146,7 +158,9 @@ func (m *Machine) lead(c *call, reason Reason) Decision {
 func (m *Machine) start(c *call) Decision {
 	c.phase = leading
 	if c.dedup {
-		c.history.leaders = append(c.history.leaders, c)
+		m.seq++
+		c.started = m.seq
+		c.history.leaders.Add(c.leaderKey(), c)
 	}
 	m.raiseAtStart(c)
 	return Decision{Verdict: Lead}

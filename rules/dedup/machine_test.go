@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"powerjob-shim/internal/ordered"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -70,7 +71,7 @@ func (m *Machine) unpackAll() {
 		m.unpackCall(m.unpack(s), s)
 	}
 	for _, h := range m.histories {
-		for _, s := range slices.Concat(h.unspent, h.spent) {
+		for _, s := range slices.Concat(all(&h.unspent), all(&h.spent)) {
 			m.unpackCall(h, s)
 		}
 	}
@@ -253,21 +254,21 @@ func (w *walk) check(t *rapid.T) {
 	if n := m.Stats().InFlight; n != len(m.calls) || n > len(w.open) || n > m.limits.InFlight {
 		t.Fatalf("%d in flight, %d known, %d open outside", n, len(m.calls), len(w.open))
 	}
-	entries := len(m.expiries) + len(m.unused)
+	entries := m.expiries.Len() + m.unused.Len()
 	bytes := int64(entries) * entryBytes
-	for _, d := range m.expiries {
-		r, c := m.records.At(d.of), m.live[d.of]
+	for _, n := range all(&m.expiries) {
+		r, c := m.records.At(n), m.live[n]
 		switch {
 		case c == nil:
 			bytes += m.packedBytes(r)
 			h := m.histories[r.key]
 			switch {
-			case m.packed[r.key.prefix()] == d.of && h == nil:
-			case !r.dedup && (!r.stamp.set || h != nil && slices.Contains(h.unspent, d.of) != slices.Contains(h.spent, d.of)):
+			case m.packed[r.key.prefix()] == n && h == nil:
+			case !r.dedup && (!r.stamp.set || h != nil && h.unspent.Has(r.markKey(&r.stamp)) != h.spent.Has(r.markKey(&r.stamp))):
 			default:
 				t.Fatal("a packed call is not found by its key, or another besides")
 			}
-		case c.slot != d.of:
+		case c.slot != n:
 			t.Fatal("a remembered call takes its record to be elsewhere")
 		case c.recorded() && c.dedup:
 			bytes += c.answer.bytes()
@@ -288,17 +289,17 @@ func (w *walk) check(t *rapid.T) {
 		}
 	}
 	for _, h := range m.histories {
-		for _, c := range h.leaders {
+		for _, c := range all(&h.leaders) {
 			if !c.dedup || c.phase != leading && !c.recorded() {
 				t.Fatal("a leader that is none")
 			}
 		}
-		for _, s := range h.unspent {
+		for key, s := range h.unspent.Backward(end) {
 			mk := m.markIn(s)
 			if !mk.set || mk.spent || mk.owner != nil && mk.owner.history != h {
 				t.Fatal("an unspent mark that is none")
 			}
-			if a := mk.by.in; a != nil && (!slices.Contains(a.unspent, s) || mk.denied != slices.Contains(a.refused, s)) {
+			if a := mk.by.in; a != nil && (!a.unspent.Has(key) || a.refused.Has(key) != (mk.denied && !mk.unissued) || a.strangers.Has(key) != (mk.denied && mk.unissued)) {
 				t.Fatal("an unspent mark that its app knows nothing of")
 			}
 		}
@@ -312,8 +313,8 @@ func (w *walk) check(t *rapid.T) {
 			}
 		}
 	}
-	for _, d := range m.expiries {
-		for _, s := range m.records.At(d.of).subjects {
+	for _, n := range all(&m.expiries) {
+		for _, s := range m.records.At(n).subjects {
 			if s != 0 {
 				watched[m.things.At(s)]++
 			}
@@ -327,6 +328,14 @@ func (w *walk) check(t *rapid.T) {
 			}
 		}
 	}
+}
+
+// all returns what a list has, the last one first.
+func all[T any](l *ordered.List[T]) (all []T) {
+	for _, of := range l.Backward(end) {
+		all = append(all, of)
+	}
+	return all
 }
 
 // everyCall returns all calls that are not packed.
@@ -345,7 +354,7 @@ func (m *Machine) everyCall() map[*call]bool {
 func (m *Machine) holds() map[string]int {
 	return map[string]int{
 		"calls": len(m.calls), "histories": len(m.histories), "packed calls": len(m.packed), "subjects": len(m.subjects), "logins": len(m.logins),
-		"apps": len(m.apps), "leases": len(m.leases), "windows of calls": len(m.expiries), "windows of logins": len(m.unused),
+		"apps": len(m.apps), "leases": m.leases.Len(), "windows of calls": m.expiries.Len(), "windows of logins": m.unused.Len(), "open logins": m.opens.Len(),
 		"records": m.records.Len(), "live calls": len(m.live), "callers": m.callers.Len(), "kinds of answers": m.kinds.Len(),
 		"blocks of text": m.texts.blocks.Len(), "things": m.things.Len(),
 	}

@@ -1,6 +1,10 @@
 package dedup
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"powerjob-shim/internal/ordered"
+)
 
 // Most calls are over within milliseconds and remembered for seconds, so nearly
 // all that a store holds is calls that are over, each the only one of its key.
@@ -73,7 +77,7 @@ func (m *Machine) pack(h *history) {
 		return
 	}
 	delete(m.histories, h.key)
-	h.leaders, h.unspent, h.spent = nil, nil, nil // calls that were in it may still lead to it
+	*h = history{key: h.key} // calls that were in it may still lead to it
 	m.packed[h.key.prefix()] = s
 }
 
@@ -110,20 +114,21 @@ func (m *Machine) packCall(c *call) bool {
 // only returns the slot of the only call of h, 0 while there are others or any
 // is in flight.
 func (h *history) only() slot {
-	if h.open > 0 || len(h.leaders) > 1 || len(h.unspent)+len(h.spent) > 1 {
+	if h.open > 0 || h.leaders.Len() > 1 || h.unspent.Len()+h.spent.Len() > 1 {
 		return 0
 	}
 	var s slot
-	for _, marks := range [...][]slot{h.unspent, h.spent} {
-		if len(marks) > 0 {
-			s = marks[0]
+	for _, marks := range [...]*ordered.List[slot]{&h.unspent, &h.spent} {
+		if marks.Len() > 0 {
+			s = marks.First()
 		}
 	}
-	if len(h.leaders) > 0 {
-		if s != 0 && s != h.leaders[0].slot {
+	if h.leaders.Len() > 0 {
+		leader := h.leaders.First()
+		if s != 0 && s != leader.slot {
 			return 0
 		}
-		s = h.leaders[0].slot
+		s = leader.slot
 	}
 	return s
 }
@@ -131,13 +136,13 @@ func (h *history) only() slot {
 // unpack undoes pack of the call in s.
 func (m *Machine) unpack(s slot) *history {
 	r := m.records.At(s)
-	h := newHistory(r.key)
+	h := &history{key: r.key}
 	switch {
 	case !r.stamp.set:
 	case r.stamp.spent:
-		h.spent = append(h.spent, s)
+		h.spent.Add(r.markKey(&r.stamp), s)
 	default:
-		h.unspent = append(h.unspent, s)
+		h.unspent.Add(r.markKey(&r.stamp), s)
 	}
 	delete(m.packed, h.key.prefix())
 	m.histories[h.key] = h
@@ -160,7 +165,8 @@ func (m *Machine) unpackCall(h *history, s slot) *call {
 		kind := m.kinds.At(r.kind)
 		c.answer = &Answer{Status: kind.status, Header: kind.header, Auth: kind.auth, Body: m.texts.get(r.text)}
 		if c.dedup {
-			h.leaders = append(h.leaders, c)
+			c.started = c.arrival // all others were sent later
+			h.leaders.Add(c.leaderKey(), c)
 		}
 	}
 	for i, subject := range r.subjects {
@@ -221,11 +227,13 @@ func (m *Machine) unmarkPacked(s slot) {
 	if !r.stamp.set {
 		return
 	}
+	key := r.markKey(&r.stamp)
 	if !r.stamp.spent {
-		m.callers.At(r.by).in.unlist(s)
+		m.callers.At(r.by).in.unlist(&r.stamp, key)
 	}
 	if h := m.histories[r.key]; h != nil {
-		h.spent, h.unspent = without(h.spent, s), without(h.unspent, s)
+		h.spent.Remove(key)
+		h.unspent.Remove(key)
 	}
 	r.stamp.set = false
 }

@@ -142,11 +142,11 @@ func (m *Machine) releaseUncounted(c *call) {
 // plainMatch finds an equal call that c is one with by the operator's choice:
 // nothing else changed, or is just changing, what they both change.
 func (m *Machine) plainMatch(c *call) *call {
-	for _, leader := range slices.Backward(c.history.leaders) {
+	for _, leader := range few(m, c.history.leaders.Backward(end)) {
 		if !leader.body || leader.stale || leader.phase != leading && !leader.recorded() {
 			continue
 		}
-		if leader.untouched() && m.mayHave(c, leader) {
+		if m.untouched(leader) && m.mayHave(c, leader) {
 			return leader
 		}
 	}
@@ -154,8 +154,8 @@ func (m *Machine) plainMatch(c *call) *call {
 }
 
 // busyWith counts the changes of s in flight that are h's own.
-func (h *history) busyWith(s *subject) (own int32) {
-	for _, c := range h.leaders {
+func (m *Machine) busyWith(h *history, s *subject) (own int32) {
+	for _, c := range few(m, h.leaders.Backward(end)) {
 		if c.phase == leading && !c.unlisted && slices.ContainsFunc(c.watches, func(w watch) bool { return w.subject == s && w.changed(c) }) {
 			own++
 		}
@@ -165,13 +165,13 @@ func (h *history) busyWith(s *subject) (own int32) {
 
 // untouched reports whether nobody else changed, or is just changing, what
 // matters to c.
-func (c *call) untouched() bool {
+func (m *Machine) untouched(c *call) bool {
 	for i := range c.watches {
 		w := &c.watches[i]
 		if !w.counts(c) {
 			continue
 		}
-		if w.gen != w.subject.gen || w.subject.busy > 0 && w.subject.busy > c.history.busyWith(w.subject) {
+		if w.gen != w.subject.gen || w.subject.busy > 0 && w.subject.busy > m.busyWith(c.history, w.subject) {
 			return false
 		}
 	}

@@ -250,7 +250,7 @@ func accepted(answer string) Outcome {
 	return out
 }
 
-func all(string) bool { return true }
+func every(string) bool { return true }
 
 func failed(status int, answer string) Outcome {
 	return Outcome{Kind: Answered, Status: status, Answer: &Answer{Status: status, Body: []byte(answer)}}

@@ -44,7 +44,7 @@ func (f *filler) answer(n, bytes int, options ...func(*Call)) {
 	if in.Dedup {
 		out = Outcome{
 			Kind: Kept, Status: 200, Created: []openapi.Subject{{Kind: openapi.Job, ID: int64(f.last)}},
-			Answer: &Answer{Status: 200, Header: PackHeader(f.header, all), Body: make([]byte, bytes)},
+			Answer: &Answer{Status: 200, Header: PackHeader(f.header, every), Body: make([]byte, bytes)},
 		}
 	}
 	if d := f.m.Arrive(f.now, in); d.Verdict == Lead {
@@ -128,7 +128,7 @@ func TestARememberedCallTakesLittle(t *testing.T) {
 	if got := (heap() - before) / calls; got > most+answerLen {
 		t.Errorf("a call takes %d bytes, of which its answer has %d; want at most %d more", got, answerLen, most)
 	}
-	if s, l := f.m.Stats(), (Limits{}).withDefaults(); s.Bytes > l.Bytes {
+	if s, l := f.m.Stats(), (Limits{}).WithDefaults(); s.Bytes > l.Bytes {
 		t.Errorf("%d calls are counted for %d bytes, the default bound is %d", calls, s.Bytes, l.Bytes)
 	}
 	runtime.KeepAlive(f)

@@ -1,9 +1,9 @@
 package dedup
 
 import (
-	"net/netip"
 	"time"
 
+	"powerjob-shim/internal/ordered"
 	"powerjob-shim/internal/slab"
 	"powerjob-shim/rules/openapi"
 )
@@ -39,16 +39,19 @@ type Machine struct {
 	kinds   slab.Pool[answerKind]
 	things  slab.Slab[subject] // what calls change
 
-	leases   queue[*call]  // ends of leases, of everything in calls
-	expiries queue[slot]   // ends of windows, of all calls remembered
-	unused   queue[*login] // when logins were last looked at, and would end
+	// What ends at some moment, the earliest first.
+	leases   ordered.List[*call]  // those of everything in calls
+	expiries ordered.List[slot]   // windows of all calls remembered
+	unused   ordered.List[*login] // windows of all logins
+	opens    ordered.List[*login] // how long the open logins wait for their re-send
 	stats    Stats
+	looked   int // candidates that searches have looked at
 }
 
 // New returns an empty machine.
 func New(limits Limits) *Machine {
 	return &Machine{
-		limits:    limits.withDefaults(),
+		limits:    limits.WithDefaults(),
 		calls:     map[ID]*call{},
 		histories: map[Key]*history{},
 		packed:    map[prefix]slot{},
@@ -91,12 +94,14 @@ type call struct {
 	token   Token
 	peer    peer
 	window  time.Duration
+	lease   moment // ends then
 
 	// Of a leader:
 	answer  *Answer
 	watches []watch  // its subjects and their generations
 	first   [3]watch // where watches begins: most calls change one thing
-	lost    []lost   // callers who were owed this answer and hung up
+	lost    debts    // to callers who were owed this answer and hung up
+	started uint64   // counts up with the leaders: where it is among its history's
 	orphan  *login   // the open login that this answer remembers
 
 	// Of a call that was taken for a repetition:
@@ -104,7 +109,6 @@ type call struct {
 	leader     *call // whose answer it gets
 	spentMark  *mark
 	spentLogin *login
-	wasLost    lost
 }
 
 // recorded reports whether c's answer can be given to others.
@@ -135,31 +139,14 @@ type payment struct {
 	token   Token  // of the login that paid
 }
 
-// lost is a caller who hung up before it had its answer.
-type lost struct {
-	token  Token
-	addr   netip.Addr
-	resend bool // it was a re-send, so its retry leaves no mark either
-}
-
-// history is what is remembered of one key, oldest first.
+// history is what is remembered of one key.
 type history struct {
 	key     Key
-	open    int     // of the arrivals in Machine.calls, how many are its own
-	owes    bool    // some of leaders may have lost callers
-	leaders []*call // in flight, or with a kept answer
-	unspent []slot  // marks, by their calls' slots
-	spent   []slot
-
-	// Most keys have one call: leaders and unspent begin here.
-	firstLeader [1]*call
-	firstMark   [1]slot
-}
-
-func newHistory(key Key) *history {
-	h := &history{key: key}
-	h.leaders, h.unspent = h.firstLeader[:0], h.firstMark[:0]
-	return h
+	open    int                 // of the arrivals in Machine.calls, how many are its own
+	owes    bool                // some of leaders may have lost callers
+	leaders ordered.List[*call] // in flight, or with a kept answer, in the order in which they were sent
+	unspent ordered.List[slot]  // marks by their time, and their calls' slots
+	spent   ordered.List[slot]
 }
 
 // appKey names an app of a group by its id.

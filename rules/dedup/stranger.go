@@ -1,6 +1,6 @@
 package dedup
 
-import "slices"
+import "powerjob-shim/internal/ordered"
 
 // A call whose token was refused leaves a mark, which explains the login that
 // follows. But anybody can send such a call. If the token was given out here, its
@@ -12,18 +12,88 @@ import "slices"
 //   - it explains no login whose client is known from its first login on and has
 //     another open mark: that client's tokens are not refused.
 
-// strange reports whether mk is a refusal that nothing ties to r's client.
-func (a *app) strange(mk *mark, r *login) bool {
-	return mk.denied && mk.unissued && (a.mixed || !r.addr.IsValid() || mk.by.peer.addr != r.addr)
+// refusedLike returns the list of refused calls that a mark is in while it is
+// unspent, nil where its call was not refused.
+func (a *app) refusedLike(mk *stamp) *ordered.List[*caller] {
+	switch {
+	case !mk.denied:
+		return nil
+	case mk.unissued:
+		return &a.strangers
+	}
+	return &a.refused
+}
+
+func (a *app) hasRefusals() bool { return a.refused.Len()+a.strangers.Len() > 0 }
+
+// refusals tells which logins of a client refused calls explain. It is for one call,
+// and counts once what is the same for several logins.
+type refusals struct {
+	m    *Machine
+	of   peer // who makes the call
+	like peer // open is for logins of it
+	open int  // 0: not counted yet
+}
+
+// explain reports whether refused calls explain all open logins of r's client: then
+// none of them can be from a header that was lost. known says that the client is
+// known from its first login on.
+func (rs *refusals) explain(r *login, known bool) bool {
+	if rs.open == 0 || rs.like != r.peer {
+		rs.like, rs.open = r.peer, max(rs.openLike(r), 1)
+	}
+	return rs.before(r, known, rs.open) == rs.open
+}
+
+// openLike counts the open logins of r's client.
+func (rs *refusals) openLike(r *login) (n int) {
+	for _, l := range few(rs.m, r.app.open.Backward(end)) {
+		if r.app.together(l.peer, r.peer, rs.of) {
+			n++
+		}
+	}
+	return n
+}
+
+// before counts the refused calls that may explain r's login, up to most.
+func (rs *refusals) before(r *login, known bool, most int) (n int) {
+	a := r.app
+	for _, by := range few(rs.m, a.refused.Backward(before(r.requested))) {
+		if a.together(by.peer, r.peer, rs.of) {
+			if n++; n == most {
+				return n
+			}
+		}
+	}
+	if known {
+		return n
+	}
+	strange := 0 // all together explain one login
+	for _, by := range few(rs.m, a.strangers.Backward(before(r.requested))) {
+		switch {
+		case !a.together(by.peer, r.peer, rs.of):
+		case a.mixed || !r.addr.IsValid() || by.peer.addr != r.addr:
+			strange = 1
+		default:
+			n++
+		}
+		if n+strange == most {
+			return most
+		}
+	}
+	return n + strange
 }
 
 // ownClient reports whether r may be the login of a client that is known from its
 // first login on, for an answer to a call that equals c.
 func (m *Machine) ownClient(c *call, r *login) bool {
-	return slices.ContainsFunc(c.history.unspent, func(s slot) bool {
+	for _, s := range few(m, c.history.unspent.Backward(before(r.requested))) {
 		mk := m.markIn(s)
-		return m.fromItsStart(&mk) && mk.at < r.requested && mk.provokes(r) && r.app.together(mk.by.peer, r.peer, c.peer)
-	})
+		if m.fromItsStart(&mk) && mk.provokes(r) && r.app.together(mk.by.peer, r.peer, c.peer) {
+			return true
+		}
+	}
+	return false
 }
 
 // fromItsStart reports whether mk's client was seen when it first logged in.

@@ -13,25 +13,24 @@ const (
 var mutants = []mutant{
 	{
 		"another token is evidence", logins,
-		"l.touch(now, window)\n\tm.logins[token] = l",
-		"l.touch(now, window)\n\tl.refresh, l.requested, l.openUntil = true, now, now.add(window)\n\tl.reopen()\n\tm.logins[token] = l",
+		"m.logins[token] = l\n",
+		"m.logins[token] = l\n\tl.refresh, l.requested, l.openUntil = true, now, now.add(window)\n\tm.reopen(l)\n",
 		"TestAnotherTokenAloneIsNoEvidence",
 	},
 	{
 		"constructors' tokens count", logins,
-		"\t\tl.refresh = false\n\t\tl.lineage = l.token\n\t\tl.pay()\n",
+		"\t\tl.refresh = false\n\t\tl.lineage = l.token\n\t\tm.pay(l)\n",
 		"\t\t_ = l\n",
 		"TestAConstructorsTokenPaysForNothing",
 	},
 	{
 		"the oldest mark", evidence,
-		"range slices.Backward(c.history.unspent) {\n\t\tmk := m.markIn(s)\n\t\tif (found",
-		"range slices.All(c.history.unspent) {\n\t\tmk := m.markIn(s)\n\t\tif (found",
+		"if k.likelier(&best) {\n\t\t\tbest = k\n\t\t}\n\t\tif best.grounds > borrowedLogin && (", "if k.grounds != noGrounds {\n\t\t\tbest = k\n\t\t}\n\t\tif false && (",
 		"TestTheNewestOfSeveralAnswersIsTheOneToRepeat",
 	},
 	{
 		"logins pay any number of times", evidence,
-		"\tpays.pay()\n", "",
+		"\tm.pay(k.pays)\n", "",
 		"TestALoginPaysForOneResendOnly",
 	},
 	{
@@ -42,12 +41,12 @@ var mutants = []mutant{
 	{
 		"the generation stops evidence too", arrive,
 		"case in.Dedup && leader.recorded() && m.mayHave(c, leader):",
-		"case in.Dedup && leader.recorded() && m.mayHave(c, leader) && !leader.stale && leader.untouched():",
+		"case in.Dedup && leader.recorded() && m.mayHave(c, leader) && !leader.stale && m.untouched(leader):",
 		"TestInterleaving5ALateResendIsNotExecutedOverANewerSave",
 	},
 	{
 		"retries are not known", arrive,
-		"h.retryOf(c); ok {", "h.retryOf(c); ok && false {",
+		"m.retryOf(c); leader != nil {", "m.retryOf(c); false {",
 		"TestInterleaving4TheRetryOfACallerWhoGaveUp",
 	},
 	{
@@ -57,12 +56,12 @@ var mutants = []mutant{
 	},
 	{
 		"any login gets an orphan's answer", evidence,
-		"!r.refresh || !r.open && !m.paidBy(c.history, r) {", "!r.refresh {",
+		" && (r.open || m.paidFor(c.history, r.token, nil, nil)) {", " {",
 		"TestAnOrphansAnswerIsNotForALoginThatPaidForAnotherCall",
 	},
 	{
 		"disowned marks count", "rules/dedup/disown.go",
-		"\t\t\t\tc.unmark()\n", "\t\t\t\t_ = c\n",
+		"for marks.Len() > 0 {", "for false {",
 		"TestNoMarkOfSeveralThatWereDisownedIsForALaterLogin",
 	},
 	{
@@ -108,22 +107,22 @@ var mutants = []mutant{
 	},
 	{
 		"the window runs from the arrival", "rules/dedup/expiry.go",
-		"now.add(c.window), m.slotOf(c)", "m.leases[0].at.add(c.window-time.Minute), m.slotOf(c)", // a minute is the lease in tests
+		"now.add(c.window)), N", "c.lease.add(c.window-time.Minute)), N", // a minute is the lease in tests
 		"TestTheWindowRunsFromTheAnswer",
 	},
 	{
-		"a login waits for ever", logins,
-		"if l.openUntil <= now {", "if false {",
+		"a login waits for ever", "rules/dedup/expiry.go",
+		"\t\tm.pay(m.opens.Pop())\n", "\t\tm.opens.Pop()\n",
 		"TestALoginWaitsForItsResendNoLongerThanTheWindow",
 	},
 	{
 		"answers after the login count", evidence,
-		"|| mk.at >= r.requested || ", "|| ",
+		"mayOwn := mk.at < r.requested && ", "mayOwn := ",
 		"TestAMarkYoungerThanTheLoginIsNoEvidence",
 	},
 	{
 		"any lineage will do", evidence,
-		"if !m.oneClient(c.history, &mk, r) {", "if false {",
+		"mayOwn && m.oneClient(c.history, mk, r):", "mayOwn:",
 		"TestALoginOfAnotherLineageDoesNotPayForThisOne",
 	},
 	{
@@ -133,17 +132,17 @@ var mutants = []mutant{
 	},
 	{
 		"no login pays for an earlier one's token", evidence,
-		"if found == 0 && !refusedOnly {", "if false {",
+		"\t\treturn l, borrowedLogin\n", "\t\treturn nil, noGrounds\n",
 		"TestInterleaving6AThreadThatIsPreemptedStoresItsTokenLast",
 	},
 	{
 		"a borrowed login pays for younger marks", evidence,
-		"l != nil && mk.at < l.requested {", "l != nil {",
+		"case mk.at < l.requested && ", "case ",
 		"TestALoginDoesNotPayForAMarkThatIsYounger",
 	},
 	{
 		"the latest login pays", evidence,
-		"if found = l; mk.at < l.requested {", "if found = l; false {",
+		"\t\t\tfound = p.login\n\t\t\tcontinue\n", "\t\t\tfound = p.login\n\t\t\tbreak\n",
 		"TestOfSeveralLoginsTheFirstAfterTheAnswerPays",
 	},
 	{
@@ -168,17 +167,17 @@ var mutants = []mutant{
 	},
 	{
 		"a login is borrowed for any client's mark", evidence,
-		"!m.related(mk.by.lineage, r.lineage) || ", "",
+		"mk.at < l.requested && m.related(mk.by.lineage, r.lineage):", "mk.at < l.requested:",
 		"TestALoginDoesNotPayForAMarkThatIsKnownToBeAnotherClients",
 	},
 	{
 		"a refusal does not explain another thread's login", evidence,
-		"(mk.denied || !l.app.owedToRefusals(l, of, l.app.machine.fromItsStart(mk)))", "true",
+		"!mk.denied && payers.owed(p, known) {", "!mk.denied && payers.owed(p, known) && false {",
 		"TestALoginThatARefusalExplainsPaysForNoOtherToken",
 	},
 	{
 		"a borrowed login is used up", evidence,
-		"\tpays.lent = pays != r\n", "",
+		"\tk.pays.lent = k.pays != r\n", "",
 		"TestALoginThatPaidForAnotherTokenPaysForItsOwnOnce",
 	},
 	{
@@ -218,7 +217,7 @@ var mutants = []mutant{
 	},
 	{
 		"refusals explain nothing", evidence,
-		"refusedOnly := r.app.owedToRefusals(r, c.peer, own)", "refusedOnly := false",
+		"refusedOnly := payers.refusals.explain(r, own)", "refusedOnly := false",
 		"TestALoginThatARefusalExplainsIsNoEvidenceForAnotherCall",
 	},
 	{
@@ -238,7 +237,7 @@ var mutants = []mutant{
 	},
 	{
 		"what is given back explains no login", finish,
-		"\t\tmk.spent = false\n\t\tm.list(mk)\n", "\t\tmk.spent = false\n\t\th.unspent = m.insert(h.unspent, mk.owner.slot)\n",
+		"\t\tm.list(mk)\n\t}\n\tif l", "\t\tmk.owner.history.unspent.Add(mk.key(), mk.owner.slot)\n\t}\n\tif l",
 		"TestAMarkThatWasGivenBackExplainsItsLogin",
 	},
 	{
@@ -248,12 +247,12 @@ var mutants = []mutant{
 	},
 	{
 		"a history ends before its calls", finish,
-		"if h.open+len(", "if len(",
+		"if h.open+h", "if h",
 		"TestWhoForwardsItselfAfterItsLeaderIsRemembered",
 	},
 	{
 		"ended calls are held until their lease ends", finish,
-		"\tm.trimLeases()\n", "",
+		"\tm.leases.Remove(c.leaseKey())\n", "",
 		"TestEndedCallsAreNotHeldUntilTheirLeaseEnds",
 	},
 	{
@@ -273,17 +272,22 @@ var mutants = []mutant{
 	},
 	{
 		"a packed read leaves no mark", pack,
-		"\t\th.unspent = append(h.unspent, s)\n", "",
+		"\t\th.unspent.Add(r.markKey(&r.stamp), s)\n", "",
 		"TestACallLooksAtNoAnswerThatNoLoginCanPayFor",
 	},
 	{
 		"a packed read's mark outlives its window", pack,
-		"\t\th.spent, h.unspent = without(h.spent, s), without(h.unspent, s)\n", "\t\t_ = h\n",
+		"\t\th.unspent.Remove(key)\n", "",
 		"TestOneOfSeveralReadsThatWasForgottenIsNoEvidence",
 	},
 	{
 		"what owes an answer is packed", pack,
 		"len(c.lost) > 0 || ", "",
 		"TestAnObservedRetryIsUsedUp",
+	},
+	{
+		"a search looks at everything", "rules/dedup/looks.go",
+		"if left--; left == 0 {", "if left--; false {",
+		"TestNoStepLooksAtMoreTheMoreThereIs",
 	},
 }

@@ -95,7 +95,7 @@ func (a *adversary) execute(args []any, lose bool) []any {
 	}
 	now := uint64(time.Now().UnixMilli())
 	own := []any{}
-	for _, data := range args[3:] {
+	for _, data := range args[4:] {
 		if now > a.last.MS {
 			a.last = Position{MS: now}
 		} else {

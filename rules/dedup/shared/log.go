@@ -61,25 +61,30 @@ const (
 
 // appendScript appends events to the stream KEYS[1] and returns what stands
 // there after a position: one round trip to claim, one to complete. Entries
-// older than all that can still matter go.
+// older than all that can still matter go, and the oldest where there are too many:
+// XADD takes one bound at a time, so the milliseconds take turns.
 //
-//	ARGV: position, milliseconds to keep, entries to return, events...
+//	ARGV: position, milliseconds to keep, entries to keep, entries to return, events...
 //
 // A log that is ahead of the clock begins anew: IDs only rise, so that after the
 // clock was set back no time would pass in it.
 //
-// Only what Redis 6.2 and all since have, Valkey as well: XADD MINID, an
+// Only what Redis 6.2 and all since have, Valkey as well: XADD with MINID, an
 // exclusive range.
 var appendScript = redis.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local bound, most = 'MINID', string.format('%.0f', now - ARGV[2])
+if now % 2 == 0 then
+	bound, most = 'MAXLEN', ARGV[3]
+end
 local function add(event)
-	return redis.call('XADD', KEYS[1], 'MINID', '~', string.format('%.0f', now - ARGV[2]), '*', 'e', event)
+	return redis.call('XADD', KEYS[1], bound, '~', most, '*', 'e', event)
 end
 local own = {}
-for i = 4, #ARGV do
+for i = 5, #ARGV do
 	own[#own + 1] = add(ARGV[i])
-	if i == 4 and tonumber(string.match(own[1], '^%d+')) > now + 5000 then
+	if i == 5 and tonumber(string.match(own[1], '^%d+')) > now + 5000 then
 		redis.call('DEL', KEYS[1])
 		own[1] = add(ARGV[i])
 	end
@@ -87,13 +92,13 @@ end
 if #own > 0 then
 	redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
-return {string.format('%.0f', now), own, redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[3])}
+return {string.format('%.0f', now), own, redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[4])}
 `)
 
 // appendTo runs the script.
 func appendTo(ctx context.Context, c redis.Scripter, key string, a Append) (Page, error) {
-	args := make([]any, 0, 3+len(a.Events))
-	args = append(args, a.After.String(), a.Keep.Milliseconds(), PageSize)
+	args := make([]any, 0, 4+len(a.Events))
+	args = append(args, a.After.String(), a.Keep.Milliseconds(), a.Most, PageSize)
 	for _, e := range a.Events {
 		args = append(args, e)
 	}

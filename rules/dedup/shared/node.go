@@ -22,6 +22,10 @@ const (
 	// bytes of them at most, and none older than lateFor, which is a usual window.
 	lateBytes, lateFor = 4 << 20, 5 * time.Second
 
+	// entriesOfACall are an arrival and what ended it: where a Machine remembers no
+	// more calls, the log needs no more entries.
+	entriesOfACall = 2
+
 	// keepAtMost bounds for how long entries stay in Redis on the word of a
 	// lease: some upstreams have no timeout.
 	keepAtMost = 10 * time.Minute
@@ -47,24 +51,25 @@ type NodeOptions struct {
 // simulation in test/sim drives several on a log that an adversary has. It is
 // not safe for concurrent use.
 type Node struct {
-	o      NodeOptions
-	r      *Replica
-	lastN  uint64
-	queue  []*Pending          // not in the log yet, in the order of their numbers
-	queued int                 // bytes in queue
-	batch  []*Pending          // the front of queue, in the append on its way
-	sent   map[uint64]*Pending // in the log by now, and not read from there yet
-	waits  map[dedup.ID]chan dedup.Decision
-	open   int        // this replica's calls that are not delivered
-	over   []dedup.ID // delivered, to be told
-	sentAt time.Time  // the last append
-	at     Position   // the last entry that was read
-	keep   time.Duration
-	clock  time.Duration // from the time that it is told to the log's
-	health health
-	alone  bool // something was decided that the others cannot know of in time, and they are to be told
-	more   bool // than was read is known to be there
-	caught bool // the log was read to its end once
+	o       NodeOptions
+	r       *Replica
+	lastN   uint64
+	queue   []*Pending          // not in the log yet, in the order of their numbers
+	queued  int                 // bytes in queue
+	applied int                 // so many of the first in queue are applied; maybe more are
+	batch   []*Pending          // the front of queue, in the append on its way
+	sent    map[uint64]*Pending // in the log by now, and not read from there yet
+	waits   map[dedup.ID]chan dedup.Decision
+	open    int        // this replica's calls that are not delivered
+	over    []dedup.ID // delivered, to be told
+	sentAt  time.Time  // the last append
+	at      Position   // the last entry that was read
+	keep    time.Duration
+	clock   time.Duration // from the time that it is told to the log's
+	health  health
+	alone   bool // something was decided that the others cannot know of in time, and they are to be told
+	more    bool // than was read is known to be there
+	caught  bool // the log was read to its end once
 }
 
 // Pending is an event on its way into the log.
@@ -90,10 +95,11 @@ func (p *Pending) Applied() bool {
 }
 
 // Append is what is to be done with the log: append Events, for which the
-// entries stay for Keep, and read what stands there after a position.
+// entries stay for Keep, and for Most of them, and read what stands there after a position.
 type Append struct {
 	After   Position
 	Keep    time.Duration
+	Most    int // entries stay, about so many
 	Timeout time.Duration
 	Events  [][]byte
 }
@@ -114,12 +120,33 @@ func NewNode(o NodeOptions) *Node {
 // Post takes in an event of this replica. Where the log does not work it is
 // applied at once; else it goes with the next append.
 func (n *Node) Post(now time.Time, e *Event) *Pending {
+	if e.kind == arrive && n.r.machine.Full() {
+		return n.refuse(now, e)
+	}
 	p := n.enqueue(now, e)
 	if n.health.open {
 		n.applyHere(now, p)
 		n.shorten(now)
 	}
 	return p
+}
+
+// refuse decides for a call that comes while too many are in flight. Of those the
+// log has nothing, however many come.
+func (n *Node) refuse(now time.Time, e *Event) *Pending {
+	n.open++ // until Refused
+	n.tellDelivered(now)
+	p := &Pending{e: e, applied: make(chan struct{}), Decision: dedup.Decision{Verdict: dedup.Refuse}}
+	close(p.applied)
+	return p
+}
+
+// tellDelivered tells the others which calls are over: then more may be in flight.
+func (n *Node) tellDelivered(now time.Time) {
+	if len(n.over) > 0 {
+		n.enqueue(now, &Event{kind: delivered, ids: n.over})
+		n.over = nil
+	}
 }
 
 func (n *Node) enqueue(now time.Time, e *Event) *Pending {
@@ -192,15 +219,14 @@ func (n *Node) Next(now time.Time) Append {
 	n.shorten(now)
 	due := now.Sub(n.sentAt) >= heartbeat
 	if len(n.over) > 0 && (due || len(n.queue) > 0 || len(n.over) >= batchEvents) {
-		n.enqueue(now, &Event{kind: delivered, ids: n.over})
-		n.over = nil
+		n.tellDelivered(now)
 	}
 	if n.alone {
 		// Right behind what was decided alone, in the same append if there is room.
 		n.enqueue(now, &Event{kind: alone})
 		n.alone = false
 	}
-	if len(n.queue) == 0 && (due && n.open > 0 || n.health.open) {
+	if len(n.queue) == 0 && (due && (n.open > 0 || n.r.machine.Full()) || n.health.open) {
 		n.enqueue(now, &Event{kind: tick})
 	}
 	count, bytes := 0, 0
@@ -210,7 +236,7 @@ func (n *Node) Next(now time.Time) Append {
 	}
 	n.batch = slices.Clone(n.queue[:count])
 
-	a := Append{After: n.at, Keep: n.keep, Timeout: n.o.Timeout, Events: make([][]byte, count)}
+	a := Append{After: n.at, Keep: n.keep, Most: entriesOfACall * n.o.Limits.WithDefaults().Entries, Timeout: n.o.Timeout, Events: make([][]byte, count)}
 	for i, p := range n.batch {
 		a.Events[i] = p.data
 	}
@@ -231,6 +257,7 @@ func (n *Node) drop() {
 	n.queued -= len(n.queue[0].data)
 	n.queue[0] = nil
 	n.queue = n.queue[1:]
+	n.applied = max(n.applied-1, 0)
 }
 
 // Failed applies here what could not be appended.
@@ -308,8 +335,14 @@ func (n *Node) take(in Entry) {
 // log's time as far as it is known. What came before it and nobody waits for,
 // goes first.
 func (n *Node) applyHere(now time.Time, p *Pending) {
-	for _, q := range n.queue {
-		if q.e.N < p.e.N && q.e.unawaited() && !q.Applied() {
+	for n.applied < len(n.queue) && n.queue[n.applied].Applied() {
+		n.applied++
+	}
+	for _, q := range n.queue[n.applied:] {
+		if q.e.N >= p.e.N {
+			break
+		}
+		if q.e.unawaited() && !q.Applied() {
 			n.applyOne(now, q)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"powerjob-shim/internal/ordered"
 	"powerjob-shim/rules/dedup"
 )
 
@@ -30,14 +31,22 @@ type Replica struct {
 	shift time.Duration // from the log's time to the Machine's, see Rebase
 
 	peers   map[uint64]*peer
-	leading map[dedup.ID]*peer      // calls that are being forwarded
-	waiting map[dedup.ID][]follower // by leader
+	leading map[dedup.ID]*peer     // calls that are being forwarded
+	waiting map[dedup.ID]*waiters  // by leader
+	leases  ordered.List[dedup.ID] // the leaders of those who wait, the lease that ends first in front
 }
 
 // peer is a replica as seen in the log.
 type peer struct {
-	seen  numbers
-	spoke time.Time
+	seen    numbers
+	spoke   time.Time
+	leading map[dedup.ID]bool // its own of Replica.leading
+}
+
+// waiters are the calls that wait for a leader.
+type waiters struct {
+	calls []follower
+	lease ordered.Key // of the leader, in Replica.leases
 }
 
 // follower is a call that waits for a leader.
@@ -56,7 +65,7 @@ type Resumed struct {
 func NewReplica(group string, limits dedup.Limits) *Replica {
 	return &Replica{
 		machine: dedup.New(limits), group: group,
-		peers: map[uint64]*peer{}, leading: map[dedup.ID]*peer{}, waiting: map[dedup.ID][]follower{},
+		peers: map[uint64]*peer{}, leading: map[dedup.ID]*peer{}, waiting: map[dedup.ID]*waiters{},
 	}
 }
 
@@ -68,7 +77,7 @@ func NewReplica(group string, limits dedup.Limits) *Replica {
 func (r *Replica) Apply(logged time.Time, e *Event) (d dedup.Decision, resumed []Resumed, fresh bool) {
 	p := r.peers[e.Replica]
 	if p == nil {
-		p = &peer{}
+		p = &peer{leading: map[dedup.ID]bool{}}
 		r.peers[e.Replica] = p
 	}
 	if !p.seen.add(e.N) {
@@ -88,9 +97,9 @@ func (r *Replica) Apply(logged time.Time, e *Event) (d dedup.Decision, resumed [
 		d = r.machine.Arrive(r.now, call)
 		switch d.Verdict {
 		case dedup.Lead:
-			r.leading[call.ID] = p
+			r.lead(call.ID, p)
 		case dedup.Wait:
-			r.waiting[d.Leader] = append(r.waiting[d.Leader], follower{call.ID, p})
+			r.wait(d.Leader, follower{call.ID, p})
 		}
 	case finish:
 		resumed = append(resumed, r.finish(e.id, e.outcome)...)
@@ -135,30 +144,48 @@ func (r *Replica) Rebase(logged time.Time) {
 	}
 }
 
+func (r *Replica) lead(id dedup.ID, p *peer) {
+	r.leading[id] = p
+	p.leading[id] = true
+}
+
+func (r *Replica) wait(leader dedup.ID, f follower) {
+	w := r.waiting[leader]
+	if w == nil {
+		w = &waiters{lease: ordered.Key{At: r.machine.LeaseEnds(leader).UnixNano(), N: uint64(leader)}}
+		r.waiting[leader] = w
+		r.leases.Add(w.lease, leader)
+	}
+	w.calls = append(w.calls, f)
+}
+
 func (r *Replica) finish(id dedup.ID, out dedup.Outcome) []Resumed {
 	r.machine.Finish(r.now, id, out)
-	delete(r.leading, id)
+	if p := r.leading[id]; p != nil {
+		delete(p.leading, id)
+		delete(r.leading, id)
+	}
 	return r.resume(id)
 }
 
-// resume takes the decisions of those who wait for a leader, if it has ended.
+// resume takes the decisions of those who wait for a leader, which has ended.
 func (r *Replica) resume(leader dedup.ID) (resumed []Resumed) {
-	var still []follower
-	for _, f := range r.waiting[leader] {
+	w := r.waiting[leader]
+	if w == nil {
+		return nil
+	}
+	r.leases.Remove(w.lease)
+	delete(r.waiting, leader)
+	for _, f := range w.calls {
 		d := r.machine.Resume(r.now, f.id)
 		switch d.Verdict {
 		case dedup.Wait:
-			still = append(still, f)
+			r.wait(d.Leader, f)
 			continue
 		case dedup.Lead:
-			r.leading[f.id] = f.peer
+			r.lead(f.id, f.peer)
 		}
 		resumed = append(resumed, Resumed{f.id, d})
-	}
-	if still == nil {
-		delete(r.waiting, leader)
-	} else {
-		r.waiting[leader] = still
 	}
 	return resumed
 }
@@ -171,34 +198,40 @@ func (r *Replica) endSilent(before time.Time) []Resumed {
 			p.spoke = p.spoke.Add(gap)
 		}
 	}
-	var dead map[*peer]bool
+	var dead []*peer
 	for n, p := range r.peers {
-		switch silent := r.now.Sub(p.spoke); {
-		case silent > forgetAfter:
+		silent := r.now.Sub(p.spoke)
+		if silent > deadAfter {
+			dead = append(dead, p)
+		}
+		if silent > forgetAfter && len(p.leading) == 0 {
 			delete(r.peers, n)
-			fallthrough
-		case silent > deadAfter:
-			if dead == nil {
-				dead = map[*peer]bool{}
-			}
-			dead[p] = true
 		}
 	}
-	if dead == nil || len(r.leading) == 0 {
-		return nil
-	}
-	return r.end(func(p *peer) bool { return dead[p] })
+	return r.end(dead...)
 }
 
 // EndOthers counts the calls of all other replicas as Lost: the log cannot be
 // reached, and nobody will tell what becomes of them.
 func (r *Replica) EndOthers(self uint64) []Resumed {
-	return r.end(func(p *peer) bool { return p != r.peers[self] })
+	var others []*peer
+	for n, p := range r.peers {
+		if n != self {
+			others = append(others, p)
+		}
+	}
+	return r.end(others...)
 }
 
-func (r *Replica) end(which func(*peer) bool) (resumed []Resumed) {
-	for _, id := range slices.Sorted(maps.Keys(r.leading)) {
-		if p := r.leading[id]; p != nil && which(p) {
+// end counts the calls of replicas as Lost, in the order of their IDs.
+func (r *Replica) end(which ...*peer) (resumed []Resumed) {
+	var calls []dedup.ID
+	for _, p := range which {
+		calls = slices.AppendSeq(calls, maps.Keys(p.leading))
+	}
+	slices.Sort(calls)
+	for _, id := range calls {
+		if r.leading[id] != nil { // those who waited for it may have done so
 			resumed = append(resumed, r.finish(id, dedup.Outcome{Kind: dedup.Lost})...)
 		}
 	}
@@ -207,7 +240,12 @@ func (r *Replica) end(which func(*peer) bool) (resumed []Resumed) {
 
 // endLeases finds those who wait for a leader whose lease has ended.
 func (r *Replica) endLeases() (resumed []Resumed) {
-	for _, leader := range slices.Sorted(maps.Keys(r.waiting)) {
+	var ended []dedup.ID
+	for first, ok := r.leases.FirstKey(); ok && first.At <= r.now.UnixNano(); first, ok = r.leases.FirstKey() {
+		ended = append(ended, r.leases.Pop())
+	}
+	slices.Sort(ended)
+	for _, leader := range ended {
 		resumed = append(resumed, r.resume(leader)...)
 	}
 	return resumed
