@@ -3,6 +3,7 @@ package proxy
 import (
 	"testing"
 
+	"powerjob-shim/internal/address"
 	"powerjob-shim/internal/duplicates"
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/openapi"
@@ -81,8 +82,12 @@ func TestASingleReSendRaisesNoAlarm(t *testing.T) {
 
 func TestLookingForDuplicatesTwiceRaisesNoAlarm(t *testing.T) {
 	s, server := newDedup(t, legacy.Options{})
+	at, err := address.Parse("http://" + s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
-		session, err := duplicates.Login(t.Context(), duplicates.Config{Server: "http://" + s.addr, App: "app1", Password: "pw"})
+		session, err := duplicates.Login(t.Context(), duplicates.Config{Server: at, App: "app1", Password: "pw"})
 		if err != nil {
 			t.Fatal(err)
 		}

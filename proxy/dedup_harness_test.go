@@ -13,6 +13,7 @@ import (
 
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/internal/wireclient"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/openapi"
 )
@@ -237,7 +238,7 @@ func (f from) RoundTrip(address string, r client.Request) (client.Response, erro
 		return client.Response{}, err
 	}
 	_ = c.SetReadDeadline(time.Now().Add(patience))
-	return client.ReadResponse(bufio.NewReader(c))
+	return wireclient.ReadResponse(bufio.NewReader(c), 0)
 }
 
 // exchangeOnce sends a message, reads one answer and closes the connection at

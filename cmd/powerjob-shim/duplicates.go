@@ -138,7 +138,7 @@ func (f *duplicatesFlags) login(ctx context.Context, servers []address.Server, p
 	for _, server := range servers {
 		base = server.Base()
 		session, err = duplicates.Login(ctx, duplicates.Config{
-			Server: base, App: f.app, Password: password, Timeout: f.timeout,
+			Server: server, App: f.app, Password: password, Timeout: f.timeout,
 			TLS: &tls.Config{InsecureSkipVerify: f.insecure}, //nolint:gosec // only where the user says so
 		})
 		if dial := (*net.OpError)(nil); !errors.As(err, &dial) || dial.Op != "dial" {

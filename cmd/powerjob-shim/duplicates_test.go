@@ -18,6 +18,7 @@ import (
 	"powerjob-shim/internal/duplicates"
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/internal/wireclient"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -148,7 +149,7 @@ func TestEveryServerIsLoggedInTo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, address := startServer(t, o)
-			login := s.Serve(legacy.Input{Call: "authApp", JSON: client.LoginRequest("app1", "pw").Body})
+			login := s.Serve(legacy.Input{Call: "authApp", JSON: wireclient.Login("app1", "pw").Body})
 			issued, _ := openapi.IssuedBy(login.Body)
 			for range 2 {
 				s.Serve(legacy.Input{Call: "saveJob", JSON: []byte(`{"appId":1,"jobName":"a"}`), Token: issued.Token, AppID: "1"})

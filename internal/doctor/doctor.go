@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/address"
+	"powerjob-shim/internal/wireclient"
 )
 
 // DefaultTimeout is how long each request may take.
@@ -77,8 +78,8 @@ func (t Target) examine(ctx context.Context) *diagnosis {
 	var seen [len(probes)]sight
 	for i, pr := range probes {
 		s, err := t.send(ctx, pr)
-		if errors.Is(err, errClosed) && i < probeGet {
-			root, err := t.send(ctx, probe{path: "/", method: "GET"})
+		if errors.Is(err, wireclient.ErrClosed) && i < probeGet {
+			root, err := t.ask(ctx, wireclient.Request{Method: "GET", Path: "/"})
 			return unanswered(pr.call, root, err)
 		}
 		if err != nil && i < probeGet { // those after it do not decide

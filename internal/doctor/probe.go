@@ -1,18 +1,11 @@
 package doctor
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"net/url"
-	"strings"
-	"syscall"
-	"time"
+	"net"
 
-	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/wireclient"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -23,9 +16,6 @@ const Header = "X-Powerjob-Shim-Doctor"
 // nobody is an app that no server has.
 const nobody = "powerjob-shim-doctor: no such app"
 
-// errClosed: the connection was closed before the first byte of an answer.
-var errClosed = errors.New("closed without an answer")
-
 // probe is one request of the doctor. None can change anything: an unknown app
 // is refused, reading the jobs of app 0 finds none, and a changing call by GET
 // is refused by every server (their mappings are POST only) while a shim on
@@ -33,9 +23,8 @@ var errClosed = errors.New("closed without an answer")
 // The second read has no app id header, as 4.x clients make it: a shim's gate
 // says in its own words why it does not pass, or lets it pass; a server does neither.
 type probe struct {
-	path                                   string // instead of the call's
-	call, method, query, contentType, body string
-	header                                 []client.Field
+	call    string
+	request wireclient.Request // without the server's context path
 }
 
 const (
@@ -48,51 +37,36 @@ const (
 )
 
 var probes = [...]probe{
-	probeLogin: {call: "authApp", method: "POST", contentType: "application/json; charset=utf-8",
-		body: `{"appName":"` + nobody + `","encryptedPassword":"","encryptType":"md5"}`},
-	probeAssert: {call: "assert", method: "POST", contentType: "application/x-www-form-urlencoded", body: "appName=" + url.QueryEscape(nobody)},
-	probeRead: {call: "fetchAllJob", method: "POST", contentType: "application/x-www-form-urlencoded", body: "appId=0",
-		header: []client.Field{{Name: openapi.AppIDHeader, Value: "0"}}},
-	probeGet:  {call: "disableJob", method: "GET", query: "?jobId=-1&appId=0"},
-	probeNew:  {call: "runJob2", method: "GET"},
-	probeBare: {call: "fetchAllJob", method: "POST", contentType: "application/x-www-form-urlencoded", body: "appId=0"},
+	probeLogin:  {"authApp", wireclient.EncryptedLogin(nobody, "")},
+	probeAssert: {"assert", wireclient.Form("assert", "appName", nobody)},
+	probeRead:   {"fetchAllJob", asApp0(wireclient.Form("fetchAllJob", "appId", "0"))},
+	probeGet:    {"disableJob", wireclient.Request{Method: "GET", Path: openapi.Prefix + "disableJob?jobId=-1&appId=0"}},
+	probeNew:    {"runJob2", wireclient.Request{Method: "GET", Path: openapi.Prefix + "runJob2"}},
+	probeBare:   {"fetchAllJob", wireclient.Form("fetchAllJob", "appId", "0")},
 }
 
-// send makes one request over a socket of its own: net/http would canonicalise
-// the names that are to be looked at.
+func asApp0(r wireclient.Request) wireclient.Request {
+	r.Header = []wireclient.Field{{Name: openapi.AppIDHeader, Value: "0"}}
+	return r
+}
+
+// send makes one probe.
 func (t Target) send(ctx context.Context, pr probe) (sight, error) {
+	pr.request.Path = t.Server.Prefix + pr.request.Path
+	return t.ask(ctx, pr.request)
+}
+
+// ask sends a request that says whose it is.
+func (t Target) ask(ctx context.Context, r wireclient.Request) (sight, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
-	conn, err := t.dial(ctx, "http/1.1")
+	r.Header = append([]wireclient.Field{{Name: "User-Agent", Value: "powerjob-shim-doctor"}, {Name: Header, Value: "1"}}, r.Header...)
+	answer, err := wireclient.Server{
+		Host: cmp.Or(t.Host, t.Server.URL.Host),
+		Dial: func(ctx context.Context) (net.Conn, error) { return t.dial(ctx, "http/1.1") },
+	}.Ask(ctx, r)
 	if err != nil {
 		return sight{}, err
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	if _, err := io.WriteString(conn, t.request(pr)); err != nil {
-		return sight{}, err
-	}
-	in := bufio.NewReader(conn)
-	if _, err := in.Peek(1); errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
-		return sight{}, errClosed
-	}
-	r, err := client.ReadResponse(in)
-	if err != nil {
-		return sight{}, err
-	}
-	return look(r), nil
-}
-
-func (t Target) request(pr probe) string {
-	var b strings.Builder
-	path := cmp.Or(pr.path, t.Server.Prefix+openapi.Prefix+pr.call)
-	fmt.Fprintf(&b, "%s %s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: powerjob-shim-doctor\r\n%s: 1\r\nConnection: close\r\n",
-		pr.method, path, pr.query, cmp.Or(t.Host, t.Server.URL.Host), Header)
-	for _, f := range pr.header {
-		fmt.Fprintf(&b, "%s: %s\r\n", f.Name, f.Value)
-	}
-	if pr.method == "POST" {
-		fmt.Fprintf(&b, "Content-Type: %s\r\nContent-Length: %d\r\n", pr.contentType, len(pr.body))
-	}
-	return b.String() + "\r\n" + pr.body
+	return look(answer), nil
 }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/wireclient"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -15,14 +15,14 @@ const markHeader = "X-Powerjob-Shim"
 
 // sight is what came back on a probe.
 type sight struct {
-	client.Response
+	wireclient.Response
 	envelope bool // the body is PowerJob's envelope
 	success  bool
 	message  string
 	code     string
 }
 
-func look(r client.Response) sight {
+func look(r wireclient.Response) sight {
 	var e struct {
 		Success *bool  `json:"success"`
 		Message string `json:"message"`
@@ -87,7 +87,7 @@ func (s sight) fact(call string) string {
 
 // value returns a field's first value, whatever its name's case.
 func (s sight) value(name string) string {
-	i := slices.IndexFunc(s.Header, func(f client.Field) bool { return strings.EqualFold(f.Name, name) })
+	i := slices.IndexFunc(s.Header, func(f wireclient.Field) bool { return strings.EqualFold(f.Name, name) })
 	if i < 0 {
 		return ""
 	}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"powerjob-shim/internal/wireclient"
 )
 
 // unreachable is the diagnosis of a server that did not answer a request.
@@ -17,6 +19,7 @@ func unreachable(err error) *diagnosis {
 	var dns *net.DNSError
 	var record tls.RecordHeaderError
 	var network net.Error
+	var line *wireclient.StatusLineError
 	switch {
 	case errors.As(err, &dns):
 		d.advise("The name cannot be resolved here. Check it, or run doctor where the client runs.")
@@ -26,7 +29,7 @@ func unreachable(err error) *diagnosis {
 		d.advise("The answer took longer than --timeout. The Java client waits 2 s, then calls another address or gives up.")
 	case errors.As(err, &record):
 		d.advise("This port does not speak TLS. Try http:// instead of https://.")
-	case strings.Contains(err.Error(), "unexpected status line"):
+	case errors.As(err, &line):
 		d.advise("This is not an HTTP server, or it speaks TLS (then try https://) or HTTP/2 only (which no PowerJob client can use in plain text).")
 	default:
 		d.advise("The connection failed or was cut. If this is a TLS port, try https://.")

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"powerjob-shim/internal/standin/client"
+	"strconv"
 )
 
 // Action is what is done to leftovers.
@@ -94,7 +93,7 @@ func (s *Session) apply(ctx context.Context, a Action, f Finding) Outcome {
 		}
 	}
 	id := f.Jobs[0].ID
-	err := s.call(ctx, a.call, client.Params{"jobId": id}, nil)
+	err := s.call(ctx, a.call, nil, "jobId", strconv.FormatInt(id, 10))
 	if err == nil {
 		return Outcome{Result: Done}
 	}

@@ -3,7 +3,8 @@
 //
 // The simple use is to look, which changes nothing:
 //
-//	s, err := duplicates.Login(ctx, duplicates.Config{Server: "http://127.0.0.1:7700", App: "app1", Password: "pw"})
+//	server, err := address.Parse("http://127.0.0.1:7700")
+//	s, err := duplicates.Login(ctx, duplicates.Config{Server: server, App: "app1", Password: "pw"})
 //	jobs, err := s.Jobs(ctx)
 //	for _, f := range duplicates.Find(jobs, 10*time.Second) { ... }
 //

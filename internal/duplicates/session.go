@@ -1,20 +1,19 @@
 package duplicates
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
-	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/address"
+	"powerjob-shim/internal/wireclient"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -23,7 +22,7 @@ const maxAnswer = 512 << 20
 
 // Config says where to log in.
 type Config struct {
-	Server   string // its URL with its context path, without a slash at the end
+	Server   address.Server
 	App      string
 	Password string        // in plain text
 	Timeout  time.Duration // of each request; 0: none
@@ -33,26 +32,20 @@ type Config struct {
 // Session is an app logged in to a server. Unlike PowerJob's client it sends
 // every call exactly once, whatever the answer. Safe for concurrent use.
 type Session struct {
-	config    Config
-	transport *http.Transport
-	appID     int64
-	token     string // "" on servers without authApp
+	config Config
+	appID  int64
+	token  string // "" on servers without authApp
 }
 
 // Login logs in as a 5.x client's constructor does, with two requests, and as a 4.x client does where the server
 // has no authApp.
 func Login(ctx context.Context, c Config) (*Session, error) {
-	s := &Session{config: c, transport: &http.Transport{
-		TLSClientConfig: c.TLS,
-		// A connection that has idled may just be closing when a call is written
-		// to it, and then nobody knows whether it was executed.
-		DisableKeepAlives: true,
-	}}
+	s := &Session{config: c}
 	var granted struct {
 		AppID int64  `json:"appId"`
 		Token string `json:"token"`
 	}
-	data, err := s.post(ctx, client.LoginRequest(c.App, c.Password))
+	data, err := s.post(ctx, wireclient.Login(c.App, c.Password))
 	if errors.Is(err, errNotFound) {
 		data, err = s.assert(ctx)
 		if err == nil {
@@ -78,7 +71,7 @@ func Login(ctx context.Context, c Config) (*Session, error) {
 	}
 	// The 5.x client's constructor asks once more, carrying its token. A shim tells
 	// by this that the login was not made for a call that is about to be repeated.
-	if _, err := s.post(ctx, client.LoginRequest(c.App, c.Password)); err != nil {
+	if _, err := s.post(ctx, wireclient.Login(c.App, c.Password)); err != nil {
 		return nil, fmt.Errorf("logging in with the token that was just given out: %w", err)
 	}
 	return s, nil
@@ -88,10 +81,10 @@ func Login(ctx context.Context, c Config) (*Session, error) {
 // plain text, so that it goes only to what refuses an empty one as PowerJob
 // does.
 func (s *Session) assert(ctx context.Context) (json.RawMessage, error) {
-	data, err := s.post(ctx, client.AssertRequest(s.config.App, ""))
+	data, err := s.post(ctx, wireclient.Form("assert", "appName", s.config.App, "password", ""))
 	var refused *refusal
 	if errors.As(err, &refused) {
-		return s.post(ctx, client.AssertRequest(s.config.App, s.config.Password))
+		return s.post(ctx, wireclient.Form("assert", "appName", s.config.App, "password", s.config.Password))
 	}
 	return data, err
 }
@@ -102,7 +95,7 @@ func (s *Session) AppID() int64 { return s.appID }
 // Jobs returns all jobs of the app, deleted ones too.
 func (s *Session) Jobs(ctx context.Context) ([]Job, error) {
 	var jobs []Job
-	if err := s.call(ctx, "fetchAllJob", nil, &jobs); err != nil {
+	if err := s.call(ctx, "fetchAllJob", &jobs); err != nil {
 		return nil, fmt.Errorf("listing the jobs: %w", err)
 	}
 	return jobs, nil
@@ -111,7 +104,7 @@ func (s *Session) Jobs(ctx context.Context) ([]Job, error) {
 // job returns one job of the app.
 func (s *Session) job(ctx context.Context, id int64) (Job, error) {
 	var j Job
-	err := s.call(ctx, "fetchJob", client.Params{"jobId": id}, &j)
+	err := s.call(ctx, "fetchJob", &j, "jobId", strconv.FormatInt(id, 10))
 	if err == nil && j.ID != id {
 		err = fmt.Errorf("the answer is about job %d", j.ID)
 	}
@@ -121,14 +114,10 @@ func (s *Session) job(ctx context.Context, id int64) (Job, error) {
 	return j, nil
 }
 
-// call sends one call of the app and reads the data of its answer; data may be
-// nil.
-func (s *Session) call(ctx context.Context, name string, p client.Params, data any) error {
-	r, err := client.Encode(name, p, s.appID)
-	if err != nil {
-		return err
-	}
-	raw, err := s.post(ctx, r)
+// call sends one call of the app, with parameters by name and value in turn, and
+// reads the data of its answer; data may be nil.
+func (s *Session) call(ctx context.Context, name string, data any, pairs ...string) error {
+	raw, err := s.post(ctx, wireclient.Form(name, append(pairs, "appId", strconv.FormatInt(s.appID, 10))...))
 	if err != nil || data == nil {
 		return err
 	}
@@ -140,44 +129,52 @@ func (s *Session) call(ctx context.Context, name string, p client.Params, data a
 
 // post sends one request, and returns the data of an answer that says success.
 // Else the error is a *silence, a *refusal, errNotFound, or tells what came.
-func (s *Session) post(ctx context.Context, r client.Request) (json.RawMessage, error) {
+func (s *Session) post(ctx context.Context, r wireclient.Request) (json.RawMessage, error) {
+	r.Path = s.config.Server.Prefix + r.Path
+	answer, err := s.ask(ctx, r)
+	var large *wireclient.TooLargeError
+	switch {
+	case errors.As(err, &large):
+		return nil, large
+	case err != nil:
+		return nil, &silence{err}
+	}
+	return readAnswer(answer)
+}
+
+// ask sends one request as the app that is logged in. Each has a connection of
+// its own: one that has idled may just be closing when a call is written to it,
+// and then nobody knows whether it was executed.
+func (s *Session) ask(ctx context.Context, r wireclient.Request) (wireclient.Response, error) {
 	if s.config.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.config.Timeout)
 		defer cancel()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.Server+r.Path, bytes.NewReader(r.Body))
-	if err != nil {
-		return nil, err
+	r.Header = []wireclient.Field{
+		{Name: "User-Agent", Value: "powerjob-shim-duplicates"},
+		{Name: "Accept-Encoding", Value: "gzip"},
 	}
-	req.Header.Set("Content-Type", r.ContentType)
-	req.Header.Set("User-Agent", "powerjob-shim-duplicates")
 	if s.appID != 0 {
-		req.Header.Set(openapi.AppIDHeader, strconv.FormatInt(s.appID, 10))
+		r.Header = append(r.Header, wireclient.Field{Name: openapi.AppIDHeader, Value: strconv.FormatInt(s.appID, 10)})
 	}
 	if s.token != "" {
-		req.Header.Set(openapi.TokenHeader, s.token)
+		r.Header = append(r.Header, wireclient.Field{Name: openapi.TokenHeader, Value: s.token})
 	}
-	res, err := s.transport.RoundTrip(req) // follows no redirect: the password is for this server
-	if err != nil {
-		return nil, &silence{err: err, closed: errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)}
+	return wireclient.Server{Host: s.config.Server.URL.Host, Limit: maxAnswer, Dial: s.dial}.Ask(ctx, r)
+}
+
+func (s *Session) dial(ctx context.Context) (net.Conn, error) {
+	if s.config.Server.URL.Scheme == "https" {
+		return (&tls.Dialer{Config: s.config.TLS}).DialContext(ctx, "tcp", s.config.Server.Address)
 	}
-	defer func() { _ = res.Body.Close() }() // read to its end, or broken
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	switch {
-	case err != nil:
-		return nil, &silence{err: err}
-	case len(body) > maxAnswer:
-		return nil, fmt.Errorf("the answer is larger than %d MiB", maxAnswer>>20)
-	}
-	return readAnswer(res, body)
+	return new(net.Dialer).DialContext(ctx, "tcp", s.config.Server.Address)
 }
 
 // whoCloses says more of an error where a connection was closed without an answer.
 // It asks for /: a shim closes to clients only, and tells others what is wrong.
 func (s *Session) whoCloses(ctx context.Context, err error) error {
-	var silent *silence
-	if !errors.As(err, &silent) || !silent.closed {
+	if !errors.Is(err, wireclient.ErrClosed) {
 		return err
 	}
 	return errors.New("closed without an answer: a shim whose server is down, or nothing; " + s.root(ctx))
@@ -185,50 +182,44 @@ func (s *Session) whoCloses(ctx context.Context, err error) error {
 
 // root tells what is answered to GET /.
 func (s *Session) root(ctx context.Context) string {
-	if s.config.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.config.Timeout)
-		defer cancel()
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.config.Server+"/", nil)
-	if err != nil {
-		return err.Error()
-	}
-	res, err := s.transport.RoundTrip(req)
+	answer, err := s.ask(ctx, wireclient.Request{Method: http.MethodGet, Path: s.config.Server.Prefix + "/"})
 	if err != nil {
 		return "/ has no answer either"
 	}
-	defer func() { _ = res.Body.Close() }() // what it says has been read
-	body, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
 	var e struct {
 		Message string `json:"message"`
 	}
-	if err == nil && json.Unmarshal(body, &e) == nil && strings.HasPrefix(e.Message, "powerjob-shim: ") {
+	if json.Unmarshal(answer.Body, &e) == nil && strings.HasPrefix(e.Message, "powerjob-shim: ") {
 		return fmt.Sprintf("it is a shim, and says %q", e.Message)
 	}
-	return fmt.Sprintf("/ is answered with %s", res.Status)
+	return "/ is answered with " + status(answer)
 }
 
-func readAnswer(res *http.Response, body []byte) (json.RawMessage, error) {
+// status is an answer's status in the server's words.
+func status(answer wireclient.Response) string {
+	return fmt.Sprintf("%d %s", answer.Status, answer.Reason)
+}
+
+func readAnswer(answer wireclient.Response) (json.RawMessage, error) {
 	var e struct {
 		Success *bool           `json:"success"`
 		Data    json.RawMessage `json:"data"`
 		Message string          `json:"message"`
 	}
-	isEnvelope := json.Unmarshal(body, &e) == nil && e.Success != nil
+	isEnvelope := json.Unmarshal(answer.Body, &e) == nil && e.Success != nil
 	switch {
-	case isEnvelope && *e.Success && res.StatusCode == http.StatusOK:
+	case isEnvelope && *e.Success && answer.Status == http.StatusOK:
 		return e.Data, nil
 	case isEnvelope && !*e.Success:
-		return nil, &refusal{res.StatusCode, e.Message}
-	case res.StatusCode == http.StatusNotFound:
+		return nil, &refusal{answer.Status, e.Message}
+	case answer.Status == http.StatusNotFound:
 		return nil, errNotFound
-	case res.StatusCode >= 300 && res.StatusCode < 400:
-		return nil, fmt.Errorf("the server redirects to %q; use that address", res.Header.Get("Location"))
-	case res.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("the server answers %s without PowerJob's envelope: %.80q", res.Status, body)
+	case answer.Status >= 300 && answer.Status < 400:
+		return nil, fmt.Errorf("the server redirects to %q; use that address", answer.Last("Location"))
+	case answer.Status != http.StatusOK:
+		return nil, fmt.Errorf("the server answers %s without PowerJob's envelope: %.80q", status(answer), answer.Body)
 	default:
-		return nil, fmt.Errorf("this is not PowerJob's answer: %.80q", body)
+		return nil, fmt.Errorf("this is not PowerJob's answer: %.80q", answer.Body)
 	}
 }
 
@@ -236,10 +227,7 @@ var errNotFound = errors.New("the server has no such call (404)")
 
 // silence is an error of a request that was not answered in full; it may have
 // been executed.
-type silence struct {
-	err    error
-	closed bool // not one byte came
-}
+type silence struct{ err error }
 
 func (e *silence) Error() string {
 	if errors.Is(e.err, context.DeadlineExceeded) {

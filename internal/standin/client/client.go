@@ -17,12 +17,13 @@
 package client
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"powerjob-shim/internal/wireclient"
 )
 
 const (
@@ -41,45 +42,6 @@ type Transport interface {
 	// RoundTrip returns an error for what OkHttp throws an IOException for.
 	// It is called from many goroutines at once.
 	RoundTrip(address string, r Request) (Response, error)
-}
-
-// Request is one POST.
-type Request struct {
-	Path        string  // "/openApi/saveJob"
-	ContentType string  // of the body
-	Header      []Field // the client's own fields
-	Body        []byte
-}
-
-// Field is a header field with its name in exact case.
-type Field struct{ Name, Value string }
-
-// Response is a whole answer.
-type Response struct {
-	Status int
-	Proto  string  // "HTTP/1.1"
-	Header []Field // in the order and case in which they came
-	Body   []byte
-}
-
-// Get returns the value that the Java client finds under an exact-case name,
-// "" for none: it copies the fields to a HashMap, under the name as it came
-// first among those that differ in case only, with the value that came last.
-func (r Response) Get(name string) string {
-	first, last := "", ""
-	for _, f := range r.Header {
-		if !strings.EqualFold(f.Name, name) {
-			continue
-		}
-		if first == "" {
-			first = f.Name
-		}
-		last = f.Value
-	}
-	if first != name {
-		return ""
-	}
-	return last
 }
 
 // Config sets up a Client.
@@ -127,7 +89,7 @@ func New(config Config) (*Client, error) {
 	}
 	c := &Client{config: config}
 	c.current.Store(&config.Addresses[0])
-	answer, err := c.request(LoginRequest(config.AppName, config.Password))
+	answer, err := c.request(wireclient.Login(config.AppName, config.Password))
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +146,10 @@ func (c *Client) request(r Request) (Response, error) {
 
 func (c *Client) doRequest(r Request) (Response, error) {
 	auth := c.auth.Load()
-	r.Header = []Field{{appIDHeader, strconv.FormatInt(auth.AppID, 10)}, {tokenHeader, auth.Token}}
+	r.Header = []Field{
+		{Name: appIDHeader, Value: strconv.FormatInt(auth.AppID, 10)},
+		{Name: tokenHeader, Value: auth.Token},
+	}
 	answer, err := c.clusterRequest(r)
 	if err == nil && answer.Status != 200 {
 		err = &StatusError{Status: answer.Status, Body: string(answer.Body)}
@@ -194,7 +159,7 @@ func (c *Client) doRequest(r Request) (Response, error) {
 
 // refresh logs in without a token and without an app id.
 func (c *Client) refresh() error {
-	answer, err := c.clusterRequest(LoginRequest(c.config.AppName, c.config.Password))
+	answer, err := c.clusterRequest(wireclient.Login(c.config.AppName, c.config.Password))
 	if err != nil {
 		return err
 	}
@@ -209,19 +174,6 @@ func (c *Client) refresh() error {
 	c.auth.Store(&got)
 	c.config.Pause()
 	return nil
-}
-
-// LoginRequest is 5.x's login: authApp with the MD5 of the password.
-func LoginRequest(appName, password string) Request {
-	body, err := json.Marshal(struct {
-		AppName           string `json:"appName"`
-		EncryptedPassword string `json:"encryptedPassword"`
-		EncryptType       string `json:"encryptType"`
-	}{appName, md5Hex(password), "md5"})
-	if err != nil {
-		panic(err) // three strings
-	}
-	return Request{Path: "/openApi/authApp", ContentType: jsonType, Body: body}
 }
 
 // clusterRequest is ClusterRequestService.clusterHaRequest: the address that

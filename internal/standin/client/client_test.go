@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/internal/wireclient"
 )
 
 // start runs a stand-in server and returns it with its "host:port".
@@ -175,7 +176,7 @@ func TestACutIsRepeatedOnAPooledConnectionOnly(t *testing.T) {
 		return legacy.Fault{}
 	}})
 	transport := &SocketTransport{}
-	r := Request{Path: "/openApi/fetchAllJob", ContentType: formType, Body: []byte("appId=1")}
+	r := Request{Path: "/openApi/fetchAllJob", ContentType: wireclient.FormValues, Body: []byte("appId=1")}
 	if _, err := transport.RoundTrip(address, r); err == nil {
 		t.Error("a cut on a new connection is no error")
 	}

@@ -2,19 +2,14 @@ package client
 
 import (
 	"cmp"
-	"crypto/md5" //nolint:gosec // PowerJob's clients send the MD5 of the password
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"unicode/utf16"
-)
 
-const (
-	jsonType = "application/json; charset=utf-8" // OmsConstant.JSON_MEDIA_TYPE
-	formType = "application/x-www-form-urlencoded"
+	"powerjob-shim/internal/wireclient"
 )
 
 // Params are a call's parameters: numbers, strings, booleans, nil, and for
@@ -111,7 +106,7 @@ func encodeCall(name string, p Params, appID int64, order func([]string) []strin
 		if err != nil {
 			return Request{}, fmt.Errorf("encoding %s: %w", name, err)
 		}
-		r.ContentType, r.Body = jsonType, body
+		r.ContentType, r.Body = wireclient.JSON, body
 		return r, nil
 	}
 	p = maps.Clone(p)
@@ -125,7 +120,7 @@ func encodeCall(name string, p Params, appID int64, order func([]string) []strin
 			pairs = append(pairs, formEscape(key)+"="+formEscape(fmt.Sprint(p[key])))
 		}
 	}
-	r.ContentType, r.Body = formType, []byte(strings.Join(pairs, "&"))
+	r.ContentType, r.Body = wireclient.FormValues, []byte(strings.Join(pairs, "&"))
 	return r, nil
 }
 
@@ -176,9 +171,4 @@ func formEscape(s string) string {
 		}
 	}
 	return b.String()
-}
-
-func md5Hex(s string) string {
-	sum := md5.Sum([]byte(s)) //nolint:gosec // see above
-	return hex.EncodeToString(sum[:])
 }

@@ -47,7 +47,7 @@ func again(r Response, prior int) bool {
 
 // retryAfter reads Retry-After in seconds; what is no number counts as never.
 func retryAfter(r Response, missing int) int {
-	value := r.last("Retry-After")
+	value := r.Last("Retry-After")
 	if value == "" {
 		return missing
 	}

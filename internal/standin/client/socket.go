@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"powerjob-shim/internal/wireclient"
 )
 
 // What OkHttp's ConnectionPool keeps.
@@ -77,13 +79,13 @@ func (t *SocketTransport) exchange(address string, r Request, deadline time.Time
 		}
 	}
 	answer, err := c.exchange(r, deadline)
-	if err == nil && answer.reusable() {
+	if err == nil && reusable(answer) {
 		t.put(c)
 		return answer, nil
 	}
 	_ = c.Close()
-	var body *bodyError
-	var protocol *protocolError
+	var body *wireclient.BodyError
+	var protocol *wireclient.StatusLineError
 	if err != nil && used && !errors.As(err, &body) && !errors.As(err, &protocol) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return Response{}, fmt.Errorf("%w: %w", ErrStaleConnection, err)
 	}
@@ -97,7 +99,7 @@ func (c *connection) exchange(r Request, deadline time.Time) (Response, error) {
 	if err := WriteRequest(c, c.address, r); err != nil {
 		return Response{}, fmt.Errorf("sending the request: %w", err)
 	}
-	answer, err := ReadResponse(c.reader)
+	answer, err := wireclient.ReadResponse(c.reader, 0)
 	if err != nil {
 		return Response{}, fmt.Errorf("waiting for the answer: %w", err)
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+
+	"powerjob-shim/internal/wireclient"
 )
 
 // V4 is one PowerJobClient object of 4.x (tag v4.3.6): it checks the password
@@ -44,7 +46,7 @@ func NewV4(config Config) (*V4, error) {
 
 // AssertRequest is 4.x's login: assert with the password in plain text.
 func AssertRequest(appName, password string) Request {
-	return Request{Path: "/openApi/assert", ContentType: formType, Body: []byte(
+	return Request{Path: "/openApi/assert", ContentType: wireclient.FormValues, Body: []byte(
 		"appName=" + formEscape(appName) + "&password=" + formEscape(password))}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/wireclient"
 )
 
 const (
@@ -49,7 +50,7 @@ func post(t *testing.T, address, target, contentType, body string, header ...cli
 	if err := client.WriteRequest(conn, address, r); err != nil {
 		t.Fatal(err)
 	}
-	return client.ReadResponse(bufio.NewReader(conn))
+	return wireclient.ReadResponse(bufio.NewReader(conn), 0)
 }
 
 // ask is post for an answer that must come; it returns the header's value as
@@ -235,7 +236,7 @@ func TestOnlyPostIsServed(t *testing.T) {
 	if _, err := conn.Write([]byte("GET /openApi/copyJob?jobId=1 HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	r, err := client.ReadResponse(bufio.NewReader(conn))
+	r, err := wireclient.ReadResponse(bufio.NewReader(conn), 0)
 	if err != nil || r.Status != 200 || !strings.Contains(string(r.Body), "Request method 'GET' not supported") {
 		t.Errorf("%d %s, %v", r.Status, r.Body, err)
 	}
