@@ -27,7 +27,7 @@ func TestOkHttpRepeatsOnlyWhatItsRulesName(t *testing.T) {
 	answer := func(status int, retryAfter string) any {
 		r := Response{Status: status}
 		if retryAfter != "" {
-			r.Header = []Field{{"retry-after", retryAfter}}
+			r.Header = []Field{{Name: "retry-after", Value: retryAfter}}
 		}
 		return r
 	}

@@ -10,12 +10,14 @@ import (
 	"powerjob-shim/internal/wireclient"
 )
 
-// What goes over the wire.
-type (
-	Field    = wireclient.Field
-	Request  = wireclient.Request // a POST
-	Response = wireclient.Response
-)
+// Field is a header field with its name in exact case.
+type Field = wireclient.Field
+
+// Request is one POST.
+type Request = wireclient.Request
+
+// Response is a whole answer.
+type Response = wireclient.Response
 
 // WriteRequest writes a request as OkHttp 3.14.9 does: the client's own
 // fields, then those of its BridgeInterceptor.
