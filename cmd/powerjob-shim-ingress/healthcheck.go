@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"powerjob-shim/internal/config"
+	"powerjob-shim/internal/program"
 )
 
 func newHealthcheckCmd(environ []string) *cobra.Command {
@@ -27,31 +24,10 @@ func newHealthcheckCmd(environ []string) *cobra.Command {
 				}
 				address = cfg.Admin.Address
 			}
-			return askHealth(cmd.Context(), address)
+			return program.AskHealth(cmd.Context(), "controller", address)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration `file` (default $POWERJOB_SHIM_CONFIG)")
 	cmd.Flags().StringVar(&admin, "admin", "", "`address` of the admin listener (default: the configuration's)")
 	return cmd
-}
-
-func askHealth(ctx context.Context, address string) error {
-	if host, port, err := net.SplitHostPort(address); err == nil && (host == "" || net.ParseIP(host).IsUnspecified()) {
-		address = net.JoinHostPort("127.0.0.1", port)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", nil)
-	if err != nil {
-		return fmt.Errorf("asking the controller: %w", err)
-	}
-	res, err := (&http.Transport{}).RoundTrip(req) // no proxy of the environment
-	if err != nil {
-		return fmt.Errorf("asking the controller at %s: %w; if run was given --admin or --config, give healthcheck the same", address, err)
-	}
-	_ = res.Body.Close() // the status says it all
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("the controller at %s says %s", address, res.Status)
-	}
-	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"powerjob-shim/internal/demo"
 )
 
 func TestTheDemoAsJSON(t *testing.T) {
@@ -34,7 +36,7 @@ func served(t *testing.T, as string) (url string, lines func(want string) string
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- serveDemo(ctx, write, "127.0.0.1:0", as)
+		done <- demo.Serve(ctx, write, "127.0.0.1:0", as)
 		_ = write.Close()
 	}()
 	t.Cleanup(func() {
@@ -76,19 +78,19 @@ func TestTheServedDemoIsWhatTheOtherCommandsCanBeTriedOn(t *testing.T) {
 	if code, stdout, _ := execute(nil, "doctor", url); code != 1 || !strings.Contains(stdout, "AFFECTED") {
 		t.Errorf("doctor: %d, %s", code, stdout)
 	}
-	code, stdout, stderr := execute([]string{"PW=pw"}, "duplicates", url, "--app", demoApp, "--password-env", "PW")
+	code, stdout, stderr := execute([]string{"PW=pw"}, "duplicates", url, "--app", demo.App, "--password-env", "PW")
 	if code != 3 || !strings.Contains(stdout, "LEFTOVER: 2 pairs.") {
 		t.Errorf("duplicates: %d, %s%s", code, stdout, stderr)
 	}
 	lines(`execution 2 +saveJob made 2 +the same as execution 1, with another token\n(.|\n)*execution 4 +copyJob 2 made 4 +the same as execution 3`)
-	if code, _, stderr := execute([]string{"PW=pw"}, "duplicates", url, "--app", demoApp, "--password-env", "PW", "--disable", "--yes"); code != 0 {
+	if code, _, stderr := execute([]string{"PW=pw"}, "duplicates", url, "--app", demo.App, "--password-env", "PW", "--disable", "--yes"); code != 0 {
 		t.Errorf("disabling: %d, %s", code, stderr)
 	}
 	lines(`disableJob 3`)
 }
 
 func TestEveryStandInCanBeServed(t *testing.T) {
-	for as := range standIns {
+	for _, as := range demo.Servers() {
 		t.Run(as, func(t *testing.T) {
 			url, _ := served(t, as)
 			_, stdout, _ := execute(nil, "doctor", url)

@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/demo"
 	"powerjob-shim/proxy"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/openapi"
@@ -22,7 +23,7 @@ var (
 )
 
 // shimWith starts a real proxy with the rules given.
-func shimWith(list ...rules.Rule) startShim {
+func shimWith(list ...rules.Rule) demo.StartShim {
 	return func(upstream string) (string, func(), error) {
 		set, err := rules.Compile(list)
 		if err != nil {
@@ -65,12 +66,12 @@ func rows(table string) map[string]string {
 
 func TestTheDemoShowsEveryCallExecutedOnceThroughTheShim(t *testing.T) {
 	var out strings.Builder
-	if err := demo(&out, startInProcess, false); err != nil {
+	if err := demo.Run(&out, startInProcess, false); err != nil {
 		t.Error(err)
 	}
 	got := rows(out.String())
-	for _, call := range demoCalls {
-		want, name := "3 6 9 - 3 3 -", call.name
+	for _, name := range demo.Calls() {
+		want := "3 6 9 - 3 3 -"
 		switch name {
 		case "saveJob":
 			continue // below
@@ -102,7 +103,7 @@ func TestTheDemoShowsEveryCallExecutedOnceThroughTheShim(t *testing.T) {
 
 func TestWithoutTheRulesTheDemoShowsDoublesAndFails(t *testing.T) {
 	var out strings.Builder
-	err := demo(&out, shimWith(), false)
+	err := demo.Run(&out, shimWith(), false)
 	if err == nil || !strings.Contains(err.Error(), "saveJob (3 calls, 6 executed, 0 failed)") {
 		t.Errorf("error %v", err)
 	}
@@ -116,14 +117,14 @@ func TestWithoutTheRulesTheDemoShowsDoublesAndFails(t *testing.T) {
 
 func TestWithTheHeaderRuleAloneEveryCallIsMadeOnce(t *testing.T) {
 	var out strings.Builder
-	if err := demo(&out, shimWith(headerRule), false); err != nil {
+	if err := demo.Run(&out, shimWith(headerRule), false); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestWithoutTheHeaderRuleDeduplicationStillDropsTheRepetitions(t *testing.T) {
 	var out strings.Builder
-	if err := demo(&out, shimWith(saveRule, otherRule), false); err != nil {
+	if err := demo.Run(&out, shimWith(saveRule, otherRule), false); err != nil {
 		t.Error(err)
 	}
 	if got, want := rows(out.String())["all"], "57 96 171 18 57 114 -"; got != want {
@@ -133,23 +134,20 @@ func TestWithoutTheHeaderRuleDeduplicationStillDropsTheRepetitions(t *testing.T)
 
 func TestTheDemoReportsAShimThatDoesNotStart(t *testing.T) {
 	broken := errors.New("no port")
-	err := demo(&strings.Builder{}, func(string) (string, func(), error) { return "", nil, broken }, false)
+	err := demo.Run(&strings.Builder{}, func(string) (string, func(), error) { return "", nil, broken }, false)
 	if !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 }
 
 func TestTheDemoMakesEveryChangingCallOfThe510Client(t *testing.T) {
-	var got, want []string
-	for _, c := range demoCalls {
-		got = append(got, c.name)
-	}
+	var want []string
 	for _, c := range openapi.Calls() {
 		if c.Kind == openapi.Change && c.Name != "runJob2" {
 			want = append(want, c.Name)
 		}
 	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
+	if got := demo.Calls(); !slices.Equal(got, want) {
 		t.Errorf("the demo makes %v, the catalogue has %v", got, want)
 	}
 }

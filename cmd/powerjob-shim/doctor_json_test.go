@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/address"
+	"powerjob-shim/internal/demo"
 	"powerjob-shim/internal/doctor"
 	"powerjob-shim/internal/standin/legacy"
 )
@@ -94,7 +95,7 @@ func TestSeveralAddressesAreAClientsList(t *testing.T) {
 }
 
 func TestAReportSaysWhoIsOnTheWay(t *testing.T) {
-	shim := shimIn(t, startShim(startInProcess), standIn(t, legacy.Options{Mode: legacy.Patched}))
+	shim := shimIn(t, demo.StartShim(startInProcess), standIn(t, legacy.Options{Mode: legacy.Patched}))
 	_, r := diagnosed(t, shim)
 	f := r.Servers[0]
 	if len(f.Shims) != 1 || f.Shims[0] != (doctor.Shim{Mode: "enforce", Group: "default", Header: doctor.HeaderKept}) || !f.SendsHeader || !f.Open {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"powerjob-shim/internal/demo"
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/openapi"
 )
@@ -54,7 +55,7 @@ func goProxy(t *testing.T, server string) string {
 	return p.URL
 }
 
-func shimIn(t *testing.T, start startShim, server string) string {
+func shimIn(t *testing.T, start demo.StartShim, server string) string {
 	t.Helper()
 	address, stop, err := start(server)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/demo"
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/rules/openapi"
 )
@@ -57,7 +58,7 @@ func namesTheURL(t *testing.T, report string) {
 }
 
 func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
-	defaults := startShim(startInProcess)
+	defaults := demo.StartShim(startInProcess)
 	for name, c := range map[string]struct {
 		target  func(t *testing.T) string
 		healthy bool

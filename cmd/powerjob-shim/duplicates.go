@@ -1,29 +1,16 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"powerjob-shim/internal/address"
 	"powerjob-shim/internal/duplicates"
-)
-
-var (
-	// errDuplicates is what duplicates ends with when it leaves some behind.
-	errDuplicates error = exitCode{errors.New("there are duplicates, see above"), 3}
-	errUnchanged        = errors.New("not all leftovers could be changed, see above")
 )
 
 // duplicatesFlags is a command line of duplicates.
@@ -56,7 +43,15 @@ Exit code 0: none, or all are out of service; 3: there are duplicates; 1: it fai
   powerjob-shim duplicates http://powerjob.example.com:7700 --app my-app --password-env PASSWORD --disable`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return findDuplicates(cmd, args[0], f, environ)
+			o, err := f.options(args[0], environ)
+			if err != nil {
+				return err
+			}
+			err = duplicates.Run(cmd.Context(), o, cmd.InOrStdin(), cmd.OutOrStdout())
+			if errors.Is(err, duplicates.ErrLeft) {
+				return exitCode{err, 3}
+			}
+			return err
 		},
 	}
 	flags := cmd.Flags()
@@ -77,87 +72,30 @@ Exit code 0: none, or all are out of service; 3: there are duplicates; 1: it fai
 	return cmd
 }
 
-// findDuplicates runs the command. The error is nil where no duplicates are
-// left in service, errDuplicates where some are, and else what went wrong.
-func findDuplicates(cmd *cobra.Command, target string, f duplicatesFlags, environ []string) error {
+// options is what the flags ask for.
+func (f *duplicatesFlags) options(target string, environ []string) (o duplicates.Options, err error) {
 	if err := f.validate(); err != nil {
-		return usageError{err}
+		return o, usageError{err}
 	}
 	servers, err := address.ParseList([]string{target})
 	if err != nil {
-		return usageError{err}
+		return o, usageError{err}
 	}
 	password, err := f.password(environ)
 	if err != nil {
-		return err
+		return o, err
 	}
-	session, base, err := f.login(cmd.Context(), servers, password)
-	if err != nil {
-		return fmt.Errorf("%s: %w%s", base, err, advice(err))
+	o = duplicates.Options{
+		Servers: servers, App: f.app, Password: password, Within: f.within, Timeout: f.timeout,
+		Insecure: f.insecure, JSON: f.format == "json", Yes: f.yes,
 	}
-	jobs, err := session.Jobs(cmd.Context())
-	if err != nil {
-		return fmt.Errorf("%s: %w%s", base, err, advice(err))
-	}
-	r := &duplicatesReport{
-		server: base, app: f.app, appID: session.AppID(), jobs: len(jobs), within: f.within,
-		found: duplicates.Find(jobs, f.within), outcomes: map[int64]duplicates.Outcome{},
-	}
-	action, change := f.action()
-	concerned := r.concerned(action)
-	out := cmd.OutOrStdout()
-	if f.format == "table" {
-		if _, err := io.WriteString(out, r.table(change && concerned > 0)); err != nil {
-			return fmt.Errorf("writing the report: %w", err)
-		}
-	}
-	if change && concerned > 0 {
-		if !f.yes {
-			ok, err := confirm(cmd.InOrStdin(), out, fmt.Sprintf("\n%s %s? [y/N] ", f.verb(), count(concerned, "leftover")))
-			if err != nil {
-				return err
-			}
-			if !ok {
-				fmt.Fprintln(out, "Nothing was changed.")
-				return errDuplicates
-			}
-		}
-		r.apply(cmd.Context(), session, action, f.format == "table", out)
-	}
-	if f.format == "json" {
-		if err := r.json(out); err != nil {
-			return fmt.Errorf("writing the report: %w", err)
-		}
-	}
-	return r.verdict()
-}
-
-// login logs in to the first server of a client's list that can be connected to,
-// and returns its address.
-func (f *duplicatesFlags) login(ctx context.Context, servers []address.Server, password string) (session *duplicates.Session, base string, err error) {
-	for _, server := range servers {
-		base = server.Base()
-		session, err = duplicates.Login(ctx, duplicates.Config{
-			Server: server, App: f.app, Password: password, Timeout: f.timeout,
-			TLS: &tls.Config{InsecureSkipVerify: f.insecure}, //nolint:gosec // only where the user says so
-		})
-		if dial := (*net.OpError)(nil); !errors.As(err, &dial) || dial.Op != "dial" {
-			break
-		}
-	}
-	return session, base, err
-}
-
-// advice is which flag helps against an error, if one does.
-func advice(err error) string {
-	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &certificate):
-		return "; --insecure does not check the certificate"
-	case errors.Is(err, context.DeadlineExceeded):
-		return "; --timeout gives it more"
+	case f.disable:
+		o.Change = &duplicates.Disable
+	case f.delete:
+		o.Change = &duplicates.Delete
 	}
-	return ""
+	return o, nil
 }
 
 func (f *duplicatesFlags) validate() error {
@@ -174,21 +112,6 @@ func (f *duplicatesFlags) validate() error {
 	return nil
 }
 
-// action is what to do with leftovers; false: nothing.
-func (f *duplicatesFlags) action() (duplicates.Action, bool) {
-	if f.delete {
-		return duplicates.Delete, true
-	}
-	return duplicates.Disable, f.disable
-}
-
-func (f *duplicatesFlags) verb() string {
-	if f.delete {
-		return "Delete"
-	}
-	return "Disable"
-}
-
 func (f *duplicatesFlags) password(environ []string) (string, error) {
 	if f.passwordFile != "" {
 		text, err := os.ReadFile(f.passwordFile)
@@ -203,32 +126,4 @@ func (f *duplicatesFlags) password(environ []string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("--password-env: there is no environment variable %s", f.passwordEnv)
-}
-
-// confirm asks; the error says that nobody could answer.
-func confirm(in io.Reader, out io.Writer, question string) (bool, error) {
-	fmt.Fprint(out, question)
-	answer, err := bufio.NewReader(in).ReadString('\n')
-	if answer == "" && err != nil {
-		fmt.Fprintln(out)
-		return false, errors.New("nobody answered, so nothing was changed; without a terminal, add --yes")
-	}
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes", nil
-}
-
-// apply changes the leftovers. SIGINT and SIGTERM end it after the call that is
-// under way.
-func (r *duplicatesReport) apply(ctx context.Context, s *duplicates.Session, a duplicates.Action, tell bool, out io.Writer) {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	if tell {
-		fmt.Fprintln(out)
-	}
-	s.ApplyAll(ctx, a, r.found, func(f duplicates.Finding, o duplicates.Outcome) {
-		r.outcomes[f.Jobs[0].ID] = o
-		if tell {
-			fmt.Fprintln(out, "  "+outcomeLine(f, a, o))
-		}
-	})
 }

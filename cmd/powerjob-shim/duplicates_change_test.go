@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"powerjob-shim/internal/duplicates"
 	"powerjob-shim/internal/standin/legacy"
 )
 
@@ -136,9 +137,9 @@ func TestNothingIsChangedWithoutAYes(t *testing.T) {
 	}{
 		"y\n":   {true, nil, "\nDelete 3 leftovers? [y/N] \n  1 deleted"},
 		"YES":   {true, nil, "  3 deleted"},
-		"\n":    {false, errDuplicates, "Nothing was changed."},
-		"no\n":  {false, errDuplicates, "Nothing was changed."},
-		"yep\n": {false, errDuplicates, "Nothing was changed."},
+		"\n":    {false, duplicates.ErrLeft, "Nothing was changed."},
+		"no\n":  {false, duplicates.ErrLeft, "Nothing was changed."},
+		"yep\n": {false, duplicates.ErrLeft, "Nothing was changed."},
 		"":      {false, nil, "[y/N] \n"},
 	} {
 		var known []int64

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -15,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/duplicates"
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/internal/wireclient"
@@ -175,32 +173,6 @@ func TestJobsMadeOnPurposeAreNoDuplicates(t *testing.T) {
 	}
 	if code, stdout, _ := asApp1(address, "--within", "2h"); code != 3 || !strings.Contains(stdout, "a: 1 enabled, 1h0m0s later 2 enabled, 1h0m0s later 3 enabled") {
 		t.Errorf("%d\n%s", code, stdout)
-	}
-}
-
-func TestTheReadmeShowsWhatDuplicatesPrints(t *testing.T) {
-	start := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
-	job := func(id int64, name string, ms time.Duration) duplicates.Job {
-		return duplicates.Job{ID: id, Name: name, Status: duplicates.Enabled, Created: start.Add(ms * time.Millisecond)}
-	}
-	r := &duplicatesReport{server: "http://127.0.0.1:7701", app: "app1", jobs: 4, within: 10 * time.Second, found: []duplicates.Finding{
-		{Kind: duplicates.Pair, Jobs: []duplicates.Job{job(1, "nightly report", 0), job(2, "nightly report", 3)}},
-		{Kind: duplicates.Pair, Jobs: []duplicates.Job{job(3, "nightly report_COPY", 5), job(4, "nightly report_COPY", 8)}},
-	}}
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if shown := "```text\n" + r.table(false) + "```"; !strings.Contains(string(text), shown) {
-		t.Errorf("README.md does not show this:\n%s", shown)
-	}
-}
-
-func TestANameDoesNothingToATerminal(t *testing.T) {
-	for name, want := range map[string]string{"nightly": "nightly", "每晚 报表": "每晚 报表", "": `""`, "a\tb": `"a\tb"`, "\x1b[2J": `"\x1b[2J"`, `say "x"`: `"say \"x\""`} {
-		if got := printable(name); got != want {
-			t.Errorf("%q is printed as %s, want %s", name, got, want)
-		}
 	}
 }
 

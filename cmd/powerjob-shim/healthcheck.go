@@ -2,24 +2,17 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"powerjob-shim/internal/config"
+	"powerjob-shim/internal/program"
 )
-
-// healthTimeout is below the 3 s that the image's HEALTHCHECK gives.
-const healthTimeout = 2 * time.Second
 
 func newHealthcheckCmd(environ []string) *cobra.Command {
 	var file, admin string
@@ -28,10 +21,8 @@ func newHealthcheckCmd(environ []string) *cobra.Command {
 		Short: "Ask the local shim's /healthz; for images without a shell",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), healthTimeout)
-			defer cancel()
 			process1, _ := os.ReadFile("/proc/1/cmdline") // nothing elsewhere than on Linux
-			return askHealth(ctx, loopback(adminAddress(admin, file, environ, process1)))
+			return program.AskHealth(cmd.Context(), "shim", adminAddress(admin, file, environ, process1))
 		},
 	}
 	configFlag(cmd, &file)
@@ -85,36 +76,4 @@ func flagsOfRun(cmdline []byte) (flags *pflag.FlagSet, file string) {
 		return newFlags(), ""
 	}
 	return flags, file
-}
-
-// loopback is how to reach a listener of this host. http:// in front does not count.
-func loopback(address string) string {
-	address = strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/")
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	switch host {
-	case "", "0.0.0.0":
-		host = "127.0.0.1"
-	case "::":
-		host = "::1"
-	}
-	return net.JoinHostPort(host, port)
-}
-
-func askHealth(ctx context.Context, address string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", nil)
-	if err != nil {
-		return fmt.Errorf("asking the shim: %w", err)
-	}
-	res, err := (&http.Transport{}).RoundTrip(req) // no proxy of the environment
-	if err != nil {
-		return fmt.Errorf("asking the shim at %s: %w; if run was given --admin or --config, give healthcheck the same", address, err)
-	}
-	_ = res.Body.Close() // the status says it all
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("the shim at %s says %s", address, res.Status)
-	}
-	return nil
 }

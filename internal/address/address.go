@@ -97,3 +97,19 @@ func WithScheme(text string) string {
 func ContextPath(u *url.URL) string {
 	return strings.TrimSuffix(strings.TrimRight(u.EscapedPath(), "/"), strings.TrimSuffix(openapi.Prefix, "/"))
 }
+
+// Local is how to reach a listener of this host. http:// in front does not count.
+func Local(address string) string {
+	address = strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/")
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	switch host {
+	case "", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
+	}
+	return net.JoinHostPort(host, port)
+}

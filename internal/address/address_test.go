@@ -55,3 +55,14 @@ func TestAListIsTakenApartWhereverItsCommasAre(t *testing.T) {
 		t.Error("an address behind a comma is missing, and nothing is said")
 	}
 }
+
+func TestALocalListenerIsReachedOverLoopback(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://127.0.0.1:9700/": "127.0.0.1:9700",
+		":9700":                  "127.0.0.1:9700", "0.0.0.0:1": "127.0.0.1:1", "[::]:1": "[::1]:1", "10.0.0.1:1": "10.0.0.1:1", "a": "a",
+	} {
+		if got := Local(in); got != want {
+			t.Errorf("%s is reached at %s, want %s", in, got, want)
+		}
+	}
+}

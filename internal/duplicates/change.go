@@ -11,12 +11,13 @@ import (
 type Action struct {
 	Wanted Status // the state that they get
 	call   string
+	verb   string // for people
 }
 
 // The actions. Neither removes anything: enableJob brings a job back.
 var (
-	Disable = Action{Disabled, "disableJob"}
-	Delete  = Action{Deleted, "deleteJob"}
+	Disable = Action{Disabled, "disableJob", "Disable"}
+	Delete  = Action{Deleted, "deleteJob", "Delete"}
 )
 
 // Concerns tells whether a finding has a leftover that the action would change.

@@ -1,21 +1,23 @@
-package main
+package demo
 
 import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
 
+	"powerjob-shim/internal/address"
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
 )
 
-// standIns are the servers that demo --serve can stand in for, by the words of
-// --as.
+// standIns are the servers that Serve can stand in for, by their names.
 var standIns = map[string]struct {
 	mode legacy.Mode
 	is   string
@@ -27,25 +29,33 @@ var standIns = map[string]struct {
 	"4.x":   {legacy.NoAuthApp, "a 4.x server, which has no authApp: 5.x clients cannot log in"},
 }
 
-// serveDemo runs a stand-in server until ctx ends, and prints each change as
-// it is executed.
-func serveDemo(ctx context.Context, out io.Writer, address, as string) error {
+// Servers returns the names that Serve takes.
+func Servers() []string { return slices.Sorted(maps.Keys(standIns)) }
+
+// InputError says that Serve cannot do what it was asked for.
+type InputError struct{ error }
+
+func (e InputError) Unwrap() error { return e.error }
+
+// Serve runs a stand-in server until ctx ends, and prints each change as it is
+// executed. as is one of Servers.
+func Serve(ctx context.Context, out io.Writer, listen, as string) error {
 	standIn, ok := standIns[as]
 	if !ok {
-		return usageError{fmt.Errorf("--as is %q; write 5.1.0, 5.1.1, auth, 5.0 or 4.x", as)}
+		return InputError{fmt.Errorf("--as is %q; write 5.1.0, 5.1.1, auth, 5.0 or 4.x", as)}
 	}
 	log := &executionLog{out: out}
 	server := legacy.New(legacy.Options{Mode: standIn.mode})
 	log.server = server
-	url, err := server.StartBehind(address, log.follow)
+	url, err := server.StartBehind(listen, log.follow)
 	if err != nil {
-		return usageError{fmt.Errorf("--serve %s: %w", address, err)}
+		return InputError{fmt.Errorf("--serve %s: %w", listen, err)}
 	}
 	defer func() { _ = server.Close() }() // the process is ending
-	url = "http://" + loopback(strings.TrimPrefix(url, "http://"))
+	url = "http://" + address.Local(strings.TrimPrefix(url, "http://"))
 	fmt.Fprintf(out, `A stand-in server, not a real PowerJob, is at %s. It answers like %s.
 It has the app %s with the password %s, keeps everything in memory, and ends with Ctrl-C.
-`, url, standIn.is, demoApp, demoPassword)
+`, url, standIn.is, App, Password)
 	if as == "5.1.0" {
 		fmt.Fprintf(out, "\nA 5.1.0 client saves a job and copies it, straight to the server, so that there is something to find:\n\n")
 		if err := leaveDuplicates(url); err != nil {
@@ -60,7 +70,7 @@ Now try, in another terminal:
 
 What it executes from here on:
 
-`, url, demoApp, demoPassword)
+`, url, App, Password)
 	<-ctx.Done()
 	return nil
 }
@@ -70,7 +80,7 @@ What it executes from here on:
 func leaveDuplicates(url string) error {
 	transport := &client.SocketTransport{}
 	defer transport.CloseIdle()
-	c, err := newDemoClient(strings.TrimPrefix(url, "http://"), transport)
+	c, err := newClient(strings.TrimPrefix(url, "http://"), transport)
 	if err != nil {
 		return fmt.Errorf("logging in to the stand-in: %w", err)
 	}

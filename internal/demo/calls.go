@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"powerjob-shim/internal/standin/legacy"
 )
 
-// demoCalls are all changing calls; params prepares what the i-th one acts on
+// calls are all changing calls; params prepares what the i-th one acts on
 // and returns its parameters.
-var demoCalls = []struct {
+var calls = []struct {
 	name   string
 	params func(s *scene, i int) client.Params
 }{
@@ -47,6 +47,15 @@ var demoCalls = []struct {
 	{"markWorkflowNodeAsSuccess", func(s *scene, _ int) client.Params {
 		return client.Params{"wfInstanceId": s.stoppedWorkflow(), "nodeId": 1}
 	}},
+}
+
+// Calls returns the names of the calls that Run makes.
+func Calls() []string {
+	names := make([]string, len(calls))
+	for i, c := range calls {
+		names[i] = c.name
+	}
+	return names
 }
 
 func onJob(*scene, int) client.Params      { return client.Params{"jobId": 1} }

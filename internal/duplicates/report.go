@@ -1,4 +1,4 @@
-package main
+package duplicates
 
 import (
 	"encoding/json"
@@ -8,22 +8,20 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"powerjob-shim/internal/duplicates"
 )
 
-// duplicatesReport is what duplicates has found and done.
-type duplicatesReport struct {
+// report is what was found and done.
+type report struct {
 	server, app string
 	appID       int64
 	jobs        int // of the app
 	within      time.Duration
-	found       []duplicates.Finding
-	outcomes    map[int64]duplicates.Outcome // by the leftover's id
+	found       []Finding
+	outcomes    map[int64]Outcome // by the leftover's id
 }
 
 // concerned counts the leftovers that an action would change.
-func (r *duplicatesReport) concerned(a duplicates.Action) int {
+func (r *report) concerned(a Action) int {
 	n := 0
 	for _, f := range r.found {
 		if a.Concerns(f) {
@@ -34,23 +32,23 @@ func (r *duplicatesReport) concerned(a duplicates.Action) int {
 }
 
 // verdict is what the command ends with.
-func (r *duplicatesReport) verdict() error {
+func (r *report) verdict() error {
 	open := false
 	for _, f := range r.found {
-		if r.outcomes[f.Jobs[0].ID].Result == duplicates.Failed {
-			return errUnchanged
+		if r.outcomes[f.Jobs[0].ID].Result == Failed {
+			return ErrUnchanged
 		}
 		open = open || f.Open()
 	}
 	if open {
-		return errDuplicates
+		return ErrLeft
 	}
 	return nil
 }
 
 // table is the report for people. changing tells that leftovers are going to be
 // changed: then it does not say how.
-func (r *duplicatesReport) table(changing bool) string {
+func (r *report) table(changing bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "powerjob-shim duplicates %s\n\n%s: %s, deleted ones included", r.server, printable(r.app), count(r.jobs, "job"))
 	if len(r.found) == 0 {
@@ -59,13 +57,13 @@ func (r *duplicatesReport) table(changing bool) string {
 	}
 	fmt.Fprintf(&b, ". Equal ones that were made within %v of each other:\n", r.within)
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	pairs := r.rows(t, "\n  LEFTOVER\tKEEP\tAPART\tJOB\n", duplicates.Pair)
+	pairs := r.rows(t, "\n  LEFTOVER\tKEEP\tAPART\tJOB\n", Pair)
 	_ = t.Flush() // a Builder takes everything
-	alone := r.rows(t, "\n  ALONE\tTWIN\tAPART\tJOB\n", duplicates.Alone)
+	alone := r.rows(t, "\n  ALONE\tTWIN\tAPART\tJOB\n", Alone)
 	_ = t.Flush()
 	unclear := 0
 	for _, f := range r.found {
-		if f.Kind != duplicates.Unclear {
+		if f.Kind != Unclear {
 			continue
 		}
 		if unclear++; unclear == 1 {
@@ -98,11 +96,11 @@ func (r *duplicatesReport) table(changing bool) string {
 }
 
 // next is what the user can do about the leftovers that were found.
-func (r *duplicatesReport) next(changing bool) string {
+func (r *report) next(changing bool) string {
 	switch {
 	case changing:
 		return ""
-	case r.concerned(duplicates.Disable) > 0:
+	case r.concerned(Disable) > 0:
 		return " Then add --disable or --delete."
 	default:
 		return "\n  All of them are disabled already. With --delete they are no longer listed."
@@ -110,7 +108,7 @@ func (r *duplicatesReport) next(changing bool) string {
 }
 
 // rows writes the pairs of one kind, and returns how many there are.
-func (r *duplicatesReport) rows(w io.Writer, heading string, kind duplicates.Kind) int {
+func (r *report) rows(w io.Writer, heading string, kind Kind) int {
 	n := 0
 	for _, f := range r.found {
 		if f.Kind != kind {
@@ -124,12 +122,12 @@ func (r *duplicatesReport) rows(w io.Writer, heading string, kind duplicates.Kin
 	return n
 }
 
-func state(j duplicates.Job) string { return fmt.Sprintf("%d %s", j.ID, j.Status) }
+func state(j Job) string { return fmt.Sprintf("%d %s", j.ID, j.Status) }
 
 // outcomeLine tells how the change of a leftover ended.
-func outcomeLine(f duplicates.Finding, a duplicates.Action, o duplicates.Outcome) string {
+func outcomeLine(f Finding, a Action, o Outcome) string {
 	line := strconv.FormatInt(f.Jobs[0].ID, 10) + " "
-	if o.Result == duplicates.Done {
+	if o.Result == Done {
 		line += a.Wanted.String()
 	} else {
 		line += string(o.Result)
@@ -157,28 +155,28 @@ func count(n int, what string) string {
 }
 
 // json writes the report for programs.
-func (r *duplicatesReport) json(out io.Writer) error {
+func (r *report) json(out io.Writer) error {
 	type job struct {
 		ID      int64     `json:"id"`
 		Status  string    `json:"status"`
 		Created time.Time `json:"created"`
 	}
 	type finding struct {
-		Kind     duplicates.Kind   `json:"kind"`
-		Name     string            `json:"name"`
-		Open     bool              `json:"open"`
-		Leftover int64             `json:"leftover,omitempty"` // not of unclear ones
-		Twin     int64             `json:"twin,omitempty"`
-		GapsMS   []int64           `json:"gaps_ms"`
-		Jobs     []job             `json:"jobs"`
-		Result   duplicates.Result `json:"result,omitempty"`
-		Reason   string            `json:"reason,omitempty"`
+		Kind     Kind    `json:"kind"`
+		Name     string  `json:"name"`
+		Open     bool    `json:"open"`
+		Leftover int64   `json:"leftover,omitempty"` // not of unclear ones
+		Twin     int64   `json:"twin,omitempty"`
+		GapsMS   []int64 `json:"gaps_ms"`
+		Jobs     []job   `json:"jobs"`
+		Result   Result  `json:"result,omitempty"`
+		Reason   string  `json:"reason,omitempty"`
 	}
 	found := []finding{}
 	for _, f := range r.found {
 		o := r.outcomes[f.Jobs[0].ID]
 		v := finding{Kind: f.Kind, Name: f.Jobs[0].Name, Open: f.Open(), Result: o.Result, Reason: o.Reason}
-		if f.Kind != duplicates.Unclear {
+		if f.Kind != Unclear {
 			v.Leftover, v.Twin = f.Jobs[0].ID, f.Jobs[1].ID
 		}
 		for _, gap := range f.Gaps() {
