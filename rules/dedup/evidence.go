@@ -120,7 +120,7 @@ func (m *Machine) payerOf(c *call, r *login, mk *mark, payers *payers, known boo
 }
 
 // oneClient reports whether mk, of h, and r may be one client's as far as lineages
-// tell. An orphan's answer is for its own lineage: overtaker finds whose else it is.
+// tell. An orphan's answer is for its own lineage: otherHalf finds whose else it is.
 // A lineage that was guessed is no reason against the only call of a key, where
 // clients have threads.
 func (m *Machine) oneClient(h *history, mk *mark, r *login) bool {
@@ -238,96 +238,4 @@ func (m *Machine) spend(c *call, r *login, k *claim) *mark {
 	r.app.threads = r.app.threads || k.pays != r && mk.by.lineage == r.lineage
 	m.pay(k.pays)
 	return mk
-}
-
-// orphaned reports whether r is open although every mark that its login can
-// have come from is spent: another thread took the answer that was meant here.
-func (m *Machine) orphaned(h *history, r *login) bool {
-	if r == nil || !r.refresh || !r.open {
-		return false
-	}
-	for _, s := range few(m, h.spent.Backward(before(r.requested))) {
-		if mk := m.markIn(s); mk.provokes(r) {
-			return true
-		}
-	}
-	return false
-}
-
-// overtaker finds an orphan's answer for c: a call that took over the login of
-// another thread, whose own re-send this is.
-func (m *Machine) overtaker(c *call, r *login) *call {
-	if r == nil || !r.refresh {
-		return nil
-	}
-	for _, leader := range few(m, c.history.leaders.Backward(end)) {
-		o := leader.orphan
-		if o == nil || leader.mark.spent || !o.open || o == r || o.app != r.app || !r.app.together(leader.peer, o.peer, c.peer) {
-			continue
-		}
-		if (leader.phase == leading || leader.recorded() && m.mayHave(c, leader)) && (r.open || m.paidFor(c.history, r.token, nil, nil)) {
-			return leader
-		}
-	}
-	return nil
-}
-
-// taken finds the answer for the orphan c where the other thread's re-send was
-// here before it: it carried the token whose login had paid for c's first send,
-// came after that, and so looked like a first send.
-func (m *Machine) taken(c *call, r *login) *call {
-	if m.explained(r, c.peer) {
-		return nil
-	}
-	for _, x := range few(m, c.history.leaders.Backward(end)) {
-		l := m.logins[x.token]
-		if l == nil || x.resend || x.left || x.mark.spent || x.reason != First || !l.refresh || l == r || l.app != r.app || l.open ||
-			!r.app.together(x.peer, r.peer, c.peer) || x.phase != leading && !(x.recorded() && m.mayHave(c, x)) {
-			continue
-		}
-		if m.paidFor(c.history, x.token, x, r) {
-			return x
-		}
-	}
-	return nil
-}
-
-// paidFor reports whether the login of a token paid for an answer of h; if x is
-// given, before x came and for an answer older than r.
-func (m *Machine) paidFor(h *history, token Token, x *call, r *login) bool {
-	last := end
-	if r != nil {
-		last = before(r.requested)
-	}
-	for _, s := range few(m, h.spent.Backward(last)) {
-		if paid := m.markIn(s).paid; paid.token == token && (x == nil || paid.arrival < x.arrival) {
-			return true
-		}
-	}
-	return false
-}
-
-// isResend takes back that c looked like a first send.
-func (c *call) isResend() {
-	c.resend = true
-	c.unmark()
-}
-
-// explained reports whether unspent marks account for every open login of the
-// client: then r need not be an orphan's.
-func (m *Machine) explained(r *login, of peer) bool {
-	open := 0
-	for _, l := range few(m, r.app.open.Backward(after(r.requested))) {
-		if r.app.together(l.peer, r.peer, of) {
-			open++
-		}
-	}
-	for _, s := range few(m, r.app.unspent.Backward(before(r.requested))) {
-		if r.app.together(m.markIn(s).by.peer, r.peer, of) {
-			if open--; open == 0 {
-				return true
-			}
-		}
-	}
-	return false
 }

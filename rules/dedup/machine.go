@@ -1,6 +1,9 @@
 package dedup
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Arrive takes in a call and decides what becomes of it.
 func (m *Machine) Arrive(t time.Time, in Call) Decision {
@@ -52,19 +55,14 @@ func (m *Machine) decide(now moment, in Call, r *login) Decision {
 		}
 	}
 	if in.Dedup {
-		if leader := m.overtaker(c, r); leader != nil {
-			c.spentLogin, leader.orphan = leader.orphan, nil
+		orphan := m.orphaned(h, r)
+		if other := m.otherHalf(c, r, orphan); other != nil {
+			c.spentLogin, other.orphan = cmp.Or(other.orphan, r), nil
 			m.pay(c.spentLogin)
-			leader.isResend() // its answer is owed to nobody else
-			return m.follow(now, c, leader, Overtaken, in.Observe)
+			other.isResend() // its answer is owed to nobody else
+			return m.follow(now, c, other, Overtaken, in.Observe)
 		}
-		if m.orphaned(h, r) {
-			if leader := m.taken(c, r); leader != nil {
-				leader.isResend()
-				c.spentLogin = r
-				m.pay(r)
-				return m.follow(now, c, leader, Overtaken, in.Observe)
-			}
+		if orphan {
 			c.orphan = r
 			return m.lead(c, First)
 		}

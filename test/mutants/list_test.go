@@ -3,6 +3,7 @@ package mutants
 const (
 	arrive   = "rules/dedup/machine.go"
 	evidence = "rules/dedup/evidence.go"
+	swap     = "rules/dedup/swap.go"
 	finish   = "rules/dedup/finish.go"
 	logins   = "rules/dedup/login.go"
 	pack     = "rules/dedup/pack.go"
@@ -51,12 +52,12 @@ var mutants = []mutant{
 	},
 	{
 		"no orphans", arrive,
-		"if m.orphaned(h, r) {", "if false && m.orphaned(h, r) {",
+		"orphan := m.orphaned(h, r)", "orphan := false",
 		"TestInterleaving3AnOrphansAnswerGoesToTheOvertakenResend",
 	},
 	{
-		"any login gets an orphan's answer", evidence,
-		" && (r.open || m.paidFor(c.history, r.token, nil, nil)) {", " {",
+		"any login gets an orphan's answer", swap,
+		" && (r.open || m.paidFor(c.history, r.token, nil, nil)) ", "",
 		"TestAnOrphansAnswerIsNotForALoginThatPaidForAnotherCall",
 	},
 	{
@@ -70,8 +71,8 @@ var mutants = []mutant{
 		"TestWhatWasDecidedAloneMakesNoEvidence",
 	},
 	{
-		"an orphan does not look for the other's answer", arrive,
-		"m.taken(c, r); leader != nil {", "m.taken(c, r); false {",
+		"an orphan does not look for the other's answer", swap,
+		" || orphan && m.isOvertaken(x, c, r) {", " {",
 		"TestInterleaving3AnOrphanWaitsForTheOthersResend",
 	},
 	{
@@ -192,7 +193,7 @@ var mutants = []mutant{
 	},
 	{
 		"an orphan's answer is owed once more", arrive,
-		"\t\t\tleader.isResend() // its answer is owed to nobody else\n", "",
+		"\t\t\tother.isResend() // its answer is owed to nobody else\n", "",
 		"TestAnOrphansAnswerIsOwedToNobodyOnceItWasOvertaken",
 	},
 	{
@@ -201,8 +202,8 @@ var mutants = []mutant{
 		"TestAnAnswerThatAnOrphanTookIsOwedToNobody",
 	},
 	{
-		"an orphan's answer is given again", evidence,
-		"leader.mark.spent || !o.open || o == r", "!o.open || o == r",
+		"an orphan's answer is given again", swap,
+		"x.mark.spent || x.phase", "x.phase",
 		"TestAnOrphansAnswerThatWasRepeatedIsNotOvertaken",
 	},
 	{
