@@ -263,7 +263,7 @@ func (ex *exchange) dedupCall(r *http.Request, window time.Duration) dedup.Call 
 
 // await waits for the call that this one equals. It ends with the caller, and
 // when the shim stops.
-func (p *Proxy) await(ctx context.Context, ex *exchange, id dedup.ID) (dedup.Decision, error) {
+func (p *Proxy) await(ctx context.Context, ex *exchange, id dedup.ID) (dedup.Ruling, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(p.life, func() { cancel(errStopping) })()

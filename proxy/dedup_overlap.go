@@ -115,7 +115,7 @@ func (u *underway) askEarlier() (there bool) {
 
 // arrive takes the call to the store. From then on its caller can be asked, unless
 // the call is only passed on.
-func (u *underway) arrive(store dedup.Store, call dedup.Call) dedup.Decision {
+func (u *underway) arrive(store dedup.Store, call dedup.Call) dedup.Ruling {
 	u.mu.Lock() // whoever asks meanwhile gets to know what has come of it
 	defer u.mu.Unlock()
 	d := store.Arrive(call)

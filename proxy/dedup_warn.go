@@ -32,7 +32,7 @@ func (p *Proxy) noteResend(ex *exchange, reason dedup.Reason) {
 }
 
 // noteRefresh counts a refresh: a login shows as one when its token is first used.
-func (p *Proxy) noteRefresh(ex *exchange, d dedup.Decision) {
+func (p *Proxy) noteRefresh(ex *exchange, d dedup.Ruling) {
 	if d.Refreshed && ex.group.issuer == nil { // else it is counted as bridged
 		p.metrics.Logins.WithLabelValues("refresh", "ok").Inc()
 	}

@@ -66,7 +66,7 @@ func (p *Proxy) login(next handler) handler {
 		if err := rec.write(); (gone || err != nil) && given != (dedup.Token{}) && window > 0 {
 			// The client has not got it and logs in once more: two logins, and one
 			// re-send at most.
-			p.dedupState.store.Presented(ex.group.name, given)
+			p.dedupState.store.Undelivered(ex.group.name, given)
 		}
 	}
 }

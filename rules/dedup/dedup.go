@@ -20,15 +20,17 @@
 //
 // # How a repetition is known
 //
-// Three rules, tried in this order; each is a file:
+// Four rules, tried in this order; each is a file:
 //
 //   - retry.go: the caller of an earlier equal call hung up before it had its
 //     answer, and this call carries the same token: it is that caller again.
 //   - evidence.go: the client has just logged in anew, which it does exactly
 //     when an answer came without the header; so it repeats one of its calls,
 //     and this call equals one whose answer may have been that one.
-//   - plain.go: by the operator's choice (match: body), equal calls inside the
-//     window are one, as long as no other change touched the same thing.
+//   - swap.go: two threads of a client changed places, and each call is the other's
+//     re-send.
+//   - equal.go: by the operator's choice (match: body), equal calls inside the
+//     window are one, as long as no other change touched the same thing (guard.go).
 //
 // # Interleavings
 //
@@ -122,11 +124,11 @@ const (
 	Lead Verdict = iota
 	// Wait: an equal call is in flight; Await its outcome.
 	Wait
-	// Replay: write Decision.Answer, do not forward.
+	// Replay: write Ruling.Answer, do not forward.
 	Replay
 	// Pass: forward the call (observe mode: it would have been dropped). No Finish.
 	Pass
-	// Fail: the call waited for ended without an answer; Decision.Outcome says how.
+	// Fail: the call waited for ended without an answer; Ruling.Outcome says how.
 	Fail
 	// Refuse: too many calls are in flight to remember this one: forward it
 	// without deduplication. The store knows nothing of it.
@@ -146,8 +148,8 @@ const (
 	AfterFalse Reason = "after_false" // a re-send after the upstream refused the token: a first execution
 )
 
-// Decision is a verdict with its reason.
-type Decision struct {
+// Ruling is a verdict with its reason.
+type Ruling struct {
 	Verdict Verdict
 	Reason  Reason
 	Answer  *Answer     // of Replay

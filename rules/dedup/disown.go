@@ -8,25 +8,25 @@ import "powerjob-shim/internal/ordered"
 // must not make another call a repetition. Answers stay on record.
 func (m *Machine) Disown() {
 	for m.opens.Len() > 0 {
-		m.pay(m.opens.Pop())
+		m.close(m.opens.Pop())
 	}
 	for _, h := range m.histories {
 		for _, marks := range []*ordered.List[slot]{&h.unspent, &h.spent} {
 			for marks.Len() > 0 {
-				m.unmark(marks.Pop())
+				m.forgetMarkIn(marks.Pop())
 			}
 		}
 	}
 	for _, s := range m.packed {
-		m.unmark(s)
+		m.forgetMarkIn(s)
 	}
 }
 
-// unmark forgets the mark of the call in s, packed or not.
-func (m *Machine) unmark(s slot) {
+// forgetMarkIn forgets the mark of the call in s, packed or not.
+func (m *Machine) forgetMarkIn(s slot) {
 	if c := m.live[s]; c != nil {
-		c.unmark()
+		c.forgetMark()
 	} else {
-		m.unmarkPacked(s)
+		m.forgetPackedMark(s)
 	}
 }

@@ -14,7 +14,7 @@ func (m *Machine) evidence(c *call, r *login) claim {
 		return claim{}
 	}
 	payers := m.payers(r, c.peer)
-	if len(payers.all) == 0 && !r.open && !r.lent {
+	if len(payers.all) == 0 && !r.open && !r.paidForAnother {
 		return claim{} // most calls of a client whose header arrives end here
 	}
 	own := m.ownClient(c, r)
@@ -56,7 +56,7 @@ const (
 	// borrowedLogin: another open login pays, requested after the mark. The token of r,
 	// though r may have been requested before the mark, has overwritten that
 	// login's: a thread that is preempted stores its token late. Should the login
-	// be another client's, it still pays for its own call (login.lent).
+	// be another client's, it still pays for its own call (login.paidForAnother).
 	borrowedLogin
 	// passedLogin: r was requested after the mark, but has paid for another call of its
 	// client, and another open login pays, whose token r's has overwritten.
@@ -105,7 +105,7 @@ func (m *Machine) candidates(h *history, r *login) iter.Seq2[ordered.Key, slot] 
 // payerOf finds the login that pays for mk, and on what grounds.
 func (m *Machine) payerOf(c *call, r *login, mk *mark, payers *payers, known bool) (*login, grounds) {
 	mayOwn := mk.at < r.requested && !(known && mk.unissued)
-	if mayOwn && (r.open || r.lent) {
+	if mayOwn && (r.open || r.paidForAnother) {
 		return r, ownLogin
 	}
 	l := m.overwritten(mk, payers)
@@ -226,7 +226,7 @@ func (m *Machine) spend(c *call, r *login, k *claim) *mark {
 	h := c.history
 	mk := &m.unpackCall(h, k.slot).mark
 	c.spentMark, c.spentLogin = mk, k.pays
-	mk.unlist()
+	mk.unlink()
 	h.spent.Add(mk.key(), k.slot)
 	mk.spent = true
 	mk.paid = payment{c.arrival, k.pays.token}
@@ -234,8 +234,8 @@ func (m *Machine) spend(c *call, r *login, k *claim) *mark {
 		r.lineage, r.guessed = mk.by.lineage, m.guessed(mk.by.token) || !h.single()
 	}
 	r.known = r.known || m.known(mk.by)
-	k.pays.lent = k.pays != r
+	k.pays.paidForAnother = k.pays != r
 	r.app.threads = r.app.threads || k.pays != r && mk.by.lineage == r.lineage
-	m.pay(k.pays)
+	m.close(k.pays)
 	return mk
 }

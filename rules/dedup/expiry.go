@@ -46,8 +46,8 @@ func (m *Machine) grow(bytes int64) {
 	}
 }
 
-// sweep expires everything that is due at t.
-func (m *Machine) sweep(t time.Time) (now moment) {
+// expireDue expires everything that is due at t.
+func (m *Machine) expireDue(t time.Time) (now moment) {
 	now = m.clock(t)
 	for due(&m.leases, now) {
 		c := m.leases.Pop()
@@ -57,10 +57,10 @@ func (m *Machine) sweep(t time.Time) (now moment) {
 		if c.phase == leading { // its shim is gone: nobody knows what became of it
 			m.finish(now, c, Outcome{Kind: Lost})
 		}
-		m.forget(c)
+		m.forgetArrival(c)
 	}
 	for due(&m.opens, now) { // the client is gone that was to repeat a call
-		m.pay(m.opens.Pop())
+		m.close(m.opens.Pop())
 	}
 	for due(&m.expiries, now) || due(&m.unused, now) {
 		m.expireNext()
@@ -79,12 +79,12 @@ func (m *Machine) expireNext() {
 	call, calls := m.expiries.FirstKey()
 	login, logins := m.unused.FirstKey()
 	if calls && (!logins || call.At <= login.At) {
-		m.expire(m.expiries.Pop())
+		m.expireCall(m.expiries.Pop())
 		return
 	}
 	m.stats.Entries--
 	m.stats.Bytes -= entryBytes
-	m.dropLogin(m.unused.Pop())
+	m.expireLogin(m.unused.Pop())
 }
 
 // slotOf returns the slot of a call that is to be remembered.
@@ -96,13 +96,13 @@ func (m *Machine) slotOf(c *call) slot {
 	return c.slot
 }
 
-// expire forgets a call.
-func (m *Machine) expire(s slot) {
+// expireCall forgets a call.
+func (m *Machine) expireCall(s slot) {
 	m.stats.Entries--
 	m.stats.Bytes -= entryBytes
 	c := m.live[s]
 	if c == nil {
-		m.dropPacked(s)
+		m.expirePacked(s)
 		return
 	}
 	m.stats.Bytes -= callBytes
@@ -110,7 +110,7 @@ func (m *Machine) expire(s slot) {
 		m.stats.Bytes -= c.answer.bytes()
 	}
 	c.phase = dropped
-	m.clear(c)
+	m.forgetCall(c)
 	c.slot = 0
 	delete(m.live, s)
 	m.records.Remove(s)

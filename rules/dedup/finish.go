@@ -10,7 +10,7 @@ import (
 // answer is written to the caller. A call that is not leading is ignored: its
 // lease ended, and it counts as Lost.
 func (m *Machine) Finish(t time.Time, id ID, out Outcome) {
-	now := m.sweep(t)
+	now := m.expireDue(t)
 	if c := m.calls[id]; c != nil && c.phase == leading {
 		m.finish(now, c, out)
 	}
@@ -27,7 +27,7 @@ func (m *Machine) finish(now moment, c *call, out Outcome) {
 
 	kept := c.dedup && out.Kind == Kept
 	if !kept {
-		c.history.drop(c)
+		c.history.unlinkLeader(c)
 	}
 	repeatable := kept || out.Kind == Denied && c.token != (Token{}) || out.Kind == Answered && out.Status == 200
 	if repeatable && !c.left && !c.resend {
@@ -49,35 +49,35 @@ func (out Outcome) mayHaveChanged() bool {
 // while its call was in flight or waiting, or in the middle of writing. What
 // the answer had used up is given back, and the caller's retry will be known.
 func (m *Machine) Leave(t time.Time, id ID) {
-	m.sweep(t)
+	m.expireDue(t)
 	c := m.calls[id]
 	if c == nil || c.left {
 		return
 	}
 	c.left = true
-	c.unmark()
+	c.forgetMark()
 	if c.spentMark != nil && (c.leader != nil || !c.dedup) {
 		m.giveBack(c)
 	} else { // the retry is known by its token
-		c.source().owe(c.who(), c.resend)
+		c.source().owe(c.asDeserter(), c.resend)
 	}
 	if c.phase != leading {
-		m.forget(c)
+		m.forgetArrival(c)
 	}
 }
 
 // Delivered takes in that a caller has its answer in full, or that a call
 // whose verdict was Pass or Fail is over.
 func (m *Machine) Delivered(t time.Time, id ID) {
-	m.sweep(t)
+	m.expireDue(t)
 	if c := m.calls[id]; c != nil && c.phase != leading {
-		m.forget(c)
+		m.forgetArrival(c)
 	}
 }
 
-// forget closes an arrival. What others may still need of it, its answer or
+// forgetArrival ends an arrival. What others may still need of it, its answer or
 // its mark, stays until its window ends.
-func (m *Machine) forget(c *call) {
+func (m *Machine) forgetArrival(c *call) {
 	delete(m.calls, c.id)
 	c.history.open--
 	m.leases.Remove(c.leaseKey())
@@ -86,7 +86,7 @@ func (m *Machine) forget(c *call) {
 		c.phase = dropped
 	}
 	if !c.remembered() {
-		m.clear(c)
+		m.forgetCall(c)
 	} else if c.isMark() {
 		m.packCall(c)
 	}
@@ -96,23 +96,23 @@ func (m *Machine) forget(c *call) {
 // remembered reports whether c is in the queue of windows.
 func (c *call) remembered() bool { return c.recorded() && c.dedup || c.mark.set }
 
-// clear lets go of all that c holds.
-func (m *Machine) clear(c *call) {
-	m.release(c)
-	c.unmark()
-	c.history.drop(c)
-	m.tidy(c.history)
+// forgetCall forgets all that c holds.
+func (m *Machine) forgetCall(c *call) {
+	m.unlinkWatches(c)
+	c.forgetMark()
+	c.history.unlinkLeader(c)
+	m.forgetHistory(c.history)
 }
 
-// tidy forgets h if there is nothing left of it.
-func (m *Machine) tidy(h *history) {
+// forgetHistory forgets h if there is nothing left of it.
+func (m *Machine) forgetHistory(h *history) {
 	if h.open+h.leaders.Len()+h.unspent.Len()+h.spent.Len() == 0 && m.histories[h.key] == h {
 		delete(m.histories, h.key)
 	}
 }
 
-// drop takes c out of h's leaders, if it is among them.
-func (h *history) drop(c *call) {
+// unlinkLeader removes c from h's leaders, if it is among them.
+func (h *history) unlinkLeader(c *call) {
 	if c.started != 0 {
 		h.leaders.Remove(c.leaderKey())
 	}
@@ -121,7 +121,7 @@ func (h *history) drop(c *call) {
 // leaveMark notes that c's answer is being written to a first send.
 func (m *Machine) leaveMark(now moment, c *call, denied bool) {
 	c.mark = mark{stamp: stamp{set: true, denied: denied, unissued: denied && !m.ours(c.token), passed: c.mark.passed, at: now}, owner: c, by: m.callerOf(c)}
-	m.list(&c.mark)
+	m.link(&c.mark)
 	if !c.recorded() || !c.dedup {
 		m.remember(now, c)
 	}
@@ -133,14 +133,14 @@ func (m *Machine) ours(token Token) bool {
 	return l != nil && l.ours
 }
 
-func (c *call) unmark() {
+func (c *call) forgetMark() {
 	if !c.mark.set {
 		return
 	}
 	if c.mark.spent {
 		c.history.spent.Remove(c.mark.key())
 	} else {
-		c.mark.unlist()
+		c.mark.unlink()
 	}
 	c.mark.set = false
 }
@@ -150,26 +150,26 @@ func (m *Machine) giveBack(c *call) {
 	if mk := c.spentMark; mk.set && mk.spent {
 		mk.owner.history.spent.Remove(mk.key())
 		mk.spent = false
-		m.list(mk)
+		m.link(mk)
 	}
-	if l := c.spentLogin; l.lent || l.token == c.token { // else it has paid for its own meanwhile
-		l.lent = false
+	if l := c.spentLogin; l.paidForAnother || l.token == c.token { // else it has paid for its own meanwhile
+		l.paidForAnother = false
 		m.reopen(l)
 	}
 }
 
-// list puts mk among the unspent marks, those of its key and those that explain a
+// link puts mk among the unspent marks, those of its key and those that explain a
 // login of its app.
-func (m *Machine) list(mk *mark) {
+func (m *Machine) link(mk *mark) {
 	s := m.slotOf(mk.owner)
 	mk.owner.history.unspent.Add(mk.key(), s)
-	mk.by.in.list(&mk.stamp, mk.by, mk.key(), s)
+	mk.by.in.link(&mk.stamp, mk.by, mk.key(), s)
 }
 
-// unlist undoes list.
-func (mk *mark) unlist() {
+// unlink undoes link.
+func (mk *mark) unlink() {
 	mk.owner.history.unspent.Remove(mk.key())
-	mk.by.in.unlist(&mk.stamp, mk.key())
+	mk.by.in.unlink(&mk.stamp, mk.key())
 }
 
 // key is where a mark is among others; its call must not be packed.

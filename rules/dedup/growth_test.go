@@ -23,7 +23,7 @@ func newCrowd(t testing.TB) *crowd {
 func (c *crowd) tick() { c.now = c.now.Add(time.Microsecond) }
 
 // arrive takes in a call under match: resend.
-func (c *crowd) arrive(what, token string, options ...func(*Call)) (ID, Decision) {
+func (c *crowd) arrive(what, token string, options ...func(*Call)) (ID, Ruling) {
 	c.tick()
 	c.id++
 	in := describe(c.t, what, token)

@@ -35,15 +35,15 @@ type login struct {
 	openUntil moment
 	caller    *caller // of its last call
 
-	ours    bool  // it was seen being given out, maybe before the window
-	issued  bool  // it was seen being given out, for app, at issuedAt
-	used    bool  // by a call, first at usedAt
-	refresh bool  // by a login without a token, and it was not presented on an authApp
-	open    bool  // a refresh whose re-send has not come yet
-	lent    bool  // it paid for a call with another token, and may pay for its own once more
-	guessed bool  // lineage is that of one of several equal calls
-	known   bool  // it is a refresh of a client that was seen when it first logged in
-	lineage Token // the constructor's token that it goes back to, as far as known
+	ours           bool  // it was seen being given out, maybe before the window
+	issued         bool  // it was seen being given out, for app, at issuedAt
+	used           bool  // by a call, first at usedAt
+	refresh        bool  // by a login without a token, and it was not presented on an authApp
+	open           bool  // a refresh whose re-send has not come yet
+	paidForAnother bool  // it paid for a call with another token, and may pay for its own once more
+	guessed        bool  // lineage is that of one of several equal calls
+	known          bool  // it is a refresh of a client that was seen when it first logged in
+	lineage        Token // the constructor's token that it goes back to, as far as known
 }
 
 // app is an app of a group.
@@ -64,7 +64,7 @@ type app struct {
 
 // Issued takes in that a token was given out.
 func (m *Machine) Issued(t time.Time, in Issue) {
-	now := m.sweep(t)
+	now := m.expireDue(t)
 	if in.Token == (Token{}) || m.logins[in.Token] != nil {
 		return
 	}
@@ -76,20 +76,26 @@ func (m *Machine) Issued(t time.Time, in Issue) {
 	}
 }
 
-// Presented takes in that an authApp carried a token: a constructor's. It is also
-// for a token that did not reach its client. Neither pays for a re-send.
-func (m *Machine) Presented(t time.Time, token Token) {
-	m.sweep(t)
+// Presented takes in that an authApp carried a token: a constructor's, which pays for
+// no re-send.
+func (m *Machine) Presented(t time.Time, token Token) { m.owesNothing(t, token) }
+
+// Undelivered takes in that a token which was given out did not reach its client, who
+// logs in once more: two logins, and one re-send at most.
+func (m *Machine) Undelivered(t time.Time, token Token) { m.owesNothing(t, token) }
+
+func (m *Machine) owesNothing(t time.Time, token Token) {
+	m.expireDue(t)
 	if l := m.logins[token]; l != nil {
 		l.refresh = false
 		l.lineage = l.token
-		m.pay(l)
+		m.close(l)
 	}
 }
 
-// see looks up a call's token and keeps it known for as long as it is used. It
+// loginOf looks up a call's token and keeps it known for as long as it is used. It
 // returns nil for a call without a token.
-func (m *Machine) see(now moment, in Call) *login {
+func (m *Machine) loginOf(now moment, in Call) *login {
 	if in.Token == (Token{}) {
 		return nil
 	}
@@ -99,7 +105,7 @@ func (m *Machine) see(now moment, in Call) *login {
 	}
 	l.ours = l.ours || in.Issued
 	m.touch(l, now, in.Window)
-	l.lent = l.lent && l.openUntil > now
+	l.paidForAnother = l.paidForAnother && l.openUntil > now
 	if l.ours && in.Addr.IsValid() && l.addr.IsValid() && in.Addr != l.addr {
 		l.app.mixed = true
 	}
@@ -121,8 +127,8 @@ func (m *Machine) addLogin(now moment, token Token, key appKey, of peer, window 
 	return l
 }
 
-func (m *Machine) dropLogin(l *login) {
-	m.pay(l)
+func (m *Machine) expireLogin(l *login) {
+	m.close(l)
 	delete(m.logins, l.token)
 	if l.app.logins--; l.app.logins == 0 {
 		delete(m.apps, l.app.key)
@@ -148,8 +154,8 @@ func (m *Machine) touch(l *login, now moment, window time.Duration) {
 	}
 }
 
-// pay closes a login: its re-send has come, or none is owed.
-func (m *Machine) pay(l *login) {
+// close ends what a login is open for: its re-send has come, or none is owed.
+func (m *Machine) close(l *login) {
 	if l.open {
 		l.open = false
 		l.app.open.Remove(l.at(l.requested))
@@ -157,7 +163,7 @@ func (m *Machine) pay(l *login) {
 	}
 }
 
-// reopen undoes pay.
+// reopen undoes close.
 func (m *Machine) reopen(l *login) {
 	if !l.open && l.refresh {
 		l.open = true
@@ -169,8 +175,8 @@ func (m *Machine) reopen(l *login) {
 // at is where a login is in a list that is ordered by a moment of it.
 func (l *login) at(t moment) ordered.Key { return ordered.Key{At: int64(t), N: l.number} }
 
-// list puts a call with a mark among those that explain a login of a.
-func (a *app) list(mk *stamp, by *caller, key ordered.Key, s slot) {
+// link puts a call with a mark among those that explain a login of a.
+func (a *app) link(mk *stamp, by *caller, key ordered.Key, s slot) {
 	if a == nil {
 		return
 	}
@@ -180,8 +186,8 @@ func (a *app) list(mk *stamp, by *caller, key ordered.Key, s slot) {
 	}
 }
 
-// unlist undoes list.
-func (a *app) unlist(mk *stamp, key ordered.Key) {
+// unlink undoes link.
+func (a *app) unlink(mk *stamp, key ordered.Key) {
 	if a == nil {
 		return
 	}

@@ -6,12 +6,12 @@ import (
 )
 
 // Arrive takes in a call and decides what becomes of it.
-func (m *Machine) Arrive(t time.Time, in Call) Decision {
-	now := m.sweep(t)
+func (m *Machine) Arrive(t time.Time, in Call) Ruling {
+	now := m.expireDue(t)
 	if m.Full() {
-		return Decision{Verdict: Refuse}
+		return Ruling{Verdict: Refuse}
 	}
-	r := m.see(now, in)
+	r := m.loginOf(now, in)
 	d := m.decide(now, in, r)
 	if r != nil && !r.used {
 		r.used, r.usedAt = true, now
@@ -32,13 +32,13 @@ func (m *Machine) LeaseEnds(id ID) time.Time {
 	return m.epoch
 }
 
-func (m *Machine) decide(now moment, in Call, r *login) Decision {
+func (m *Machine) decide(now moment, in Call, r *login) Ruling {
 	c := m.admit(now, in)
 	h := c.history
 
 	if in.Dedup {
 		if leader := m.retryOf(c); leader != nil {
-			c.resend = leader.repay(c.who())
+			c.resend = leader.repay(c.asDeserter())
 			return m.follow(now, c, leader, Retry, in.Observe)
 		}
 	}
@@ -58,8 +58,8 @@ func (m *Machine) decide(now moment, in Call, r *login) Decision {
 		orphan := m.orphaned(h, r)
 		if other := m.otherHalf(c, r, orphan); other != nil {
 			c.spentLogin, other.orphan = cmp.Or(other.orphan, r), nil
-			m.pay(c.spentLogin)
-			other.isResend() // its answer is owed to nobody else
+			m.close(c.spentLogin)
+			other.becomeResend() // its answer is owed to nobody else
 			return m.follow(now, c, other, Overtaken, in.Observe)
 		}
 		if orphan {
@@ -77,20 +77,20 @@ func (m *Machine) decide(now moment, in Call, r *login) Decision {
 
 // Resume decides for a call that was told to Wait, once its leader ended.
 // It returns Wait again while the leader is in flight.
-func (m *Machine) Resume(t time.Time, id ID) Decision {
-	now := m.sweep(t)
+func (m *Machine) Resume(t time.Time, id ID) Ruling {
+	now := m.expireDue(t)
 	c := m.calls[id]
 	if c == nil || c.phase != waiting {
-		return Decision{Verdict: Fail, Outcome: Lost}
+		return Ruling{Verdict: Fail, Outcome: Lost}
 	}
 	leader := c.leader
 	if leader.phase == leading {
-		return Decision{Verdict: Wait, Reason: c.reason, Leader: leader.id}
+		return Ruling{Verdict: Wait, Reason: c.reason, Leader: leader.id}
 	}
 	switch leader.outcome {
 	case NotSent, Lost:
-		m.forget(c)
-		return Decision{Verdict: Fail, Reason: c.reason, Outcome: leader.outcome, Waited: true}
+		m.forgetArrival(c)
+		return Ruling{Verdict: Fail, Reason: c.reason, Outcome: leader.outcome, Waited: true}
 	case Denied:
 	default:
 		if leader.answer != nil && m.mayHave(c, leader) {
@@ -145,7 +145,7 @@ func (m *Machine) history(key Key) *history {
 	return h
 }
 
-func (m *Machine) lead(c *call, reason Reason) Decision {
+func (m *Machine) lead(c *call, reason Reason) Ruling {
 	c.resend = c.resend || reason == Resend || reason == AfterFalse
 	d := m.start(c)
 	d.Reason = reason
@@ -153,7 +153,7 @@ func (m *Machine) lead(c *call, reason Reason) Decision {
 }
 
 // start makes c a leader: it is about to be sent.
-func (m *Machine) start(c *call) Decision {
+func (m *Machine) start(c *call) Ruling {
 	c.phase = leading
 	if c.dedup {
 		m.seq++
@@ -161,34 +161,34 @@ func (m *Machine) start(c *call) Decision {
 		c.history.leaders.Add(c.leaderKey(), c)
 	}
 	m.raiseAtStart(c)
-	return Decision{Verdict: Lead}
+	return Ruling{Verdict: Lead}
 }
 
 // follow gives c the answer of leader, now or when it is there.
-func (m *Machine) follow(now moment, c, leader *call, reason Reason, observe bool) Decision {
+func (m *Machine) follow(now moment, c, leader *call, reason Reason, observe bool) Ruling {
 	c.leader, c.reason = leader, reason
 	c.resend = c.resend || reason == Resend || reason == Overtaken
 	if observe {
 		// It passes, and what it would have used up is used up.
 		m.deliver(now, c)
-		return Decision{Verdict: Pass, Reason: reason}
+		return Ruling{Verdict: Pass, Reason: reason}
 	}
 	if leader.phase == leading {
 		c.phase = waiting
-		return Decision{Verdict: Wait, Reason: reason, Leader: leader.id}
+		return Ruling{Verdict: Wait, Reason: reason, Leader: leader.id}
 	}
 	return m.deliver(now, c)
 }
 
 // deliver hands c the answer of its leader and leaves c's mark.
-func (m *Machine) deliver(now moment, c *call) Decision {
+func (m *Machine) deliver(now moment, c *call) Ruling {
 	c.phase = answered
 	leader := c.leader
 	c.outcome, c.mark.passed = leader.outcome, leader.mark.passed
 	if !c.resend && (leader.answer == nil || leader.answer.Status == 200) {
 		m.leaveMark(now, c, false)
 	}
-	return Decision{Verdict: Replay, Reason: c.reason, Answer: leader.answer}
+	return Ruling{Verdict: Replay, Reason: c.reason, Answer: leader.answer}
 }
 
 // source is the call whose answer c had: its own, or its leader's.

@@ -50,7 +50,7 @@ type walk struct {
 
 type arrival struct {
 	in     Call
-	d      Decision
+	d      Ruling
 	ended  bool // a leader's
 	leader ID
 }
@@ -79,8 +79,8 @@ func (m *Machine) unpackAll() {
 
 // decide is both for a step that decides something: that it was packed must not
 // be seen of a call.
-func (w *walk) decide(t *rapid.T, step func(*Machine) Decision) Decision {
-	var got []Decision
+func (w *walk) decide(t *rapid.T, step func(*Machine) Ruling) Ruling {
+	var got []Ruling
 	w.both(func(m *Machine) { got = append(got, step(m)) })
 	if last := got[len(got)-1]; !reflect.DeepEqual(got[0], last) {
 		t.Fatalf("with packed calls the decision is %+v, with none %+v", got[0], last)
@@ -111,7 +111,7 @@ func (w *walk) arrive(t *rapid.T) {
 	case 3:
 		in.Subjects.Known, in.Subjects.Unknown = nil, rapid.Bool().Draw(t, "unknown")
 	}
-	a := &arrival{in: in, d: w.decide(t, func(m *Machine) Decision { return m.Arrive(w.now, in) })}
+	a := &arrival{in: in, d: w.decide(t, func(m *Machine) Ruling { return m.Arrive(w.now, in) })}
 	if a.d.Verdict != Refuse {
 		w.open = append(w.open, a)
 	}
@@ -130,7 +130,7 @@ func (w *walk) decided(t *rapid.T, a *arrival) {
 	case Resend, Overtaken, AfterFalse:
 		if !a.d.Waited {
 			w.resends++
-			if c := w.m.calls[a.in.ID]; c.spentLogin.lent && c.spentLogin.token != c.token {
+			if c := w.m.calls[a.in.ID]; c.spentLogin.paidForAnother && c.spentLogin.token != c.token {
 				w.lent++
 			}
 		}
@@ -196,7 +196,7 @@ func (w *walk) resume(t *rapid.T) {
 }
 
 func (w *walk) resumed(t *rapid.T, a *arrival) {
-	a.d = w.decide(t, func(m *Machine) Decision { return m.Resume(w.now, a.in.ID) })
+	a.d = w.decide(t, func(m *Machine) Ruling { return m.Resume(w.now, a.in.ID) })
 	if a.d.Verdict == Wait {
 		if c := w.m.calls[a.leader]; c == nil || c.phase != leading {
 			t.Fatal("it waits for a call that has ended")
@@ -363,8 +363,8 @@ func (m *Machine) holds() map[string]int {
 func (w *walk) end(t *rapid.T) {
 	w.check(t)
 	m := w.m
-	m.sweep(w.now.Add(time.Hour))
-	m.sweep(w.now.Add(2 * time.Hour))
+	m.expireDue(w.now.Add(time.Hour))
+	m.expireDue(w.now.Add(2 * time.Hour))
 	for what, n := range m.holds() {
 		if n != 0 {
 			t.Fatalf("left over: %d %s", n, what)

@@ -28,14 +28,14 @@ func NewMemory(limits Limits) *Memory {
 func (s *Memory) NextID() ID { return ID(s.lastID.Add(1)) }
 
 // Arrive implements Store.
-func (s *Memory) Arrive(c Call) Decision {
+func (s *Memory) Arrive(c Call) Ruling {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.m.Arrive(time.Now(), c)
 }
 
 // Await implements Store.
-func (s *Memory) Await(ctx context.Context, id ID) (Decision, error) {
+func (s *Memory) Await(ctx context.Context, id ID) (Ruling, error) {
 	for {
 		d, ended := s.resume(id)
 		if d.Verdict != Wait {
@@ -44,12 +44,12 @@ func (s *Memory) Await(ctx context.Context, id ID) (Decision, error) {
 		select {
 		case <-ended:
 		case <-ctx.Done():
-			return Decision{}, ctx.Err()
+			return Ruling{}, ctx.Err()
 		}
 	}
 }
 
-func (s *Memory) resume(id ID) (Decision, <-chan struct{}) {
+func (s *Memory) resume(id ID) (Ruling, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d := s.m.Resume(time.Now(), id)
@@ -101,6 +101,13 @@ func (s *Memory) Presented(_ string, token Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.m.Presented(time.Now(), token)
+}
+
+// Undelivered implements Store.
+func (s *Memory) Undelivered(_ string, token Token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.m.Undelivered(time.Now(), token)
 }
 
 // Now implements Store.

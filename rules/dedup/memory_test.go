@@ -14,7 +14,7 @@ import (
 
 // lead is what proxy does with a call: it is forwarded by exec, waits, or is
 // answered.
-func lead(ctx context.Context, s *Memory, in Call, exec func() Outcome) (Decision, error) {
+func lead(ctx context.Context, s *Memory, in Call, exec func() Outcome) (Ruling, error) {
 	in.ID = s.NextID()
 	d := s.Arrive(in)
 	defer s.Delivered(in.ID)
@@ -98,7 +98,7 @@ func TestAwaitWakesWhenTheLeaderEnds(t *testing.T) {
 		first := describe(t, "saveJob 1 A", "T")
 		first.ID = s.NextID()
 		s.Arrive(first)
-		var got [3]Decision
+		var got [3]Ruling
 		var all sync.WaitGroup
 		for i := range got {
 			all.Go(func() {

@@ -83,13 +83,13 @@ func (m *Machine) pack(h *history) {
 
 // packCall makes a record of c, which is over, unless it owes something.
 func (m *Machine) packCall(c *call) bool {
-	if c.leader != nil || len(c.lost) > 0 || c.orphan != nil {
+	if c.leader != nil || len(c.deserters) > 0 || c.orphan != nil {
 		return false
 	}
 	if !c.body || !c.recorded() || c.stale { // no plain match looks at what it watches
-		m.release(c)
+		m.unlinkWatches(c)
 	}
-	m.releaseUncounted(c)
+	m.unlinkUncounted(c)
 	r := m.records.At(c.slot)
 	if len(c.watches) > len(r.subjects) {
 		return false
@@ -174,7 +174,7 @@ func (m *Machine) unpackCall(h *history, s slot) *call {
 			c.watches = append(c.first[:i], watch{m.things.At(subject), r.gens[i]})
 		}
 	}
-	m.letGo(r)
+	m.forgetRecord(r)
 	*r = record{}
 	m.live[s] = c
 	m.stats.Bytes += callBytes
@@ -190,8 +190,8 @@ func (m *Machine) markIn(s slot) mark {
 	return mark{stamp: r.stamp, by: m.callers.At(r.by), paid: r.paid}
 }
 
-// dropPacked forgets a packed call.
-func (m *Machine) dropPacked(s slot) {
+// expirePacked forgets a packed call.
+func (m *Machine) expirePacked(s slot) {
 	r := m.records.At(s)
 	if r.dedup {
 		m.stats.Bytes -= m.packedBytes(r)
@@ -199,17 +199,17 @@ func (m *Machine) dropPacked(s slot) {
 	by := m.callers.At(r.by)
 	for _, subject := range r.subjects {
 		if subject != 0 {
-			m.unwatch(by.group, m.things.At(subject))
+			m.unlinkSubject(by.group, m.things.At(subject))
 		}
 	}
-	m.unmarkPacked(s)
+	m.forgetPackedMark(s)
 	if m.packed[r.key.prefix()] == s {
 		delete(m.packed, r.key.prefix())
 	} else if h := m.histories[r.key]; h != nil {
-		m.tidy(h)
+		m.forgetHistory(h)
 		m.pack(h)
 	}
-	m.letGo(r)
+	m.forgetRecord(r)
 	m.records.Remove(s)
 }
 
@@ -221,15 +221,15 @@ func (m *Machine) packedBytes(r *record) int64 {
 	return answerBytes(len(m.kinds.At(r.kind).header), int(r.text.len))
 }
 
-// unmarkPacked is unmark for a packed call.
-func (m *Machine) unmarkPacked(s slot) {
+// forgetPackedMark is forgetMark for a packed call.
+func (m *Machine) forgetPackedMark(s slot) {
 	r := m.records.At(s)
 	if !r.stamp.set {
 		return
 	}
 	key := r.markKey(&r.stamp)
 	if !r.stamp.spent {
-		m.callers.At(r.by).in.unlist(&r.stamp, key)
+		m.callers.At(r.by).in.unlink(&r.stamp, key)
 	}
 	if h := m.histories[r.key]; h != nil {
 		h.spent.Remove(key)
@@ -238,8 +238,8 @@ func (m *Machine) unmarkPacked(s slot) {
 	r.stamp.set = false
 }
 
-// letGo lets go of what r has in common with others, and of its text.
-func (m *Machine) letGo(r *record) {
+// forgetRecord lets go of what r has in common with others, and of its text.
+func (m *Machine) forgetRecord(r *record) {
 	m.callers.Release(r.by)
 	if r.kind != 0 {
 		m.kinds.Release(r.kind)

@@ -30,7 +30,7 @@ func keptAnswer(id int64) dedup.Outcome {
 	}
 }
 
-func wantVerdict(t *testing.T, what string, got dedup.Decision, want dedup.Verdict) {
+func wantVerdict(t *testing.T, what string, got dedup.Ruling, want dedup.Verdict) {
 	t.Helper()
 	if got.Verdict != want {
 		t.Errorf("%s: verdict %d (%s), want %d", what, got.Verdict, got.Reason, want)

@@ -52,9 +52,9 @@ func (s *scene) tick()                { s.pass(time.Millisecond) }
 // endsEmpty lets the time run out for everything.
 func (s *scene) endsEmpty() {
 	s.t.Helper()
-	s.m.sweep(s.now.Add(2 * time.Hour))
+	s.m.expireDue(s.now.Add(2 * time.Hour))
 	// What waited or led until its lease ended has its window after that.
-	s.m.sweep(s.now.Add(4 * time.Hour))
+	s.m.expireDue(s.now.Add(4 * time.Hour))
 	m := s.m
 	for what, n := range m.holds() {
 		if n != 0 {
@@ -113,7 +113,7 @@ type turn struct {
 	s    *scene
 	id   ID
 	what string
-	d    Decision
+	d    Ruling
 
 	passing bool // a read, or a change without a rule: its answer is not collected
 }

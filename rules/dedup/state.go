@@ -97,12 +97,12 @@ type call struct {
 	lease   moment // ends then
 
 	// Of a leader:
-	answer  *Answer
-	watches []watch  // its subjects and their generations
-	first   [3]watch // where watches begins: most calls change one thing
-	lost    debts    // to callers who were owed this answer and hung up
-	started uint64   // counts up with the leaders: where it is among its history's
-	orphan  *login   // the open login that this answer remembers
+	answer    *Answer
+	watches   []watch   // its subjects and their generations
+	first     [3]watch  // where watches begins: most calls change one thing
+	deserters deserters // they were to have this answer
+	started   uint64    // counts up with the leaders: where it is among its history's
+	orphan    *login    // the open login that this answer remembers
 
 	// Of a call that was taken for a repetition:
 	reason     Reason
@@ -141,12 +141,12 @@ type payment struct {
 
 // history is what is remembered of one key.
 type history struct {
-	key     Key
-	open    int                 // of the arrivals in Machine.calls, how many are its own
-	owes    bool                // some of leaders may have lost callers
-	leaders ordered.List[*call] // in flight, or with a kept answer, in the order in which they were sent
-	unspent ordered.List[slot]  // marks by their time, and their calls' slots
-	spent   ordered.List[slot]
+	key      Key
+	open     int                 // of the arrivals in Machine.calls, how many are its own
+	deserted bool                // some of leaders may have deserters
+	leaders  ordered.List[*call] // in flight, or with a kept answer, in the order in which they were sent
+	unspent  ordered.List[slot]  // marks by their time, and their calls' slots
+	spent    ordered.List[slot]
 }
 
 // appKey names an app of a group by its id.

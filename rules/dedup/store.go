@@ -17,10 +17,10 @@ type Store interface {
 	NextID() ID
 	// Arrive takes in a call and decides what becomes of it. Unless the verdict
 	// is Refuse, Delivered must follow, at last.
-	Arrive(Call) Decision
+	Arrive(Call) Ruling
 	// Await blocks until a call that was told to Wait has its decision, or until
 	// ctx ends; then its error is returned, and the call must Leave.
-	Await(ctx context.Context, id ID) (Decision, error)
+	Await(ctx context.Context, id ID) (Ruling, error)
 	// Finish takes in how a leader's forwarding ended, and wakes those who wait
 	// for it. It returns when the store has the answer.
 	Finish(id ID, out Outcome)
@@ -35,9 +35,10 @@ type Store interface {
 	// Issued takes in that a token was given out. It must come before the client
 	// gets it.
 	Issued(Issue)
-	// Presented takes in that an authApp carried a token, or that a token which was
-	// given out did not reach its client.
+	// Presented takes in that an authApp carried a token.
 	Presented(group string, token Token)
+	// Undelivered takes in that a token which was given out did not reach its client.
+	Undelivered(group string, token Token)
 
 	// Stats returns what the store holds.
 	Stats() Stats

@@ -36,7 +36,7 @@ func (m *Machine) otherHalf(c *call, r *login, orphan bool) *call {
 		if x.mark.spent || x.phase != leading && !(x.recorded() && m.mayHave(c, x)) {
 			continue
 		}
-		if x.isOrphan(c, r) && (r.open || m.paidFor(c.history, r.token, nil, nil)) || orphan && m.isOvertaken(x, c, r) {
+		if m.isOrphan(x, c, r) && (r.open || m.paidFor(c.history, r.token, nil, nil)) || orphan && m.isOvertaken(x, c, r) {
 			return x
 		}
 	}
@@ -44,7 +44,7 @@ func (m *Machine) otherHalf(c *call, r *login, orphan bool) *call {
 }
 
 // isOrphan reports whether x is an orphan whose client c may be, with the token of r.
-func (x *call) isOrphan(c *call, r *login) bool {
+func (m *Machine) isOrphan(x, c *call, r *login) bool {
 	o := x.orphan
 	return o != nil && o.open && o != r && o.app == r.app && r.app.together(x.peer, o.peer, c.peer)
 }
@@ -74,10 +74,10 @@ func (m *Machine) paidFor(h *history, token Token, x *call, r *login) bool {
 	return false
 }
 
-// isResend takes back that c looked like a first send.
-func (c *call) isResend() {
+// becomeResend takes back that c looked like a first send.
+func (c *call) becomeResend() {
 	c.resend = true
-	c.unmark()
+	c.forgetMark()
 }
 
 // explained reports whether unspent marks account for every open login of the

@@ -8,7 +8,7 @@ const (
 	logins   = "rules/dedup/login.go"
 	pack     = "rules/dedup/pack.go"
 	peers    = "rules/dedup/peer.go"
-	plain    = "rules/dedup/plain.go"
+	guard    = "rules/dedup/guard.go"
 )
 
 var mutants = []mutant{
@@ -20,7 +20,7 @@ var mutants = []mutant{
 	},
 	{
 		"constructors' tokens count", logins,
-		"\t\tl.refresh = false\n\t\tl.lineage = l.token\n\t\tm.pay(l)\n",
+		"\t\tl.refresh = false\n\t\tl.lineage = l.token\n\t\tm.close(l)\n",
 		"\t\t_ = l\n",
 		"TestAConstructorsTokenPaysForNothing",
 	},
@@ -31,7 +31,7 @@ var mutants = []mutant{
 	},
 	{
 		"logins pay any number of times", evidence,
-		"\tm.pay(k.pays)\n", "",
+		"\tm.close(k.pays)\n", "",
 		"TestALoginPaysForOneResendOnly",
 	},
 	{
@@ -52,7 +52,7 @@ var mutants = []mutant{
 	},
 	{
 		"no orphans", arrive,
-		"orphan := m.orphaned(h, r)", "orphan := false",
+		"orphan := m.orphaned(h, r)", "orphan := m.orphaned(h, r) && false",
 		"TestInterleaving3AnOrphansAnswerGoesToTheOvertakenResend",
 	},
 	{
@@ -76,12 +76,12 @@ var mutants = []mutant{
 		"TestInterleaving3AnOrphanWaitsForTheOthersResend",
 	},
 	{
-		"a create without a subject", plain,
+		"a create without a subject", guard,
 		"range created {", "range created[:0] {",
 		"TestCreateDeleteCreate",
 	},
 	{
-		"a change counts from its end only", plain,
+		"a change counts from its end only", guard,
 		"\t\t\tm.seq++\n\t\t\tw.subject.gen = m.seq\n\t\t\tw.subject.busy++\n", "\t\t\t_ = c\n",
 		"TestNothingIsReplayedWhileItsThingIsBeingChanged",
 	},
@@ -92,17 +92,17 @@ var mutants = []mutant{
 	},
 
 	{
-		"a change in flight does not count", plain,
+		"a change in flight does not count", guard,
 		"|| w.subject.busy > 0 && ", "|| false && ",
 		"TestNothingIsReplayedWhileItsThingIsBeingChanged",
 	},
 	{
-		"an answer is never stale", plain,
+		"an answer is never stale", guard,
 		"c.stale = c.stale || ", "c.stale = false && ",
 		"TestAnAnswerThatAChangeCameInBetweenIsStale",
 	},
 	{
-		"an unknown subject changes nothing", plain,
+		"an unknown subject changes nothing", guard,
 		"return w.subject.is != everything || c.everything", "return w.subject.is != everything",
 		"TestAChangeOfUnknownSubjectMayChangeAnything",
 	},
@@ -113,7 +113,7 @@ var mutants = []mutant{
 	},
 	{
 		"a login waits for ever", "rules/dedup/expiry.go",
-		"\t\tm.pay(m.opens.Pop())\n", "\t\tm.opens.Pop()\n",
+		"\t\tm.close(m.opens.Pop())\n", "\t\tm.opens.Pop()\n",
 		"TestALoginWaitsForItsResendNoLongerThanTheWindow",
 	},
 	{
@@ -178,22 +178,22 @@ var mutants = []mutant{
 	},
 	{
 		"a borrowed login is used up", evidence,
-		"\tk.pays.lent = k.pays != r\n", "",
+		"\tk.pays.paidForAnother = k.pays != r\n", "",
 		"TestALoginThatPaidForAnotherTokenPaysForItsOwnOnce",
 	},
 	{
 		"a borrowed login waits for ever", logins,
-		"\tl.lent = l.lent && l.openUntil > now\n", "",
+		"\tl.paidForAnother = l.paidForAnother && l.openUntil > now\n", "",
 		"TestALoginThatPaidForAnotherTokenWaitsNoLongerThanTheWindow",
 	},
 	{
 		"a borrowed login is given back whatever it paid for", finish,
-		"if l := c.spentLogin; l.lent || l.token == c.token {", "if l := c.spentLogin; true {",
+		"if l := c.spentLogin; l.paidForAnother || l.token == c.token {", "if l := c.spentLogin; true {",
 		"TestALoginThatPaidForItsOwnMeanwhileIsNotGivenBack",
 	},
 	{
 		"an orphan's answer is owed once more", arrive,
-		"\t\t\tother.isResend() // its answer is owed to nobody else\n", "",
+		"\t\t\tother.becomeResend() // its answer is owed to nobody else\n", "",
 		"TestAnOrphansAnswerIsOwedToNobodyOnceItWasOvertaken",
 	},
 	{
@@ -238,7 +238,7 @@ var mutants = []mutant{
 	},
 	{
 		"what is given back explains no login", finish,
-		"\t\tm.list(mk)\n\t}\n\tif l", "\t\tmk.owner.history.unspent.Add(mk.key(), mk.owner.slot)\n\t}\n\tif l",
+		"\t\tm.link(mk)\n\t}\n\tif l", "\t\tmk.owner.history.unspent.Add(mk.key(), mk.owner.slot)\n\t}\n\tif l",
 		"TestAMarkThatWasGivenBackExplainsItsLogin",
 	},
 	{
@@ -283,7 +283,7 @@ var mutants = []mutant{
 	},
 	{
 		"what owes an answer is packed", pack,
-		"len(c.lost) > 0 || ", "",
+		"len(c.deserters) > 0 || ", "",
 		"TestAnObservedRetryIsUsedUp",
 	},
 	{

@@ -10,16 +10,17 @@ import (
 // is to be done with an answer is passed along: it may take a while.
 type record interface {
 	nextID() dedup.ID
-	arrive(c dedup.Call, then func(dedup.Decision))
+	arrive(c dedup.Call, then func(dedup.Ruling))
 	// await is for a call that was told to wait. A call that has left by then has
 	// no decision.
-	await(id, leader dedup.ID, left func() bool, then func(dedup.Decision))
+	await(id, leader dedup.ID, left func() bool, then func(dedup.Ruling))
 	leave(id dedup.ID)
 	finish(id dedup.ID, out dedup.Outcome, then func())
 	delivered(id dedup.ID)
 	now(then func(time.Time))
 	issued(in dedup.Issue, then func())
 	presented(t dedup.Token)
+	undelivered(t dedup.Token)
 	// restart forgets what the shim alone knew.
 	restart()
 }
@@ -43,9 +44,9 @@ func (m *memory) nextID() dedup.ID {
 	return m.lastID
 }
 
-func (m *memory) arrive(c dedup.Call, then func(dedup.Decision)) { then(m.machine.Arrive(m.w.now, c)) }
+func (m *memory) arrive(c dedup.Call, then func(dedup.Ruling)) { then(m.machine.Arrive(m.w.now, c)) }
 
-func (m *memory) await(id, leader dedup.ID, left func() bool, then func(dedup.Decision)) {
+func (m *memory) await(id, leader dedup.ID, left func() bool, then func(dedup.Ruling)) {
 	m.waiting[leader] = append(m.waiting[leader], func() {
 		if !left() {
 			then(m.machine.Resume(m.w.now, id))
@@ -63,10 +64,11 @@ func (m *memory) finish(id dedup.ID, out dedup.Outcome, then func()) {
 	then()
 }
 
-func (m *memory) leave(id dedup.ID)        { m.machine.Leave(m.w.now, id) }
-func (m *memory) delivered(id dedup.ID)    { m.machine.Delivered(m.w.now, id) }
-func (m *memory) now(then func(time.Time)) { then(m.w.now) }
-func (m *memory) presented(t dedup.Token)  { m.machine.Presented(m.w.now, t) }
+func (m *memory) leave(id dedup.ID)         { m.machine.Leave(m.w.now, id) }
+func (m *memory) delivered(id dedup.ID)     { m.machine.Delivered(m.w.now, id) }
+func (m *memory) now(then func(time.Time))  { then(m.w.now) }
+func (m *memory) presented(t dedup.Token)   { m.machine.Presented(m.w.now, t) }
+func (m *memory) undelivered(t dedup.Token) { m.machine.Undelivered(m.w.now, t) }
 func (m *memory) issued(in dedup.Issue, then func()) {
 	m.machine.Issued(m.w.now, in)
 	then()

@@ -42,9 +42,9 @@ type question struct {
 // holder is a call that waits for another's end.
 type holder struct {
 	id      dedup.ID
-	decided <-chan dedup.Decision
+	decided <-chan dedup.Ruling
 	gone    func() bool
-	then    func(dedup.Decision)
+	then    func(dedup.Ruling)
 }
 
 func newReplicated(w *world, s *shim, l *log) *replicated {
@@ -85,23 +85,23 @@ func (r *replicated) nextID() dedup.ID {
 	return r.log.lastID
 }
 
-func (r *replicated) arrive(c dedup.Call, then func(dedup.Decision)) {
+func (r *replicated) arrive(c dedup.Call, then func(dedup.Ruling)) {
 	began := r.w.now
 	p := r.post(shared.Arrival(c))
 	r.wait(p, storeTimeout, func() {
 		r.left[c.ID] = storeTimeout - r.w.now.Sub(began)
-		then(p.Decision)
+		then(p.Ruling)
 	})
 }
 
-func (r *replicated) await(id, _ dedup.ID, gone func() bool, then func(dedup.Decision)) {
+func (r *replicated) await(id, _ dedup.ID, gone func() bool, then func(dedup.Ruling)) {
 	if gone() {
 		r.delivered(id)
 		return
 	}
 	decided := r.node.Waiting(id)
 	if decided == nil {
-		then(dedup.Decision{Verdict: dedup.Fail, Outcome: dedup.Lost})
+		then(dedup.Ruling{Verdict: dedup.Fail, Outcome: dedup.Lost})
 		return
 	}
 	r.held = append(r.held, &holder{id, decided, gone, then})
@@ -137,7 +137,8 @@ func (r *replicated) issued(in dedup.Issue, then func()) {
 	r.wait(r.post(shared.Login(in)), storeTimeout/2, then)
 }
 
-func (r *replicated) presented(t dedup.Token) { r.post(shared.Presentation(t)) }
+func (r *replicated) presented(t dedup.Token)   { r.post(shared.Presentation(t)) }
+func (r *replicated) undelivered(t dedup.Token) { r.post(shared.Presentation(t)) }
 
 func (r *replicated) post(e *shared.Event) *shared.Pending {
 	p := r.node.Post(r.w.now, e)

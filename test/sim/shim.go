@@ -55,7 +55,7 @@ func (s *shim) serve(x *exchange) {
 			f.record.leave(f.id)
 		}
 	}
-	f.record.arrive(in, func(d dedup.Decision) {
+	f.record.arrive(in, func(d dedup.Ruling) {
 		if f.alive() {
 			s.w.note("%s %s at %s: %s %s", x.thread.name, x.name(), s.name, verdicts[d.Verdict], d.Reason)
 			f.carryOut(d)
@@ -69,7 +69,7 @@ func (s *shim) refuse(x *exchange) {
 	s.w.note("%s %s at %s: refused by the gate", x.thread.name, x.name(), s.name)
 	call := s.describe(x)
 	call.ID, call.Dedup, call.Body, call.Subjects = s.record.nextID(), false, false, openapi.Subjects{}
-	s.record.arrive(call, func(dedup.Decision) {
+	s.record.arrive(call, func(dedup.Ruling) {
 		s.record.finish(call.ID, dedup.Outcome{Kind: dedup.Denied}, func() {
 			s.record.delivered(call.ID)
 			x.answer(200, "false", []byte(`{"success":false,"code":"-401"}`))
@@ -119,7 +119,7 @@ func appHeader(x *exchange) string {
 	return ""
 }
 
-func (f *flight) carryOut(d dedup.Decision) {
+func (f *flight) carryOut(d dedup.Ruling) {
 	switch d.Verdict {
 	case dedup.Replay:
 		f.deliver(d.Answer.Status, d.Answer.Auth, d.Answer.Body)
@@ -227,7 +227,7 @@ func (s *shim) answerLogin(x *exchange, a answer, requested time.Time, presented
 		Requested: requested, Bare: presented == "", Window: window,
 	}, func() {
 		if life == s.life && !x.answer(a.status, auth, a.body) {
-			s.record.presented(dedup.Fingerprint(issued.Token))
+			s.record.undelivered(dedup.Fingerprint(issued.Token))
 		}
 	})
 }

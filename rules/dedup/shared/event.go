@@ -62,7 +62,8 @@ func Leaving(id dedup.ID) *Event { return &Event{kind: leave, id: id} }
 // Login is one that was answered with a token.
 func Login(in dedup.Issue) *Event { return &Event{kind: issued, issue: in} }
 
-// Presentation is that of a token on an authApp.
+// Presentation is that of a token on an authApp, or the end of one that did not reach
+// its client.
 func Presentation(t dedup.Token) *Event { return &Event{kind: presented, token: t} }
 
 // unawaited reports whether nobody waits until e is applied.

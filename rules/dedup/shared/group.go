@@ -86,12 +86,12 @@ func (g *group) delivered(id dedup.ID) {
 	}
 }
 
-func (g *group) await(ctx context.Context, id dedup.ID) (dedup.Decision, error) {
+func (g *group) await(ctx context.Context, id dedup.ID) (dedup.Ruling, error) {
 	g.mu.Lock()
 	ch := g.node.Waiting(id)
 	g.mu.Unlock()
 	if ch == nil {
-		return dedup.Decision{Verdict: dedup.Fail, Outcome: dedup.Lost}, nil
+		return dedup.Ruling{Verdict: dedup.Fail, Outcome: dedup.Lost}, nil
 	}
 	g.poke() // poll faster from now on
 	select {
@@ -101,7 +101,7 @@ func (g *group) await(ctx context.Context, id dedup.ID) (dedup.Decision, error) 
 		g.mu.Unlock()
 		return d, nil
 	case <-ctx.Done():
-		return dedup.Decision{}, ctx.Err()
+		return dedup.Ruling{}, ctx.Err()
 	}
 }
 

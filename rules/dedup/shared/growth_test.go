@@ -116,7 +116,7 @@ func TestWhoWaitsForALeaderWhoseLeaseEndsGoesOn(t *testing.T) {
 		if len(resumed) != step.resumed {
 			t.Fatalf("%v: %d went on, want %d", c.at, len(resumed), step.resumed)
 		}
-		if len(resumed) == 1 && (resumed[0].ID != 2 || resumed[0].Decision.Verdict != dedup.Fail || resumed[0].Decision.Outcome != dedup.Lost) {
+		if len(resumed) == 1 && (resumed[0].ID != 2 || resumed[0].Ruling.Verdict != dedup.Fail || resumed[0].Ruling.Outcome != dedup.Lost) {
 			t.Errorf("got %+v", resumed[0])
 		}
 	}

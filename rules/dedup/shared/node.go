@@ -59,7 +59,7 @@ type Node struct {
 	applied int                 // so many of the first in queue are applied; maybe more are
 	batch   []*Pending          // the front of queue, in the append on its way
 	sent    map[uint64]*Pending // in the log by now, and not read from there yet
-	waits   map[dedup.ID]chan dedup.Decision
+	waits   map[dedup.ID]chan dedup.Ruling
 	open    int        // this replica's calls that are not delivered
 	over    []dedup.ID // delivered, to be told
 	sentAt  time.Time  // the last append
@@ -80,8 +80,8 @@ type Pending struct {
 	applied chan struct{} // closed when it is, to this replica's Machine
 
 	// Once Applied:
-	Decision dedup.Decision // of an arrival
-	At       time.Time      // the Machine's
+	Ruling dedup.Ruling // of an arrival
+	At     time.Time    // the Machine's
 }
 
 // Applied reports whether the event has been applied here.
@@ -113,7 +113,7 @@ func NewNode(o NodeOptions) *Node {
 		o.Failed = func(string) {}
 	}
 	return &Node{
-		o: o, r: NewReplica(o.Group, o.Limits), sent: map[uint64]*Pending{}, waits: map[dedup.ID]chan dedup.Decision{}, keep: time.Minute,
+		o: o, r: NewReplica(o.Group, o.Limits), sent: map[uint64]*Pending{}, waits: map[dedup.ID]chan dedup.Ruling{}, keep: time.Minute,
 	}
 }
 
@@ -136,7 +136,7 @@ func (n *Node) Post(now time.Time, e *Event) *Pending {
 func (n *Node) refuse(now time.Time, e *Event) *Pending {
 	n.open++ // until Refused
 	n.tellDelivered(now)
-	p := &Pending{e: e, applied: make(chan struct{}), Decision: dedup.Decision{Verdict: dedup.Refuse}}
+	p := &Pending{e: e, applied: make(chan struct{}), Ruling: dedup.Ruling{Verdict: dedup.Refuse}}
 	close(p.applied)
 	return p
 }
@@ -188,7 +188,7 @@ func (n *Node) Delivered(id dedup.ID) (due bool) {
 
 // Waiting is where the decision will come for a call that was told to wait; nil
 // for another.
-func (n *Node) Waiting(id dedup.ID) <-chan dedup.Decision { return n.waits[id] }
+func (n *Node) Waiting(id dedup.ID) <-chan dedup.Ruling { return n.waits[id] }
 
 // Resumed forgets a call whose decision has come.
 func (n *Node) Resumed(id dedup.ID) { delete(n.waits, id) }
@@ -359,9 +359,9 @@ func (n *Node) applyOne(now time.Time, p *Pending) {
 func (n *Node) apply(e *Event, at time.Time, p *Pending) {
 	d, resumed, fresh := n.r.Apply(at, e)
 	if p != nil && fresh {
-		p.Decision, p.At = d, n.r.now
+		p.Ruling, p.At = d, n.r.now
 		if e.kind == arrive && d.Verdict == dedup.Wait {
-			n.waits[e.call.ID] = make(chan dedup.Decision, 1)
+			n.waits[e.call.ID] = make(chan dedup.Ruling, 1)
 		}
 		close(p.applied)
 	}
@@ -372,7 +372,7 @@ func (n *Node) apply(e *Event, at time.Time, p *Pending) {
 func (n *Node) tell(resumed []Resumed) {
 	for _, r := range resumed {
 		if ch := n.waits[r.ID]; ch != nil {
-			ch <- r.Decision // has room for the only one
+			ch <- r.Ruling // has room for the only one
 		}
 	}
 }

@@ -57,8 +57,8 @@ type follower struct {
 
 // Resumed is a call that waited, with its decision.
 type Resumed struct {
-	ID       dedup.ID
-	Decision dedup.Decision
+	ID     dedup.ID
+	Ruling dedup.Ruling
 }
 
 // NewReplica returns the state before the first entry.
@@ -74,7 +74,7 @@ func NewReplica(group string, limits dedup.Limits) *Replica {
 // again or shows up late, is recognised. Of an arrival it returns the decision;
 // of whatever ended a leader, the decisions of those who waited for it, whose
 // shims forward or answer them.
-func (r *Replica) Apply(logged time.Time, e *Event) (d dedup.Decision, resumed []Resumed, fresh bool) {
+func (r *Replica) Apply(logged time.Time, e *Event) (d dedup.Ruling, resumed []Resumed, fresh bool) {
 	p := r.peers[e.Replica]
 	if p == nil {
 		p = &peer{leading: map[dedup.ID]bool{}}

@@ -140,13 +140,13 @@ func TestWhatWasDecidedAloneMakesNoEvidence(t *testing.T) {
 	at := time.Unix(1_000_000, 0)
 	r := NewReplica("g", dedup.Limits{})
 	n := uint64(0)
-	apply := func(e *Event) dedup.Decision {
+	apply := func(e *Event) dedup.Ruling {
 		n++
 		e.Replica, e.N, at = 1, n, at.Add(time.Millisecond)
 		d, _, _ := r.Apply(at, e)
 		return d
 	}
-	call := func(id dedup.ID, token byte) dedup.Decision {
+	call := func(id dedup.ID, token byte) dedup.Ruling {
 		d := apply(Arrival(dedup.Call{ID: id, Key: dedup.Key{1}, App: "1", Token: dedup.Token{token}, Dedup: true, Window: 5 * time.Second}))
 		if d.Verdict == dedup.Lead {
 			apply(Ending(id, dedup.Outcome{Kind: dedup.Kept, Answer: &dedup.Answer{Status: 200}}))

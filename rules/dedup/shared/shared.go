@@ -158,7 +158,7 @@ func (s *Store) group(name string) *group {
 func (s *Store) NextID() dedup.ID { return dedup.ID(s.lastID.Add(1)) }
 
 // Arrive implements dedup.Store.
-func (s *Store) Arrive(c dedup.Call) dedup.Decision {
+func (s *Store) Arrive(c dedup.Call) dedup.Ruling {
 	g := s.group(c.Group)
 	c.Key, c.Token, c.Addr = s.veil.key(c.Key), s.veil.token(c.Token), s.veil.addr(c.Addr)
 	f := &flight{group: g, left: s.o.Timeout}
@@ -167,7 +167,7 @@ func (s *Store) Arrive(c dedup.Call) dedup.Decision {
 	s.mu.Unlock()
 
 	began := time.Now()
-	d := g.submit(Arrival(c), f.left).Decision
+	d := g.submit(Arrival(c), f.left).Ruling
 	f.left -= time.Since(began)
 	if d.Verdict == dedup.Refuse {
 		s.take(c.ID)
@@ -177,10 +177,10 @@ func (s *Store) Arrive(c dedup.Call) dedup.Decision {
 }
 
 // Await implements dedup.Store.
-func (s *Store) Await(ctx context.Context, id dedup.ID) (dedup.Decision, error) {
+func (s *Store) Await(ctx context.Context, id dedup.ID) (dedup.Ruling, error) {
 	f := s.flight(id)
 	if f == nil {
-		return dedup.Decision{Verdict: dedup.Fail, Outcome: dedup.Lost}, nil
+		return dedup.Ruling{Verdict: dedup.Fail, Outcome: dedup.Lost}, nil
 	}
 	return f.group.await(ctx, id)
 }
@@ -221,6 +221,12 @@ func (s *Store) Issued(in dedup.Issue) {
 // Presented implements dedup.Store. It does not wait: the authApp's own answer
 // does, in Issued.
 func (s *Store) Presented(group string, token dedup.Token) {
+	s.group(group).post(Presentation(s.veil.token(token)))
+}
+
+// Undelivered implements dedup.Store. In the log it is the same as Presented: the
+// token pays for nothing.
+func (s *Store) Undelivered(group string, token dedup.Token) {
 	s.group(group).post(Presentation(s.veil.token(token)))
 }
 

@@ -97,7 +97,7 @@ func Do(t *testing.T, s dedup.Store, c dedup.Call, out dedup.Outcome) {
 var verdicts = [...]string{"lead", "wait", "replay", "pass", "fail", "refuse"}
 
 // Want compares a decision; data is what a replayed answer must have.
-func Want(t *testing.T, got dedup.Decision, want dedup.Verdict, data string) {
+func Want(t *testing.T, got dedup.Ruling, want dedup.Verdict, data string) {
 	t.Helper()
 	if got.Verdict != want {
 		t.Fatalf("%s %s, want %s", verdicts[got.Verdict], got.Reason, verdicts[want])
@@ -109,7 +109,7 @@ func Want(t *testing.T, got dedup.Decision, want dedup.Verdict, data string) {
 	}
 }
 
-func await(t *testing.T, s dedup.Store, id dedup.ID) dedup.Decision {
+func await(t *testing.T, s dedup.Store, id dedup.ID) dedup.Ruling {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -165,7 +165,7 @@ func coalesce(t *testing.T, a, b dedup.Store) {
 	soon, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ctx := &awaited{Context: soon, waits: make(chan struct{})}
-	got := make(chan dedup.Decision, 1)
+	got := make(chan dedup.Ruling, 1)
 	go func() {
 		d, err := b.Await(ctx, second.ID)
 		if err != nil {

@@ -6,6 +6,10 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
+// The guard of plain matches: which things calls change, and whether one was changed
+// since a call was sent. An answer serves a plain match only while nobody else
+// changed what its call changed.
+
 // subject is a job, workflow, node or instance that a remembered call changes.
 // gen is raised when a change on it is sent, and again when that ends.
 type subject struct {
@@ -48,8 +52,8 @@ func (m *Machine) subject(group string, s openapi.Subject) *subject {
 	return sub
 }
 
-// unwatch undoes subject.
-func (m *Machine) unwatch(group string, s *subject) {
+// unlinkSubject undoes subject.
+func (m *Machine) unlinkSubject(group string, s *subject) {
 	if s.users--; s.users > 0 {
 		return
 	}
@@ -60,10 +64,10 @@ func (m *Machine) unwatch(group string, s *subject) {
 	m.things.Remove(s.slot)
 }
 
-// release ends what c watches.
-func (m *Machine) release(c *call) {
+// unlinkWatches ends what c watches.
+func (m *Machine) unlinkWatches(c *call) {
 	for _, w := range c.watches {
-		m.unwatch(c.group, w.subject)
+		m.unlinkSubject(c.group, w.subject)
 	}
 	c.watches = nil
 }
@@ -128,29 +132,15 @@ func (w *watch) counts(c *call) bool {
 	return c.unknown || w.subject.is != anything
 }
 
-// releaseUncounted ends c's watches that matter to it no more, once it is over.
-func (m *Machine) releaseUncounted(c *call) {
+// unlinkUncounted ends c's watches that matter to it no more, once it is over.
+func (m *Machine) unlinkUncounted(c *call) {
 	c.watches = slices.DeleteFunc(c.watches, func(w watch) bool {
 		if w.counts(c) {
 			return false
 		}
-		m.unwatch(c.group, w.subject)
+		m.unlinkSubject(c.group, w.subject)
 		return true
 	})
-}
-
-// plainMatch finds an equal call that c is one with by the operator's choice:
-// nothing else changed, or is just changing, what they both change.
-func (m *Machine) plainMatch(c *call) *call {
-	for _, leader := range few(m, c.history.leaders.Backward(end)) {
-		if !leader.body || leader.stale || leader.phase != leading && !leader.recorded() {
-			continue
-		}
-		if m.untouched(leader) && m.mayHave(c, leader) {
-			return leader
-		}
-	}
-	return nil
 }
 
 // busyWith counts the changes of s in flight that are h's own.
