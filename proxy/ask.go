@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -114,10 +113,7 @@ func (p *Proxy) copyAnswer(w http.ResponseWriter, res *http.Response) error {
 
 // converse asks one server by a conversation.
 func (s sender) converse(out *http.Request, ex *exchange) (*http.Response, error) {
-	if ex.snap.Observing || ex.introduces {
-		ex.spelled = new(bytes.Buffer)
-	}
-	return ex.group.calls.Send(up.Call{Request: out, Head: ex.spelled, Until: ex.until, Before: ex.wanted, Watch: func() error { return ex.over(out.Context()) }})
+	return ex.group.connections.Send(up.Call{Request: out, Head: ex.spelled, Until: ex.until, Before: ex.wanted, Watch: func() error { return ex.over(out.Context()) }})
 }
 
 var errHungUp = errors.New("the caller hung up")

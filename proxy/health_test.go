@@ -224,7 +224,7 @@ func TestAnUnhealthyServerGetsRequestsOnlyWhenNoOtherTakesThem(t *testing.T) {
 	if code, body := s.ask(t, "/readyz"); code != 200 || !strings.Contains(body, "health check: status 503") {
 		t.Errorf("/readyz says %d %q", code, body)
 	}
-	s.snap.Load().groups["default"].closeIdle() // else b might close one that is being written to
+	s.snap.Load().groups["default"].connections.CloseIdle() // else b might close one that is being written to
 	b.Close()
 	if got := raw(t, s.addr, request("GET", "/", "")); statusOf(got) != 200 || atSick.Load() != 1 {
 		t.Errorf("with the other one gone, the client got %q", got)
@@ -263,7 +263,7 @@ func TestChecksEndWithTheirGroup(t *testing.T) {
 	}
 	n := len(up.requests())
 	time.Sleep(20 * time.Millisecond)
-	if after := len(up.requests()); after != n {
+	if after := len(up.requests()); after > n+1 { // one may have been on its way to the server
 		t.Errorf("%d checks after the end", after-n)
 	}
 }

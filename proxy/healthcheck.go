@@ -21,7 +21,7 @@ type checker struct {
 
 func newChecker(g *upstreamGroup, s *server, log *zap.Logger) *checker {
 	log = log.With(zap.String(fieldUpstream, g.name), zap.String(fieldUpstreamServer, s.name))
-	return &checker{group: g, server: s, how: *g.settings.Health.Active, client: g.fresh, log: log}
+	return &checker{group: g, server: s, how: *g.settings.Health.Active, client: g.probing, log: log}
 }
 
 // run asks until life ends. It begins at a random moment of the interval, so

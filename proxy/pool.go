@@ -24,18 +24,16 @@ import (
 
 // upstreamGroup is a group of servers with the connections to them.
 type upstreamGroup struct {
-	name      string
-	settings  Upstream
-	servers   []*server
-	links     map[string]*up.Server // how each server is connected to, by its name
-	transport *http.Transport       // for what is streamed
-	calls     *up.Pool              // for calls that are held
-	others    *http.Transport       // for what is no call, and takes what it takes
-	fresh     *http.Transport       // makes a new connection for each request
-	probers   map[*server]*prober   // nil: servers are not probed
-	load      *load
-	hop       []string           // see Proxy.hop; set before the group is used
-	stop      context.CancelFunc // ends what start began
+	name        string
+	settings    Upstream
+	servers     []*server
+	links       map[string]*up.Server // how each server is connected to, by its name
+	connections *up.Pool
+	probing     *http.Transport     // makes a new connection for each question
+	probers     map[*server]*prober // nil: servers are not probed
+	load        *load
+	hop         []string           // see Proxy.hop; set before the group is used
+	stop        context.CancelFunc // ends what start began
 
 	// routedHost is the first exact host of the group's routes, for questions to
 	// servers that get the callers' Host; nil where no route has an exact host. Reloads change it.
@@ -62,11 +60,7 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Di
 		return nil, errors.New("servers: at least one is needed")
 	}
 	g := &upstreamGroup{name: name, settings: u, links: map[string]*up.Server{}, load: new(load), stop: func() {}}
-	g.transport, g.calls = newConnections(g)
-	g.others = g.transport.Clone()
-	g.others.ResponseHeaderTimeout = u.streamTimeout()
-	g.fresh = g.others.Clone()
-	g.fresh.DisableKeepAlives, g.fresh.MaxConnsPerHost = true, 0
+	g.connections, g.probing = newConnections(g), newProbing(g)
 	if old != nil {
 		g.load = old.load
 	}
@@ -94,7 +88,7 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Di
 			tls = nil
 		}
 		link := up.NewServer(asciiName(s.name), tls, dialer)
-		link.Moved = func(named []netip.Addr) { g.calls.Retire(s.name, named) }
+		link.Moved = func(named []netip.Addr) { g.connections.Retire(s.name, named) }
 		g.links[s.name] = link
 	}
 	return g, errors.Join(errs...)
@@ -178,14 +172,7 @@ func logged(log *zap.Logger, f func()) func() {
 // with their requests, or IdleTimeout later.
 func (g *upstreamGroup) close() {
 	g.stop()
-	g.closeIdle()
-}
-
-// closeIdle closes unused connections.
-func (g *upstreamGroup) closeIdle() {
-	g.transport.CloseIdleConnections()
-	g.others.CloseIdleConnections()
-	g.calls.CloseIdle()
+	g.connections.CloseIdle()
 }
 
 // lookUpAgain looks the servers' names up from time to time. Connections to

@@ -42,7 +42,7 @@ type prober struct {
 
 func newProber(g *upstreamGroup, s *server, log *zap.Logger) *prober {
 	log = log.With(zap.String(fieldUpstream, g.name), zap.String(fieldUpstreamServer, s.name))
-	return &prober{group: g, server: s, client: g.fresh, log: log, first: make(chan struct{}), doubts: make(chan struct{}, 1)}
+	return &prober{group: g, server: s, client: g.probing, log: log, first: make(chan struct{}), doubts: make(chan struct{}, 1)}
 }
 
 // run probes until life ends.

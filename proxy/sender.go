@@ -1,11 +1,11 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"time"
 
 	"go.uber.org/zap"
@@ -40,10 +40,6 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 // send sends out, which is ex's, and keeps the exchange's outcome.
 func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 	held := out.GetBody != nil // its body
-	var tried sent
-	if !held {
-		out = traced(out, tried.got)
-	}
 	if out.Body != nil && !held {
 		out.Body = streamedBody(out)
 	}
@@ -69,19 +65,21 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 			setHost(out, host)
 		}
 		ex.translation.address(out, ex, srv)
-		tried = sent{listen: ex.snap.Observing}
-		began := time.Now()
+		if ex.spelled = nil; ex.snap.Observing || ex.introduces {
+			ex.spelled = new(bytes.Buffer)
+		}
+		began, answeredOddly := time.Now(), false
 		if held {
 			res, err = s.converse(out, ex)
 		} else {
-			res, err = ex.roundTrip(out, srv, &tried)
+			res, err = ex.stream(out)
 		}
 		ex.upstream = time.Since(began)
 		s.count(ex, res)
 		if err == nil && res.StatusCode < 100 {
 			_ = res.Body.Close() // nobody reads it
 			res, err = nil, errNoStatus
-			tried.maybe = true // a server that answers early is still being written to
+			answeredOddly = true
 		}
 		elsewhere := err == nil && leftUnanswered(res)
 		if elsewhere { // by a shim in between: its server got nothing
@@ -95,11 +93,10 @@ func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
 			keepNamed(res.Header, ex.match.Headers)
 			return res, nil
 		}
-		unsent, connected := nothingSent(out, &tried), tried.conn != nil
-		if failed := new(up.Error); errors.As(err, &failed) {
-			unsent, connected = !failed.Sent && !tried.maybe, failed.Connected
+		unsent, connected := elsewhere, false
+		if failed := new(up.Error); !answeredOddly && errors.As(err, &failed) {
+			unsent, connected = !failed.Sent, failed.Connected
 		}
-		unsent = unsent || elsewhere
 		if ex.outcome = outcomeUnknown; unsent && !repeated {
 			ex.outcome = outcomeNotSent
 		}
@@ -146,17 +143,6 @@ func (ex *exchange) candidates() []*server {
 	return ex.group.candidates()
 }
 
-// traced returns out with got as its trace's GotConn. ReverseProxy and ask have
-// made a trace for this request alone, which got joins: package httptrace would
-// compose two of them by reflection, at each request.
-func traced(out *http.Request, got func(httptrace.GotConnInfo)) *http.Request {
-	if trace := httptrace.ContextClientTrace(out.Context()); trace != nil {
-		trace.GotConn = got
-		return out
-	}
-	return out.WithContext(httptrace.WithClientTrace(out.Context(), &httptrace.ClientTrace{GotConn: got}))
-}
-
 // harmless reports whether a request may be sent again though a server may have
 // executed it: a call that changes nothing, or a login, which gives out one more
 // token. OkHttp would send it again by itself, and a client with several servers
@@ -184,13 +170,6 @@ func rewind(out *http.Request) bool {
 	body, err := out.GetBody()
 	out.Body = body
 	return err == nil
-}
-
-// nothingSent reports whether a request that failed is known to have had no byte
-// written. While the Transport gives a request up because time is over, it may
-// still be writing.
-func nothingSent(out *http.Request, s *sent) bool {
-	return s.conn == nil && !s.maybe || !s.any() && out.Context().Err() == nil
 }
 
 func (s sender) count(ex *exchange, res *http.Response) {

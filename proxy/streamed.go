@@ -3,8 +3,9 @@ package proxy
 import (
 	"io"
 	"net/http"
-	"sync"
 	"time"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 // streamedBody makes the body of a request that is streamed fit for the Transport.
@@ -19,44 +20,17 @@ func streamedBody(out *http.Request) io.ReadCloser {
 	return io.NopCloser(body) // an attempt that could not connect must not close it
 }
 
-// roundTrip sends a request that is streamed.
+// stream sends a request that is streamed.
 //
-// A server may die while the caller sends nothing of its body. The Transport would
-// go on waiting for the caller, whose fault it then seemed to be.
-func (ex *exchange) roundTrip(out *http.Request, srv *server, tried *sent) (*http.Response, error) {
-	var (
-		mu      sync.Mutex
-		waiting = out.Body != nil && out.Body != http.NoBody
-	)
-	if waiting {
-		tried.ended = func() {
-			mu.Lock()
-			defer mu.Unlock()
-			if waiting && !ex.in.ended.Load() { // else nobody waits for the caller
-				ex.in.cut.Store(true) // first: a read that begins now must see it
-				_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Unix(1, 0))
-			}
+// A server may die while the caller sends nothing of its body. Whoever waits for
+// the caller then must not go on, nor seem to have failed through his fault.
+func (ex *exchange) stream(out *http.Request) (*http.Response, error) {
+	return ex.group.connections.Stream(up.Stream{Request: out, Head: ex.spelled, HeadTimeout: ex.patience(), Ended: func() {
+		if !ex.in.ended.Load() { // else nobody waits for the caller
+			ex.in.cut.Store(true) // first: a read that begins now must see it
+			_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Unix(1, 0))
 		}
-	}
-	res, err := ex.transport(srv).RoundTrip(out)
-	if err == nil && tried.heard != nil {
-		ex.spelled = tried.heard.Head()
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	waiting = false
-	return res, err
-}
-
-// transport returns the connections to use for a request that is streamed.
-func (ex *exchange) transport(srv *server) *http.Transport {
-	switch {
-	case !srv.trusted():
-		return ex.group.fresh
-	case ex.underOpenAPI():
-		return ex.group.transport
-	}
-	return ex.group.others
+	}})
 }
 
 // patience is how long a server may take until its answer's header.

@@ -2,14 +2,18 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/testca"
 )
 
 // A server that has read the header answers, and closes.
@@ -146,45 +150,70 @@ func TestWhatIsNoCallHasItsOwnTimeout(t *testing.T) {
 // A server that answers each request twice: nobody gets a second answer, and its
 // connections are not used again.
 func TestAServerThatAnswersTwiceIsNotTrusted(t *testing.T) {
-	var conns, requests atomic.Int64
-	addr := accepting(t, func(c net.Conn) {
-		defer c.Close()
-		conns.Add(1)
-		r := bufio.NewReader(c)
-		for {
-			req, err := http.ReadRequest(r)
-			if err != nil {
-				return
-			}
-			_, _ = io.Copy(io.Discard, req.Body)
-			requests.Add(1)
-			body := req.URL.Query().Get("n")
-			one := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-			_, _ = io.WriteString(c, one+one) // together: what comes later may be taken for the next request's (docs/promise.md)
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	ca := testca.New(t)
+	ca.WriteLeaf(t, in("crt"), in("key"), "powerjob.test")
+	write(t, in("ca"), ca.PEM)
+	pair, err := tls.LoadX509KeyPair(in("crt"), in("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secure := range []bool{false, true} {
+		for _, targets := range [][]string{{"/openApi/runJob"}, {"/page"}, {"/openApi/runJob", "/page"}} {
+			t.Run(fmt.Sprintf("TLS %v, %v", secure, targets), func(t *testing.T) {
+				var conns, requests atomic.Int64
+				addr := accepting(t, func(c net.Conn) {
+					if secure {
+						c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+					}
+					defer c.Close()
+					conns.Add(1)
+					answerTwice(c, &requests)
+				})
+				settings := settingsFor(t, "http://"+addr)
+				if secure {
+					settings = settingsFor(t, "https://"+addr)
+					u := settings.Upstreams["default"]
+					u.TLS = UpstreamTLS{CAFile: in("ca"), ServerName: "powerjob.test"}
+					settings.Upstreams["default"] = u
+				}
+				settings.Rules = compileRules(t, authRule, changesRule)
+				s := newShim(t, settings)
+				const rounds = 50
+				calls := int64(rounds * len(targets))
+				for i := range rounds {
+					for _, target := range targets {
+						n := fmt.Sprintf("%s-%d", target[1:5], i)
+						if _, body := parse(t, raw(t, s.addr, request("POST", target+"?n="+n, "jobId="+n))); body != n {
+							t.Errorf("%s %s got %q", target, n, body)
+						}
+					}
+				}
+				if n := s.logs.FilterMessageSnippet("bytes that nobody asked for").Len(); n != 1 {
+					t.Errorf("%d WARNs, want 1", n)
+				}
+				if c, r := conns.Load(), requests.Load(); r != calls || c < r {
+					t.Errorf("%d requests over %d connections", r, c)
+				}
+			})
 		}
-	})
-	settings := settingsFor(t, "http://"+addr)
-	settings.Rules = compileRules(t, authRule, changesRule)
-	s := newShim(t, settings)
-	wrong := 0
-	const calls = 100
-	for i := range calls {
-		for _, target := range []string{"/openApi/runJob", "/page"} {
-			n := fmt.Sprintf("%s-%d", target[1:5], i)
-			got := raw(t, s.addr, request("POST", target+"?n="+n, "jobId="+n))
-			if _, body := parse(t, got); body != n {
-				wrong++
-				t.Logf("%s %s got %q", target, n, body)
-			}
+	}
+}
+
+// answerTwice answers each request twice, at once: what comes later may be taken
+// for the next request's (docs/promise.md).
+func answerTwice(c net.Conn, requests *atomic.Int64) {
+	r := bufio.NewReader(c)
+	for {
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
 		}
-	}
-	if wrong > 0 {
-		t.Errorf("%d of %d got another one's answer", wrong, 2*calls)
-	}
-	if n := s.logs.FilterMessageSnippet("bytes that nobody asked for").Len(); n != 1 {
-		t.Errorf("%d WARNs, want 1", n)
-	}
-	if c, r := conns.Load(), requests.Load(); r != 2*calls || c < r-4 {
-		t.Errorf("%d requests over %d connections", r, c)
+		_, _ = io.Copy(io.Discard, req.Body)
+		requests.Add(1)
+		body := req.URL.Query().Get("n")
+		one := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		_, _ = io.WriteString(c, one+one)
 	}
 }

@@ -18,57 +18,35 @@ const (
 	// maxIdlePerServer keeps the connections of a peak for reuse; with net/http's
 	// default of 2 every burst would open and close them.
 	maxIdlePerServer = 1024
-
-	// continueTimeout is how long a body is held back for a server's 100
-	// Continue (RFC 9110, 10.1.1: a client must not wait forever).
-	continueTimeout = time.Second
 )
 
-// newConnections returns what makes the connections to a group's servers: for
-// what is streamed, and for calls that are held.
-//
-// The Transport adds nothing to requests (no Accept-Encoding), speaks HTTP/1.1 only, and
-// ignores proxy settings of the environment: the servers are what was named.
-func newConnections(g *upstreamGroup) (*http.Transport, *up.Pool) {
-	u := g.settings
+// newConnections returns what makes and keeps the connections to a group's servers.
+// The servers are what was named: proxy settings of the environment do not count.
+func newConnections(g *upstreamGroup) *up.Pool {
+	return &up.Pool{
+		HeadTimeout: g.settings.Timeout,
+		IdleTimeout: g.settings.idleTimeout(),
+		MaxIdle:     maxIdlePerServer,
+		Connect: func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+			return g.link(server).DialOver(ctx, wrap)
+		},
+	}
+}
+
+// newProbing returns the Transport of probes and health checks, which make a new
+// connection for each question. It adds nothing to requests (no Accept-Encoding).
+func newProbing(g *upstreamGroup) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	streams, calls := new(http.Transport), &up.Pool{
-		HeadTimeout: u.Timeout,
-		IdleTimeout: u.idleTimeout(),
-		MaxIdle:     maxIdlePerServer,
-	}
-	// Of max_connections, requests in flight have their share (see sender). What
-	// one kind has unused must not come on top of what the other one opens.
-	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
-		if u.MaxConnections > 0 {
-			g.closeIdle()
-		}
-		c, err := g.dial(ctx, address)
-		if err != nil {
-			return nil, err
-		}
-		return &up.Heard{Conn: c}, nil
-	}
-	calls.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
-		if u.MaxConnections > 0 {
-			streams.CloseIdleConnections()
-			g.others.CloseIdleConnections()
-		}
-		return g.link(server).DialOver(ctx, wrap)
-	}
-	*streams = http.Transport{
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return g.dial(ctx, address) }
+	return &http.Transport{
 		DialContext:           dial,
 		DialTLSContext:        dial,
-		MaxConnsPerHost:       u.MaxConnections,
-		MaxIdleConnsPerHost:   maxIdlePerServer,
-		IdleConnTimeout:       u.idleTimeout(),
-		ResponseHeaderTimeout: u.Timeout,
-		ExpectContinueTimeout: continueTimeout,
+		DisableKeepAlives:     true,
+		ResponseHeaderTimeout: g.settings.streamTimeout(),
 		DisableCompression:    true,
 		Protocols:             protocols,
 	}
-	return streams, calls
 }
 
 // defaultStreamTimeout is for uploads and downloads of what the web UI has.

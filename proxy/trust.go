@@ -22,7 +22,7 @@ func (g *upstreamGroup) suspect(s *server, m *metrics.Metrics, log *zap.Logger) 
 	}
 	log.Warn("upstream server sent bytes that nobody asked for; its connections are not used again for an hour",
 		zap.String(fieldUpstream, g.name), zap.String(fieldUpstreamServer, s.name))
-	g.closeIdle()
+	g.connections.CloseIdle()
 }
 
 // trusted reports whether a server's connections may be used again.
@@ -45,15 +45,12 @@ func (g *upstreamGroup) named(name string) *server {
 // before the first request.
 func (g *upstreamGroup) watchTrust(m *metrics.Metrics, log *zap.Logger) {
 	m.Unasked.WithLabelValues(g.name) // from the start, at 0
-	for _, s := range g.servers {
-		g.links[s.name].Suspect = func() { g.suspect(s, m, log) }
-	}
-	g.calls.Suspect = func(name string) {
+	g.connections.Suspect = func(name string) {
 		if s := g.named(name); s != nil {
 			g.suspect(s, m, log)
 		}
 	}
-	g.calls.Trusted = func(name string) bool {
+	g.connections.Trusted = func(name string) bool {
 		s := g.named(name)
 		return s == nil || s.trusted()
 	}

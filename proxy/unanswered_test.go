@@ -254,18 +254,12 @@ func blockDials(s *shim) (released chan struct{}) {
 			return ctx.Err()
 		}
 	}
-	connect, dial := g.calls.Connect, g.transport.DialContext
-	g.calls.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+	connect := g.connections.Connect
+	g.connections.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 		if err := hold(ctx); err != nil {
 			return nil, err
 		}
 		return connect(ctx, server, wrap)
-	}
-	g.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if err := hold(ctx); err != nil {
-			return nil, err
-		}
-		return dial(ctx, network, addr)
 	}
 	return released
 }

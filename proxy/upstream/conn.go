@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"powerjob-shim/internal/peer"
@@ -33,7 +34,7 @@ const (
 )
 
 var (
-	errHeadTooLarge = errors.New("the head of the server's answer is larger than 64 KiB")
+	errHeadTooLarge = errors.New("the head of the server's answer is larger than 64 KiB, of a stream 1 MiB")
 	errStopReading  = errors.New("the server does not read the request any more")
 )
 
@@ -58,11 +59,13 @@ type conn struct {
 	idleSince time.Time
 
 	// Of the call that it is in:
-	until time.Time     // when its wait is over; zero: never
-	watch func() error  // nil: nobody is asked
-	ended error         // why it did not wait any longer; parsers may hide it
-	heard *bytes.Buffer // gets what arrives; nil: nobody asks
-	head  int           // bytes that the head may still have; below 0: the head is over
+	until   time.Time                 // when its wait is over; zero: never
+	limit   atomic.Pointer[time.Time] // the same for a stream's head; nil: never
+	patient bool                      // a stream's: it goes on writing though the server has said something
+	watch   func() error              // nil: nobody is asked
+	ended   error                     // why it did not wait any longer; parsers may hide it
+	heard   *bytes.Buffer             // gets what arrives; nil: nobody asks
+	head    int                       // bytes that the head may still have; below 0: the head is over
 }
 
 // open connects to a server.
@@ -107,7 +110,7 @@ func (c *conn) suspect() {
 // begin starts a call's waiting. large: the request may not fit into what the
 // network takes at once.
 func (c *conn) begin(until time.Time, watch func() error, large bool) {
-	c.until, c.watch, c.head, c.ended = until, watch, maxHead, nil
+	c.until, c.watch, c.head, c.ended, c.patient = until, watch, maxHead, nil, false
 	first := turn
 	if large {
 		first = writeTurn
@@ -119,14 +122,18 @@ func (c *conn) begin(until time.Time, watch func() error, large bool) {
 func (c *conn) next(d time.Duration) time.Time {
 	at := time.Now().Add(d)
 	if !c.until.IsZero() && c.until.Before(at) {
-		return c.until
+		at = c.until
+	}
+	if limit := c.limit.Load(); limit != nil && limit.Before(at) {
+		at = *limit
 	}
 	return at
 }
 
 // look returns why a call must not wait any longer.
 func (c *conn) look() error {
-	if !c.until.IsZero() && !time.Now().Before(c.until) {
+	limit := c.limit.Load()
+	if !c.until.IsZero() && !time.Now().Before(c.until) || limit != nil && !time.Now().Before(*limit) {
 		return &timeoutError{"waiting for the server"}
 	}
 	if c.watch != nil {
@@ -140,7 +147,7 @@ func (c *conn) stalled() error {
 	if err := c.look(); err != nil {
 		return err
 	}
-	if c.wire.state() != peer.Quiet {
+	if !c.patient && c.wire.state() != peer.Quiet {
 		return errStopReading // it has answered, or has gone
 	}
 	return c.SetWriteDeadline(c.next(writeTurn))
@@ -176,8 +183,7 @@ func (c arriving) Read(p []byte) (int, error) {
 
 // end gives the connection back at an answer's exact end, or closes it.
 func (c *conn) end(reusable bool) {
-	c.watch = nil
-	unasked := c.r.Buffered() > 0
+	unasked := reusable && c.r.Buffered() > 0
 	if unasked {
 		c.suspect()
 	}
@@ -185,6 +191,7 @@ func (c *conn) end(reusable bool) {
 		_ = c.Close() // nothing is left to be said
 		return
 	}
+	c.watch = nil
 	c.pool.put(c)
 }
 
@@ -193,6 +200,7 @@ type body struct {
 	io.ReadCloser // as net/http has it
 	conn          *conn
 	reusable      bool
+	settle        func(whole bool) bool // ends what else goes on, and says whether the connection is fit to be kept; nil: nothing does
 	over          bool
 }
 
@@ -206,8 +214,7 @@ func (b *body) Read(p []byte) (int, error) {
 		if b.conn.ended != nil {
 			err = b.conn.ended
 		}
-		b.over = true
-		b.conn.end(b.reusable && err == io.EOF)
+		b.finish(err == io.EOF)
 	}
 	return n, err
 }
@@ -216,10 +223,18 @@ func (b *body) Read(p []byte) (int, error) {
 // connection.
 func (b *body) Close() error {
 	if !b.over {
-		b.over = true
-		b.conn.end(false)
+		b.finish(false)
 	}
 	return nil
+}
+
+// finish ends the answer; whole: it was read to its exact end.
+func (b *body) finish(whole bool) {
+	b.over = true
+	if b.settle != nil {
+		whole = b.settle(whole)
+	}
+	b.conn.end(whole && b.reusable)
 }
 
 // Buffered returns how many bytes are here that Read has not returned yet.

@@ -137,14 +137,14 @@ func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
 			until = at
 		}
 	}
-	before := c.wire.sent
+	before := c.wire.sent.Load()
 	c.begin(until, call.Watch, len(request) > readBuffer)
 	c.heard = call.Head
 	if c.heard != nil {
 		c.heard.Reset() // of an attempt on another connection
 	}
 	written, writing := c.Write(request)
-	sent := c.wire.sent != before
+	sent := c.wire.sent.Load() != before
 	if writing != nil && (!sent || !errors.Is(writing, errStopReading) && c.look() != nil) {
 		return nil, &Error{Err: writing, Sent: sent, Connected: true}
 	}
@@ -173,6 +173,11 @@ func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
 
 // readHead reads the head of the final answer.
 func (c *conn) readHead(r *http.Request) (*http.Response, error) {
+	return c.readHeadOf(r, func(*http.Response) error { return nil })
+}
+
+// readHeadOf is readHead for one who is told of informational answers, too.
+func (c *conn) readHeadOf(r *http.Request, informed func(*http.Response) error) (*http.Response, error) {
 	for range maxInformational + 1 {
 		res, err := http.ReadResponse(c.r, r)
 		if c.ended != nil {
@@ -186,6 +191,9 @@ func (c *conn) readHead(r *http.Request) (*http.Response, error) {
 		}
 		if res.StatusCode < 100 || res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols {
 			return res, nil
+		}
+		if err := informed(res); err != nil {
+			return nil, err
 		}
 	}
 	return nil, fmt.Errorf("the server sent more than %d informational answers", maxInformational)

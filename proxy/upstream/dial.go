@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -37,16 +38,18 @@ type Dialer struct {
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Connect connects to one IP address and port. Nil: a net.Dialer.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
+	// Limit bounds connecting in all, a server's TLS handshake included. 0: ConnectTimeout.
+	Limit time.Duration
 
 	mu    sync.Mutex
 	known map[string][]netip.Addr      // by name: the last good addresses
 	slow  map[netip.AddrPort]time.Time // until when an address comes last
 }
 
-// DialContext connects to "host:port", the port a number, within ConnectTimeout; ctx may end
+// DialContext connects to "host:port", the port a number, within Limit; ctx may end
 // earlier. An error is a *DialError.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Limit, ConnectTimeout))
 	defer cancel()
 	conn, _, err := d.dial(ctx, network, address)
 	return conn, err

@@ -320,31 +320,37 @@ func listenAt(t *testing.T, hosts ...string) (port string, accepted chan net.Con
 func TestOnlyConnectionsToAddressesThatTheNameHasLeftAreRetired(t *testing.T) {
 	port, _ := listenAt(t, "127.0.0.1", "127.0.0.2")
 	n := &network{names: map[string]func(context.Context) ([]netip.Addr, error){"a": are("127.0.0.1")}}
-	var told [][]netip.Addr
 	s := NewServer("a:"+port, nil, &Dialer{Lookup: n.lookup})
-	s.Moved = func(named []netip.Addr) { told = append(told, named) }
-	dial := func() *Watched {
+	pool := &Pool{Connect: func(ctx context.Context, _ string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+		return s.DialOver(ctx, wrap)
+	}}
+	t.Cleanup(pool.CloseIdle)
+	var told [][]netip.Addr
+	s.Moved = func(named []netip.Addr) {
+		told = append(told, named)
+		pool.Retire("a:"+port, named)
+	}
+	keep := func() {
 		t.Helper()
-		c, err := s.Dial(t.Context())
+		c, err := pool.open(t.Context(), "a:"+port)
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { c.Close() })
-		return c.(*Watched)
+		pool.put(c)
 	}
-	first := dial()
+	keep()
 	n.name("a", nil)
-	if err := s.LookUp(t.Context()); err == nil || first.Retired() {
-		t.Errorf("after a lookup that failed (%v): retired %v", err, first.Retired())
+	if err := s.LookUp(t.Context()); err == nil || pool.Idle() != 1 {
+		t.Errorf("after a lookup that failed (%v): %d are kept", err, pool.Idle())
 	}
 	n.name("a", are("127.0.0.1", "127.0.0.2"))
-	if err := s.LookUp(t.Context()); err != nil || first.Retired() {
-		t.Errorf("after a lookup that names it, too (%v): retired %v", err, first.Retired())
+	if err := s.LookUp(t.Context()); err != nil || pool.Idle() != 1 {
+		t.Errorf("after a lookup that names it, too (%v): %d are kept", err, pool.Idle())
 	}
 	n.name("a", are("127.0.0.2"))
-	second := dial()
-	if !first.Retired() || second.Retired() {
-		t.Errorf("after it moved: first %v, second %v", first.Retired(), second.Retired())
+	keep()
+	if pool.Idle() != 1 {
+		t.Errorf("after it moved, and another connection: %d are kept", pool.Idle())
 	}
 	if want := "[[127.0.0.1] [127.0.0.1 127.0.0.2] [127.0.0.2]]"; fmt.Sprint(told) != want {
 		t.Errorf("told %v, want %s", told, want)

@@ -4,28 +4,29 @@
 //	s := upstream.NewServer("powerjob.example.com:7700", nil, d)
 //	conn, err := s.Dial(ctx)
 //
-// The connection is a [*Watched], or a *tls.Conn whose NetConn is one: it knows
-// what was written to it, and refuses to write a request to a server that has
-// gone. An error is a [*DialError], which names each address and why, or it tells
-// which TLS file cannot be read.
+// An error is a [*DialError], which names each address and why, or it tells which
+// TLS file cannot be read.
 //
-// A request whose body is in memory has a conversation of its own, on a
+// A request whose body is in memory has a conversation with a server, on a
 // connection that is kept:
 //
 //	pool := &upstream.Pool{Connect: connect, IdleTimeout: 15 * time.Second}
 //	res, err := pool.RoundTrip(request)
 //
 // net/http's Transport does the same with two goroutines for each connection. It
-// cannot tell whether a byte of a request was sent, and it learns that a server
-// has gone when a goroutine gets its turn. Here one goroutine, the caller's,
-// writes the request in one piece and reads the answer with [http.ReadResponse].
-// So three things are known exactly:
+// cannot tell whether a byte of a request was sent, it learns that a server has
+// gone when a goroutine gets its turn, and it may take what a server sent unasked
+// for the next request's answer. Here nobody reads from a connection that is not in
+// use, and [http.ReadResponse] reads the answer. So three things are known exactly:
 //
 //   - whether a byte of the request may have reached the server ([Error.Sent]),
 //   - whether the connection is quiet when a request is about to be written,
 //   - whether an answer was read to its exact end. Otherwise, its connection is
 //     not used again.
 //
-// What waits for a server can be ended: see [Call.Watch]. There are no upgrades,
-// and everything that is streamed goes through net/http's Transport.
+// What waits for a server can be ended: see [Call.Watch].
+//
+// A request whose body comes from its caller piece by piece is a [Stream], on the
+// same connections: a goroutine writes it while its caller reads the answer, which
+// may come early, or be an upgrade.
 package upstream

@@ -147,12 +147,17 @@ func TestWhetherAByteWasSentIsKnown(t *testing.T) {
 			if server != nil {
 				client = &tls.Config{RootCAs: ca.Pool(), ServerName: "powerjob.test", MinVersion: tls.VersionTLS12}
 			}
-			testFaults(t, server, client, many(t, 200))
+			for kind, send := range map[string]func(*Pool, *http.Request) (*http.Response, error){
+				"call":   func(p *Pool, r *http.Request) (*http.Response, error) { return p.Send(Call{Request: r}) },
+				"stream": func(p *Pool, r *http.Request) (*http.Response, error) { return p.Stream(Stream{Request: r}) },
+			} {
+				t.Run(kind, func(t *testing.T) { testFaults(t, server, client, many(t, 100), send) })
+			}
 		})
 	}
 }
 
-func testFaults(t *testing.T, server, client *tls.Config, runs int) {
+func testFaults(t *testing.T, server, client *tls.Config, runs int, send func(*Pool, *http.Request) (*http.Response, error)) {
 	t.Helper()
 	f := newFaulty(t, server)
 	var dials int64
@@ -193,7 +198,7 @@ func testFaults(t *testing.T, server, client *tls.Config, runs int) {
 		refusing = next.kind == "refuse"
 		kept := pool.Idle() > 0
 		r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, scheme+"://"+f.addr+"/"+strconv.Itoa(i), strings.NewReader("ping"))
-		res, err := pool.Send(Call{Request: r})
+		res, err := send(pool, r)
 		if err == nil {
 			_, _ = io.ReadAll(res.Body)
 			if n := f.executed.Load(); n != 1 {

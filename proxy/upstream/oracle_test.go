@@ -20,6 +20,14 @@ func direct(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (n
 	return wrap(c), nil
 }
 
+// streams sends requests as streams.
+type streams struct{ *Pool }
+
+// RoundTrip implements http.RoundTripper.
+func (s streams) RoundTrip(r *http.Request) (*http.Response, error) {
+	return s.Stream(Stream{Request: r})
+}
+
 // scripted is a server that answers the next request on each connection with the
 // bytes it is given, and then closes the connection or waits.
 type scripted struct {
@@ -130,8 +138,8 @@ var answers = []struct {
 	{name: "folded", text: "HTTP/1.1 200 OK\r\nX-A: 1\r\n  2\r\nContent-Length: 2\r\n\r\nok"},
 }
 
-// Whatever a server answers, cut off wherever one likes: a conversation makes of
-// it what net/http's Transport makes of it.
+// Whatever a server answers, cut off wherever one likes: a conversation and a
+// stream make of it what net/http's Transport makes of it.
 func TestAnswersAreReadAsTheTransportReadsThem(t *testing.T) {
 	for _, a := range answers {
 		t.Run(a.name, func(t *testing.T) {
@@ -142,17 +150,19 @@ func TestAnswersAreReadAsTheTransportReadsThem(t *testing.T) {
 				method = "POST"
 			}
 			for cut := range len(a.text) + 1 {
-				var got [2]outcome
+				var got [3]outcome
 				pool := &Pool{Connect: direct}
 				transport := &http.Transport{DisableCompression: true, DisableKeepAlives: false}
-				for i, rt := range []http.RoundTripper{pool, transport} {
+				for i, rt := range []http.RoundTripper{pool, transport, streams{pool}} {
 					s.answer <- script{a.text[:cut], a.closes || cut < len(a.text)}
 					got[i] = call(t, rt, method, s.addr)
 					pool.CloseIdle()
 					transport.CloseIdleConnections()
 				}
-				if !reflect.DeepEqual(got[0], got[1]) {
-					t.Errorf("cut after %d bytes, %q:\ngot  %+v\nwant %+v", cut, a.text[:cut], got[0], got[1])
+				for _, got1 := range []outcome{got[0], got[2]} {
+					if !reflect.DeepEqual(got1, got[1]) {
+						t.Errorf("cut after %d bytes, %q:\ngot  %+v\nwant %+v", cut, a.text[:cut], got1, got[1])
+					}
 				}
 			}
 		})
@@ -195,8 +205,8 @@ func TestRequestsAreWrittenAsTheTransportWritesThem(t *testing.T) {
 		func(r *http.Request) { r.Method = "GET"; r.Body, r.ContentLength = http.NoBody, 0 },
 		func(r *http.Request) { r.Header = http.Header{"X-B": {"1", "2"}, "x-lower": {"v"}, "A": {""}} },
 	} {
-		var got [2]string
-		for j, rt := range []http.RoundTripper{&Pool{Connect: direct}, &http.Transport{DisableCompression: true}} {
+		var got [3]string
+		for j, rt := range []http.RoundTripper{&Pool{Connect: direct}, &http.Transport{DisableCompression: true}, streams{&Pool{Connect: direct}}} {
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -228,8 +238,8 @@ func TestRequestsAreWrittenAsTheTransportWritesThem(t *testing.T) {
 			_, _ = c.Close(), ln.Close()
 			got[j] = all.String()
 		}
-		if got[0] != got[1] || got[0] == "" {
-			t.Errorf("%d: wrote\n%s\nwant\n%s", i, got[0], got[1])
+		if got[0] != got[1] || got[2] != got[1] || got[0] == "" {
+			t.Errorf("%d: wrote\n%s\nas a stream\n%s\nwant\n%s", i, got[0], got[2], got[1])
 		}
 	}
 }

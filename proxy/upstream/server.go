@@ -1,13 +1,12 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
-	"sync"
 )
 
 // Server is how one server is connected to. Safe for concurrent use.
@@ -21,13 +20,6 @@ type Server struct {
 	// connections to others should end. Nil: nobody else keeps connections. Set it
 	// before the first use. It may be called by several goroutines at once.
 	Moved func(named []netip.Addr)
-
-	// Suspect is called when the server sent bytes that nobody asked for. Nil:
-	// nobody needs to know. It may be called by several goroutines at once.
-	Suspect func()
-
-	mu   sync.Mutex
-	open map[*Watched]struct{} // those that are not closed yet
 }
 
 // NewServer returns the server at "host:port". secure nil: without TLS.
@@ -36,16 +28,18 @@ func NewServer(address string, secure *TLS, d *Dialer) *Server {
 	if err != nil {
 		host = address
 	}
-	return &Server{address: address, host: host, secure: secure, dialer: d, open: map[*Watched]struct{}{}}
+	return &Server{address: address, host: host, secure: secure, dialer: d}
 }
 
-// Dial makes a new connection within ConnectTimeout; ctx may end earlier.
-func (s *Server) Dial(ctx context.Context) (net.Conn, error) { return s.DialOver(ctx, s.watch) }
+// Dial makes a new connection within the Dialer's Limit; ctx may end earlier.
+func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
+	return s.DialOver(ctx, func(c net.Conn) net.Conn { return c })
+}
 
 // DialOver is Dial with a connection of the caller's own kind below TLS: wrap is
 // given the TCP connection. It returns what wrap returned, or a *tls.Conn on it.
 func (s *Server) DialOver(ctx context.Context, wrap func(net.Conn) net.Conn) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, ConnectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.dialer.Limit, ConnectTimeout))
 	defer cancel()
 	var config *tls.Config
 	if s.secure != nil {
@@ -85,38 +79,11 @@ func (s *Server) HasName() bool {
 	return err != nil
 }
 
-// moved retires the connections whose address a successful lookup did not name.
+// moved tells what a successful lookup found.
 func (s *Server) moved(found lookup) {
-	if found.err != nil || len(found.addresses) == 0 || !s.HasName() {
-		return
-	}
-	if s.Moved != nil {
+	if found.err == nil && len(found.addresses) > 0 && s.HasName() && s.Moved != nil {
 		s.Moved(found.addresses)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.open {
-		if !slices.Contains(found.addresses, c.to) {
-			c.retire()
-		}
-	}
-}
-
-// watch makes a TCP connection a Watched one.
-func (s *Server) watch(c net.Conn) net.Conn {
-	tcp, ok := c.(*net.TCPConn)
-	if !ok {
-		return c
-	}
-	raw, err := tcp.SyscallConn()
-	if err != nil { // only of a connection that is not one
-		return c
-	}
-	near := &Watched{TCPConn: tcp, raw: raw, of: s, to: addressOf(tcp).Addr()}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open[near] = struct{}{}
-	return near
 }
 
 // addressOf returns the far end of a TCP connection; of others the zero value.
@@ -126,17 +93,4 @@ func addressOf(c net.Conn) netip.AddrPort {
 		return netip.AddrPort{}
 	}
 	return netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
-}
-
-// suspect tells of unasked bytes.
-func (s *Server) suspect() {
-	if s.Suspect != nil {
-		s.Suspect()
-	}
-}
-
-func (s *Server) closed(c *Watched) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.open, c)
 }

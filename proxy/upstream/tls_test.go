@@ -80,7 +80,7 @@ func TestAPinReplacesNameAndChain(t *testing.T) {
 		{[]string{"AAAA", right}, ""},
 		{[]string{"AAAA"}, "its key has the hash " + right},
 	} {
-		conn, err := NewServer(ln.Addr().String(), NewTLS(TLSFiles{PinSHA256: c.pins}), new(Dialer)).Dial(t.Context())
+		conn, err := NewServer(ln.Addr().String(), NewTLS(TLSFiles{PinSHA256: c.pins}), &Dialer{Limit: patience}).Dial(t.Context())
 		if err == nil {
 			_ = conn.Close()
 		}

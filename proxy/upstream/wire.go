@@ -4,17 +4,18 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"powerjob-shim/internal/peer"
 )
 
 // wire is a connection as the network has it, below TLS. It counts what leaves.
-// Its counter belongs to the goroutine that writes.
 type wire struct {
 	net.Conn
 	raw  syscall.RawConn // nil: no socket
-	sent int64           // bytes, since the connection was made
+	sent atomic.Int64    // bytes since the connection was made, counted before they can have left
+	shut atomic.Bool     // nothing is written any more
 
 	// waits is called when the server has taken nothing until the write deadline.
 	// An error ends the write. nil: the deadline ends it.
@@ -34,9 +35,14 @@ func newWire(c net.Conn) *wire {
 // Write implements net.Conn.
 func (w *wire) Write(p []byte) (n int, err error) {
 	for {
+		w.sent.Add(int64(len(p) - n))
+		if w.shut.Load() {
+			w.sent.Add(int64(n - len(p)))
+			return n, net.ErrClosed
+		}
 		more, err := w.Conn.Write(p[n:])
 		n += more
-		w.sent += int64(more)
+		w.sent.Add(int64(n - len(p)))
 		if err == nil || w.waits == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
