@@ -2,9 +2,9 @@ package proxy
 
 import "strings"
 
-// servesPlainCalls lets listeners serve plain calls without net/http's server. It
-// is off until that is proved as far as net/http's is; only TestMain sets it.
-var servesPlainCalls = false
+// servesPlainCalls lets listeners serve plain calls without net/http's server. Only
+// tests switch it off.
+var servesPlainCalls = true
 
 // plainCalls returns what tells a listener which plain requests it may serve
 // without net/http's server (see listen.Server.Plain): the calls whose bodies are
