@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -28,7 +29,12 @@ func (p *Proxy) ask(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		ctx = p.life
 	}
 	out := r.WithContext(ctx)
-	out.URL, out.Header, out.Trailer, out.Close = new(url.URL), make(http.Header, len(r.Header)+4), nil, false
+	header := headers.Get().(http.Header)
+	defer func() {
+		clear(header)
+		headers.Put(header)
+	}()
+	out.URL, out.Header, out.Trailer, out.Close = new(url.URL), header, nil, false
 	copyEndToEnd(out.Header, r.Header)
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // else net/http would send its own
@@ -59,6 +65,9 @@ func (p *Proxy) ask(w http.ResponseWriter, r *http.Request, ex *exchange) {
 	}
 	passTrailers(w, res.Trailer)
 }
+
+// headers lends the headers of requests to a server.
+var headers = sync.Pool{New: func() any { return http.Header{} }}
 
 // passTrailers passes on what came behind an answer's body, announced or not.
 func passTrailers(w http.ResponseWriter, trailers http.Header) {

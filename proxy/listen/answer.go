@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"powerjob-shim/proxy/head"
 )
 
 const (
@@ -71,12 +73,6 @@ func bodyAllowed(status int) bool {
 	return status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// Never written from a handler's header, in an informational answer and in others.
-var (
-	withoutBody = map[string]bool{"Content-Length": true, "Transfer-Encoding": true}
-	hopByHop    = map[string]bool{"Transfer-Encoding": true}
-)
-
 // WriteHeader implements http.ResponseWriter. The header that counts is what it
 // is now, trailers apart.
 func (a *answer) WriteHeader(status int) {
@@ -85,7 +81,7 @@ func (a *answer) WriteHeader(status int) {
 	}
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
 		a.statusLine(status)
-		_ = a.header.WriteSubset(a.out, withoutBody) // into memory
+		head.Write(a.out, a.header, func(name string) bool { return name == "Content-Length" || name == "Transfer-Encoding" })
 		a.out.Write(crlf)
 		a.flush()
 		return
@@ -106,36 +102,29 @@ func (a *answer) WriteHeader(status int) {
 	_, a.typed = a.header["Content-Type"]
 	a.typed = a.typed || first(a.header["Content-Encoding"]) != ""
 	a.statusLine(status)
-	_ = a.header.WriteSubset(a.out, a.excluded(status)) // into memory
+	a.findTrailers()
+	head.Write(a.out, a.header, func(name string) bool { return a.leavesOut(status, name) })
 }
 
-// excluded returns what is not written of the header.
-func (a *answer) excluded(status int) map[string]bool {
-	own := map[string]bool(nil)
-	exclude := func(name string) {
-		if _, ok := a.header[name]; !ok {
-			return
-		}
-		if own == nil {
-			own = map[string]bool{"Transfer-Encoding": true}
-		}
-		own[name] = true
+// leavesOut reports whether a field is not written from the handler's header.
+func (a *answer) leavesOut(status int, name string) bool {
+	switch name {
+	case "Transfer-Encoding":
+		return true
+	case "Connection":
+		return a.closes && !a.saysClose
+	case "Content-Type":
+		return status == http.StatusNotModified
+	case "Content-Length":
+		return !bodyAllowed(status)
 	}
-	if a.closes && !a.saysClose {
-		exclude("Connection")
-	}
-	switch status {
-	case http.StatusNotModified:
-		exclude("Content-Type")
-		exclude("Content-Length")
-	case http.StatusNoContent:
-		exclude("Content-Length")
-	}
+	return strings.HasPrefix(name, http.TrailerPrefix)
+}
+
+// findTrailers finds out whether there are any: then the body goes in chunks.
+func (a *answer) findTrailers() {
 	for name := range a.header {
-		if strings.HasPrefix(name, http.TrailerPrefix) {
-			exclude(name)
-			a.inChunks = true
-		}
+		a.inChunks = a.inChunks || strings.HasPrefix(name, http.TrailerPrefix)
 	}
 	for _, line := range a.header["Trailer"] {
 		a.inChunks = true
@@ -145,10 +134,6 @@ func (a *answer) excluded(status int) map[string]bool {
 			}
 		}
 	}
-	if own == nil {
-		return hopByHop
-	}
-	return own
 }
 
 func (a *answer) statusLine(status int) {
@@ -336,5 +321,7 @@ func (a *answer) end() {
 		a.out.Reset()
 		outputs.Put(a.out)
 	}
-	a.out = nil
+	clear(a.header)
+	headers.Put(a.header)
+	a.out, a.header = nil, nil
 }

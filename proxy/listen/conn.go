@@ -63,6 +63,7 @@ var (
 	stores  = sync.Pool{New: func() any { return new([maxHead]byte) }}
 	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, firstRead) }}
 	outputs = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+	headers = sync.Pool{New: func() any { return http.Header{} }}
 )
 
 // serve serves the connection until it ends, or belongs to net/http's server.

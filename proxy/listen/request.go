@@ -33,7 +33,7 @@ func (c *conn) parse() (*http.Request, error) {
 
 // request serves a request. It reports whether another one may follow.
 func (c *conn) request(r *http.Request, head plainHead) bool {
-	a := &answer{conn: c, header: http.Header{}, length: -1, closes: head.closes, out: outputs.Get().(*bytes.Buffer)}
+	a := &answer{conn: c, header: headers.Get().(http.Header), length: -1, closes: head.closes, out: outputs.Get().(*bytes.Buffer)}
 	a.body.conn = c
 	r = r.WithContext(c.ctx)
 	r.RemoteAddr, r.TLS, r.Body = c.remote, c.tls, http.NoBody

@@ -90,15 +90,6 @@ func (p *Pool) Send(call Call) (*http.Response, error) {
 	}
 }
 
-func write(r *http.Request, out *bytes.Buffer) (err error) {
-	if r.GetBody != nil && r.Body != nil && r.Body != http.NoBody {
-		if r.Body, err = r.GetBody(); err != nil {
-			return err
-		}
-	}
-	return r.Write(out)
-}
-
 // connect makes a connection, within the call's time.
 func (p *Pool) connect(call Call) (*conn, error) {
 	ctx := call.Request.Context()

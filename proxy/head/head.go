@@ -1,0 +1,46 @@
+// Package head writes the fields of a head as net/http does, with less work.
+package head
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// most is how many names are sorted without taking memory.
+const most = 32
+
+// Write appends the fields of h to a head, but for those that skip names; nil: all
+// are written. It writes what [http.Header.WriteSubset] does: sorted by name, what
+// is no field's name left out, values trimmed, and their line breaks made spaces.
+func Write(to *bytes.Buffer, h http.Header, skip func(name string) bool) {
+	var room [most]string
+	names := room[:0]
+	for name := range h {
+		if skip != nil && skip(name) || !httpguts.ValidHeaderFieldName(name) {
+			continue
+		}
+		names = append(names, name)
+		for i := len(names) - 1; i > 0 && names[i] < names[i-1]; i-- { // they are few
+			names[i], names[i-1] = names[i-1], names[i]
+		}
+	}
+	for _, name := range names {
+		for _, value := range h[name] {
+			Field(to, name, value)
+		}
+	}
+}
+
+// Field appends one field to a head.
+func Field(to *bytes.Buffer, name, value string) {
+	if strings.IndexByte(value, '\n') >= 0 || strings.IndexByte(value, '\r') >= 0 {
+		value = strings.NewReplacer("\n", " ", "\r", " ").Replace(value)
+	}
+	to.WriteString(name)
+	to.WriteString(": ")
+	to.WriteString(strings.Trim(value, " \t"))
+	to.WriteString("\r\n")
+}
