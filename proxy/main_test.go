@@ -35,7 +35,7 @@ func TestRawSocketsAgainWithNetHTTPAlone(t *testing.T) {
 	if len(tests) < 100 {
 		t.Fatalf("only %d tests write to a socket themselves", len(tests))
 	}
-	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^("+strings.Join(tests, "|")+")$") //nolint:gosec // this very program
+	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^("+strings.Join(tests, "|")+")$")
 	again.Env = append(os.Environ(), callersEnv+"="+netHTTP)
 	if out, err := again.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
@@ -57,7 +57,7 @@ func rawTests(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		source, err := os.ReadFile(file) //nolint:gosec // of this package
+		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
