@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"powerjob-shim/rules/access"
-	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -23,7 +22,7 @@ func BenchmarkGate(b *testing.B) {
 				deduplicated(s)
 				s.Access.Mode = bench.mode
 			})
-			p.tokens.Add(dedup.Fingerprint(benchToken), access.Grant{Group: "default", App: "1", Name: "app1", Since: time.Now()})
+			p.tokens.Add(access.Fingerprint(benchToken), access.Grant{Group: "default", App: "1", Name: "app1", Since: time.Now()})
 			benchCalls(b, p, "saveJob", saves())
 			if n := p.dedupState.decisions["forwarded"].Load(); n == 0 {
 				b.Fatal("nothing was forwarded")
@@ -36,7 +35,7 @@ func BenchmarkGate(b *testing.B) {
 // the differences above drown in the noise of sockets.
 func BenchmarkGateAlone(b *testing.B) {
 	p := benchProxy(b, func(s *Settings) { s.Access.Mode = access.Enforce })
-	p.tokens.Add(dedup.Fingerprint(benchToken), access.Grant{Group: "default", App: "1", Name: "app1", Since: time.Now()})
+	p.tokens.Add(access.Fingerprint(benchToken), access.Grant{Group: "default", App: "1", Name: "app1", Since: time.Now()})
 	passed := 0
 	gate := p.gate(func(http.ResponseWriter, *http.Request, *exchange) { passed++ })
 	call, _ := openapi.Lookup("saveJob")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/dedup"
@@ -55,7 +56,7 @@ func (s DedupSettings) maxAnswer() int64 {
 
 // dedupState is what the dedup middleware keeps for the life of the Proxy.
 type dedupState struct {
-	store  dedup.Store
+	store  store.Store
 	shared bool // by several replicas
 	// bodies bounds the bytes of requests that are being read.
 	bodies    budget
@@ -70,11 +71,11 @@ type dedupState struct {
 	counters  map[decided]prometheus.Counter // of the metric; never changes
 }
 
-func (p *Proxy) initDedup(store dedup.Store, s DedupSettings) {
-	if store == nil {
-		store = dedup.NewMemory(s.Limits)
+func (p *Proxy) initDedup(record store.Store, s DedupSettings) {
+	if record == nil {
+		record = store.NewMemory(s.Limits)
 	}
-	p.dedupState.store, p.dedupState.shared = store, store.Status().Kind != "memory"
+	p.dedupState.store, p.dedupState.shared = record, record.Status().Kind != "memory"
 	p.dedupState.bodies.max = maxBodiesAtOnce
 	p.dedupState.decisions = map[rules.Decision]*atomic.Uint64{}
 	p.dedupState.counters = map[decided]prometheus.Counter{}

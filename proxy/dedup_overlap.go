@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"powerjob-shim/internal/store"
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 )
 
@@ -33,13 +35,13 @@ type overlaps struct {
 // overlap is what a call and its caller's retry have in common.
 type overlap struct {
 	key   dedup.Key
-	token dedup.Token
+	token access.Token
 	addr  netip.Addr // of a call without a token
 }
 
 func overlapOf(c dedup.Call) overlap {
 	o := overlap{key: c.Key, token: c.Token}
-	if c.Token == (dedup.Token{}) {
+	if c.Token == (access.Token{}) {
 		o.addr = c.Addr
 	}
 	return o
@@ -53,7 +55,7 @@ type underway struct {
 	next    *underway   // an older one; guarded by overlaps.mu
 
 	mu    sync.Mutex
-	store dedup.Store // which is told of a hang-up; nil: not yet, or no more
+	store store.Store // which is told of a hang-up; nil: not yet, or no more
 	id    dedup.ID
 	over  bool // the caller is not asked any more
 	gone  bool // he had hung up before that
@@ -115,7 +117,7 @@ func (u *underway) askEarlier() (there bool) {
 
 // arrive takes the call to the store. From then on its caller can be asked, unless
 // the call is only passed on.
-func (u *underway) arrive(store dedup.Store, call dedup.Call) dedup.Ruling {
+func (u *underway) arrive(store store.Store, call dedup.Call) dedup.Ruling {
 	u.mu.Lock() // whoever asks meanwhile gets to know what has come of it
 	defer u.mu.Unlock()
 	d := store.Arrive(call)

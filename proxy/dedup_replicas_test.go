@@ -11,8 +11,8 @@ import (
 	"powerjob-shim/internal/redistest"
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/internal/store/redislog"
 	"powerjob-shim/rules/access"
-	"powerjob-shim/rules/dedup/shared"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -27,8 +27,8 @@ func newReplicas(t *testing.T, n int, o legacy.Options, change ...func(*Settings
 	}
 	shims := make([]*shim, n)
 	for i := range shims {
-		conn := shared.Connect(shared.Connection{Addresses: []string{redis.Addr}})
-		store := shared.New(shared.Options{Client: conn, Prefix: "test:", Timeout: patience})
+		conn := redislog.Connect(redislog.Connection{Addresses: []string{redis.Addr}})
+		store := redislog.New(redislog.Options{Client: conn, Prefix: "test:", Timeout: patience})
 		t.Cleanup(func() { // after the shim's end
 			store.Close()
 			_ = conn.Close()

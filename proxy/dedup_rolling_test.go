@@ -15,7 +15,7 @@ import (
 	"powerjob-shim/internal/redistest"
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
-	"powerjob-shim/rules/dedup/shared"
+	"powerjob-shim/internal/store/redislog"
 )
 
 // older makes a connection to Redis that of a replica of the release before: the
@@ -78,11 +78,11 @@ func TestARollingUpdateLosesNoCall(t *testing.T) {
 	db := redistest.Start(t)
 	shims := make([]*shim, 4)
 	for i := range shims {
-		conn := shared.Connect(shared.Connection{Addresses: []string{db.Addr}})
+		conn := redislog.Connect(redislog.Connection{Addresses: []string{db.Addr}})
 		if i < 2 {
 			conn.AddHook(&older{})
 		}
-		store := shared.New(shared.Options{Client: conn, Prefix: "test:", Timeout: patience})
+		store := redislog.New(redislog.Options{Client: conn, Prefix: "test:", Timeout: patience})
 		t.Cleanup(func() {
 			store.Close()
 			_ = conn.Close()

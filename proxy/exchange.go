@@ -90,7 +90,7 @@ type exchange struct {
 	leads   dedup.ID // the call that it leads; 0: none
 	waiters *waiters // where leads is found; nil: nobody can wait for this request
 
-	fingerprint   dedup.Token // see token
+	fingerprint   access.Token // see token
 	fingerprinted bool
 
 	translation *translation // nil: the call is sent as it came
@@ -162,9 +162,9 @@ var (
 
 // token returns the fingerprint of the token that r, the exchange's request,
 // carries; zero: none.
-func (ex *exchange) token(r *http.Request) dedup.Token {
+func (ex *exchange) token(r *http.Request) access.Token {
 	if !ex.fingerprinted {
-		ex.fingerprint, ex.fingerprinted = dedup.Fingerprint(first(r.Header[tokenKey])), true
+		ex.fingerprint, ex.fingerprinted = access.Fingerprint(first(r.Header[tokenKey])), true
 	}
 	return ex.fingerprint
 }

@@ -163,8 +163,8 @@ func preflight(r *http.Request) bool {
 
 // gaveOut reports whether a token is known here: from a login that passed, or,
 // under the gate, from another replica's.
-func (p *Proxy) gaveOut(ex *exchange, token dedup.Token) bool {
-	return token != (dedup.Token{}) && p.tokens.Find(token, ex.group.name, ex.group.issuer) != nil
+func (p *Proxy) gaveOut(ex *exchange, token access.Token) bool {
+	return token != (access.Token{}) && p.tokens.Find(token, ex.group.name, ex.group.issuer) != nil
 }
 
 // grantOf returns what the request's token stands for; nil: nothing known.
@@ -177,7 +177,7 @@ func (p *Proxy) grantOf(r *http.Request, ex *exchange) *access.Grant {
 
 func (p *Proxy) findGrant(r *http.Request, ex *exchange) *access.Grant {
 	token := ex.token(r)
-	if token == (dedup.Token{}) {
+	if token == (access.Token{}) {
 		return nil
 	}
 	issuer := ex.group.issuer
@@ -249,7 +249,7 @@ const serverContentType = "application/json;charset=utf-8"
 // re-send, and the re-send of this one is a first execution.
 func (p *Proxy) markDenied(r *http.Request, ex *exchange) {
 	window := ex.snap.Rules.Window()
-	if window == 0 || !ex.noted(r) || ex.token(r) == (dedup.Token{}) {
+	if window == 0 || !ex.noted(r) || ex.token(r) == (access.Token{}) {
 		return
 	}
 	call := ex.dedupCall(r, window)

@@ -22,10 +22,11 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
-	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -93,13 +94,13 @@ func newShim(t testing.TB, s Settings) *shim {
 }
 
 // newShimOn is newShim with stores that outlive the shim; nil: its own.
-func newShimOn(t testing.TB, s Settings, store dedup.Store, tokens dedup.Tokens) *shim {
+func newShimOn(t testing.TB, s Settings, store store.Store, tokens access.SharedTokens) *shim {
 	t.Helper()
 	return newShimAt(t, s, store, tokens, Listener{})
 }
 
 // newShimAt is newShimOn with a listener that at describes, but for its address.
-func newShimAt(t testing.TB, s Settings, store dedup.Store, tokens dedup.Tokens, at Listener) *shim {
+func newShimAt(t testing.TB, s Settings, store store.Store, tokens access.SharedTokens, at Listener) *shim {
 	t.Helper()
 	at.Address = "127.0.0.1:0"
 	core, logs := observer.New(zapcore.DebugLevel)

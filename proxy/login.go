@@ -28,7 +28,7 @@ func (p *Proxy) login(next handler) handler {
 		presented, window := ex.token(r), ex.snap.Rules.Window()
 		var requested time.Time // counts only for a login without a token
 		if isAuthApp && window > 0 {
-			if presented != (dedup.Token{}) {
+			if presented != (access.Token{}) {
 				p.dedupState.store.Presented(ex.group.name, presented)
 			} else {
 				requested = p.dedupState.store.Now(ex.group.name)
@@ -56,14 +56,14 @@ func (p *Proxy) login(next handler) handler {
 			answer = nil
 		}
 		name, _ := ex.call.LoginName(r.Header["Content-Type"], r.URL.RawQuery, ex.body) // "": nobody's
-		var given dedup.Token
+		var given access.Token
 		if isAuthApp {
 			given = p.issued(r, ex, answer, name, presented, requested)
 		} else if id, ok := openapi.AssertedApp(answer); ok {
 			p.tokens.Name(ex.group.name, id, name)
 		}
 		gone := ex.caller.Gone()
-		if err := rec.write(); (gone || err != nil) && given != (dedup.Token{}) && window > 0 {
+		if err := rec.write(); (gone || err != nil) && given != (access.Token{}) && window > 0 {
 			// The client has not got it and logs in once more: two logins, and one
 			// re-send at most.
 			p.dedupState.store.Undelivered(ex.group.name, given)
@@ -73,16 +73,16 @@ func (p *Proxy) login(next handler) handler {
 
 // issued notes the token in an authApp answer and returns it; one without is a
 // refusal.
-func (p *Proxy) issued(r *http.Request, ex *exchange, answer []byte, name string, presented dedup.Token, requested time.Time) (token dedup.Token) {
+func (p *Proxy) issued(r *http.Request, ex *exchange, answer []byte, name string, presented access.Token, requested time.Time) (token access.Token) {
 	result, agent := "refused", dedup.AgentOf(r.UserAgent())
 	if got, ok := openapi.IssuedBy(answer); ok {
 		result = "ok"
-		token = dedup.Fingerprint(got.Token)
+		token = access.Fingerprint(got.Token)
 		if ex.group.issuer == nil { // the bridge's tokens speak for themselves
 			now := time.Now()
 			p.tokens.Add(token, access.Grant{Group: ex.group.name, App: got.AppID, Name: name, Since: now})
 			if policy := &ex.snap.Access; p.sharedTokens != nil && policy.Mode != access.Off {
-				known := dedup.KnownToken{App: got.AppID, Name: name, Since: now}
+				known := access.KnownToken{App: got.AppID, Name: name, Since: now}
 				p.sharedTokens.KeepToken(ex.group.name, token, known, cmp.Or(policy.TokenTTL, access.DefaultTTL))
 			}
 		}
@@ -90,13 +90,13 @@ func (p *Proxy) issued(r *http.Request, ex *exchange, answer []byte, name string
 		if window := ex.snap.Rules.Window(); window > 0 {
 			p.dedupState.store.Issued(dedup.Issue{
 				Group: ex.group.name, App: got.AppID, Token: token, Addr: ex.clientAddr(), Agent: agent,
-				Requested: requested, Bare: presented == dedup.Token{}, Window: window,
+				Requested: requested, Bare: presented == access.Token{}, Window: window,
 			})
 		}
 	}
 	// A login of the Java client without a token is a constructor's first or a
 	// refresh: which of them shows when its token is used, so that it is counted then.
-	if ex.outcome == outcomeAnswered && (presented != dedup.Token{} || result == "refused" || agent.Foreign()) {
+	if ex.outcome == outcomeAnswered && (presented != access.Token{} || result == "refused" || agent.Foreign()) {
 		p.metrics.Logins.WithLabelValues("constructor", result).Inc()
 	}
 	return token

@@ -17,7 +17,6 @@ import (
 	"powerjob-shim/proxy/admin"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/access"
-	"powerjob-shim/rules/dedup"
 )
 
 // errStopping is the cause of contexts that end because the shim ends.
@@ -43,7 +42,7 @@ type Proxy struct {
 	dedupState dedupState
 	tokens     *access.Tokens
 	// sharedTokens are the tokens of other replicas; nil without a shared store.
-	sharedTokens dedup.Tokens
+	sharedTokens access.SharedTokens
 	reach        reachability
 	examinations examinations
 	ready        func() error // see Options; nil: the servers decide

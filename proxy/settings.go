@@ -7,11 +7,11 @@ import (
 
 	"go.uber.org/zap"
 
+	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
-	"powerjob-shim/rules/dedup"
 )
 
 // Options are what a Proxy is given once, for its whole life.
@@ -21,10 +21,10 @@ type Options struct {
 
 	// Store remembers calls. Nil: one in memory, with Settings.Dedup.Limits. It
 	// outlives every reload; whoever made it closes it after the Proxy's end.
-	Store dedup.Store
+	Store store.Store
 	// Tokens are where the gate looks for tokens that it does not know. Nil:
 	// nowhere, so that each replica wants a login of its own.
-	Tokens dedup.Tokens
+	Tokens access.SharedTokens
 
 	// Probe has each server asked whether it is a PowerJob server, at the start
 	// and until it is ready. Else /readyz only connects.

@@ -11,11 +11,11 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/internal/config"
+	"powerjob-shim/internal/store/redislog"
 	"powerjob-shim/proxy"
 	"powerjob-shim/proxy/certs/redisstore"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/dedup"
-	"powerjob-shim/rules/dedup/shared"
 )
 
 // storeReadTimeout bounds how long a start waits for Redis. It goes on without.
@@ -31,7 +31,7 @@ func UseStore(ctx context.Context, o *proxy.Options, cfg *config.Config) (stop f
 	if err != nil {
 		return nil, fmt.Errorf("dedup.redis.tls: %w", err)
 	}
-	s := shared.New(shared.Options{
+	s := redislog.New(redislog.Options{
 		Client: client, Prefix: cfg.Dedup.Redis.KeyPrefix, Secrets: keySecrets(&cfg.Dedup.Redis),
 		Timeout: cfg.Dedup.Redis.Timeout, Limits: limits(cfg), Logger: o.Logger,
 		Failed: func(operation string) { o.Metrics.StoreErrors.WithLabelValues(operation).Inc() },
@@ -65,7 +65,7 @@ func sharedCertificates(c *config.Redis, log *zap.Logger) (*redisstore.Storage, 
 
 func redisClient(c *config.Redis, timeout time.Duration, log *zap.Logger) (redis.UniversalClient, error) {
 	redis.SetLogger(redisLogger{log})
-	connection := shared.Connection{
+	connection := redislog.Connection{
 		Addresses: c.Addresses, Cluster: c.Cluster, MasterName: c.MasterName, Username: c.Username,
 		SentinelUsername: c.SentinelUsername,
 		Timeout:          timeout, Dial: new(up.Dialer).DialContext,
@@ -83,7 +83,7 @@ func redisClient(c *config.Redis, timeout time.Duration, log *zap.Logger) (redis
 		}
 		connection.TLS = up.NewTLS(files).Config
 	}
-	return shared.Connect(connection), nil
+	return redislog.Connect(connection), nil
 }
 
 // redisLogger is go-redis' own log: what it says about sentinels and pools is

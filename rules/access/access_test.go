@@ -9,7 +9,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -132,7 +131,7 @@ func TestBlockedPaths(t *testing.T) {
 	}
 }
 
-func token(n int) dedup.Token { return dedup.Fingerprint(fmt.Sprint(n)) }
+func token(n int) Token { return Fingerprint(fmt.Sprint(n)) }
 
 func TestTheTokenThatWasNotUsedForLongestGoesFirst(t *testing.T) {
 	tokens := NewTokens(3)
@@ -199,14 +198,14 @@ func TestATokenCountsInItsGroupAndForItsIssuerOnly(t *testing.T) {
 	tokens, issuer := NewTokens(0), NewIssuer("g", IssuerSettings{})
 	tokens.Add(token(1), Grant{Group: "g", App: "1"})
 	tokens.Add(token(2), Grant{Group: "g", App: "1", Issuer: issuer})
-	tokens.Add(dedup.Token{}, Grant{Group: "g", App: "1"})
+	tokens.Add(Token{}, Grant{Group: "g", App: "1"})
 	if tokens.Find(token(1), "h", nil) != nil || tokens.Find(token(1), "g", issuer) != nil || tokens.Find(token(2), "g", nil) != nil {
 		t.Error("a token is found where it does not count")
 	}
 	if tokens.Find(token(1), "g", nil) == nil || tokens.Find(token(2), "g", issuer) == nil {
 		t.Error("a token is not found where it counts")
 	}
-	if tokens.Find(dedup.Token{}, "g", nil) != nil {
+	if tokens.Find(Token{}, "g", nil) != nil {
 		t.Error("no token at all is found")
 	}
 	tokens.Add(token(1), Grant{Group: "g", App: "5"})

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"powerjob-shim/internal/slab"
-	"powerjob-shim/rules/dedup"
 )
 
 // Grant is what a token stands for.
@@ -43,17 +42,17 @@ type Tokens struct {
 	epoch  time.Time // what remembered.since counts from
 
 	mu     sync.Mutex
-	known  map[dedup.Token]slab.Slot // guarded by mu
-	all    slab.Slab[remembered]     // guarded by mu
-	grants slab.Pool[Grant]          // guarded by mu; what they stand for, without times
-	used   order                     // guarded by mu
-	apps   map[appKey]*order         // guarded by mu; only apps that have tokens
-	names  map[appKey]string         // guarded by mu
+	known  map[Token]slab.Slot   // guarded by mu
+	all    slab.Slab[remembered] // guarded by mu
+	grants slab.Pool[Grant]      // guarded by mu; what they stand for, without times
+	used   order                 // guarded by mu
+	apps   map[appKey]*order     // guarded by mu; only apps that have tokens
+	names  map[appKey]string     // guarded by mu
 }
 
 // remembered is a token. It has no pointers.
 type remembered struct {
-	token dedup.Token
+	token Token
 	place [2]neighbours // among all, and among its app's
 	grant slab.Slot
 	since time.Duration // since Tokens.epoch
@@ -85,14 +84,14 @@ func NewTokens(limit int) *Tokens {
 	}
 	return &Tokens{
 		max: limit, perApp: max(limit/appsShare, min(limit, fewTokens)), epoch: time.Now(),
-		known: map[dedup.Token]slab.Slot{}, apps: map[appKey]*order{}, names: map[appKey]string{},
+		known: map[Token]slab.Slot{}, apps: map[appKey]*order{}, names: map[appKey]string{},
 	}
 }
 
 // Add remembers a token, which was issued just now or has just been verified.
 // The zero token is not remembered.
-func (t *Tokens) Add(token dedup.Token, g Grant) {
-	if token == (dedup.Token{}) {
+func (t *Tokens) Add(token Token, g Grant) {
+	if token == (Token{}) {
 		return
 	}
 	t.mu.Lock()
@@ -118,7 +117,7 @@ func (t *Tokens) Add(token dedup.Token, g Grant) {
 
 // Find returns what a token stands for in a group; nil: it is not known there,
 // or from another issuer.
-func (t *Tokens) Find(token dedup.Token, group string, issuer *Issuer) *Grant {
+func (t *Tokens) Find(token Token, group string, issuer *Issuer) *Grant {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.known[token]

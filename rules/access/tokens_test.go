@@ -4,31 +4,29 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"powerjob-shim/rules/dedup"
 )
 
 func TestAFloodOfOneAppsLoginsPushesOutNoOtherAppsTokens(t *testing.T) {
 	const limit = 8 * fewTokens
 	tokens, now := NewTokens(limit), time.Now()
-	quiet := dedup.Fingerprint("quiet")
+	quiet := Fingerprint("quiet")
 	tokens.Add(quiet, Grant{Group: "g", App: "1", Since: now})
 	for i := range 3 * limit {
-		tokens.Add(dedup.Fingerprint(fmt.Sprint("flood", i)), Grant{Group: "g", App: "2", Since: now})
+		tokens.Add(Fingerprint(fmt.Sprint("flood", i)), Grant{Group: "g", App: "2", Since: now})
 	}
 	if g := tokens.Find(quiet, "g", nil); g == nil || g.App != "1" {
 		t.Errorf("the quiet app's token is %+v", g)
 	}
 	kept := 0
 	for i := range 3 * limit {
-		if tokens.Find(dedup.Fingerprint(fmt.Sprint("flood", i)), "g", nil) != nil {
+		if tokens.Find(Fingerprint(fmt.Sprint("flood", i)), "g", nil) != nil {
 			kept++
 		}
 	}
 	if kept != limit/appsShare {
 		t.Errorf("the flood has %d tokens, want %d", kept, limit/appsShare)
 	}
-	if g := tokens.Find(dedup.Fingerprint(fmt.Sprint("flood", 3*limit-1)), "g", nil); g == nil {
+	if g := tokens.Find(Fingerprint(fmt.Sprint("flood", 3*limit-1)), "g", nil); g == nil {
 		t.Error("the flood's last token is not known")
 	}
 }
@@ -37,7 +35,7 @@ func TestAFloodOfOneAppsLoginsPushesOutNoOtherAppsTokens(t *testing.T) {
 func TestAnAppsOldestTokenGoesFirst(t *testing.T) {
 	const limit = 2 * fewTokens
 	tokens, now := NewTokens(limit), time.Now()
-	of := func(i int) dedup.Token { return dedup.Fingerprint(fmt.Sprint(i)) }
+	of := func(i int) Token { return Fingerprint(fmt.Sprint(i)) }
 	for i := range fewTokens {
 		tokens.Add(of(i), Grant{Group: "g", App: "1", Since: now})
 	}

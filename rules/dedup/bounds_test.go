@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"powerjob-shim/rules/access"
 )
 
 func (s *scene) holds(want Stats) {
@@ -92,7 +94,7 @@ func TestATokenThatIsUsedIsNotEvictedForItsFirstWindow(t *testing.T) {
 	s.call("saveJob 1 A", "T").leads().done("1")
 	s.call("saveJob 2 A", "T").leads().done("2")
 	s.call("saveJob 3 A", "T").leads().done("3") // the token that nobody uses goes
-	if s.m.logins[Fingerprint("T")] == nil {
+	if s.m.logins[access.Fingerprint("T")] == nil {
 		t.Error("T is not known any more")
 	}
 	s.holds(Stats{Entries: 4, Bytes: 4*entryBytes + 3, Evicted: 1})

@@ -1,22 +1,20 @@
 // Package dedup is the request-dedup cache: it decides which repeated OpenAPI
 // calls are answered from memory instead of being executed once more.
 //
-// The simple way to use it is a Memory store:
+// Its Machine is a deterministic state machine: what it decides depends on its
+// state, the time it is given and the event, on nothing else. Nothing here does any
+// I/O, has a clock, a goroutine or a lock, so that a simulation can drive it through
+// years of traffic and a reader can follow it in one sitting. The simple way to use it
+// is a store, which makes each of its steps atomic: store.NewMemory of
+// powerjob-shim/internal/store. Its steps are
 //
-//	store := dedup.NewMemory(dedup.Limits{})
-//	d := store.Arrive(call)
+//	d := machine.Arrive(now, call)
 //	switch d.Verdict {
-//	case dedup.Lead:   // forward it, then store.Finish(call.ID, outcome)
-//	case dedup.Wait:   // d, err = store.Await(ctx, call.ID)
+//	case dedup.Lead:   // forward it, then machine.Finish(now, call.ID, outcome)
+//	case dedup.Wait:   // until its leader ended: d = machine.Resume(now, call.ID)
 //	case dedup.Replay: // write d.Answer
 //	}
-//	store.Delivered(call.ID) // or store.Leave(call.ID) if the caller hung up
-//
-// Underneath is Machine, a deterministic state machine: what it decides depends
-// on its state, the time it is given and the event, on nothing else. It has no
-// clock, goroutine, lock or I/O, so that a simulation can drive it through
-// years of traffic and a reader can follow it in one sitting. A Store makes
-// each of its steps atomic.
+//	machine.Delivered(now, call.ID) // or machine.Leave(now, call.ID) if the caller hung up
 //
 // # How a repetition is known
 //
@@ -69,6 +67,7 @@ import (
 	"net/netip"
 	"time"
 
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -76,19 +75,15 @@ import (
 // shims that share a store, for as long as a lease or window lasts.
 type ID uint64
 
-// Token is the fingerprint of an access token, never the token itself.
-// The zero value stands for a request without one.
-type Token [16]byte
-
 // Call is one arrival of an OpenAPI call other than a login.
 type Call struct {
 	ID       ID
 	Group    string // the upstream group
 	Key      Key
-	App      string     // the app id header; empty for 4.x clients
-	Token    Token      // zero: none
-	Issued   bool       // the token was seen being given out, however long ago
-	Addr     netip.Addr // the client's address; invalid where it cannot be trusted
+	App      string       // the app id header; empty for 4.x clients
+	Token    access.Token // zero: none
+	Issued   bool         // the token was seen being given out, however long ago
+	Addr     netip.Addr   // the client's address; invalid where it cannot be trusted
 	Agent    Agent
 	Subjects openapi.Subjects
 
@@ -115,14 +110,14 @@ type Answer struct {
 // bytes is what an answer is counted for.
 func (a *Answer) bytes() int64 { return answerBytes(len(a.Header), len(a.Body)) }
 
-// Verdict is what the caller of Arrive or Await has to do.
+// Verdict is what the caller of Arrive or Resume has to do.
 type Verdict uint8
 
 // The verdicts.
 const (
 	// Lead: forward the call, then Finish it.
 	Lead Verdict = iota
-	// Wait: an equal call is in flight; Await its outcome.
+	// Wait: an equal call is in flight; Resume when it has ended.
 	Wait
 	// Replay: write Ruling.Answer, do not forward.
 	Replay

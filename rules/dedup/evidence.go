@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"powerjob-shim/internal/ordered"
+	"powerjob-shim/rules/access"
 )
 
 // evidence finds the mark that c is the re-send of and the login that pays for it.
@@ -135,7 +136,7 @@ func (m *Machine) oneClient(h *history, mk *mark, r *login) bool {
 
 // guessed reports whether the lineage of a token comes from one of several equal
 // calls, which may have been another client's.
-func (m *Machine) guessed(token Token) bool {
+func (m *Machine) guessed(token access.Token) bool {
 	l := m.logins[token]
 	return l != nil && l.guessed
 }

@@ -3,6 +3,8 @@ package dedup
 import (
 	"testing"
 	"time"
+
+	"powerjob-shim/rules/access"
 )
 
 // The numbered interleavings of the package comment.
@@ -287,7 +289,7 @@ func TestATokenStaysKnownWhileItIsUsed(t *testing.T) {
 		s.pass(window - 10*time.Millisecond)
 		s.call("fetchJob 1", "R1").leads().done("")
 	}
-	if l := s.m.logins[Fingerprint("R1")]; l == nil || l.lineage != Fingerprint("T") {
+	if l := s.m.logins[access.Fingerprint("R1")]; l == nil || l.lineage != access.Fingerprint("T") {
 		t.Errorf("R1 is not known for T's any more: %+v", l)
 	}
 }

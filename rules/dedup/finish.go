@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/ordered"
+	"powerjob-shim/rules/access"
 )
 
 // Finish takes in how a leader's forwarding ended. It must come before the
@@ -29,7 +30,7 @@ func (m *Machine) finish(now moment, c *call, out Outcome) {
 	if !kept {
 		c.history.unlinkLeader(c)
 	}
-	repeatable := kept || out.Kind == Denied && c.token != (Token{}) || out.Kind == Answered && out.Status == 200
+	repeatable := kept || out.Kind == Denied && c.token != (access.Token{}) || out.Kind == Answered && out.Status == 200
 	if repeatable && !c.left && !c.resend {
 		m.leaveMark(now, c, out.Kind == Denied)
 	}
@@ -128,7 +129,7 @@ func (m *Machine) leaveMark(now moment, c *call, denied bool) {
 }
 
 // ours reports whether a token was seen being given out.
-func (m *Machine) ours(token Token) bool {
+func (m *Machine) ours(token access.Token) bool {
 	l := m.logins[token]
 	return l != nil && l.ours
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"powerjob-shim/rules/access"
 )
 
 // crowd is a machine with much of something in it, all of one app.
@@ -46,7 +48,7 @@ func (c *crowd) call(what, token string, out Outcome, options ...func(*Call)) {
 
 func (c *crowd) login(token string, addr netip.Addr, bare bool) {
 	c.tick()
-	c.m.Issued(c.now, Issue{Group: "g", App: appID, Token: Fingerprint(token), Addr: addr, Requested: c.now, Bare: bare, Window: window})
+	c.m.Issued(c.now, Issue{Group: "g", App: appID, Token: access.Fingerprint(token), Addr: addr, Requested: c.now, Bare: bare, Window: window})
 }
 
 var (
@@ -115,7 +117,7 @@ func (c *crowd) steps(round int, step func(name string, do func())) {
 	step("refusal", func() { c.call("runJob 9", second, refused) })
 	step("login that a refusal explains", func() { c.login(second+"'", netip.Addr{}, true) })
 	step("call with the token of another login", func() { c.call("runJob 9", first, kept("c")) })
-	step("constructor", func() { c.m.Presented(c.now, Fingerprint(second)) })
+	step("constructor", func() { c.m.Presented(c.now, access.Fingerprint(second)) })
 }
 
 // No step looks at more candidates the more there are. BenchmarkGrowth is the same

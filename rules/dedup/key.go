@@ -52,17 +52,3 @@ func (p KeyParts) Key() Key {
 	h.buf = h.Sum(b[:0])
 	return Key(h.buf)
 }
-
-// Fingerprint returns a token's fingerprint: it tells tokens apart, and the
-// token cannot be had back from it. The empty token has the zero fingerprint.
-func Fingerprint(token string) Token {
-	if token == "" {
-		return Token{}
-	}
-	h := hashes.Get().(*hasher)
-	defer hashes.Put(h)
-	h.buf = append(h.buf[:0], token...)
-	sum := sha256.Sum256(h.buf)
-	clear(h.buf) // no token stays in memory longer than it must
-	return Token(sum[:16])
-}

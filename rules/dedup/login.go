@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"powerjob-shim/internal/ordered"
+	"powerjob-shim/rules/access"
 )
 
 // Issue is a token that an upstream gave out in answer to an authApp.
 type Issue struct {
 	Group     string
 	App       string // data.appId of the answer
-	Token     Token
+	Token     access.Token
 	Addr      netip.Addr // the client's address; invalid where it cannot be trusted
 	Agent     Agent
 	Requested time.Time // when the authApp arrived
@@ -24,7 +25,7 @@ type Issue struct {
 // login is a token and what is known of it.
 type login struct {
 	peer
-	token     Token
+	token     access.Token
 	app       *app
 	number    uint64 // no other login has it
 	requested moment
@@ -35,15 +36,15 @@ type login struct {
 	openUntil moment
 	caller    *caller // of its last call
 
-	ours           bool  // it was seen being given out, maybe before the window
-	issued         bool  // it was seen being given out, for app, at issuedAt
-	used           bool  // by a call, first at usedAt
-	refresh        bool  // by a login without a token, and it was not presented on an authApp
-	open           bool  // a refresh whose re-send has not come yet
-	paidForAnother bool  // it paid for a call with another token, and may pay for its own once more
-	guessed        bool  // lineage is that of one of several equal calls
-	known          bool  // it is a refresh of a client that was seen when it first logged in
-	lineage        Token // the constructor's token that it goes back to, as far as known
+	ours           bool         // it was seen being given out, maybe before the window
+	issued         bool         // it was seen being given out, for app, at issuedAt
+	used           bool         // by a call, first at usedAt
+	refresh        bool         // by a login without a token, and it was not presented on an authApp
+	open           bool         // a refresh whose re-send has not come yet
+	paidForAnother bool         // it paid for a call with another token, and may pay for its own once more
+	guessed        bool         // lineage is that of one of several equal calls
+	known          bool         // it is a refresh of a client that was seen when it first logged in
+	lineage        access.Token // the constructor's token that it goes back to, as far as known
 }
 
 // app is an app of a group.
@@ -65,7 +66,7 @@ type app struct {
 // Issued takes in that a token was given out.
 func (m *Machine) Issued(t time.Time, in Issue) {
 	now := m.expireDue(t)
-	if in.Token == (Token{}) || m.logins[in.Token] != nil {
+	if in.Token == (access.Token{}) || m.logins[in.Token] != nil {
 		return
 	}
 	l := m.addLogin(now, in.Token, appKey{in.Group, in.App}, peer{in.Addr, in.Agent}, in.Window)
@@ -78,13 +79,13 @@ func (m *Machine) Issued(t time.Time, in Issue) {
 
 // Presented takes in that an authApp carried a token: a constructor's, which pays for
 // no re-send.
-func (m *Machine) Presented(t time.Time, token Token) { m.owesNothing(t, token) }
+func (m *Machine) Presented(t time.Time, token access.Token) { m.owesNothing(t, token) }
 
 // Undelivered takes in that a token which was given out did not reach its client, who
 // logs in once more: two logins, and one re-send at most.
-func (m *Machine) Undelivered(t time.Time, token Token) { m.owesNothing(t, token) }
+func (m *Machine) Undelivered(t time.Time, token access.Token) { m.owesNothing(t, token) }
 
-func (m *Machine) owesNothing(t time.Time, token Token) {
+func (m *Machine) owesNothing(t time.Time, token access.Token) {
 	m.expireDue(t)
 	if l := m.logins[token]; l != nil {
 		l.refresh = false
@@ -96,7 +97,7 @@ func (m *Machine) owesNothing(t time.Time, token Token) {
 // loginOf looks up a call's token and keeps it known for as long as it is used. It
 // returns nil for a call without a token.
 func (m *Machine) loginOf(now moment, in Call) *login {
-	if in.Token == (Token{}) {
+	if in.Token == (access.Token{}) {
 		return nil
 	}
 	l := m.logins[in.Token]
@@ -112,7 +113,7 @@ func (m *Machine) loginOf(now moment, in Call) *login {
 	return l
 }
 
-func (m *Machine) addLogin(now moment, token Token, key appKey, of peer, window time.Duration) *login {
+func (m *Machine) addLogin(now moment, token access.Token, key appKey, of peer, window time.Duration) *login {
 	a := m.apps[key]
 	if a == nil {
 		a = &app{key: key}
@@ -137,10 +138,10 @@ func (m *Machine) expireLogin(l *login) {
 
 // related reports whether two lineages may be one client's: they are the same,
 // or of one of them it is not known where it begins.
-func (m *Machine) related(a, b Token) bool { return a == b || !m.begins(a) || !m.begins(b) }
+func (m *Machine) related(a, b access.Token) bool { return a == b || !m.begins(a) || !m.begins(b) }
 
 // begins reports whether a lineage begins with that token: it is no refresh.
-func (m *Machine) begins(token Token) bool {
+func (m *Machine) begins(token access.Token) bool {
 	l := m.logins[token]
 	return l == nil || !l.refresh
 }

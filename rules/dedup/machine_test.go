@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"powerjob-shim/internal/ordered"
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -89,8 +90,8 @@ func (w *walk) decide(t *rapid.T, step func(*Machine) Ruling) Ruling {
 }
 
 // token is mostly one of the newest.
-func (w *walk) token(t *rapid.T) Token {
-	return Fingerprint(rapid.SampledFrom(w.tokens[max(0, len(w.tokens)-3):]).Draw(t, "token"))
+func (w *walk) token(t *rapid.T) access.Token {
+	return access.Fingerprint(rapid.SampledFrom(w.tokens[max(0, len(w.tokens)-3):]).Draw(t, "token"))
 }
 
 func (w *walk) arrive(t *rapid.T) {
@@ -226,7 +227,7 @@ func (w *walk) issue(t *rapid.T) {
 	name := fmt.Sprint("R", len(w.tokens))
 	w.tokens = append(w.tokens, name)
 	in := Issue{
-		Group: "g", App: "1", Token: Fingerprint(name), Addr: w.addr(t),
+		Group: "g", App: "1", Token: access.Fingerprint(name), Addr: w.addr(t),
 		Requested: w.now.Add(-time.Duration(rapid.SampledFrom([]int{0, 0, 2, 500}).Draw(t, "took")) * time.Millisecond), Bare: bare, Window: 2 * time.Second,
 	}
 	w.both(func(m *Machine) { m.Issued(w.now, in) })

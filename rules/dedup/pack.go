@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"powerjob-shim/internal/ordered"
+	"powerjob-shim/rules/access"
 )
 
 // Most calls are over within milliseconds and remembered for seconds, so nearly
@@ -51,8 +52,8 @@ type answerKind struct {
 // caller is whose call one was. The calls of one client share it: never change it.
 type caller struct {
 	group, app string
-	token      Token
-	lineage    Token // of the token, when the call was answered
+	token      access.Token
+	lineage    access.Token // of the token, when the call was answered
 	peer       peer
 	in         *app // which lists the call's mark; nil: none does
 }

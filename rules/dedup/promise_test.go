@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
@@ -18,7 +19,7 @@ var promiseStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func savedCall(id dedup.ID, token string, body bool) dedup.Call {
 	return dedup.Call{
 		ID: id, Group: "default", Key: dedup.KeyParts{Body: []byte("new job")}.Key(), App: "1",
-		Token: dedup.Fingerprint(token), Subjects: openapi.Subjects{Creates: true},
+		Token: access.Fingerprint(token), Subjects: openapi.Subjects{Creates: true},
 		Window: promiseWindow, Dedup: true, Body: body,
 	}
 }
@@ -58,7 +59,7 @@ func TestAReSendAfterTheWindowIsExecuted(t *testing.T) {
 		if late {
 			at, want = now.Add(promiseWindow), dedup.Lead
 		}
-		m.Issued(at, dedup.Issue{Group: "default", App: "1", Token: dedup.Fingerprint("R"), Requested: now.Add(time.Millisecond), Bare: true, Window: promiseWindow})
+		m.Issued(at, dedup.Issue{Group: "default", App: "1", Token: access.Fingerprint("R"), Requested: now.Add(time.Millisecond), Bare: true, Window: promiseWindow})
 		wantVerdict(t, "the re-send", m.Arrive(at, savedCall(2, "R", false)), want)
 	}
 }

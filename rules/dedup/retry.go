@@ -1,16 +1,20 @@
 package dedup
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"powerjob-shim/rules/access"
+)
 
 // deserter is a caller that hung up, as it is known again: by its token, or without
 // tokens by its trusted address.
 type deserter struct {
-	token Token
+	token access.Token
 	addr  netip.Addr // valid only where there is no token
 }
 
 func (c *call) asDeserter() deserter {
-	if c.token != (Token{}) {
+	if c.token != (access.Token{}) {
 		return deserter{token: c.token}
 	}
 	return deserter{addr: c.peer.addr}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -75,13 +76,13 @@ func (s *scene) constructor(token string, options ...func(*Issue)) {
 	s.refresh(token, options...)
 	s.presented(token)
 	s.tick()
-	s.m.Issued(s.now, Issue{Group: "g", App: appID, Token: Fingerprint(token + ", ignored"), Requested: s.now, Window: window})
+	s.m.Issued(s.now, Issue{Group: "g", App: appID, Token: access.Fingerprint(token + ", ignored"), Requested: s.now, Window: window})
 }
 
 // refresh is a login without a token.
 func (s *scene) refresh(token string, options ...func(*Issue)) {
 	s.tick()
-	in := Issue{Group: "g", App: appID, Token: Fingerprint(token), Requested: s.now, Bare: true, Window: window}
+	in := Issue{Group: "g", App: appID, Token: access.Fingerprint(token), Requested: s.now, Bare: true, Window: window}
 	for _, o := range options {
 		o(&in)
 	}
@@ -90,7 +91,7 @@ func (s *scene) refresh(token string, options ...func(*Issue)) {
 
 func (s *scene) presented(token string) {
 	s.tick()
-	s.m.Presented(s.now, Fingerprint(token))
+	s.m.Presented(s.now, access.Fingerprint(token))
 }
 
 func requested(at time.Time) func(*Issue) { return func(in *Issue) { in.Requested = at } }
@@ -121,7 +122,7 @@ type turn struct {
 func describe(t testing.TB, what, token string) Call {
 	t.Helper()
 	words := strings.Fields(what)
-	in := Call{Group: "g", App: appID, Token: Fingerprint(token), Window: window, Lease: lease}
+	in := Call{Group: "g", App: appID, Token: access.Fingerprint(token), Window: window, Lease: lease}
 	in.Key = KeyParts{Group: "g", Path: words[0], Body: []byte(what)}.Key()
 	known, ok := openapi.Lookup(words[0])
 	if !ok {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -33,7 +34,7 @@ func (f *filler) answer(n, bytes int, options ...func(*Call)) {
 	f.last++
 	f.now = f.now.Add(time.Microsecond)
 	in := Call{
-		ID: f.last, Group: "default", App: "1", Token: Token{1}, Window: time.Hour, Dedup: true, Body: true,
+		ID: f.last, Group: "default", App: "1", Token: access.Token{1}, Window: time.Hour, Dedup: true, Body: true,
 		Subjects: openapi.Subjects{Creates: true},
 	}
 	binary.BigEndian.PutUint64(in.Key[:], uint64(n)*0x9E3779B97F4A7C15) // as evenly spread as a hash
@@ -86,7 +87,11 @@ func TestAnEntryTakesWhatItIsCountedFor(t *testing.T) {
 		"logins":                           func(f *filler, n int) { f.login(n) },
 		"calls, each with a login":         func(f *filler, n int) { f.login(n); f.call(n, func(c *Call) { c.Token = token(n) }) },
 		"calls without a token, an app each": func(f *filler, n int) {
-			f.call(n, func(c *Call) { c.Token = Token{}; c.App = fmt.Sprint("app", n); c.Addr = netip.MustParseAddr(here) })
+			f.call(n, func(c *Call) {
+				c.Token = access.Token{}
+				c.App = fmt.Sprint("app", n)
+				c.Addr = netip.MustParseAddr(here)
+			})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +111,7 @@ func TestAnEntryTakesWhatItIsCountedFor(t *testing.T) {
 	}
 }
 
-func token(n int) (t Token) {
+func token(n int) (t access.Token) {
 	binary.BigEndian.PutUint64(t[:], uint64(n))
 	return t
 }

@@ -5,6 +5,7 @@ import (
 
 	"powerjob-shim/internal/ordered"
 	"powerjob-shim/internal/slab"
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -28,7 +29,7 @@ type Machine struct {
 	histories map[Key]*history                    // what happened lately to equal calls
 	packed    map[prefix]slot                     // the same of keys with one call, which is over: see pack.go
 	subjects  map[string]map[openapi.Subject]slot // by group
-	logins    map[Token]*login
+	logins    map[access.Token]*login
 	apps      map[appKey]*app
 	nobody    *caller // of the last call without a login
 
@@ -56,7 +57,7 @@ func New(limits Limits) *Machine {
 		histories: map[Key]*history{},
 		packed:    map[prefix]slot{},
 		subjects:  map[string]map[openapi.Subject]slot{},
-		logins:    map[Token]*login{},
+		logins:    map[access.Token]*login{},
 		apps:      map[appKey]*app{},
 		live:      map[slot]*call{},
 	}
@@ -91,7 +92,7 @@ type call struct {
 	history *history
 	group   string
 	app     string
-	token   Token
+	token   access.Token
 	peer    peer
 	window  time.Duration
 	lease   moment // ends then
@@ -135,8 +136,8 @@ type stamp struct {
 
 // payment is how a mark was spent.
 type payment struct {
-	arrival uint64 // of the call that spent it
-	token   Token  // of the login that paid
+	arrival uint64       // of the call that spent it
+	token   access.Token // of the login that paid
 }
 
 // history is what is remembered of one key.

@@ -1,6 +1,9 @@
 package dedup
 
-import "powerjob-shim/internal/ordered"
+import (
+	"powerjob-shim/internal/ordered"
+	"powerjob-shim/rules/access"
+)
 
 // A call whose token was refused leaves a mark, which explains the login that
 // follows. But anybody can send such a call. If the token was given out here, its
@@ -102,7 +105,7 @@ func (m *Machine) fromItsStart(mk *mark) bool { return !mk.denied && m.known(mk.
 // known reports whether a caller's client was seen when it first logged in: its
 // token goes back to a constructor's. The constructor's own may be forgotten.
 func (m *Machine) known(by *caller) bool {
-	for _, token := range [...]Token{by.token, by.lineage} {
+	for _, token := range [...]access.Token{by.token, by.lineage} {
 		if l := m.logins[token]; l != nil && l.ours && (l.known || !l.refresh || l.agent.Foreign()) {
 			return true
 		}

@@ -1,5 +1,7 @@
 package dedup
 
+import "powerjob-shim/rules/access"
+
 // Two threads of a client can change places: the first call of one is given the
 // answer that the re-send of the other was to have. That leaves two halves of one
 // call:
@@ -61,7 +63,7 @@ func (m *Machine) isOvertaken(x, c *call, r *login) bool {
 
 // paidFor reports whether the login of a token paid for an answer of h; if x is
 // given, before x came and for an answer older than r.
-func (m *Machine) paidFor(h *history, token Token, x *call, r *login) bool {
+func (m *Machine) paidFor(h *history, token access.Token, x *call, r *login) bool {
 	last := end
 	if r != nil {
 		last = before(r.requested)

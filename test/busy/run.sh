@@ -3,7 +3,7 @@
 # the processors. A test that fails here depends on the machine's speed.
 #     bash test/busy/run.sh [PACKAGE ...]
 # Without packages: those that have passed so. ./proxy, ./proxy/upstream and
-# ./rules/dedup/shared have real time too and may be named.
+# ./internal/store/redislog have real time too and may be named.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

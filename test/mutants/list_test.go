@@ -66,7 +66,7 @@ var mutants = []mutant{
 		"TestNoMarkOfSeveralThatWereDisownedIsForALaterLogin",
 	},
 	{
-		"what was decided alone is evidence", "rules/dedup/shared/replica.go",
+		"what was decided alone is evidence", "internal/store/redislog/replica.go",
 		"\t\tr.machine.Disown()\n", "",
 		"TestWhatWasDecidedAloneMakesNoEvidence",
 	},

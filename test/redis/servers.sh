@@ -28,7 +28,7 @@ if ! cmp -s test/redis/servers.txt $dir/servers.txt; then
 fi
 
 mkdir -p $dir/tests
-packages=(./rules/dedup/shared ./proxy/certs/redisstore)
+packages=(./internal/store/redislog ./proxy/certs/redisstore)
 for p in "${packages[@]}"; do
 	go test -c -o "$dir/tests/" "$p"
 done

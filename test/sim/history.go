@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 )
 
@@ -129,14 +130,14 @@ func Play(f Family, choices Chooser, traced bool) Result {
 }
 
 func (w *world) buildShims() {
-	shared, log, issued := newMemory(w), &log{w: w}, map[dedup.Token]bool{}
+	shared, log, issued := newMemory(w), &log{w: w}, map[access.Token]bool{}
 	for i := range max(w.Shims, 1) {
 		s := &shim{w: w, name: fmt.Sprintf("shim%d", i), record: shared, issued: issued}
 		switch {
 		case w.Network:
 			s.record = newReplicated(w, s, log)
 		case !w.Shared:
-			s.record, s.issued = newMemory(w), map[dedup.Token]bool{}
+			s.record, s.issued = newMemory(w), map[access.Token]bool{}
 		}
 		w.shims = append(w.shims, s)
 	}

@@ -4,35 +4,35 @@ import (
 	"slices"
 	"time"
 
+	"powerjob-shim/internal/store/redislog"
 	"powerjob-shim/rules/dedup"
-	"powerjob-shim/rules/dedup/shared"
 )
 
 // log is Redis' stream of rules/dedup/shared, as the script there treats it.
 type log struct {
 	w        *world
-	entries  []shared.Entry
-	last     shared.Position
+	entries  []redislog.Entry
+	last     redislog.Position
 	replicas uint64
 	lastID   dedup.ID
 }
 
-func (l *log) execute(a shared.Append) shared.Page {
-	p := shared.Page{Now: l.w.now}
+func (l *log) execute(a redislog.Append) redislog.Page {
+	p := redislog.Page{Now: l.w.now}
 	now := uint64(l.w.now.UnixMilli())
 	for _, e := range a.Events {
 		if now > l.last.MS {
-			l.last = shared.Position{MS: now}
+			l.last = redislog.Position{MS: now}
 		} else {
 			l.last.Seq++
 		}
-		l.entries = append(l.entries, shared.Entry{At: l.last, Data: e})
+		l.entries = append(l.entries, redislog.Entry{At: l.last, Data: e})
 		p.Own = append(p.Own, l.last)
 	}
-	from := slices.IndexFunc(l.entries, func(e shared.Entry) bool { return e.At.After(a.After) })
+	from := slices.IndexFunc(l.entries, func(e redislog.Entry) bool { return e.At.After(a.After) })
 	if from >= 0 {
-		p.Entries = slices.Clone(l.entries[from:min(from+shared.PageSize, len(l.entries))])
-		p.Full = len(p.Entries) == shared.PageSize
+		p.Entries = slices.Clone(l.entries[from:min(from+redislog.PageSize, len(l.entries))])
+		p.Full = len(p.Entries) == redislog.PageSize
 	}
 	return p
 }
@@ -41,7 +41,7 @@ func (l *log) execute(a shared.Append) shared.Page {
 // may stand before what some have read.
 func (l *log) lose(keep int) {
 	l.entries = l.entries[:keep]
-	l.last = shared.Position{}
+	l.last = redislog.Position{}
 	if keep > 0 {
 		l.last = l.entries[keep-1].At
 	}
@@ -68,24 +68,24 @@ const (
 func (l *line) has(t trouble) bool { return l.trouble == t && l.w.now.Before(l.until) }
 
 // send has a executed; then is called once, at the deadline at the latest.
-func (l *line) send(log *log, a shared.Append, deadline time.Time, then func(shared.Page, error)) {
+func (l *line) send(log *log, a redislog.Append, deadline time.Time, then func(redislog.Page, error)) {
 	w, done := l.w, false
-	end := func(p shared.Page, err error) {
+	end := func(p redislog.Page, err error) {
 		if !done {
 			done = true
 			then(p, err)
 		}
 	}
-	w.background(deadline.Sub(w.now), func() { end(shared.Page{}, errTimeout) })
+	w.background(deadline.Sub(w.now), func() { end(redislog.Page{}, errTimeout) })
 	l.cross(func() { // there
 		if l.has(refusal) {
-			end(shared.Page{}, errReset)
+			end(redislog.Page{}, errReset)
 			return
 		}
 		p := log.execute(a)
 		l.cross(func() { // and back
 			if l.has(refusal) || l.has(mute) && w.chance(0.5) {
-				end(shared.Page{}, errReset)
+				end(redislog.Page{}, errReset)
 				return
 			}
 			end(p, nil)

@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 )
 
@@ -19,8 +20,8 @@ type record interface {
 	delivered(id dedup.ID)
 	now(then func(time.Time))
 	issued(in dedup.Issue, then func())
-	presented(t dedup.Token)
-	undelivered(t dedup.Token)
+	presented(t access.Token)
+	undelivered(t access.Token)
 	// restart forgets what the shim alone knew.
 	restart()
 }
@@ -64,11 +65,11 @@ func (m *memory) finish(id dedup.ID, out dedup.Outcome, then func()) {
 	then()
 }
 
-func (m *memory) leave(id dedup.ID)         { m.machine.Leave(m.w.now, id) }
-func (m *memory) delivered(id dedup.ID)     { m.machine.Delivered(m.w.now, id) }
-func (m *memory) now(then func(time.Time))  { then(m.w.now) }
-func (m *memory) presented(t dedup.Token)   { m.machine.Presented(m.w.now, t) }
-func (m *memory) undelivered(t dedup.Token) { m.machine.Undelivered(m.w.now, t) }
+func (m *memory) leave(id dedup.ID)          { m.machine.Leave(m.w.now, id) }
+func (m *memory) delivered(id dedup.ID)      { m.machine.Delivered(m.w.now, id) }
+func (m *memory) now(then func(time.Time))   { then(m.w.now) }
+func (m *memory) presented(t access.Token)   { m.machine.Presented(m.w.now, t) }
+func (m *memory) undelivered(t access.Token) { m.machine.Undelivered(m.w.now, t) }
 func (m *memory) issued(in dedup.Issue, then func()) {
 	m.machine.Issued(m.w.now, in)
 	then()

@@ -5,8 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"powerjob-shim/internal/store/redislog"
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
-	"powerjob-shim/rules/dedup/shared"
 )
 
 const (
@@ -22,7 +23,7 @@ type replicated struct {
 	shim  *shim
 	log   *log
 	line  line
-	node  *shared.Node
+	node  *redislog.Node
 	life  int
 	left  map[dedup.ID]time.Duration // what each call may still wait
 	asked []*question
@@ -35,7 +36,7 @@ type replicated struct {
 
 // question is an event that somebody waits for.
 type question struct {
-	p    *shared.Pending
+	p    *redislog.Pending
 	then func()
 }
 
@@ -57,7 +58,7 @@ func newReplicated(w *world, s *shim, l *log) *replicated {
 func (r *replicated) begin() {
 	r.life++
 	r.log.replicas++
-	r.node = shared.NewNode(shared.NodeOptions{Group: "default", Replica: r.log.replicas, Timeout: storeTimeout, Limits: dedup.Limits{Entries: r.w.Entries}})
+	r.node = redislog.NewNode(redislog.NodeOptions{Group: "default", Replica: r.log.replicas, Timeout: storeTimeout, Limits: dedup.Limits{Entries: r.w.Entries}})
 	r.left, r.asked, r.held, r.busy = map[dedup.ID]time.Duration{}, nil, nil, false
 	r.schedule()
 }
@@ -87,7 +88,7 @@ func (r *replicated) nextID() dedup.ID {
 
 func (r *replicated) arrive(c dedup.Call, then func(dedup.Ruling)) {
 	began := r.w.now
-	p := r.post(shared.Arrival(c))
+	p := r.post(redislog.Arrival(c))
 	r.wait(p, storeTimeout, func() {
 		r.left[c.ID] = storeTimeout - r.w.now.Sub(began)
 		then(p.Ruling)
@@ -110,7 +111,7 @@ func (r *replicated) await(id, _ dedup.ID, gone func() bool, then func(dedup.Rul
 }
 
 func (r *replicated) leave(id dedup.ID) {
-	r.post(shared.Leaving(id))
+	r.post(redislog.Leaving(id))
 	if i := slices.IndexFunc(r.held, func(h *holder) bool { return h.id == id }); i >= 0 {
 		r.held = slices.Delete(r.held, i, i+1)
 		r.delivered(id)
@@ -118,7 +119,7 @@ func (r *replicated) leave(id dedup.ID) {
 }
 
 func (r *replicated) finish(id dedup.ID, out dedup.Outcome, then func()) {
-	r.wait(r.post(shared.Ending(id, out)), r.left[id], then)
+	r.wait(r.post(redislog.Ending(id, out)), r.left[id], then)
 }
 
 func (r *replicated) delivered(id dedup.ID) {
@@ -129,18 +130,18 @@ func (r *replicated) delivered(id dedup.ID) {
 }
 
 func (r *replicated) now(then func(time.Time)) {
-	p := r.post(shared.Moment())
+	p := r.post(redislog.Moment())
 	r.wait(p, storeTimeout/2, func() { then(p.At) })
 }
 
 func (r *replicated) issued(in dedup.Issue, then func()) {
-	r.wait(r.post(shared.Login(in)), storeTimeout/2, then)
+	r.wait(r.post(redislog.Login(in)), storeTimeout/2, then)
 }
 
-func (r *replicated) presented(t dedup.Token)   { r.post(shared.Presentation(t)) }
-func (r *replicated) undelivered(t dedup.Token) { r.post(shared.Presentation(t)) }
+func (r *replicated) presented(t access.Token)   { r.post(redislog.Presentation(t)) }
+func (r *replicated) undelivered(t access.Token) { r.post(redislog.Presentation(t)) }
 
-func (r *replicated) post(e *shared.Event) *shared.Pending {
+func (r *replicated) post(e *redislog.Event) *redislog.Pending {
 	p := r.node.Post(r.w.now, e)
 	if r.node.Works() {
 		r.poke()
@@ -149,7 +150,7 @@ func (r *replicated) post(e *shared.Event) *shared.Pending {
 }
 
 // wait goes on when p is applied, which it is after limit whatever the log does.
-func (r *replicated) wait(p *shared.Pending, limit time.Duration, then func()) {
+func (r *replicated) wait(p *redislog.Pending, limit time.Duration, then func()) {
 	r.asked = append(r.asked, &question{p, then})
 	life := r.life
 	hurry := func() {
@@ -219,9 +220,9 @@ func (r *replicated) round() {
 	r.busy, r.poked = true, false
 	began, life, tries := r.w.now, r.life, 0
 	a := r.node.Next(began)
-	var done func(shared.Page, error)
+	var done func(redislog.Page, error)
 	send := func() { r.line.send(r.log, a, began.Add(a.Timeout), done) }
-	done = func(p shared.Page, err error) {
+	done = func(p redislog.Page, err error) {
 		if life != r.life {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
@@ -23,8 +24,8 @@ type shim struct {
 	name      string
 	record    record // shims may share one
 	downUntil time.Time
-	issued    map[dedup.Token]bool // tokens that it saw being given out; shims may share them
-	life      int                  // raised by a restart: what is in flight is lost
+	issued    map[access.Token]bool // tokens that it saw being given out; shims may share them
+	life      int                   // raised by a restart: what is in flight is lost
 }
 
 // flight is a call that the shim works on.
@@ -43,7 +44,7 @@ func (s *shim) serve(x *exchange) {
 		s.login(x)
 		return
 	}
-	if s.w.Strangers && !s.w.Checks && !s.issued[dedup.Fingerprint(token(x.request))] {
+	if s.w.Strangers && !s.w.Checks && !s.issued[access.Fingerprint(token(x.request))] {
 		s.refuse(x)
 		return
 	}
@@ -83,7 +84,7 @@ func (s *shim) describe(x *exchange) dedup.Call {
 	op := x.call.op
 	call := dedup.Call{
 		Group: "default", Key: op.key, App: appHeader(x),
-		Token:  dedup.Fingerprint(token(x.request)),
+		Token:  access.Fingerprint(token(x.request)),
 		Window: window, Lease: shimTimeout + time.Minute,
 	}
 	call.Issued = s.issued[call.Token]
@@ -187,7 +188,7 @@ func (f *flight) forward() {
 func (s *shim) login(x *exchange) {
 	presented := token(x.request)
 	if presented != "" {
-		s.record.presented(dedup.Fingerprint(presented))
+		s.record.presented(access.Fingerprint(presented))
 	}
 	life := s.life
 	s.record.now(func(requested time.Time) {
@@ -221,13 +222,13 @@ func (s *shim) answerLogin(x *exchange, a answer, requested time.Time, presented
 	}
 	s.w.note("%s login(%s) -> %s", x.thread.name, presented, issued.Token)
 	life := s.life
-	s.issued[dedup.Fingerprint(issued.Token)] = true
+	s.issued[access.Fingerprint(issued.Token)] = true
 	s.record.issued(dedup.Issue{
-		Group: "default", App: issued.AppID, Token: dedup.Fingerprint(issued.Token), Addr: addr,
+		Group: "default", App: issued.AppID, Token: access.Fingerprint(issued.Token), Addr: addr,
 		Requested: requested, Bare: presented == "", Window: window,
 	}, func() {
 		if life == s.life && !x.answer(a.status, auth, a.body) {
-			s.record.undelivered(dedup.Fingerprint(issued.Token))
+			s.record.undelivered(access.Fingerprint(issued.Token))
 		}
 	})
 }
@@ -236,7 +237,7 @@ func (s *shim) answerLogin(x *exchange, a answer, requested time.Time, presented
 // ends what it has in flight.
 func (s *shim) replace() {
 	s.w.note("%s is replaced", s.name)
-	s.record, s.issued = newMemory(s.w), map[dedup.Token]bool{}
+	s.record, s.issued = newMemory(s.w), map[access.Token]bool{}
 }
 
 // restart forgets what the shim alone knew; connections break.

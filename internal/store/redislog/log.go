@@ -1,0 +1,172 @@
+package redislog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Position is the ID of an entry of a stream: Redis' clock in milliseconds, and
+// a count within one. They only rise while a stream lives.
+type Position struct{ MS, Seq uint64 }
+
+// String is the ID as Redis writes it.
+func (p Position) String() string {
+	return strconv.FormatUint(p.MS, 10) + "-" + strconv.FormatUint(p.Seq, 10)
+}
+
+// After reports whether p stands behind q.
+func (p Position) After(q Position) bool { return p.MS > q.MS || p.MS == q.MS && p.Seq > q.Seq }
+
+// Time is strictly rising with the position.
+func (p Position) Time() time.Time {
+	return time.UnixMilli(int64(p.MS)).Add(time.Duration(min(p.Seq, 999_999)))
+}
+
+func parsePosition(s string) (Position, error) {
+	a, b, _ := strings.Cut(s, "-")
+	ms, err := strconv.ParseUint(a, 10, 48) // 8,900 years
+	if err != nil {
+		return Position{}, err
+	}
+	seq, err := strconv.ParseUint(b, 10, 64)
+	return Position{ms, seq}, err
+}
+
+// Entry is one of the log. Data is nil where it is not ours.
+type Entry struct {
+	At   Position
+	Data []byte
+}
+
+// Page is the answer to an append.
+type Page struct {
+	Now     time.Time  // the log's clock
+	Own     []Position // where the appended entries stand
+	Entries []Entry    // since the position asked for, in order
+	Full    bool       // there may be more
+}
+
+const (
+	// PageSize is how many entries are read at once; there may be more then.
+	PageSize = 512
+	// field is the only one of each entry.
+	field = "e"
+)
+
+// appendScript appends events to the stream KEYS[1] and returns what stands
+// there after a position: one round trip to claim, one to complete. Entries
+// older than all that can still matter go, and the oldest where there are too many:
+// XADD takes one bound at a time, so the milliseconds take turns.
+//
+//	ARGV: position, milliseconds to keep, entries to keep, entries to return, events...
+//
+// A log that is ahead of the clock begins anew: IDs only rise, so that after the
+// clock was set back no time would pass in it.
+//
+// Only what Redis 6.2 and all since have, Valkey as well: XADD with MINID, an
+// exclusive range.
+var appendScript = redis.NewScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local bound, most = 'MINID', string.format('%.0f', now - ARGV[2])
+if now % 2 == 0 then
+	bound, most = 'MAXLEN', ARGV[3]
+end
+local function add(event)
+	return redis.call('XADD', KEYS[1], bound, '~', most, '*', 'e', event)
+end
+local own = {}
+for i = 5, #ARGV do
+	own[#own + 1] = add(ARGV[i])
+	if i == 5 and tonumber(string.match(own[1], '^%d+')) > now + 5000 then
+		redis.call('DEL', KEYS[1])
+		own[1] = add(ARGV[i])
+	end
+end
+if #own > 0 then
+	redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return {string.format('%.0f', now), own, redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[4])}
+`)
+
+// appendTo runs the script.
+func appendTo(ctx context.Context, c redis.Scripter, key string, a Append) (Page, error) {
+	args := make([]any, 0, 4+len(a.Events))
+	args = append(args, a.After.String(), a.Keep.Milliseconds(), a.Most, PageSize)
+	for _, e := range a.Events {
+		args = append(args, e)
+	}
+	reply, err := appendScript.Run(ctx, c, []string{key}, args...).Slice()
+	if _, moved := redis.IsMovedError(err); moved {
+		return Page{}, fmt.Errorf("it is one node of a Cluster; write dedup.redis.cluster: true: %w", err)
+	}
+	if err != nil {
+		return Page{}, err
+	}
+	p, err := parsePage(reply)
+	if err == nil && len(p.Own) != len(a.Events) {
+		err = errReply
+	}
+	if err != nil {
+		return Page{}, fmt.Errorf("reading the answer of Redis: %w", err)
+	}
+	return p, nil
+}
+
+var errReply = errors.New("it is not what the script returns")
+
+func parsePage(reply []any) (p Page, err error) {
+	if len(reply) != 3 {
+		return p, errReply
+	}
+	now, ok1 := reply[0].(string)
+	own, ok2 := reply[1].([]any)
+	entries, ok3 := reply[2].([]any)
+	if !ok1 || !ok2 || !ok3 {
+		return p, errReply
+	}
+	ms, err := strconv.ParseInt(now, 10, 64)
+	if err != nil {
+		return p, err
+	}
+	p.Now, p.Full = time.UnixMilli(ms), len(entries) >= PageSize
+	for _, id := range own {
+		at, err := positionOf(id)
+		if err != nil {
+			return p, err
+		}
+		p.Own = append(p.Own, at)
+	}
+	for _, raw := range entries {
+		parts, ok := raw.([]any)
+		if !ok || len(parts) != 2 {
+			return p, errReply
+		}
+		at, err := positionOf(parts[0])
+		if err != nil {
+			return p, err
+		}
+		e := Entry{At: at}
+		if fields, ok := parts[1].([]any); ok && len(fields) == 2 && fields[0] == field {
+			if data, ok := fields[1].(string); ok {
+				e.Data = []byte(data)
+			}
+		}
+		p.Entries = append(p.Entries, e)
+	}
+	return p, nil
+}
+
+func positionOf(v any) (Position, error) {
+	s, ok := v.(string)
+	if !ok {
+		return Position{}, errReply
+	}
+	return parsePosition(s)
+}

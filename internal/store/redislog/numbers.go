@@ -1,0 +1,35 @@
+package redislog
+
+// seenBack is how far back numbers knows each number by itself. A replica sends
+// late only what it still holds, which is less.
+const seenBack = 4096
+
+// numbers are a replica's events that have been applied, so that none is twice.
+// The zero value has none.
+type numbers struct {
+	max  uint64
+	bits [seenBack / 64]uint64 // of the last seenBack numbers, each at n % seenBack
+}
+
+// add notes n and reports whether it is new. What is too far back counts as
+// applied.
+func (s *numbers) add(n uint64) bool {
+	if n > s.max {
+		if n-s.max >= seenBack {
+			clear(s.bits[:])
+		} else {
+			for i := s.max + 1; i < n; i++ {
+				s.bits[i%seenBack/64] &^= 1 << (i % 64)
+			}
+		}
+		s.max = n
+		s.bits[n%seenBack/64] |= 1 << (n % 64)
+		return true
+	}
+	word, bit := &s.bits[n%seenBack/64], uint64(1)<<(n%64)
+	if s.max-n >= seenBack || *word&bit != 0 {
+		return false
+	}
+	*word |= bit
+	return true
+}
