@@ -171,7 +171,7 @@ func (l *accessLine) MarshalLogObject(to zapcore.ObjectEncoder) error {
 // sent on, else a new one.
 func requestID(r *http.Request) string {
 	if values := r.Header[requestIDHeader]; len(values) == 1 && saneID(values[0]) {
-		return values[0]
+		return strings.Clone(values[0]) // a metric's exemplar may keep it
 	}
 	return rand.Text()
 }

@@ -230,7 +230,7 @@ func (ex *exchange) dedupCall(r *http.Request, window time.Duration) dedup.Call 
 	}
 	call := dedup.Call{
 		Group: ex.group.name,
-		App:   first(r.Header[appIDKey]),
+		App:   strings.Clone(first(r.Header[appIDKey])), // it may be kept; the header's text is long
 		Token: ex.token(r),
 		// Until the upstream's answer is in, and a while for what comes after.
 		Lease:  ex.group.settings.Timeout + time.Minute,

@@ -8,7 +8,6 @@ import (
 	"net/http/httputil"
 	"net/textproto"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -53,11 +52,6 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, ex *exchange) {
 	p.reverse.ServeHTTP(w, withExchange(r.WithContext(ctx), ex))
 }
 
-// flushInterval is how long what a server has sent may wait for more of it: so
-// a short answer, which comes in one piece, is passed on in one. Of
-// text/event-stream nothing waits.
-const flushInterval = time.Millisecond
-
 // newReverseProxy makes what forwards all that is streamed.
 func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
 	errorLog, _ := zap.NewStdLogAt(p.log, zap.DebugLevel) // fails for unknown levels only
@@ -65,19 +59,13 @@ func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
 		Rewrite:       rewrite,
 		Transport:     sender{p.metrics, p.log},
 		BufferPool:    &p.buffers,
-		FlushInterval: flushInterval,
+		FlushInterval: -1, // nothing waits
 		ErrorLog:      errorLog,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			p.forwardFailed(w, r, exchangeOf(r), err)
 		},
 		ModifyResponse: func(res *http.Response) error {
 			exchangeOf(res.Request).fromUpstream = true
-			if res.ContentLength < 0 {
-				// ReverseProxy, for which this field has no other use, would
-				// flush the header of a chunked answer by itself, on a goroutine
-				// of its own, and write most answers in three pieces.
-				res.ContentLength = 0
-			}
 			return nil
 		},
 	}

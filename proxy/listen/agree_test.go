@@ -46,7 +46,7 @@ func served(t *testing.T, pieces [][]byte, within time.Duration, own bool) (out 
 		ErrorLog: quiet,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			var b strings.Builder
-			fmt.Fprintf(&b, "%s %q %s host %q length %d coding %q close %t from %s %q\n", r.Method, r.RequestURI, r.Proto, r.Host, r.ContentLength, r.TransferEncoding, r.Close, r.RemoteAddr, r.URL.Path)
+			fmt.Fprintf(&b, "%s %q %s host %q length %d coding %q close %t from %s %q %q\n", r.Method, r.RequestURI, r.Proto, r.Host, r.ContentLength, r.TransferEncoding, r.Close, r.RemoteAddr, r.URL.Path, r.URL.String())
 			for _, name := range slices.Sorted(keysOf(r.Header)) {
 				fmt.Fprintf(&b, "%s: %q\n", name, r.Header[name])
 			}
@@ -345,7 +345,7 @@ var (
 	oddLines = []string{"Connection: close", "Connection: keep-alive", "Connection: Keep-Alive", "Connection: close, x", "Connection: X-Y", "connection:close", "Connection:", "Expect: 100-continue", "Expect: x",
 		"Transfer-Encoding: chunked", "Transfer-Encoding: identity", "Upgrade: websocket", "TE: trailers", "Trailer: X", "Host: other", "Host:", "Host: a b", "Content-Length: 3", "Content-Length: +3",
 		"Content-Length: 03", "Content-Length: 3, 3", "Content-Length: -1", "Content-Length: 99999999999999999999", "Content-Length:", " folded: x", "\tfolded: y", "Name : x", "Na me: x", ": x", "x", "X-Empty:",
-		"X-Nul: a\x00b", "X-Bell: a\x07b", "X-Tab: a\tb", "X-Obs: a\xffb", "X-Cr: a\rb", "X-Lf: a\nX-B: c", "X-Del: \x7f", "Pragma: no-cache", "X-POWERJOB-ACCESS-TOKEN: t", "X-powerjob-access-token: u",
+		"X-Nul: a\x00b", "X-Bell: a\x07b", "X-Tab: a\tb", "X-Obs: a\xffb", "X-Cr: a\rb", "X-Lf: a\nX-B: c", "X-Del: \x7f", "Pragma: no-cache", "Cache-Control: x", "Pragma: x", "X-POWERJOB-ACCESS-TOKEN: t", "X-powerjob-access-token: u",
 		"Cookie: a=b", "Keep-Alive: 5", "Proxy-Connection: close", "HTTP2-Settings: x", "X-Long: " + strings.Repeat("y", 17<<10)}
 	oddEnds = []string{"\n", "\r\r\n", "\r\n\r\n", "\r\n \r\n"}
 )
@@ -371,7 +371,7 @@ func randomStream(rnd *rand.Rand) []byte {
 		if rnd.IntN(6) == 0 {
 			lines = lines[:1]
 		}
-		for range pickInt(rnd, 0, 0, 1, 1, 2) {
+		for range pickInt(rnd, 0, 0, 1, 1, 2, 3) {
 			lines = slices.Insert(lines, rnd.IntN(len(lines)+1), pick(oddLines))
 		}
 		b.WriteString(method + " " + target + " " + version + end)

@@ -1,9 +1,7 @@
 package listen
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -17,13 +15,8 @@ import (
 	"time"
 )
 
-const (
-	// firstRead is what most requests fit into.
-	firstRead = 4 << 10
-
-	// keepBuffer is how long an unused connection keeps its buffer.
-	keepBuffer = time.Second
-)
+// keepBuffer is how long an unused connection keeps its buffer.
+const keepBuffer = time.Second
 
 // The states of a connection.
 const (
@@ -38,11 +31,11 @@ const (
 // guarded by reading.
 type conn struct {
 	net.Conn
-	server *Server
-	ctx    context.Context // of its requests
-	remote string
-	tls    *tls.ConnectionState // nil: plain
-	raw    syscall.RawConn      // of the socket below; nil: not known
+	server   *Server
+	template *http.Request // of its requests: it has their context
+	remote   string
+	tls      *tls.ConnectionState // nil: plain
+	raw      syscall.RawConn      // of the socket below; nil: not known
 
 	state  atomic.Int32
 	since  time.Time // when it was accepted
@@ -61,7 +54,6 @@ type conn struct {
 
 var (
 	stores  = sync.Pool{New: func() any { return new([maxHead]byte) }}
-	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, firstRead) }}
 	outputs = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	headers = sync.Pool{New: func() any { return http.Header{} }}
 )
@@ -88,12 +80,7 @@ func (c *conn) serve() {
 			c.handOver(by)
 			return
 		}
-		r, err := c.parse()
-		if err != nil {
-			c.handOver(by) // net/http says what is wrong with it
-			return
-		}
-		if !c.request(r, head) || c.server.stopping.Load() {
+		if !c.request(c.parse(head), head) || c.server.stopping.Load() {
 			c.close()
 			return
 		}

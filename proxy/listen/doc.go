@@ -5,11 +5,11 @@
 //	err := server.Serve(ln)
 //
 // A connection belongs to one goroutine as long as its requests are plain (see
-// [Server.Plain] and readPlain). Each is parsed with [http.ReadRequest] and goes
-// to the same handler as all requests, with a ResponseWriter of this package. The
-// first request that is not plain takes the whole connection to net/http's server,
-// with the bytes that were looked at, and there it stays. So nothing is decided
-// twice, and what is odd is judged by net/http.
+// [Server.Plain] and readPlain). Each becomes what [http.ReadRequest] makes of it,
+// and goes to the same handler as all requests, with a ResponseWriter of this
+// package. The first request that is not plain takes the whole connection to
+// net/http's server, with the bytes that were looked at, and there it stays. So
+// nothing is decided twice, and what is odd is judged by net/http.
 //
 // net/http's server has two goroutines for a connection that is in use: one
 // watches whether the caller hangs up. Here the caller is asked when it matters:

@@ -117,7 +117,7 @@ func (f *fields) add(line []byte) bool {
 
 func isToken(name []byte) bool {
 	for _, c := range name {
-		if !httpguts.IsTokenRune(rune(c)) {
+		if !token[c] {
 			return false
 		}
 	}
@@ -133,3 +133,11 @@ func isValue(value []byte) bool {
 	}
 	return true
 }
+
+// token has the bytes that a field's name may consist of.
+var token = func() (is [256]bool) {
+	for c := range is {
+		is[c] = httpguts.IsTokenRune(rune(c)) && c < 0x80
+	}
+	return is
+}()

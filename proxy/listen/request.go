@@ -1,11 +1,14 @@
 package listen
 
 import (
-	"bufio"
 	"bytes"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
+
+	"powerjob-shim/rules/openapi"
 )
 
 // lingering bounds how long, and how much, is read of a caller who is still
@@ -16,27 +19,68 @@ const (
 	maxLingering = 1 << 20
 )
 
-// parse reads the head at the beginning of the buffer, and leaves there what
-// follows it, unless there is an error.
-func (c *conn) parse() (*http.Request, error) {
+// parse reads the head at the beginning of the buffer, which is plain, and leaves
+// there what follows it. The request is what http.ReadRequest makes of it. Its
+// values are parts of one text: who keeps one for long must clone it.
+func (c *conn) parse(h plainHead) *http.Request {
 	end := bytes.Index(c.buf, headEnd) + len(headEnd)
-	br := readers.Get().(*bufio.Reader)
-	br.Reset(bytes.NewReader(c.buf[:end]))
-	r, err := http.ReadRequest(br)
-	br.Reset(nil)
-	readers.Put(br)
-	if err == nil {
-		c.buf = c.buf[end:]
+	text := string(c.buf[:end-len(crlf)])
+	c.buf = c.buf[end:]
+
+	r := new(http.Request)
+	*r = *c.template // it has the context
+	r.Method, r.Proto, r.ProtoMajor, r.ProtoMinor = http.MethodPost, "HTTP/1.1", 1, 1
+	r.RequestURI, r.ContentLength, r.Close = h.target, h.length, h.closes
+	r.URL = urlOf(h.target)
+	r.RemoteAddr, r.TLS, r.Body = c.remote, c.tls, http.NoBody
+
+	_, text, _ = strings.Cut(text, "\r\n")
+	lines := strings.Count(text, "\r\n")
+	r.Header = make(http.Header, lines+4) // handlers add some
+	values := make([]string, lines)
+	for line := range strings.SplitSeq(text[:len(text)-len(crlf)], "\r\n") {
+		name, value, _ := strings.Cut(line, ":")
+		value = strings.Trim(value, " \t")
+		name = canonical(name)
+		if earlier, ok := r.Header[name]; ok {
+			r.Header[name] = append(earlier, value)
+			continue
+		}
+		values[0] = value
+		r.Header[name], values = values[:1:1], values[1:]
 	}
-	return r, err
+	r.Host = first(r.Header["Host"])
+	delete(r.Header, "Host")
+	if first(r.Header["Pragma"]) == "no-cache" && r.Header["Cache-Control"] == nil { // as net/http has it (RFC 9111, 5.4)
+		r.Header["Cache-Control"] = []string{"no-cache"}
+	}
+	return r
+}
+
+// urlOf returns a plain target's URL.
+func urlOf(target string) *url.URL {
+	path, query, found := strings.Cut(target, "?")
+	return &url.URL{Path: path, RawQuery: query, ForceQuery: found && query == ""}
+}
+
+// inCapitals are names that PowerJob's clients write in a case that is not
+// canonical: to make them so costs memory for each.
+var inCapitals = map[string]string{
+	openapi.TokenHeader: http.CanonicalHeaderKey(openapi.TokenHeader),
+	openapi.AppIDHeader: http.CanonicalHeaderKey(openapi.AppIDHeader),
+}
+
+func canonical(name string) string {
+	if known, ok := inCapitals[name]; ok {
+		return known
+	}
+	return http.CanonicalHeaderKey(name)
 }
 
 // request serves a request. It reports whether another one may follow.
 func (c *conn) request(r *http.Request, head plainHead) bool {
 	a := &answer{conn: c, header: headers.Get().(http.Header), length: -1, closes: head.closes, out: outputs.Get().(*bytes.Buffer)}
 	a.body.conn = c
-	r = r.WithContext(c.ctx)
-	r.RemoteAddr, r.TLS, r.Body = c.remote, c.tls, http.NoBody
 	c.left = head.length
 	if head.length > 0 {
 		r.Body = &a.body

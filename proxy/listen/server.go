@@ -113,7 +113,8 @@ func (s *Server) begin(nc net.Conn, base context.Context) { //nolint:revive // s
 	if s.HTTP.ConnContext != nil {
 		ctx = s.HTTP.ConnContext(ctx, nc)
 	}
-	c.ctx = context.WithValue(context.WithValue(ctx, http.LocalAddrContextKey, nc.LocalAddr()), callerKey{}, &Caller{c})
+	ctx = context.WithValue(context.WithValue(ctx, http.LocalAddrContextKey, nc.LocalAddr()), callerKey{}, &Caller{c})
+	c.template = new(http.Request).WithContext(ctx)
 	c.remote = nc.RemoteAddr().String() // may have to be read from a PROXY header
 	if secure, ok := nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		state := secure.ConnectionState() // shakes hands
