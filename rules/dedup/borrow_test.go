@@ -2,20 +2,6 @@ package dedup
 
 import "testing"
 
-func TestInterleaving6AThreadThatIsPreemptedStoresItsTokenLast(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	early := s.now
-	s.call("runJob 2", "T").leads().done("b")
-	s.refresh("R2")
-	s.refresh("R1", requested(early)) // for runJob 1, asked for before b was there
-	s.call("runJob 1", "R1").replays("a", Resend)
-	s.call("runJob 2", "R1").replays("b", Resend) // R2, which nobody presents, pays
-	s.call("runJob 1", "R1").leads()
-	s.call("runJob 2", "R1").leads()
-}
-
 func TestALoginThatWasAskedForLaterMayHaveBeenStoredEarlier(t *testing.T) {
 	s := newScene(t)
 	s.constructor("T")

@@ -32,8 +32,8 @@
 //
 // # Interleavings
 //
-// What follows are the orders of events that the rules are shaped by, one
-// client object with a shared token field, header lost. T is a constructor's
+// What follows are the orders of events that the rules are shaped by (played in
+// testdata/scenes), one client object with a shared token field, header lost. T is a constructor's
 // token, R1, R2 are refresh tokens.
 //
 //  1. One thread. call(T) answered: mark. Login: R1 open. call(R1): the mark is
