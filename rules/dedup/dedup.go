@@ -68,6 +68,7 @@ import (
 	"time"
 
 	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup/archive"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -108,7 +109,7 @@ type Answer struct {
 }
 
 // bytes is what an answer is counted for.
-func (a *Answer) bytes() int64 { return answerBytes(len(a.Header), len(a.Body)) }
+func (a *Answer) bytes() int64 { return archive.Bytes(len(a.Header), len(a.Body)) }
 
 // Verdict is what the caller of Arrive or Resume has to do.
 type Verdict uint8

@@ -15,14 +15,6 @@ const (
 	callBytes = 512
 )
 
-// answerBytes is what an answer is counted for: its header, its body and, once it
-// is packed, what leads from block to block. Every answer is counted for its
-// header, though equal ones are kept once, and for a quarter of it more: one that
-// no other answer has takes a place in a map and memory that is rounded up.
-func answerBytes(header, body int) int64 {
-	return int64(header + header/4 + body + body/len(block{}.part)*4)
-}
-
 // clock turns the time of an event into the Machine's.
 func (m *Machine) clock(t time.Time) moment {
 	if m.epoch.IsZero() {

@@ -261,7 +261,7 @@ func (w *walk) check(t *rapid.T) {
 		r, c := m.records.At(n), m.live[n]
 		switch {
 		case c == nil:
-			bytes += m.packedBytes(r)
+			bytes += m.answers.Bytes(r.answer)
 			h := m.histories[r.key]
 			switch {
 			case m.packed[r.key.prefix()] == n && h == nil:
@@ -356,8 +356,8 @@ func (m *Machine) holds() map[string]int {
 	return map[string]int{
 		"calls": len(m.calls), "histories": len(m.histories), "packed calls": len(m.packed), "subjects": len(m.subjects), "logins": len(m.logins),
 		"apps": len(m.apps), "leases": m.leases.Len(), "windows of calls": m.expiries.Len(), "windows of logins": m.unused.Len(), "open logins": m.opens.Len(),
-		"records": m.records.Len(), "live calls": len(m.live), "callers": m.callers.Len(), "kinds of answers": m.kinds.Len(),
-		"blocks of text": m.texts.blocks.Len(), "things": m.things.Len(),
+		"records": m.records.Len(), "live calls": len(m.live), "callers": m.callers.Len(), "parts of answers": m.answers.Len(),
+		"things": m.things.Len(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"powerjob-shim/internal/ordered"
 	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup/archive"
 )
 
 // Most calls are over within milliseconds and remembered for seconds, so nearly
@@ -35,18 +36,10 @@ type record struct {
 	entry
 	stamp    stamp // of its mark
 	paid     payment
-	by       slot      // in Machine.callers
-	kind     slot      // in Machine.kinds; 0: no answer is kept
-	text     text      // the answer's body
-	subjects [2]slot   // what the call watches, in Machine.things, all or none
-	gens     [2]uint64 // and as it saw them last
-}
-
-// answerKind is what an answer has in common with most others.
-type answerKind struct {
-	status int
-	header Header
-	auth   string
+	by       slot        // in Machine.callers
+	answer   archive.Ref // in Machine.answers; zero: no answer is kept
+	subjects [2]slot     // what the call watches, in Machine.things, all or none
+	gens     [2]uint64   // and as it saw them last
 }
 
 // caller is whose call one was. The calls of one client share it: never change it.
@@ -101,8 +94,7 @@ func (m *Machine) packCall(c *call) bool {
 	}
 	r.by = m.callers.Hold(c.mark.by)
 	if a := c.answer; c.recorded() {
-		r.kind = m.kinds.Hold(answerKind{a.Status, a.Header, a.Auth})
-		r.text = m.texts.add(a.Body)
+		r.answer = m.answers.Put(archive.Answer{Status: a.Status, Header: string(a.Header), Auth: a.Auth, Body: a.Body})
 	}
 	for i, w := range c.watches {
 		r.subjects[i], r.gens[i] = w.subject.slot, w.gen
@@ -162,9 +154,9 @@ func (m *Machine) unpackCall(h *history, s slot) *call {
 	by := m.callers.At(r.by)
 	c := &call{entry: r.entry, slot: s, phase: answered, history: h, group: by.group, app: by.app, token: by.token, peer: by.peer}
 	c.mark = mark{stamp: r.stamp, owner: c, by: by, paid: r.paid}
-	if r.kind != 0 {
-		kind := m.kinds.At(r.kind)
-		c.answer = &Answer{Status: kind.status, Header: kind.header, Auth: kind.auth, Body: m.texts.get(r.text)}
+	if r.answer != (archive.Ref{}) {
+		a := m.answers.Get(r.answer)
+		c.answer = &Answer{Status: a.Status, Header: Header(a.Header), Auth: a.Auth, Body: a.Body}
 		if c.dedup {
 			c.started = c.arrival // all others were sent later
 			h.leaders.Add(c.leaderKey(), c)
@@ -195,7 +187,7 @@ func (m *Machine) markIn(s slot) mark {
 func (m *Machine) expirePacked(s slot) {
 	r := m.records.At(s)
 	if r.dedup {
-		m.stats.Bytes -= m.packedBytes(r)
+		m.stats.Bytes -= m.answers.Bytes(r.answer)
 	}
 	by := m.callers.At(r.by)
 	for _, subject := range r.subjects {
@@ -212,14 +204,6 @@ func (m *Machine) expirePacked(s slot) {
 	}
 	m.forgetRecord(r)
 	m.records.Remove(s)
-}
-
-// packedBytes is what the answer of a packed call is counted for.
-func (m *Machine) packedBytes(r *record) int64 {
-	if r.kind == 0 {
-		return 0
-	}
-	return answerBytes(len(m.kinds.At(r.kind).header), int(r.text.len))
 }
 
 // forgetPackedMark is forgetMark for a packed call.
@@ -242,10 +226,7 @@ func (m *Machine) forgetPackedMark(s slot) {
 // forgetRecord lets go of what r has in common with others, and of its text.
 func (m *Machine) forgetRecord(r *record) {
 	m.callers.Release(r.by)
-	if r.kind != 0 {
-		m.kinds.Release(r.kind)
-	}
-	m.texts.remove(r.text)
+	m.answers.Remove(r.answer)
 }
 
 // callerOf returns whose call c is: the one that the token's last call had, if

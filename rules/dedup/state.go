@@ -6,6 +6,7 @@ import (
 	"powerjob-shim/internal/ordered"
 	"powerjob-shim/internal/slab"
 	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup/archive"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -35,9 +36,8 @@ type Machine struct {
 
 	records slab.Slab[record] // of all calls remembered
 	live    map[slot]*call    // those of them that are not packed
-	texts   texts             // of packed calls, like callers and kinds
+	answers archive.Answers   // of packed calls, like callers
 	callers slab.Pool[*caller]
-	kinds   slab.Pool[answerKind]
 	things  slab.Slab[subject] // what calls change
 
 	// What ends at some moment, the earliest first.

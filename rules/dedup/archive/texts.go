@@ -1,4 +1,4 @@
-package dedup
+package archive
 
 import "powerjob-shim/internal/slab"
 
@@ -7,13 +7,13 @@ type texts struct{ blocks slab.Slab[block] }
 
 // block is a part of a text.
 type block struct {
-	next slot
+	next slab.Slot
 	part [60]byte
 }
 
 // text is a string that a texts keeps.
 type text struct {
-	first slot
+	first slab.Slot
 	len   uint32
 }
 
