@@ -22,6 +22,9 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"powerjob-shim/rules"
+	"powerjob-shim/rules/access"
 )
 
 // Namespace is the first part of every name.
@@ -31,16 +34,17 @@ const Namespace = "powerjob_shim"
 // catalogue.
 const Other = "other"
 
-// The label values that exist from the start. They are the words of package
-// rules, which this package does not import; a test holds the two together.
+// Labels of logins_total.
+const (
+	LoginConstructor = "constructor" // of a client that starts
+	LoginRefresh     = "refresh"     // for a call that is sent again
+	LoginBridged     = "bridged"     // answered by the shim, for a server without authApp
+	LoginOK          = "ok"
+	LoginRefused     = "refused"
+)
+
+// Label values whose owners are above this package.
 var (
-	decisions     = []string{"forwarded", "replayed", "coalesced", "observed", "bypassed", "unknown"}
-	reasons       = []string{"body_too_large", "body_timeout", "body_budget", "too_many_in_flight", "answer_budget"}
-	headerActions = []string{"added", "kept", "recased", "denied"}
-	loginKinds    = []string{"constructor", "refresh", "bridged"}
-	loginResults  = []string{"ok", "refused"}
-	gateReasons   = []string{"no_app_id", "no_token", "unknown_token", "expired_token", "other_app", "legacy_client", "address", "app",
-		"unreadable", "body_too_large", "body_not_held", "unrecognised_path", "blocked"}
 	operations = []string{"arrive", "finish", "leave", "delivered", "issued", "presented", "alone", "now", "read", "decode", "keep_token", "find_token"}
 	acmeEvents = []string{"obtained", "renewed", "failed"}
 )
@@ -81,9 +85,10 @@ type Metrics struct {
 	ReloadSuccessful prometheus.Gauge // 1: the last attempt to load the configuration succeeded; 0: it failed
 	ReloadTime       prometheus.Gauge // Unix time of the last success, in seconds
 
-	answered, asked found
-	lastExemplar    atomic.Int64                  // Unix time in milliseconds
-	headers         map[string]prometheus.Counter // of Header, by action; never changes
+	answered, asked cache[labels, series]
+	decided         cache[decision, prometheus.Counter]
+	headers         cache[rules.HeaderAction, prometheus.Counter]
+	lastExemplar    atomic.Int64 // Unix time in milliseconds
 
 	buildInfo *prometheus.GaugeVec
 	store     atomic.Pointer[func() StoreStats]
@@ -163,25 +168,24 @@ func New(reg prometheus.Registerer, calls []string) *Metrics {
 			m.Outside.WithLabelValues(call)
 		}
 		m.HeaderLost.WithLabelValues(call)
-		for _, d := range decisions {
+		for _, d := range rules.Decisions() {
 			m.Dedup.WithLabelValues(call, d)
 		}
 	}
-	create(m.DedupBypassed, reasons)
-	m.headers = map[string]prometheus.Counter{}
-	for _, action := range headerActions {
-		m.headers[action] = m.Header.WithLabelValues(action)
+	create(m.DedupBypassed, rules.BypassReasons())
+	for _, action := range rules.HeaderActions() {
+		m.Header.WithLabelValues(string(action))
 	}
 	create(m.StoreErrors, operations)
 	m.Translated.WithLabelValues("runJob2")
 	create(m.ACMEEvents, acmeEvents)
-	m.Gate.WithLabelValues("passed", "")
-	for _, reason := range gateReasons {
-		m.Gate.WithLabelValues("refused", reason)
-		m.Gate.WithLabelValues("observed", reason)
+	m.Gate.WithLabelValues(string(access.VerdictPassed), "")
+	for _, reason := range access.Reasons() {
+		m.Gate.WithLabelValues(string(access.VerdictRefused), reason)
+		m.Gate.WithLabelValues(string(access.VerdictObserved), reason)
 	}
-	for _, kind := range loginKinds {
-		for _, result := range loginResults {
+	for _, kind := range [...]string{LoginConstructor, LoginRefresh, LoginBridged} {
+		for _, result := range [...]string{LoginOK, LoginRefused} {
 			m.Logins.WithLabelValues(kind, result)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
+
+	"powerjob-shim/rules"
 )
 
 var catalogue = []string{"authApp", "saveJob", "runJob"}
@@ -128,7 +130,7 @@ func TestWhatIncreaseIsAskedOfExistsFromTheStart(t *testing.T) {
 		want int
 	}{
 		{"dedup_total", m.Dedup, (len(catalogue) + 1) * 6},
-		{"dedup_bypassed_total", m.DedupBypassed, len(reasons)},
+		{"dedup_bypassed_total", m.DedupBypassed, len(rules.BypassReasons())},
 		{"header_total", m.Header, 4},
 		{"logins_total", m.Logins, 6},
 		{"outside_prefix_total", m.Outside, len(catalogue)},

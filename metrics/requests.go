@@ -1,10 +1,11 @@
 package metrics
 
 import (
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"powerjob-shim/rules"
 )
 
 // Answered counts one answer to a caller. status is what [Code] takes, seconds
@@ -56,7 +57,20 @@ func (m *Metrics) PresetUpstream(upstream string) {
 
 // HeaderRule counts one header rule that did something to an upstream's answer.
 // action is one of the label's values: added, kept, recased or denied.
-func (m *Metrics) HeaderRule(action string) { m.headers[action].Inc() }
+func (m *Metrics) HeaderRule(action rules.HeaderAction) {
+	m.headers.of(action, func(a rules.HeaderAction) prometheus.Counter { return m.Header.WithLabelValues(string(a)) }).Inc()
+}
+
+// Decided counts what became of a call under a dedup rule.
+func (m *Metrics) Decided(call string, d rules.Decision) {
+	m.decided.of(decision{call, d}, func(d decision) prometheus.Counter { return m.Dedup.WithLabelValues(d.call, string(d.decision)) }).Inc()
+}
+
+// decision is what one series of dedup_total counts.
+type decision struct {
+	call     string
+	decision rules.Decision
+}
 
 // labels of one of the series below; name is a route or an upstream.
 type labels struct{ name, call, code string }
@@ -65,29 +79,4 @@ type labels struct{ name, call, code string }
 type series struct {
 	count    prometheus.Counter
 	duration prometheus.Observer
-}
-
-// found keeps series, so that not every request asks the vectors for them,
-// which hash and check each label. The zero value is empty; it grows no larger
-// than the vectors do.
-type found struct {
-	mu     sync.RWMutex
-	series map[labels]series // guarded by mu
-}
-
-func (f *found) of(l labels, find func(labels) series) series {
-	f.mu.RLock()
-	s, ok := f.series[l]
-	f.mu.RUnlock()
-	if ok {
-		return s
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.series == nil {
-		f.series = map[labels]series{}
-	}
-	s = find(l)
-	f.series[l] = s
-	return s
 }

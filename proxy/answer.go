@@ -162,7 +162,7 @@ func (w *answerWriter) finish() {
 	}
 	for _, rule := range ex.match.Headers {
 		if action := applyHeader(h, rule); action != "" {
-			w.metrics.HeaderRule(string(action))
+			w.metrics.HeaderRule(action)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"powerjob-shim/metrics"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )
@@ -36,10 +37,10 @@ func (p *Proxy) bridge(next handler) handler {
 		var refused *access.LoginError
 		switch {
 		case err == nil:
-			p.metrics.Logins.WithLabelValues("bridged", "ok").Inc()
+			p.metrics.Logins.WithLabelValues(metrics.LoginBridged, metrics.LoginOK).Inc()
 			ex.answerLogin(w, authAnswer{Success: true, Data: data})
 		case errors.As(err, &refused):
-			p.metrics.Logins.WithLabelValues("bridged", "refused").Inc()
+			p.metrics.Logins.WithLabelValues(metrics.LoginBridged, metrics.LoginRefused).Inc()
 			ex.answerLogin(w, authAnswer{Message: &refused.Message, Code: &refused.Code})
 		default:
 			p.bridgeFailed(w, ex, err)

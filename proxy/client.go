@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"powerjob-shim/rules/access"
 )
 
 // The forwarding headers. The addresses in them are believed only when they
@@ -26,7 +28,7 @@ func (ex *exchange) findClient(r *http.Request) {
 	}
 	ex.client, ex.clientTrusted = peer.Addr().Unmap(), true
 	trusted := ex.snap.TrustedProxies
-	if len(trusted) == 0 || !within(trusted, ex.client) {
+	if len(trusted) == 0 || !access.Within(trusted, ex.client) {
 		return
 	}
 	ex.peerTrusted, ex.clientTrusted = true, false
@@ -37,16 +39,12 @@ func (ex *exchange) findClient(r *http.Request) {
 				return
 			}
 			ex.client = addr
-			if !within(trusted, addr) {
+			if !access.Within(trusted, addr) {
 				ex.clientTrusted = true
 				return
 			}
 		}
 	}
-}
-
-func within(prefixes []netip.Prefix, addr netip.Addr) bool {
-	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // parseHop reads one element of X-Forwarded-For: an address, which some

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
 	"powerjob-shim/rules"
@@ -68,7 +66,6 @@ type dedupState struct {
 	waiters   waiters
 	// decisions counts for /status; the map itself never changes.
 	decisions map[rules.Decision]*atomic.Uint64
-	counters  map[decided]prometheus.Counter // of the metric; never changes
 }
 
 func (p *Proxy) initDedup(record store.Store, s DedupSettings) {
@@ -78,20 +75,10 @@ func (p *Proxy) initDedup(record store.Store, s DedupSettings) {
 	p.dedupState.store, p.dedupState.shared = record, record.Status().Kind != "memory"
 	p.dedupState.bodies.max = maxBodiesAtOnce
 	p.dedupState.decisions = map[rules.Decision]*atomic.Uint64{}
-	p.dedupState.counters = map[decided]prometheus.Counter{}
 	for _, d := range rules.Decisions() {
 		p.dedupState.decisions[rules.Decision(d)] = new(atomic.Uint64)
-		for _, call := range append(openapi.Names(), metrics.Other) {
-			p.dedupState.counters[decided{call, rules.Decision(d)}] = p.metrics.Dedup.WithLabelValues(call, d)
-		}
 	}
 	p.metrics.ObserveStore(func() metrics.StoreStats { return metrics.StoreStats(p.dedupState.store.Stats()) })
-}
-
-// decided is what one series of the metric counts.
-type decided struct {
-	call     string
-	decision rules.Decision
 }
 
 // dedupStatus is what /status tells under "dedup".
@@ -304,7 +291,7 @@ func (p *Proxy) decide(ex *exchange, d rules.Decision, reason string) {
 	ex.decided = d
 	p.recent.Decided(ex.received, d)
 	p.dedupState.decisions[d].Add(1)
-	p.dedupState.counters[decided{ex.callName(), d}].Inc()
+	p.metrics.Decided(ex.callName(), d)
 }
 
 func (p *Proxy) bypass(ex *exchange, reason string) {

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"powerjob-shim/metrics"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
@@ -34,7 +35,7 @@ func (p *Proxy) noteResend(ex *exchange, reason dedup.Reason) {
 // noteRefresh counts a refresh: a login shows as one when its token is first used.
 func (p *Proxy) noteRefresh(ex *exchange, d dedup.Ruling) {
 	if d.Refreshed && ex.group.issuer == nil { // else it is counted as bridged
-		p.metrics.Logins.WithLabelValues("refresh", "ok").Inc()
+		p.metrics.Logins.WithLabelValues(metrics.LoginRefresh, metrics.LoginOK).Inc()
 	}
 }
 

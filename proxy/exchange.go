@@ -73,7 +73,7 @@ type exchange struct {
 
 	grant      *access.Grant // see grantOf
 	granted    bool
-	gate       gateDecision // "" unless the gate objected
+	gate       access.Verdict // "" unless the gate objected
 	gateReason access.Reason
 
 	decided rules.Decision // "" when no dedup rule matched

@@ -12,16 +12,6 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// gateDecision is what the gate made of a call; the word stands in the log and
-// as the metric's label.
-type gateDecision string
-
-const (
-	gatePassed   gateDecision = "passed"
-	gateRefused  gateDecision = "refused"
-	gateObserved gateDecision = "observed" // it would have been refused
-)
-
 // block refuses the paths that nobody may call, before anything of them is read.
 func (p *Proxy) block(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
@@ -50,12 +40,12 @@ func (p *Proxy) gate(next handler) handler {
 		switch {
 		case !gated:
 		case reason == access.Passed:
-			p.metrics.Gate.WithLabelValues(string(gatePassed), "").Inc()
+			p.metrics.Gate.WithLabelValues(string(access.VerdictPassed), "").Inc()
 		case mode == access.Enforce:
 			p.refuse(w, r, ex, reason)
 			return
 		default:
-			p.noteGate(ex, gateObserved, reason)
+			p.noteGate(ex, access.VerdictObserved, reason)
 		}
 		next(w, r, ex)
 	}
@@ -134,7 +124,7 @@ func (p *Proxy) allow(next handler) handler {
 			reason = access.Passed // only allow is in force
 		}
 		if reason != access.Passed {
-			p.noteGate(ex, gateRefused, reason)
+			p.noteGate(ex, access.VerdictRefused, reason)
 			ex.refuse(w, reason)
 			return
 		}
@@ -200,7 +190,7 @@ func (p *Proxy) findGrant(r *http.Request, ex *exchange) *access.Grant {
 // refuse answers a call that must not pass: as a 5.1.1 server does where it
 // would refuse too, else with an error of the shim's own.
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, ex *exchange, reason access.Reason) {
-	p.noteGate(ex, gateRefused, reason)
+	p.noteGate(ex, access.VerdictRefused, reason)
 	if _, ok := reason.Denial(); ok {
 		p.markDenied(r, ex)
 	}
@@ -258,7 +248,7 @@ func (p *Proxy) markDenied(r *http.Request, ex *exchange) {
 	p.noteEnded(ex, call, dedup.Outcome{Kind: dedup.Denied})
 }
 
-func (p *Proxy) noteGate(ex *exchange, d gateDecision, reason access.Reason) {
+func (p *Proxy) noteGate(ex *exchange, d access.Verdict, reason access.Reason) {
 	ex.gate, ex.gateReason = d, reason
 	p.metrics.Gate.WithLabelValues(string(d), string(reason)).Inc()
 }

@@ -9,16 +9,6 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// headerAction is what a header rule did to an answer, and the metric's label.
-type headerAction string
-
-const (
-	headerAdded   headerAction = "added"   // the upstream sent none: the rule's value was written
-	headerKept    headerAction = "kept"    // the upstream's own value was written, in the rule's case
-	headerRecased headerAction = "recased" // the same, by a rule without a value
-	headerDenied  headerAction = "denied"  // the upstream's own value is false: it stands
-)
-
 // applyHeader carries out one header rule on the header of an upstream's
 // answer, just before it is written.
 //
@@ -32,7 +22,7 @@ const (
 // it when reading. kept therefore does not say that the case was right.
 //
 // It returns "" where there was nothing to do.
-func applyHeader(h http.Header, rule rules.Header) headerAction {
+func applyHeader(h http.Header, rule rules.Header) rules.HeaderAction {
 	var values []string
 	found := false
 	for name := range h { // whatever its case: an earlier rule may have been here
@@ -46,21 +36,21 @@ func applyHeader(h http.Header, rule rules.Header) headerAction {
 		return ""
 	case !found:
 		h[rule.Name] = []string{rule.Value}
-		return headerAdded
+		return rules.HeaderAdded
 	case strings.EqualFold(rule.Name, openapi.AuthHeader):
 		// Once on the wire: OkHttp takes the last of several, others the first.
 		value := authValue(values)
 		h[rule.Name] = []string{value}
 		if isFalse(value) {
-			return headerDenied
+			return rules.HeaderDenied
 		}
 	default:
 		h[rule.Name] = values
 	}
 	if rule.Value == "" {
-		return headerRecased
+		return rules.HeaderRecased
 	}
-	return headerKept
+	return rules.HeaderKept
 }
 
 // authValue chooses among the values of an upstream's auth header: a false

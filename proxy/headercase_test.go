@@ -25,21 +25,21 @@ func TestTheHeaderIsWrittenInExactCaseExactlyOnce(t *testing.T) {
 		answer  []string
 		request []string
 		want    []string
-		action  headerAction
+		action  rules.HeaderAction
 	}{
-		{"added where the upstream sent none", nil, nil, []string{want + "true"}, headerAdded},
-		{"the upstream's true is re-cased", []string{"X-POWERJOB-AUTH-PASSED: true"}, nil, []string{want + "true"}, headerKept},
-		{"a lower-case true is re-cased", []string{"x-powerjob-auth-passed: true"}, nil, []string{want + "true"}, headerKept},
-		{"an unusual value is kept", []string{"X-Powerjob-Auth-Passed:  yes, maybe "}, nil, []string{want + "yes, maybe"}, headerKept},
-		{"an empty value is kept", []string{"X-Powerjob-Auth-Passed:"}, nil, []string{want}, headerKept},
-		{"false is never overwritten", []string{"X-Powerjob-Auth-Passed: false"}, nil, []string{want + "false"}, headerDenied},
-		{"true twice is written once", []string{"X-Powerjob-Auth-Passed: true", "x-powerjob-auth-passed: true"}, nil, []string{want + "true"}, headerKept},
-		{"a false among several wins", []string{"X-Powerjob-Auth-Passed: true", "x-powerjob-auth-passed: False"}, nil, []string{want + "False"}, headerDenied},
-		{"the answer's Connection header cannot strip a false", []string{"Connection: X-POWERJOB-AUTH-PASSED", "X-POWERJOB-AUTH-PASSED: false"}, nil, []string{want + "false"}, headerDenied},
-		{"nor among others", []string{"Connection: foo,x-powerjob-auth-passed , bar", "X-POWERJOB-AUTH-PASSED: false"}, nil, []string{want + "false"}, headerDenied},
-		{"nor a true", []string{"Connection: X-POWERJOB-AUTH-PASSED", "X-POWERJOB-AUTH-PASSED: true"}, nil, []string{want + "true"}, headerKept},
-		{"the request's Connection header cannot strip it", nil, []string{"Connection: X-POWERJOB-AUTH-PASSED"}, []string{want + "true"}, headerAdded},
-		{"a client's own header does not come back", nil, []string{"X-POWERJOB-AUTH-PASSED: false"}, []string{want + "true"}, headerAdded},
+		{"added where the upstream sent none", nil, nil, []string{want + "true"}, rules.HeaderAdded},
+		{"the upstream's true is re-cased", []string{"X-POWERJOB-AUTH-PASSED: true"}, nil, []string{want + "true"}, rules.HeaderKept},
+		{"a lower-case true is re-cased", []string{"x-powerjob-auth-passed: true"}, nil, []string{want + "true"}, rules.HeaderKept},
+		{"an unusual value is kept", []string{"X-Powerjob-Auth-Passed:  yes, maybe "}, nil, []string{want + "yes, maybe"}, rules.HeaderKept},
+		{"an empty value is kept", []string{"X-Powerjob-Auth-Passed:"}, nil, []string{want}, rules.HeaderKept},
+		{"false is never overwritten", []string{"X-Powerjob-Auth-Passed: false"}, nil, []string{want + "false"}, rules.HeaderDenied},
+		{"true twice is written once", []string{"X-Powerjob-Auth-Passed: true", "x-powerjob-auth-passed: true"}, nil, []string{want + "true"}, rules.HeaderKept},
+		{"a false among several wins", []string{"X-Powerjob-Auth-Passed: true", "x-powerjob-auth-passed: False"}, nil, []string{want + "False"}, rules.HeaderDenied},
+		{"the answer's Connection header cannot strip a false", []string{"Connection: X-POWERJOB-AUTH-PASSED", "X-POWERJOB-AUTH-PASSED: false"}, nil, []string{want + "false"}, rules.HeaderDenied},
+		{"nor among others", []string{"Connection: foo,x-powerjob-auth-passed , bar", "X-POWERJOB-AUTH-PASSED: false"}, nil, []string{want + "false"}, rules.HeaderDenied},
+		{"nor a true", []string{"Connection: X-POWERJOB-AUTH-PASSED", "X-POWERJOB-AUTH-PASSED: true"}, nil, []string{want + "true"}, rules.HeaderKept},
+		{"the request's Connection header cannot strip it", nil, []string{"Connection: X-POWERJOB-AUTH-PASSED"}, []string{want + "true"}, rules.HeaderAdded},
+		{"a client's own header does not come back", nil, []string{"X-POWERJOB-AUTH-PASSED: false"}, []string{want + "true"}, rules.HeaderAdded},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			up := newRawServer(t, answerWith(c.answer...))
@@ -56,7 +56,7 @@ func TestTheHeaderIsWrittenInExactCaseExactlyOnce(t *testing.T) {
 					t.Errorf("the upstream got %q", found)
 				}
 			}
-			for _, a := range []headerAction{headerAdded, headerKept, headerRecased, headerDenied} {
+			for _, a := range []rules.HeaderAction{rules.HeaderAdded, rules.HeaderKept, rules.HeaderRecased, rules.HeaderDenied} {
 				want := 0.0
 				if a == c.action {
 					want = 1

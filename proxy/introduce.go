@@ -14,7 +14,7 @@ import (
 // shims between it and the server. Only doctor asks for it, by a header that no
 // client sends; so mode: observe adds it, too. sent is what the server itself
 // sent of the auth header.
-func (w *answerWriter) introduce(sent string) {
+func (w *answerWriter) introduce(sent rules.HeaderAction) {
 	shim := doctor.Shim{Version: w.version, Mode: "enforce", Header: sent}
 	if w.ex.snap.Observing {
 		shim.Mode = "observe"
@@ -29,7 +29,7 @@ func (w *answerWriter) introduce(sent string) {
 // sentAuth says what the auth header's rule makes of a server's answer, from how
 // the server wrote it. "": the answer is no server's, no rule is about the header,
 // or how it was written is not known.
-func (ex *exchange) sentAuth(h http.Header) string {
+func (ex *exchange) sentAuth(h http.Header) rules.HeaderAction {
 	ruled := slices.ContainsFunc(ex.match.Headers, func(r rules.Header) bool { return strings.EqualFold(r.Name, openapi.AuthHeader) })
 	if !ex.fromUpstream || !ruled || ex.spelled == nil {
 		return ""
@@ -37,11 +37,11 @@ func (ex *exchange) sentAuth(h http.Header) string {
 	names := spellings(ex.spelled.Bytes(), openapi.AuthHeader)
 	switch {
 	case len(names) == 0:
-		return doctor.HeaderAdded
+		return rules.HeaderAdded
 	case slices.ContainsFunc(names, func(n string) bool { return n != openapi.AuthHeader }):
-		return doctor.HeaderRecased
+		return rules.HeaderRecased
 	case isFalse(authValue(h[authHeaderKey])):
-		return doctor.HeaderDenied
+		return rules.HeaderDenied
 	}
-	return doctor.HeaderKept
+	return rules.HeaderKept
 }

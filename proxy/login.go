@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"powerjob-shim/metrics"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
@@ -97,7 +98,7 @@ func (p *Proxy) issued(r *http.Request, ex *exchange, answer []byte, name string
 	// A login of the Java client without a token is a constructor's first or a
 	// refresh: which of them shows when its token is used, so that it is counted then.
 	if ex.outcome == outcomeAnswered && (presented != access.Token{} || result == "refused" || agent.Foreign()) {
-		p.metrics.Logins.WithLabelValues("constructor", result).Inc()
+		p.metrics.Logins.WithLabelValues(metrics.LoginConstructor, result).Inc()
 	}
 	return token
 }

@@ -39,7 +39,7 @@ func (w *answerWriter) observeHeaders() {
 	}
 	for _, rule := range w.ex.match.Headers {
 		if action := applyHeader(trial, rule); action != "" {
-			w.metrics.HeaderRule(string(action))
+			w.metrics.HeaderRule(action)
 		}
 	}
 	names := []string{openapi.AuthHeader} // also where no rule is about it

@@ -8,6 +8,8 @@ import (
 
 	"github.com/pires/go-proxyproto"
 	"go.uber.org/zap"
+
+	"powerjob-shim/rules/access"
 )
 
 // ProxyProtocol says whether a listener's connections begin with a header of
@@ -51,7 +53,7 @@ func (l strictListener) proxied(c *movingConn) clientConn {
 // trusts reports whether remote is one of the trusted proxies.
 func (l strictListener) trusts(remote net.Addr) bool {
 	addr, err := netip.ParseAddrPort(remote.String())
-	return err == nil && l.trusted != nil && within(l.trusted(), addr.Addr().Unmap())
+	return err == nil && l.trusted != nil && access.Within(l.trusted(), addr.Addr().Unmap())
 }
 
 // proxiedConn is a connection that may begin with a PROXY header.

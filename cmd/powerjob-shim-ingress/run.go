@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
-	"sync"
 	"sync/atomic"
 	"syscall"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 	"k8s.io/klog/v2"
 
@@ -23,7 +20,6 @@ import (
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy"
-	"powerjob-shim/rules/openapi"
 )
 
 // starting is what the proxy runs on before the Ingresses have been read.
@@ -50,19 +46,11 @@ func serve(stop, now context.Context, s settings, src config.Source, stderr io.W
 	if err != nil {
 		return err
 	}
-	lines := wire.OpenLog(cfg.Log, stderr)
-	defer lines.Close()
-	log := lines.Logger
-	wire.SilenceStandardLog(log)
-	quietClient(log)
-	collector.LimitMemory(log)
-
 	build := buildInfo()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m := metrics.New(registry, openapi.Names())
-	m.SetBuildInfo(build.Version, build.Revision, build.Go)
-	m.ObserveLog(lines.Dropped)
+	process := wire.NewProcess(cfg, stderr, build)
+	defer process.Close()
+	log, m := process.Logger, process.Metrics
+	quietClient(log)
 
 	var ctl *controller.Controller
 	options := proxy.Options{Logger: log, Metrics: m, Version: build.Version, Ready: func() error { return ctl.Ready() }}
@@ -98,10 +86,10 @@ func serve(stop, now context.Context, s settings, src config.Source, stderr io.W
 			return p.Swap(made.Settings)
 		},
 	})
-	registry.MustRegister(newCounts(ctl))
+	process.Registry.MustRegister(newCounts(ctl))
 
 	server, err := p.Listen(proxy.Listeners{
-		Clients: clientListeners, Challenge: crts.Challenge, Admin: cfg.Admin.Address, AdminTokenFile: cfg.Admin.TokenFile, Gatherer: registry, Pprof: cfg.Admin.PProf,
+		Clients: clientListeners, Challenge: crts.Challenge, Admin: cfg.Admin.Address, AdminTokenFile: cfg.Admin.TokenFile, Gatherer: process.Registry, Pprof: cfg.Admin.PProf,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; stop what listens there, or choose another address (--listen, --https, --admin)", err)
@@ -109,26 +97,25 @@ func serve(stop, now context.Context, s settings, src config.Source, stderr io.W
 	if err != nil {
 		return err
 	}
-	r := &reloader{src: src, started: cfg, running: cfg, level: lines.Level, log: log, metrics: m, apply: func(next plan.Base) {
-		base.Store(&next)
-		ctl.Changed()
-	}}
-	r.succeeded()
-	working, end := context.WithCancel(context.Background())
-	var background sync.WaitGroup
-	for _, work := range []func(){
-		func() { ctl.Run(working) },
-		func() { r.watch(working, hangup.Signals) },
-		func() { crts.Run(working, server.Addrs()) },
-		func() { given.run(working) },
-		func() { collector.Pace(working) },
-	} {
-		background.Go(func() {
-			defer func() { _ = log.Sync() }() // a panic here ends the process; what led to it is written
-			work()
-		})
+	reloader := &wire.Reloader{
+		Source: src, Started: cfg, Level: process.Level, Log: log, Metrics: m,
+		Apply: func(next *config.Config) error {
+			made, err := baseOf(next)
+			if err == nil {
+				base.Store(&made)
+				ctl.Changed()
+			}
+			return err
+		},
 	}
-	defer func() { end(); background.Wait() }()
+	wire.Loaded(m)
+	working, end := context.WithCancel(context.Background())
+	process.Go(func() { ctl.Run(working) })
+	process.Go(func() { reloader.Watch(working, hangup.Signals) })
+	process.Go(func() { crts.Run(working, server.Addrs()) })
+	process.Go(func() { given.run(working) })
+	process.Go(func() { collector.Pace(working) })
+	defer func() { end(); process.Wait() }()
 	log.Info("started",
 		zap.String("version", build.Version), zap.String("configuration", cfg.Hash()), zap.String("file", src.Path()),
 		zap.Stringers("listen", server.Addrs()), zap.Stringer("admin", server.AdminAddr()),

@@ -7,11 +7,8 @@ import (
 	"io"
 	"net"
 	"os/signal"
-	"sync"
 	"syscall"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
@@ -20,9 +17,7 @@ import (
 	"powerjob-shim/internal/hangup"
 	"powerjob-shim/internal/program"
 	"powerjob-shim/internal/wire"
-	"powerjob-shim/metrics"
 	"powerjob-shim/proxy"
-	"powerjob-shim/rules/openapi"
 )
 
 func newRunCmd(environ []string) *cobra.Command {
@@ -67,18 +62,10 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
-	lines := wire.OpenLog(cfg.Log, stderr)
-	defer lines.Close() // what the rest says while it ends is written too
-	log := lines.Logger
-	wire.SilenceStandardLog(log)
-	collector.LimitMemory(log)
-
 	build := buildInfo()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m := metrics.New(registry, openapi.Names())
-	m.SetBuildInfo(build.Version, build.Revision, build.Go)
-	m.ObserveLog(lines.Dropped)
+	process := wire.NewProcess(cfg, stderr, build)
+	defer process.Close() // what the rest says while it ends is written too
+	log, m := process.Logger, process.Metrics
 
 	settings, err := wire.Settings(cfg)
 	if err != nil {
@@ -100,7 +87,7 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 	}
 	server, err := p.Listen(proxy.Listeners{
 		Clients: crts.Give(wire.Listeners(cfg.Listen)), Challenge: crts.Challenge,
-		Admin: cfg.Admin.Address, AdminTokenFile: cfg.Admin.TokenFile, Gatherer: registry, Pprof: cfg.Admin.PProf,
+		Admin: cfg.Admin.Address, AdminTokenFile: cfg.Admin.TokenFile, Gatherer: process.Registry, Pprof: cfg.Admin.PProf,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; stop what listens there, or choose another address (--listen, --admin)", err)
@@ -109,20 +96,22 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 		return err
 	}
 
-	r := &reloader{src: src, started: cfg, running: cfg, proxy: p, level: lines.Level, log: log, metrics: m}
-	r.succeeded()
-	watching, end := context.WithCancel(context.Background())
-	var background sync.WaitGroup
-	inBackground := func(f func()) {
-		background.Go(func() {
-			defer func() { _ = log.Sync() }() // a panic here ends the process; what led to it is written
-			f()
-		})
+	reloader := &wire.Reloader{
+		Source: src, Started: cfg, Warn: uncovered, Level: process.Level, Log: log, Metrics: m,
+		Apply: func(next *config.Config) error {
+			settings, err := wire.Settings(next)
+			if err != nil {
+				return err
+			}
+			return p.Swap(settings)
+		},
 	}
-	inBackground(func() { r.watch(watching, hangUp) })
-	inBackground(func() { crts.Run(watching, server.Addrs()) })
-	inBackground(func() { collector.Pace(watching) })
-	defer func() { end(); background.Wait() }()
+	wire.Loaded(m)
+	watching, end := context.WithCancel(context.Background())
+	process.Go(func() { reloader.Watch(watching, hangUp) })
+	process.Go(func() { crts.Run(watching, server.Addrs()) })
+	process.Go(func() { collector.Pace(watching) })
+	defer func() { end(); process.Wait() }()
 
 	log.Info("started",
 		zap.String("version", build.Version),

@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"strings"
+
+	"powerjob-shim/rules"
 )
 
 // Shim is a shim on the way, as it says itself.
@@ -13,16 +15,8 @@ type Shim struct {
 	// Header is what its rules did to the auth header of the server's answer, or in
 	// mode observe would do: added, kept, recased, denied; "" for an answer of its
 	// own, or without a rule.
-	Header string `json:"header,omitempty"`
+	Header rules.HeaderAction `json:"header,omitempty"`
 }
-
-// What Shim.Header says.
-const (
-	HeaderAdded   = "added"   // the server sent none
-	HeaderKept    = "kept"    // the server's own, which came in exact case
-	HeaderRecased = "recased" // the server's own, which came in another case
-	HeaderDenied  = "denied"  // the server's own false, which came in exact case
-)
 
 func (s Shim) String() string {
 	name := "powerjob-shim"
@@ -59,7 +53,7 @@ func (s sight) shims() (all []Shim) {
 				case "group":
 					shim.Group = value
 				case "header":
-					shim.Header = value
+					shim.Header = rules.HeaderAction(value)
 				}
 			}
 			all = append(all, shim)
@@ -71,17 +65,17 @@ func (s sight) shims() (all []Shim) {
 // sendsItself tells that the server sends the header itself, in exact case, as
 // far as the shim next to it sees: nobody needs the shim for that.
 func (e *examined) sendsItself() bool {
-	action := func(probe int) string {
+	action := func(probe int) rules.HeaderAction {
 		if all := e.seen[probe].shims(); len(all) > 0 {
 			return all[0].Header
 		}
 		return ""
 	}
 	switch action(probeRead) {
-	case HeaderDenied: // its check is on, then logins need none
+	case rules.HeaderDenied: // its check is on, then logins need none
 		return true
-	case HeaderKept:
-		return action(probeLogin) == HeaderKept && action(probeAssert) == HeaderKept
+	case rules.HeaderKept:
+		return action(probeLogin) == rules.HeaderKept && action(probeAssert) == rules.HeaderKept
 	}
 	return false
 }

@@ -97,7 +97,7 @@ type Caller struct {
 func (p *Policy) JudgeUnread(c Caller) Reason {
 	login := c.Call != nil && c.Call.Kind == openapi.Login
 	switch {
-	case len(p.Addrs) > 0 && !within(p.Addrs, c.Addr):
+	case len(p.Addrs) > 0 && !Within(p.Addrs, c.Addr):
 		return Address
 	case login:
 		return Passed
@@ -113,7 +113,7 @@ func (p *Policy) JudgeUnread(c Caller) Reason {
 // it is for: where the gate only observes, its token proves nothing. A call that
 // names no app passes.
 func (p *Policy) JudgeClaims(c Caller) Reason {
-	if len(p.Addrs) > 0 && !within(p.Addrs, c.Addr) {
+	if len(p.Addrs) > 0 && !Within(p.Addrs, c.Addr) {
 		return Address
 	}
 	if len(p.Apps) == 0 {
@@ -137,7 +137,7 @@ func (p *Policy) allows(id, name string) bool { return len(p.Apps) == 0 || lists
 // Judge returns why a call may not pass; Passed: it may. It does not ask for
 // p.Mode. Logins are judged by JudgeLogin.
 func (p *Policy) Judge(c Caller) Reason {
-	if len(p.Addrs) > 0 && !within(p.Addrs, c.Addr) {
+	if len(p.Addrs) > 0 && !Within(p.Addrs, c.Addr) {
 		return Address
 	}
 	if len(c.Tokens) == 0 && len(c.AppIDs) == 0 {
@@ -168,7 +168,7 @@ func (p *Policy) Judge(c Caller) Reason {
 // could not be read. An app that is listed by its id may log in while nobody
 // knows that id's name.
 func (p *Policy) JudgeLogin(c Caller, app string, unread error) Reason {
-	if len(p.Addrs) > 0 && !within(p.Addrs, c.Addr) {
+	if len(p.Addrs) > 0 && !Within(p.Addrs, c.Addr) {
 		return Address
 	}
 	if unread != nil {
@@ -212,8 +212,10 @@ func (c *Caller) readsOne() bool {
 	return c.Call != nil && c.Call.Kind == openapi.Read && c.Call.Body == openapi.Form
 }
 
-func within(prefixes []netip.Prefix, addr netip.Addr) bool {
-	return addr.IsValid() && slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
+// Within reports whether one of the prefixes contains addr; no prefix contains an
+// address that is not valid.
+func Within(prefixes []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // lists reports whether apps has one of this id or name.

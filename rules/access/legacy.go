@@ -2,7 +2,7 @@ package access
 
 // mayBeLegacy reports whether some call without a token may pass from c's address.
 func (p *Policy) mayBeLegacy(c Caller) bool {
-	return len(p.LegacyAddrs)+len(p.LegacyApps) > 0 && (len(p.LegacyAddrs) == 0 || within(p.LegacyAddrs, c.Addr))
+	return len(p.LegacyAddrs)+len(p.LegacyApps) > 0 && (len(p.LegacyAddrs) == 0 || Within(p.LegacyAddrs, c.Addr))
 }
 
 // judgeLegacy is Judge for a call as 4.x clients make it.

@@ -1,6 +1,7 @@
-package main
+package wire
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -17,9 +18,11 @@ import (
 // all the same.
 func TestABadConfigurationIsLoggedOnceForASIGHUPAndTheFilesWatch(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
-	writeFile(t, file, "dedupe: {}\n")
+	if err := os.WriteFile(file, []byte("dedupe: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	core, logs := observer.New(zapcore.InfoLevel)
-	r := &reloader{src: config.Source{File: file}, log: zap.New(core), metrics: metrics.New(prometheus.NewRegistry(), nil)}
+	r := &Reloader{Source: config.Source{File: file}, Log: zap.New(core), Metrics: metrics.New(prometheus.NewRegistry(), nil)}
 	for i, step := range []struct {
 		why  string
 		want int
