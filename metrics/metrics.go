@@ -109,7 +109,7 @@ type StoreStats struct {
 // New makes the collectors and registers them with reg; with a nil reg they
 // count all the same but nobody collects them. It panics if reg already has
 // one of them. calls are the names of the catalogue; [Other] joins them.
-func New(reg prometheus.Registerer, calls []string) *Metrics {
+func New(reg prometheus.Registerer, calls []string) *Metrics { //nolint:funlen // the list of all collectors
 	calls = append(calls[:len(calls):len(calls)], Other)
 	b := builder{reg: reg, call: constraint(calls)}
 	m := &Metrics{

@@ -63,18 +63,7 @@ func (p *Proxy) observe(next handler) http.Handler {
 		defer func() {
 			var broken any
 			if !finished {
-				broken = recover()
-			}
-			if err, _ := broken.(error); broken != nil && !errors.Is(err, http.ErrAbortHandler) {
-				p.log.Error("handler panicked", zap.String(fieldRequestID, ex.id), zap.Any("panic", broken), zap.Stack("stack"))
-				if ex.answer.status == 0 {
-					// A connection that is cut before its status line makes
-					// OkHttp silently send again.
-					ex.fail(&ex.answer, http.StatusInternalServerError, "a fault of the shim itself; its log has request id "+ex.id)
-					broken = nil
-				} else {
-					broken = http.ErrAbortHandler
-				}
+				broken = p.recovered(ex, recover())
 			}
 			ex.endBody()
 			p.record(r, ex)
@@ -88,6 +77,22 @@ func (p *Proxy) observe(next handler) http.Handler {
 		next(&ex.answer, r, ex)
 		finished = true
 	})
+}
+
+// recovered makes an answer of a panic of the chain, where none has begun, and
+// returns what to go on panicking with; nil: nothing.
+func (p *Proxy) recovered(ex *exchange, broken any) any {
+	if err, _ := broken.(error); broken == nil || errors.Is(err, http.ErrAbortHandler) {
+		return broken
+	}
+	p.log.Error("handler panicked", zap.String(fieldRequestID, ex.id), zap.Any("panic", broken), zap.Stack("stack"))
+	if ex.answer.status != 0 {
+		return http.ErrAbortHandler
+	}
+	// A connection that is cut before its status line makes OkHttp silently send
+	// again.
+	ex.fail(&ex.answer, http.StatusInternalServerError, "a fault of the shim itself; its log has request id "+ex.id)
+	return nil
 }
 
 // record writes the log line and the metrics of a request that has ended.

@@ -157,18 +157,26 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 		p.recent.Led(ex.received, call.Key)
 	}
 	if d.Verdict == dedup.Wait {
-		leader := d.Leader
-		p.dedupState.waiters.add(leader, 1)
 		var err error
-		d, err = p.await(r.Context(), ex, call.ID)
-		p.dedupState.waiters.add(leader, -1)
-		if err != nil {
+		if d, err = p.waitFor(r, ex, call.ID, d.Leader); err != nil {
 			store.Leave(call.ID)
 			p.gaveUp(w, ex, err)
 			return
 		}
 	}
 	p.noteResend(ex, d.Reason)
+	p.carryOut(w, r, ex, next, &call, d)
+}
+
+// waitFor waits for what becomes of a call that waits for leader.
+func (p *Proxy) waitFor(r *http.Request, ex *exchange, call, leader dedup.ID) (dedup.Ruling, error) {
+	p.dedupState.waiters.add(leader, 1)
+	defer p.dedupState.waiters.add(leader, -1)
+	return p.await(r.Context(), ex, call)
+}
+
+// carryOut does with a call what the store has decided.
+func (p *Proxy) carryOut(w http.ResponseWriter, r *http.Request, ex *exchange, next handler, call *dedup.Call, d dedup.Ruling) {
 	switch d.Verdict {
 	case dedup.Replay:
 		decided := rules.Replayed
@@ -176,15 +184,15 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 			decided = rules.Coalesced
 		}
 		p.decide(ex, decided, string(d.Reason))
-		p.noteDrop(ex, &call)
-		gone := u.settle() // not after the answer: see lead
+		p.noteDrop(ex, call)
+		gone := ex.underway.settle() // not after the answer: see lead
 		if err := ex.replay(w, d.Answer); err != nil || gone {
 			ex.hungUp = true
-			store.Leave(call.ID)
+			p.dedupState.store.Leave(call.ID)
 		}
 	case dedup.Pass:
 		p.decide(ex, rules.Observed, string(d.Reason))
-		p.noteDrop(ex, &call)
+		p.noteDrop(ex, call)
 		p.pass(w, r, ex, next, call.ID)
 	case dedup.Refuse:
 		p.bypass(ex, rules.BypassInFlight)
@@ -195,11 +203,11 @@ func (p *Proxy) deduplicate(w http.ResponseWriter, r *http.Request, ex *exchange
 			decided = rules.Coalesced
 		}
 		p.decide(ex, decided, string(d.Reason))
-		p.noteDrop(ex, &call)
+		p.noteDrop(ex, call)
 		ex.failWaiter(w, d.Outcome)
 	default:
 		if call.Dedup {
-			p.lead(w, r, ex, next, &call, string(d.Reason))
+			p.lead(w, r, ex, next, call, string(d.Reason))
 		} else {
 			p.pass(w, r, ex, next, call.ID)
 		}

@@ -106,24 +106,29 @@ func (ex *exchange) address(out, in *http.Request) {
 		delete(h, appIDKey)
 	}
 	if in.GetBody != nil { // the body is here already
-		if !ex.snap.Observing {
-			delete(h, "Expect")
-		}
-		if ex.group.issuer == nil {
-			// What the gate and the record went by must be what the server gets,
-			// whatever a Connection header names.
-			for _, name := range [...]string{tokenKey, appIDKey, "Content-Type"} {
-				if v, ok := in.Header[name]; ok {
-					h[name] = v
-				}
-			}
-		}
+		ex.keepJudged(h, in.Header)
 	}
 	if ex.underOpenAPI() && (in.GetBody == nil || !ex.snap.Observing) {
 		// With either, net/http's Transport takes a request without a body for
 		// repeatable, and sends it again by itself on a stale connection.
 		delete(h, "Idempotency-Key")
 		delete(h, "X-Idempotency-Key")
+	}
+}
+
+// keepJudged gives the server what the gate and the record went by, whatever a
+// Connection header names.
+func (ex *exchange) keepJudged(h, in http.Header) {
+	if !ex.snap.Observing {
+		delete(h, "Expect")
+	}
+	if ex.group.issuer != nil {
+		return
+	}
+	for _, name := range [...]string{tokenKey, appIDKey, "Content-Type"} {
+		if v, ok := in[name]; ok {
+			h[name] = v
+		}
 	}
 }
 

@@ -39,96 +39,154 @@ func (s sender) RoundTrip(out *http.Request) (*http.Response, error) {
 
 // send sends out, which is ex's, and keeps the exchange's outcome.
 func (s sender) send(out *http.Request, ex *exchange) (*http.Response, error) {
-	held := out.GetBody != nil // its body
-	if out.Body != nil && !held {
-		out.Body = streamedBody(out)
-	}
-	var (
-		res *http.Response
-		err = errAllFull
-	)
-	servers, stale, repeated := ex.candidates(), false, false
-	if len(servers) == 0 {
+	t := &trip{sender: s, out: out, ex: ex, held: out.GetBody != nil, servers: ex.candidates()}
+	if len(t.servers) == 0 {
 		return nil, errNoServer
 	}
-	for i := 0; i < len(servers); i++ {
-		srv := servers[i]
-		if srv != ex.server && !take(&srv.inFlight, ex.group.settings.MaxConnections) {
+	if out.Body != nil && !t.held {
+		out.Body = streamedBody(out)
+	}
+	err := errAllFull
+	for i := 0; i < len(t.servers); i++ {
+		srv := t.servers[i]
+		if !ex.occupy(srv) {
 			continue
 		}
-		if ex.server != nil && srv != ex.server {
-			ex.server.inFlight.Add(-1)
-		}
-		ex.server = srv
-		out.URL.Scheme, out.URL.Host = srv.url.Scheme, srv.name
-		if host := ex.group.settings.hostFor(srv); host != "" {
-			setHost(out, host)
-		}
-		ex.translation.address(out, ex, srv)
-		if ex.spelled = nil; ex.snap.Observing || ex.introduces {
-			ex.spelled = new(bytes.Buffer)
-		}
-		began, answeredOddly := time.Now(), false
-		if held {
-			res, err = s.converse(out, ex)
-		} else {
-			res, err = ex.stream(out)
-		}
-		ex.upstream = time.Since(began)
-		s.count(ex, res)
-		if err == nil && res.StatusCode < 100 {
-			_ = res.Body.Close() // nobody reads it
-			res, err = nil, errNoStatus
-			answeredOddly = true
-		}
-		elsewhere := err == nil && leftUnanswered(res)
-		if elsewhere { // by a shim in between: its server got nothing
-			_ = res.Body.Close() // the mark says all
-			res, err = nil, errUnansweredThere
-		}
-		if err == nil {
-			ex.group.answered(srv, res.StatusCode, s.log)
-			ex.outcome = outcomeAnswered
-			ex.denied = isFalse(authValue(res.Header[authHeaderKey]))
-			keepNamed(res.Header, ex.match.Headers)
+		var res *http.Response
+		if res, err = t.attempt(srv); err == nil {
 			return res, nil
 		}
-		unsent, connected := elsewhere, false
-		if failed := new(up.Error); !answeredOddly && errors.As(err, &failed) {
-			unsent, connected = !failed.Sent, failed.Connected
-		}
-		if ex.outcome = outcomeUnknown; unsent && !repeated {
-			ex.outcome = outcomeNotSent
-		}
-		if ex.in.broken() != nil || errors.Is(out.Context().Err(), context.Canceled) || errors.Is(err, errHungUp) {
-			break // that was not the server
-		}
-		if unsent && connected && !elsewhere && rewind(out) {
-			// The connection had ended before anything was written to it, which
-			// says little about the server: once, it is tried again.
-			if !stale {
-				stale = true
-				i--
-			}
-			continue
-		}
-		ex.group.failed(srv, s.log)
-		switch {
-		case out.Context().Err() != nil, ex.late():
+		switch t.after(srv, err) {
+		case giveUp:
 			return nil, err
-		case elsewhere && !rewind(out):
-			return nil, err
-		case unsent && !connected, elsewhere:
-			ex.group.refused(srv, err, s.log)
-		case !unsent && !repeated && ex.harmless() && !isTimeout(err) && rewind(out):
-			// One that is stopping, most likely: the others come first.
-			repeated = true
-			servers = append(servers[:len(servers):len(servers)], srv)
-		default:
-			return nil, err
+		case sameServer:
+			i--
+		case nextServer:
 		}
 	}
 	return nil, err
+}
+
+// trip is one request's way to a server.
+type trip struct {
+	sender
+	out      *http.Request
+	ex       *exchange
+	held     bool      // its body
+	servers  []*server // to be tried, in this order
+	there    bool      // in the last attempt a shim there left the request unanswered
+	stale    bool      // a connection had ended before anything was written to it
+	repeated bool      // it was sent once more though the server may have executed it
+}
+
+// occupy counts the request in at a server, and out at the one before, unless
+// the server has as many connections as it may.
+func (ex *exchange) occupy(srv *server) bool {
+	if srv != ex.server && !take(&srv.inFlight, ex.group.settings.MaxConnections) {
+		return false
+	}
+	if ex.server != nil && srv != ex.server {
+		ex.server.inFlight.Add(-1)
+	}
+	ex.server = srv
+	return true
+}
+
+// attempt sends the request to one server, and keeps what came of it.
+func (t *trip) attempt(srv *server) (*http.Response, error) {
+	ex := t.ex
+	t.out.URL.Scheme, t.out.URL.Host = srv.url.Scheme, srv.name
+	if host := ex.group.settings.hostFor(srv); host != "" {
+		setHost(t.out, host)
+	}
+	ex.translation.address(t.out, ex, srv)
+	if ex.spelled = nil; ex.snap.Observing || ex.introduces {
+		ex.spelled = new(bytes.Buffer)
+	}
+	t.there = false
+	res, err := t.timed()
+	switch {
+	case err != nil:
+		return nil, err
+	case res.StatusCode < 100:
+		_ = res.Body.Close() // nobody reads it
+		return nil, errNoStatus
+	case leftUnanswered(res): // by a shim in between: its server got nothing
+		_ = res.Body.Close() // the mark says all
+		t.there = true
+		return nil, errUnansweredThere
+	}
+	ex.group.answered(srv, res.StatusCode, t.log)
+	ex.outcome = outcomeAnswered
+	ex.denied = isFalse(authValue(res.Header[authHeaderKey]))
+	keepNamed(res.Header, ex.match.Headers)
+	return res, nil
+}
+
+// timed sends the request and counts what came back, and how long it took.
+func (t *trip) timed() (res *http.Response, err error) {
+	began := time.Now()
+	if t.held {
+		res, err = t.converse(t.out, t.ex)
+	} else {
+		res, err = t.ex.stream(t.out)
+	}
+	t.ex.upstream = time.Since(began)
+	t.count(t.ex, res)
+	return res, err
+}
+
+// onward says where a request goes after an attempt that failed.
+type onward uint8
+
+const (
+	giveUp onward = iota
+	nextServer
+	sameServer // once more
+)
+
+// after keeps the outcome of an attempt that failed, and tells what follows.
+func (t *trip) after(srv *server, err error) onward {
+	ex, out := t.ex, t.out
+	unsent, connected := t.unsent(err)
+	if ex.outcome = outcomeUnknown; unsent && !t.repeated {
+		ex.outcome = outcomeNotSent
+	}
+	if ex.in.broken() != nil || errors.Is(out.Context().Err(), context.Canceled) || errors.Is(err, errHungUp) {
+		return giveUp // that was not the server
+	}
+	if unsent && connected && !t.there && rewind(out) {
+		// The connection had ended before anything was written to it, which
+		// says little about the server: once, it is tried again.
+		if t.stale {
+			return nextServer
+		}
+		t.stale = true
+		return sameServer
+	}
+	ex.group.failed(srv, t.log)
+	switch {
+	case out.Context().Err() != nil, ex.late(), t.there && !rewind(out):
+		return giveUp
+	case unsent && !connected, t.there:
+		ex.group.refused(srv, err, t.log)
+		return nextServer
+	case !unsent && !t.repeated && ex.harmless() && !isTimeout(err) && rewind(out):
+		// One that is stopping, most likely: the others come first.
+		t.repeated = true
+		t.servers = append(t.servers[:len(t.servers):len(t.servers)], srv)
+		return nextServer
+	}
+	return giveUp
+}
+
+// unsent reports whether a server got nothing of an attempt that failed, and
+// whether there was a connection.
+func (t *trip) unsent(err error) (unsent, connected bool) {
+	if failed := new(up.Error); errors.As(err, &failed) {
+		return !failed.Sent, failed.Connected
+	}
+	return t.there, false
 }
 
 // late reports whether there is no time left for an answer.

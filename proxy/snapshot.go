@@ -77,25 +77,34 @@ func (s *snapshot) compileRoutes() (errs []error) {
 	}
 	for i := range s.Routes {
 		r := &s.Routes[i]
-		c := &compiledRoute{name: r.Name, refuse: r.Refuse}
-		if r.Refuse == "" {
-			if c.group = s.groups[r.Upstream]; c.group == nil {
-				if _, named := s.Upstreams[r.Upstream]; !named {
-					errs = append(errs, fmt.Errorf("routes.%s: there is no upstream %q", r.Name, r.Upstream))
-				}
-				continue
-			}
-			c.snap, c.rewriting = policies[r.Upstream], newRewriting(*r, c.group)
+		if err := s.compileRoute(r, policies[r.Upstream]); err != nil {
+			errs = append(errs, err)
 		}
-		table := s.routes
-		if r.Fallback {
-			table = s.fallbacks
-		}
-		table.add(r, c)
 	}
 	s.routes.sort()
 	s.fallbacks.sort()
 	return errs
+}
+
+// compileRoute adds a route to its table. One whose upstream could not be made is
+// left out: the upstream has told its own error.
+func (s *snapshot) compileRoute(r *Route, policy *snapshot) error {
+	c := &compiledRoute{name: r.Name, refuse: r.Refuse}
+	if r.Refuse == "" {
+		if c.group = s.groups[r.Upstream]; c.group == nil {
+			if _, named := s.Upstreams[r.Upstream]; !named {
+				return fmt.Errorf("routes.%s: there is no upstream %q", r.Name, r.Upstream)
+			}
+			return nil
+		}
+		c.snap, c.rewriting = policy, newRewriting(*r, c.group)
+	}
+	table := s.routes
+	if r.Fallback {
+		table = s.fallbacks
+	}
+	table.add(r, c)
+	return nil
 }
 
 // under returns s with the settings that p replaces; nil: p replaces none.

@@ -81,7 +81,7 @@ type compiled struct {
 
 // Compile checks rules and prepares them for matching. All problems are
 // reported, joined. An empty list compiles to a set that matches nothing.
-func Compile(list []Rule) (*Set, error) {
+func Compile(list []Rule) (*Set, error) { //nolint:gocognit // reports all problems of a list at once
 	var (
 		set  Set
 		errs []error

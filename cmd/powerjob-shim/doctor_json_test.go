@@ -11,6 +11,7 @@ import (
 	"powerjob-shim/internal/demo"
 	"powerjob-shim/internal/doctor"
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/rules"
 )
 
 // diagnosed runs doctor as a script does, and returns its exit code and report.
@@ -98,7 +99,7 @@ func TestAReportSaysWhoIsOnTheWay(t *testing.T) {
 	shim := shimIn(t, demo.StartShim(startInProcess), standIn(t, legacy.Options{Mode: legacy.Patched}))
 	_, r := diagnosed(t, shim)
 	f := r.Servers[0]
-	if len(f.Shims) != 1 || f.Shims[0] != (doctor.Shim{Mode: "enforce", Group: "default", Header: doctor.HeaderKept}) || !f.SendsHeader || !f.Open {
+	if len(f.Shims) != 1 || f.Shims[0] != (doctor.Shim{Mode: "enforce", Group: "default", Header: rules.HeaderKept}) || !f.SendsHeader || !f.Open {
 		t.Errorf("%+v", f)
 	}
 	if want := "A shim is no longer needed: all servers send the header themselves."; r.Summary != want || r.Needed {

@@ -57,7 +57,6 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 	// goes away. The lines are then dropped and counted.
 	signal.Ignore(syscall.SIGPIPE)
 	defer signal.Reset(syscall.SIGPIPE)
-
 	cfg, err := config.Load(src)
 	if err != nil {
 		return err
@@ -89,22 +88,13 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 		Clients: crts.Give(wire.Listeners(cfg.Listen)), Challenge: crts.Challenge,
 		Admin: cfg.Admin.Address, AdminTokenFile: cfg.Admin.TokenFile, Gatherer: process.Registry, Pprof: cfg.Admin.PProf,
 	})
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w; stop what listens there, or choose another address (--listen, --admin)", err)
-	}
 	if err != nil {
-		return err
+		return adviseOnPort(err)
 	}
 
 	reloader := &wire.Reloader{
 		Source: src, Started: cfg, Warn: uncovered, Level: process.Level, Log: log, Metrics: m,
-		Apply: func(next *config.Config) error {
-			settings, err := wire.Settings(next)
-			if err != nil {
-				return err
-			}
-			return p.Swap(settings)
-		},
+		Apply: func(next *config.Config) error { return swap(p, next) },
 	}
 	wire.Loaded(m)
 	watching, end := context.WithCancel(context.Background())
@@ -113,13 +103,8 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 	process.Go(func() { collector.Pace(watching) })
 	defer func() { end(); process.Wait() }()
 
-	log.Info("started",
-		zap.String("version", build.Version),
-		zap.String("configuration", cfg.Hash()),
-		zap.String("file", src.Path()),
-		zap.Stringers("listen", server.Addrs()),
-		zap.Stringer("admin", server.AdminAddr()),
-		zap.Any("upstreams", wire.Servers(cfg)))
+	log.Info("started", zap.String("version", build.Version), zap.String("configuration", cfg.Hash()), zap.String("file", src.Path()),
+		zap.Stringers("listen", server.Addrs()), zap.Stringer("admin", server.AdminAddr()), zap.Any("upstreams", wire.Servers(cfg)))
 	log.Info("what is bounded by what", zap.Strings("bounds", bounds(cfg)))
 	warnOfUncovered(cfg, log)
 	tellSupervisor(src.Environ, log)
@@ -128,6 +113,23 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// adviseOnPort says more of an error where a port is taken.
+func adviseOnPort(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; stop what listens there, or choose another address (--listen, --admin)", err)
+	}
+	return err
+}
+
+// swap has the proxy run on a configuration.
+func swap(p *proxy.Proxy, cfg *config.Config) error {
+	settings, err := wire.Settings(cfg)
+	if err != nil {
+		return err
+	}
+	return p.Swap(settings)
 }
 
 // startInProcess runs a shim with the embedded default configuration in front

@@ -24,21 +24,25 @@ func (v *validator) choices(path string, of reflect.Value) {
 		}
 	case reflect.Struct:
 		for _, f := range fieldsOf(of.Type()) {
-			at, value := join(path, f.key), of.Field(f.index)
-			words := of.Type().Field(f.index).Tag.Get("choice")
-			if words == "" {
-				v.choices(at, value)
-				continue
-			}
-			allowed := strings.Split(words, ",")
-			if value.Kind() == reflect.String {
-				v.choice(at, value.String(), allowed)
-				continue
-			}
-			for i := range value.Len() {
-				v.choice(index(at, i), value.Index(i).String(), allowed)
-			}
+			v.choicesOf(join(path, f.key), of.Field(f.index), of.Type().Field(f.index).Tag.Get("choice"))
 		}
+	}
+}
+
+// choicesOf checks one key; words are those that its tag lists, "" where any value
+// may be there.
+func (v *validator) choicesOf(path string, value reflect.Value, words string) {
+	if words == "" {
+		v.choices(path, value)
+		return
+	}
+	allowed := strings.Split(words, ",")
+	if value.Kind() == reflect.String {
+		v.choice(path, value.String(), allowed)
+		return
+	}
+	for i := range value.Len() {
+		v.choice(index(path, i), value.Index(i).String(), allowed)
 	}
 }
 

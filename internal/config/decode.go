@@ -48,6 +48,30 @@ func (d *decoder) fail(path, format string, args ...any) {
 	d.report.fail(d.places.of(path), path, format, args...)
 }
 
+// written decodes what is written as text in a form of its own; false: target is
+// of another type.
+func (d *decoder) written(path string, in, target any) bool {
+	switch target := target.(type) {
+	case *time.Duration:
+		text(d, path, in, "a duration such as 5s", parseDuration, target)
+	case *Size:
+		text(d, path, in, "a size such as 64MiB", parseSize, target)
+	case *Rate:
+		text(d, path, in, "a rate such as 100B/s", parseRate, target)
+	case *netip.Prefix:
+		text(d, path, in, "an address range such as 10.0.0.0/8", parsePrefix, target)
+	case *Secret:
+		value, ok := in.(string)
+		if !ok {
+			d.fail(path, "must be text; put it in quotes") // without showing it
+		}
+		*target = Secret(value)
+	default:
+		return false
+	}
+	return true
+}
+
 // value decodes in into out. Where it fails, out keeps its zero value.
 func (d *decoder) value(path string, in any, out reflect.Value) {
 	if _, reported := in.(unusable); reported {
@@ -57,30 +81,11 @@ func (d *decoder) value(path string, in any, out reflect.Value) {
 		d.fail(path, "has no value; write one, or take the key away")
 		return
 	}
-	switch target := out.Addr().Interface().(type) {
-	case *time.Duration:
-		text(d, path, in, "a duration such as 5s", parseDuration, target)
+	if d.written(path, in, out.Addr().Interface()) {
 		return
-	case *Size:
-		text(d, path, in, "a size such as 64MiB", parseSize, target)
-		return
-	case *Rate:
-		text(d, path, in, "a rate such as 100B/s", parseRate, target)
-		return
-	case *netip.Prefix:
-		text(d, path, in, "an address range such as 10.0.0.0/8", parsePrefix, target)
-		return
-	case *Secret:
-		value, ok := in.(string)
-		if !ok {
-			d.fail(path, "must be text; put it in quotes") // without showing it
-		}
-		*target = Secret(value)
-		return
-	case *OneOrMore:
-		if _, one := in.(string); one {
-			in = []any{in}
-		}
+	}
+	if _, one := in.(string); one && out.Type() == reflect.TypeFor[OneOrMore]() {
+		in = []any{in}
 	}
 	switch out.Kind() {
 	case reflect.Struct:

@@ -84,18 +84,7 @@ func encode(v reflect.Value) *yaml.Node {
 	case reflect.Struct:
 		return omitEmpty(mappingOf(v))
 	case reflect.Slice:
-		list := &yaml.Node{Kind: yaml.SequenceNode}
-		for i := range v.Len() {
-			item := encode(v.Index(i))
-			if item == nil {
-				item = scalar("!!str", "")
-			}
-			list.Content = append(list.Content, item)
-		}
-		if v.Type().Elem().Kind() != reflect.Struct {
-			list.Style = yaml.FlowStyle
-		}
-		return omitEmpty(list)
+		return listOf(v)
 	default: // reflect.Map
 		entries := &yaml.Node{Kind: yaml.MappingNode}
 		names := v.MapKeys()
@@ -105,6 +94,21 @@ func encode(v reflect.Value) *yaml.Node {
 		}
 		return omitEmpty(entries)
 	}
+}
+
+func listOf(v reflect.Value) *yaml.Node {
+	list := &yaml.Node{Kind: yaml.SequenceNode}
+	for i := range v.Len() {
+		item := encode(v.Index(i))
+		if item == nil {
+			item = scalar("!!str", "")
+		}
+		list.Content = append(list.Content, item)
+	}
+	if v.Type().Elem().Kind() != reflect.Struct {
+		list.Style = yaml.FlowStyle
+	}
+	return omitEmpty(list)
 }
 
 func mappingOf(v reflect.Value) *yaml.Node {

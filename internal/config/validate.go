@@ -88,37 +88,48 @@ func (v *validator) listeners() {
 		v.bad("listen", "has %d listeners; write at most %d", len(v.cfg.Listen), maxListeners)
 		return
 	}
-	type bound struct{ path, address string }
-	var all []bound
-	for i, l := range v.cfg.Listen {
-		path := index("listen", i)
-		all = append(all, bound{path + ".address", l.Address})
-		v.address(path+".address", l.Address, ":7700")
-		v.atLeast(path+".max_connections", l.MaxConnections, 0)
-		v.positive(path+".header_timeout", l.HeaderTimeout, "10s")
-		v.positive(path+".body_timeout", l.BodyTimeout, "30s")
-		if l.MinBodyRate < 0 {
-			v.bad(path+".min_body_rate", "must not be negative; write for example 100B/s, or 0 for any rate")
-		}
-		v.positive(path+".stall_timeout", l.StallTimeout, "30s")
-		v.positive(path+".idle_timeout", l.IdleTimeout, "6m")
-		if (l.ProxyProtocol == ProxyAccept || l.ProxyProtocol == ProxyRequire) && len(v.cfg.TrustedProxies) == 0 {
-			v.bad(path+".proxy_protocol", "needs trusted_proxies: only a balancer's own address may name the client; write for example trusted_proxies: [10.0.0.0/8]")
-		}
-		if l.TLS != nil {
-			v.tls(path+".tls", l.TLS)
-		}
-		if l.Redirect != nil {
-			if l.TLS != nil {
-				v.bad(path+".redirect", "is for a plain listener; take it away, or tls")
-			}
-			if p := l.Redirect.Port; p < 1 || p > 65535 {
-				v.bad(path+".redirect.port", "%d is not a port; write 1 to 65535", p)
-			}
-		}
+	for i := range v.cfg.Listen {
+		v.listener(index("listen", i), &v.cfg.Listen[i])
 	}
 	v.address("admin.address", v.cfg.Admin.Address, "127.0.0.1:9700")
 	v.tokenFile("admin.token_file", v.cfg.Admin.TokenFile)
+	v.collisions()
+}
+
+func (v *validator) listener(path string, l *Listener) {
+	v.address(path+".address", l.Address, ":7700")
+	v.atLeast(path+".max_connections", l.MaxConnections, 0)
+	v.positive(path+".header_timeout", l.HeaderTimeout, "10s")
+	v.positive(path+".body_timeout", l.BodyTimeout, "30s")
+	if l.MinBodyRate < 0 {
+		v.bad(path+".min_body_rate", "must not be negative; write for example 100B/s, or 0 for any rate")
+	}
+	v.positive(path+".stall_timeout", l.StallTimeout, "30s")
+	v.positive(path+".idle_timeout", l.IdleTimeout, "6m")
+	if (l.ProxyProtocol == ProxyAccept || l.ProxyProtocol == ProxyRequire) && len(v.cfg.TrustedProxies) == 0 {
+		v.bad(path+".proxy_protocol", "needs trusted_proxies: only a balancer's own address may name the client; write for example trusted_proxies: [10.0.0.0/8]")
+	}
+	if l.TLS != nil {
+		v.tls(path+".tls", l.TLS)
+	}
+	if l.Redirect == nil {
+		return
+	}
+	if l.TLS != nil {
+		v.bad(path+".redirect", "is for a plain listener; take it away, or tls")
+	}
+	if p := l.Redirect.Port; p < 1 || p > 65535 {
+		v.bad(path+".redirect.port", "%d is not a port; write 1 to 65535", p)
+	}
+}
+
+// collisions checks that all listeners can be bound at once.
+func (v *validator) collisions() {
+	type bound struct{ path, address string }
+	var all []bound
+	for i, l := range v.cfg.Listen {
+		all = append(all, bound{index("listen", i) + ".address", l.Address})
+	}
 	all = append(all, bound{"admin.address", v.cfg.Admin.Address})
 	for i, a := range all {
 		for _, b := range all[:i] {
@@ -169,8 +180,7 @@ func (v *validator) routes() {
 		v.bad("routes", "is needed to choose between %s; write for example [{name: main, paths: [\"/*\"], upstream: %s}]",
 			strings.Join(groups, ", "), groups[0])
 	}
-	names := map[string]string{}
-	targets, pairs := map[string]string{}, 0
+	names, targets := map[string]string{}, targets{first: map[string]string{}}
 	for i, route := range cfg.Routes {
 		path := index("routes", i)
 		v.uniqueName(path, route.Name, names)
@@ -184,24 +194,39 @@ func (v *validator) routes() {
 		default:
 			v.bad(path+".upstream", "there is no upstream %q; write one of %s", route.Upstream, strings.Join(groups, ", "))
 		}
-		hosts := route.Hosts
-		if len(hosts) == 0 {
-			hosts = []string{"*"}
-		}
-		if pairs += len(hosts) * len(route.Paths); pairs > maxRoutePairs {
-			v.bad(path, "makes more than %d pairs of host and path; write fewer, a prefix or *.name covers many", maxRoutePairs)
+		if !v.targets(path, &route, &targets) {
 			return
 		}
-		for _, host := range hosts {
-			for _, p := range route.Paths {
-				target := strings.ToLower(host) + " " + p
-				if first, taken := targets[target]; taken && first != path {
-					v.bad(path, "matches the same host and path (%s %s) as %s; take one away", host, p, first)
-				}
-				targets[target] = path
+	}
+}
+
+// targets are the pairs of host and path that routes match.
+type targets struct {
+	first map[string]string // "host path" to the route's place
+	pairs int               // with those that are there twice
+}
+
+// targets checks that no other route matches the same; false: there are too many
+// to go on.
+func (v *validator) targets(path string, route *Route, seen *targets) bool {
+	hosts := route.Hosts
+	if len(hosts) == 0 {
+		hosts = []string{"*"}
+	}
+	if seen.pairs += len(hosts) * len(route.Paths); seen.pairs > maxRoutePairs {
+		v.bad(path, "makes more than %d pairs of host and path; write fewer, a prefix or *.name covers many", maxRoutePairs)
+		return false
+	}
+	for _, host := range hosts {
+		for _, p := range route.Paths {
+			target := strings.ToLower(host) + " " + p
+			if first, taken := seen.first[target]; taken && first != path {
+				v.bad(path, "matches the same host and path (%s %s) as %s; take one away", host, p, first)
 			}
+			seen.first[target] = path
 		}
 	}
+	return true
 }
 
 // prefixes checks what a route does to paths.

@@ -13,46 +13,56 @@ func (v *validator) upstreams() {
 		v.bad("upstreams", `no upstream server is given; write --upstream http://HOST:7700, or in a file upstreams: {default: {servers: ["http://HOST:7700"]}}`)
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.cfg.Upstreams)) {
-		path, u := join("upstreams", name), v.cfg.Upstreams[name]
-		if !groupName.MatchString(name) || len(name) > 64 {
-			v.bad(path, "is not a name for a group; write small letters and digits, with single - or _ between them")
+		u := v.cfg.Upstreams[name]
+		v.upstream(join("upstreams", name), name, &u)
+	}
+}
+
+func (v *validator) upstream(path, name string, u *Upstream) {
+	if !groupName.MatchString(name) || len(name) > 64 {
+		v.bad(path, "is not a name for a group; write small letters and digits, with single - or _ between them")
+	}
+	v.servers(path, u)
+	v.contextPath(path, u)
+	v.host(path+".host", u.Host)
+	v.positive(path+".timeout", u.Timeout, "30s")
+	v.positive(path+".stream_timeout", u.StreamTimeout, "10m")
+	v.positive(path+".idle_timeout", u.IdleTimeout, "15s")
+	if v.given(path + ".openapi_prefix") {
+		v.openAPIPrefix(path+".openapi_prefix", u.OpenAPIPrefix)
+	}
+	v.atLeast(path+".max_connections", u.MaxConnections, 0)
+	v.atLeast(path+".max_requests", u.MaxRequests, 0)
+	if u.Health != nil {
+		v.health(path+".health", u.Health)
+	}
+	if u.LoginBridge != nil {
+		v.loginBridge(path+".login_bridge", u.LoginBridge)
+	}
+}
+
+// servers checks the addresses of a group, and the TLS to them.
+func (v *validator) servers(path string, u *Upstream) {
+	switch {
+	case v.templates && len(u.Servers) > 0:
+		v.bad(path+".servers", "cannot be given here: they come from elsewhere; remove the key")
+	case !v.templates && len(u.Servers) == 0:
+		v.bad(path+".servers", `is empty; write for example ["http://10.0.0.1:7700"]`)
+	}
+	same := make([]string, len(u.Servers))
+	for i, server := range u.Servers {
+		same[i] = v.serverURL(index(path+".servers", i), server)
+		if v.isOwn(server) {
+			v.bad(index(path+".servers", i), "%q is where the shim itself listens; write the PowerJob server's address", server)
 		}
-		switch {
-		case v.templates && len(u.Servers) > 0:
-			v.bad(path+".servers", "cannot be given here: they come from elsewhere; remove the key")
-		case !v.templates && len(u.Servers) == 0:
-			v.bad(path+".servers", `is empty; write for example ["http://10.0.0.1:7700"]`)
-		}
-		same := make([]string, len(u.Servers))
-		for i, server := range u.Servers {
-			same[i] = v.serverURL(index(path+".servers", i), server)
-			if v.isOwn(server) {
-				v.bad(index(path+".servers", i), "%q is where the shim itself listens; write the PowerJob server's address", server)
-			}
-		}
-		v.distinct(path+".servers", same)
-		v.contextPath(path, &u)
-		v.host(path+".host", u.Host)
-		v.positive(path+".timeout", u.Timeout, "30s")
-		v.positive(path+".stream_timeout", u.StreamTimeout, "10m")
-		v.positive(path+".idle_timeout", u.IdleTimeout, "15s")
-		if v.given(path + ".openapi_prefix") {
-			v.openAPIPrefix(path+".openapi_prefix", u.OpenAPIPrefix)
-		}
-		v.atLeast(path+".max_connections", u.MaxConnections, 0)
-		v.atLeast(path+".max_requests", u.MaxRequests, 0)
-		if u.TLS != nil {
-			v.upstreamTLS(path+".tls", u.TLS)
-			if !v.templates && !slices.ContainsFunc(same, func(s string) bool { return strings.HasPrefix(s, "https:") }) {
-				v.bad(path+".tls", "none of the servers begins with https://; write one so, or take tls away")
-			}
-		}
-		if u.Health != nil {
-			v.health(path+".health", u.Health)
-		}
-		if u.LoginBridge != nil {
-			v.loginBridge(path+".login_bridge", u.LoginBridge)
-		}
+	}
+	v.distinct(path+".servers", same)
+	if u.TLS == nil {
+		return
+	}
+	v.upstreamTLS(path+".tls", u.TLS)
+	if !v.templates && !slices.ContainsFunc(same, func(s string) bool { return strings.HasPrefix(s, "https:") }) {
+		v.bad(path+".tls", "none of the servers begins with https://; write one so, or take tls away")
 	}
 }
 

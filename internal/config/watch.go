@@ -57,17 +57,14 @@ func merged(ctx context.Context, events *fsnotify.Watcher) <-chan struct{} {
 	hints := make(chan struct{}, 1)
 	go func() {
 		for {
+			more := false
 			select {
 			case <-ctx.Done():
+			case _, more = <-events.Events:
+			case _, more = <-events.Errors: // such as an overflow: something happened
+			}
+			if !more {
 				return
-			case _, ok := <-events.Events:
-				if !ok {
-					return
-				}
-			case _, ok := <-events.Errors: // such as an overflow: something happened
-				if !ok {
-					return
-				}
 			}
 			select {
 			case hints <- struct{}{}:

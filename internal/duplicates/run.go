@@ -61,15 +61,8 @@ func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 		}
 	}
 	if concerned > 0 {
-		if !o.Yes {
-			ok, err := confirm(in, out, fmt.Sprintf("\n%s %s? [y/N] ", o.Change.verb, count(concerned, "leftover")))
-			if err != nil {
-				return err
-			}
-			if !ok {
-				fmt.Fprintln(out, "Nothing was changed.")
-				return ErrLeft
-			}
+		if err := o.agree(in, out, concerned); err != nil {
+			return err
 		}
 		r.apply(ctx, session, *o.Change, !o.JSON, out)
 	}
@@ -79,6 +72,20 @@ func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 		}
 	}
 	return r.verdict()
+}
+
+// agree asks whether to change leftovers, unless that was said before. The error
+// is ErrLeft for a no.
+func (o *Options) agree(in io.Reader, out io.Writer, concerned int) error {
+	if o.Yes {
+		return nil
+	}
+	ok, err := confirm(in, out, fmt.Sprintf("\n%s %s? [y/N] ", o.Change.verb, count(concerned, "leftover")))
+	if err == nil && !ok {
+		fmt.Fprintln(out, "Nothing was changed.")
+		err = ErrLeft
+	}
+	return err
 }
 
 // login logs in to the first server of a client's list that can be connected to,

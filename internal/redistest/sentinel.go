@@ -61,21 +61,24 @@ func StartGuardedSentinels(t testing.TB, replicas int, guard Guard) *Sentinels {
 		s.Run()
 		set.Sentinels = append(set.Sentinels, s)
 	}
-	Eventually(t, "the sentinels know each other and the replicas", func() bool {
-		for _, s := range set.Sentinels {
-			info, err := s.Do("INFO", "sentinel")
-			if err != nil || !strings.Contains(info, fmt.Sprintf("slaves=%d,sentinels=3", replicas)) {
-				return false
-			}
-		}
-		for _, s := range set.Servers[1:] {
-			if info, err := s.Do("INFO", "replication"); err != nil || !strings.Contains(info, "master_link_status:up") {
-				return false
-			}
-		}
-		return true
-	})
+	Eventually(t, "the sentinels know each other and the replicas", set.complete)
 	return set
+}
+
+// complete reports whether the sentinels know each other and all replicas.
+func (s *Sentinels) complete() bool {
+	for _, sentinel := range s.Sentinels {
+		info, err := sentinel.Do("INFO", "sentinel")
+		if err != nil || !strings.Contains(info, fmt.Sprintf("slaves=%d,sentinels=3", len(s.Servers)-1)) {
+			return false
+		}
+	}
+	for _, server := range s.Servers[1:] {
+		if info, err := server.Do("INFO", "replication"); err != nil || !strings.Contains(info, "master_link_status:up") {
+			return false
+		}
+	}
+	return true
 }
 
 // config is a sentinel's file.

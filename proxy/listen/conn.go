@@ -100,7 +100,7 @@ const (
 
 // await waits for the next request's head. by is when it must be whole; zero: the
 // time begins with its first byte.
-func (c *conn) await(by time.Time) (head plainHead, at found) {
+func (c *conn) await(by time.Time) (head plainHead, at found) { //nolint:gocognit // one loop, whose tests need this order
 	if !c.first(&by) {
 		return head, over
 	}

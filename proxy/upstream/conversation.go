@@ -122,14 +122,8 @@ func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
 	if err := call.over(); err != nil {
 		return nil, &Error{Err: err, Connected: true}
 	}
-	until := call.Until
-	if limit := c.pool.HeadTimeout; limit > 0 {
-		if at := time.Now().Add(limit); until.IsZero() || at.Before(until) {
-			until = at
-		}
-	}
 	before := c.wire.sent.Load()
-	c.begin(until, call.Watch, len(request) > readBuffer)
+	c.begin(c.pool.headUntil(call.Until), call.Watch, len(request) > readBuffer)
 	c.heard = call.Head
 	if c.heard != nil {
 		c.heard.Reset() // of an attempt on another connection
@@ -160,6 +154,18 @@ func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
 	}
 	res.Body = &body{ReadCloser: res.Body, conn: c, reusable: reusable}
 	return res, nil
+}
+
+// headUntil is when an answer's head must be here; until: when the whole answer
+// must be, zero for no limit.
+func (p *Pool) headUntil(until time.Time) time.Time {
+	if p.HeadTimeout <= 0 {
+		return until
+	}
+	if at := time.Now().Add(p.HeadTimeout); until.IsZero() || at.Before(until) {
+		return at
+	}
+	return until
 }
 
 // readHead reads the head of the final answer.

@@ -123,7 +123,7 @@ func unescaped(part []byte) ([]byte, bool) {
 }
 
 // readJSON reads an object or an array of objects, and reports whether it could.
-func (a *named) readJSON(body []byte) bool {
+func (a *named) readJSON(body []byte) bool { //nolint:gocognit // one pass over the fields, whose cases depend on each other
 	object := func(v []byte) bool {
 		return fields(v, func(name, value []byte) {
 			if !isAppName(name) {

@@ -48,7 +48,7 @@ type LoginRequest struct{ AppName, EncryptedPassword, EncryptType string }
 
 // LoginOf reads an authApp. A field that is not there, or null, is empty; without a body all are.
 // A body without a type counts as JSON.
-func LoginOf(contentType []string, body []byte) (login LoginRequest, err error) {
+func LoginOf(contentType []string, body []byte) (login LoginRequest, err error) { //nolint:gocognit // one pass over the fields, whose cases depend on each other
 	if len(body) == 0 {
 		return login, nil
 	}

@@ -127,7 +127,7 @@ var endsPlain = [256]bool{',': true, ':': true, '{': true, '}': true, '[': true,
 
 // value takes any value. Brackets are counted, not paired by kind: text that
 // is not JSON may pass here, and then no server takes it either.
-func (s *scanner) value() ([]byte, bool) {
+func (s *scanner) value() ([]byte, bool) { //nolint:gocognit // one case a kind of JSON value
 	s.space()
 	whole := s.rest
 	depth := 0

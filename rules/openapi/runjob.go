@@ -27,7 +27,7 @@ type RunJob struct {
 // the gate and SubjectsOf do. contentType are all values of the request's
 // Content-Type. ok is false for a request that is not read for certain here, and
 // so must not be said in other words.
-func RunJobOf(contentType []string, body []byte) (run RunJob, ok bool) {
+func RunJobOf(contentType []string, body []byte) (run RunJob, ok bool) { //nolint:gocognit // one pass over the fields, whose cases depend on each other
 	if encodingOf(contentType) != jsonBody || !utf8.Valid(body) || !unicode(contentType[0]) && !ascii(body) {
 		return RunJob{}, false
 	}

@@ -62,7 +62,7 @@ func candidates(t tools, up string) []*candidate {
 }
 
 // start runs the candidate and waits until it takes connections.
-func (c *candidate) start() error {
+func (c *candidate) start() error { //nolint:gocognit // steps in a row, each of which may fail
 	if len(c.command) == 0 {
 		return nil
 	}

@@ -62,7 +62,7 @@ func (c *client) do(req []byte) error {
 	return nil
 }
 
-func (c *client) read() error {
+func (c *client) read() error { //nolint:gocognit // a parser of two framings, for speed in one piece
 	c.head, c.body = c.head[:0], c.body[:0]
 	length, chunked := -1, false
 	for {

@@ -26,7 +26,7 @@ import (
 
 func main() { os.Exit(run()) }
 
-func run() int {
+func run() int { //nolint:gocognit,funlen // flags, candidates, works, rounds: one story from top to bottom
 	rounds := flag.Int("rounds", 5, "interleaved rounds")
 	scale := flag.Float64("scale", 1, "times the requests of each work")
 	onlyCandidates := flag.String("candidates", "", "comma-separated; empty: all")

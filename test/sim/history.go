@@ -170,7 +170,7 @@ func (w *world) operations() []*operation {
 	return ops
 }
 
-func (w *world) buildClients() {
+func (w *world) buildClients() { //nolint:gocognit // one switch a kind of history
 	ops := w.operations()
 	w.ops = ops
 	begin := time.Duration(0)
@@ -356,7 +356,7 @@ func (w *world) judge() {
 // badStates counts the subjects on which the last execution belongs to a body
 // that no call made at the end asked for: every call of that body had ended
 // before some other call on the subject, which was executed, began.
-func (w *world) badStates() int {
+func (w *world) badStates() int { //nolint:gocognit // a definition, in one piece
 	last := map[string]*operation{}
 	for _, e := range w.server.executions {
 		if e.op.name != "runJob" { // it changes no state of the job

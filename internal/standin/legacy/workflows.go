@@ -133,39 +133,24 @@ func (c *Core) addWorkflowNode(p params) (outcome, error) {
 	var out outcome
 	var nodes []Node
 	for _, e := range p.list {
-		id, err := e.id("id")
+		n, err := c.readNode(e)
 		if err != nil {
 			return outcome{}, err
 		}
-		app, err := e.need("appId")
-		if err != nil {
-			return outcome{}, err
-		}
-		if out.app != 0 && app != out.app {
+		if out.app != 0 && n.AppID != out.app {
 			return outcome{}, throw("IllegalArgumentException: node list must are in the same app")
 		}
-		n := Node{AppID: app, Name: e.text("nodeName"), Spec: e.spec()}
-		for name, to := range map[string]*int64{"jobId": &n.JobID, "workflowId": &n.WorkflowID} {
-			v, err := e.id(name)
-			if err != nil {
-				return outcome{}, err
-			}
-			if v != nil {
-				*to = *v
-			}
+		if old, ok := c.state.Nodes[n.ID]; n.ID != 0 && (!ok || old.AppID != n.AppID) {
+			return outcome{}, throw("IllegalArgumentException: can't find workflow node by id: %d", n.ID)
 		}
-		if id == nil {
+		if n.ID == 0 {
 			n.ID = next
 			next++
 			out.made = n.ID
 		} else {
-			if old, ok := c.state.Nodes[*id]; !ok || old.AppID != app {
-				return outcome{}, throw("IllegalArgumentException: can't find workflow node by id: %d", *id)
-			}
-			n.ID = *id
 			out.subject = n.ID
 		}
-		out.app = app
+		out.app = n.AppID
 		nodes = append(nodes, n)
 	}
 	list := []nodeView{}
@@ -175,6 +160,32 @@ func (c *Core) addWorkflowNode(p params) (outcome, error) {
 	}
 	out.data = list
 	return out, nil
+}
+
+// readNode reads one node of a request; its ID is 0 where it is to be made.
+func (c *Core) readNode(e params) (Node, error) {
+	id, err := e.id("id")
+	if err != nil {
+		return Node{}, err
+	}
+	app, err := e.need("appId")
+	if err != nil {
+		return Node{}, err
+	}
+	n := Node{AppID: app, Name: e.text("nodeName"), Spec: e.spec()}
+	if id != nil {
+		n.ID = *id
+	}
+	for name, to := range map[string]*int64{"jobId": &n.JobID, "workflowId": &n.WorkflowID} {
+		v, err := e.id(name)
+		if err != nil {
+			return Node{}, err
+		}
+		if v != nil {
+			*to = *v
+		}
+	}
+	return n, nil
 }
 
 func (c *Core) ownRun(p params) (WorkflowInstance, error) {

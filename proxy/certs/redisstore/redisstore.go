@@ -231,31 +231,29 @@ func (s *Storage) List(ctx context.Context, dir string, recursive bool) ([]strin
 	if len(files) == 0 && dir != "" {
 		return nil, fmt.Errorf("%s: %w", dir, fs.ErrNotExist)
 	}
-	found := map[string]bool{}
+	start := 0
+	if dir != "" {
+		start = len(dir) + 1
+	}
 	var all []string
 	for _, file := range files {
-		start := 0
-		if dir != "" {
-			start = len(dir) + 1
+		keys := keysOf(file, start)
+		if !recursive {
+			keys = keys[:1]
 		}
-		for {
-			end := strings.IndexByte(file[start:], '/')
-			key := file
-			if end >= 0 {
-				key = file[:start+end]
-			}
-			if !found[key] {
-				found[key] = true
-				all = append(all, key)
-			}
-			if end < 0 || !recursive {
-				break
-			}
-			start += end + 1
-		}
+		all = append(all, keys...)
 	}
 	slices.Sort(all)
-	return all, nil
+	return slices.Compact(all), nil
+}
+
+// keysOf returns the directories on the way to a file, from start on, and the file.
+func keysOf(file string, start int) (keys []string) {
+	for end := strings.IndexByte(file[start:], '/'); end >= 0; end = strings.IndexByte(file[start:], '/') {
+		keys = append(keys, file[:start+end])
+		start += end + 1
+	}
+	return append(keys, file)
 }
 
 // Stat implements certmagic.Storage. Of a directory it knows that it is one.
