@@ -122,7 +122,7 @@ func (c *Core) runWorkflow(p params) (outcome, error) {
 }
 
 // addWorkflowNode saves nodes and answers with them. It is all or nothing.
-func (c *Core) addWorkflowNode(p params) (outcome, error) {
+func (c *Core) addWorkflowNode(p params) (outcome, error) { //nolint:gocognit // the real server checks in this order
 	if p.list == nil {
 		return outcome{}, errUnreadable
 	}
