@@ -57,8 +57,9 @@ sim: ## the simulation's table: make sim SEEDS=20000
 	$(GO) test -count=1 -timeout 0 -v -run 'GoesWrongMoreOften|EachLimit|SharedStoreThat' ./test/sim -args -seeds $(SEEDS)
 
 .PHONY: faults
-faults: ## 10,000 broken connections to servers, and what is left of them
+faults: ## 10,000 broken connections to servers, and each fault of docs/reliability.md ten times
 	cd test/faults && $(GO) test -count=1 -timeout 25m -v . -args -faults 10000
+	bash test/faults/table.sh 10
 
 .PHONY: servers
 servers: ## the shared store on Redis 6.2, Redis 8 and Valkey 9

@@ -47,7 +47,7 @@ func (ex *exchange) failBody(w http.ResponseWriter, err error) {
 func (ex *exchange) endBody() {
 	if ex.in.ReadCloser != nil && !ex.in.ended.Load() && ex.answer.status != http.StatusSwitchingProtocols {
 		wait := ex.pace.timeout
-		if ex.answer.closing {
+		if ex.answer.closing || ex.in.broken() != nil {
 			wait = 0 // nobody wants the rest
 		}
 		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Now().Add(wait)) // not possible: then it may wait

@@ -148,7 +148,7 @@ func TestUploadsThatCrawlDoNotHoldTheShim(t *testing.T) {
 	settings.Upstreams["default"] = u
 	s := newShimAt(t, settings, nil, nil, Listener{MinBodyRate: 100_000, rateAfter: 100 * time.Millisecond})
 	c := dial(t, s.addr)
-	_, _ = io.WriteString(c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+	_, _ = io.WriteString(c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	go func() {
 		for ctx.Err() == nil {
@@ -162,6 +162,10 @@ func TestUploadsThatCrawlDoNotHoldTheShim(t *testing.T) {
 	cancel()
 	if answer := string(buf[:n]); err != nil || statusOf(answer) != 400 || !strings.Contains(answer, "min_body_rate") || !strings.Contains(answer, "Connection: close") {
 		t.Errorf("the caller got %q, %v", answer, err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(defaultBodyTimeout / 2))
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the rest of its body is waited for")
 	}
 	wantsServed(t, s.addr)
 	if line := s.logLine(t, 0); line["status"] != int64(400) || !strings.Contains(line["error"].(string), errBodyTooSlow.Error()) {

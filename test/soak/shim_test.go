@@ -48,12 +48,19 @@ type shim struct {
 	http, https, admin string
 	dir                string
 	servers            []*server // of the configuration
+	trouble            *trouble
+	token              string // of the admin listener
 }
+
+// stall is how long a reader may take nothing.
+const stall = 3 * time.Second
 
 func start(t *testing.T, servers []*server) *shim {
 	t.Helper()
-	s := &shim{dir: t.TempDir(), servers: slices.Clone(servers), http: free(t), https: free(t), admin: free(t)}
+	s := &shim{dir: t.TempDir(), servers: slices.Clone(servers), http: free(t), https: free(t), admin: free(t), trouble: newTrouble(t)}
+	s.trouble.shim = s
 	s.renew(t)
+	s.rotate(t, "first")
 	s.write(t, 0)
 	binary := filepath.Join(s.dir, "powerjob-shim")
 	if out, err := exec.Command("go", "build", "-o", binary, "powerjob-shim/cmd/powerjob-shim").CombinedOutput(); err != nil {
@@ -65,10 +72,14 @@ func start(t *testing.T, servers []*server) *shim {
 	}
 	t.Cleanup(func() { _ = log.Close() })
 	s.cmd = exec.Command(binary, "run", "--config", filepath.Join(s.dir, "shim.yaml"))
-	s.cmd.Stderr = log
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	go stallingLog(stderr, log)
 	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		res, err := http.Get("http://" + s.admin + "/readyz")
@@ -117,18 +128,23 @@ func (s *shim) write(t *testing.T, n int) {
 		urls = append(urls, "http://"+srv.addr)
 	}
 	text := fmt.Sprintf(`listen:
-  - {address: %q, max_connections: 100}
+  - {address: %q, max_connections: 400, stall_timeout: %s}
   - {address: %q, tls: {mode: files, files: [{cert: %s/tls.crt, key: %s/tls.key}]}}
-admin: {address: %q}
+admin: {address: %q, token_file: %s/token}
+log: {level: info}
 upstreams:
   default:
     servers: [%s]
     timeout: %ds
     health: {active: {interval: 1s}, passive: {}}
-routes:
-  - {name: main-%d, upstream: default}
-log: {level: warn}
-`, s.http, s.https, s.dir, s.dir, s.admin, strings.Join(urls, ", "), 20+n%5, n%2)
+`, s.http, stall, s.https, s.dir, s.dir, s.admin, s.dir, strings.Join(urls, ", "), 20+n%5)
+	routes := "routes:\n"
+	for host, url := range s.trouble.servers {
+		name := strings.TrimSuffix(host, ".test")
+		text += fmt.Sprintf("  %s: {servers: [%q], unreachable: error}\n", name, url)
+		routes += fmt.Sprintf("  - {name: %s, hosts: [%s], upstream: %s}\n", name, host, name)
+	}
+	text += routes + fmt.Sprintf("  - {name: main-%d, upstream: default}\n", n%2)
 	replace(t, filepath.Join(s.dir, "shim.yaml"), []byte(text))
 }
 
@@ -138,6 +154,13 @@ func (s *shim) renew(t *testing.T) {
 	cert, key := testca.New(t).Leaf(t, "localhost", "127.0.0.1")
 	replace(t, filepath.Join(s.dir, "tls.key"), key)
 	replace(t, filepath.Join(s.dir, "tls.crt"), cert)
+}
+
+// rotate gives the admin listener another token.
+func (s *shim) rotate(t *testing.T, token string) {
+	t.Helper()
+	replace(t, filepath.Join(s.dir, "token"), []byte(token+"\n"))
+	s.token = token
 }
 
 // replace writes a file as a whole.

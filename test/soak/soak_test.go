@@ -69,6 +69,7 @@ func TestSoak(t *testing.T) {
 			wg.Go(func() { c.tally.call(t, fmt.Sprint(c.name, i), end, &lastKill, c.address, c.tls) })
 		}
 	}
+	shim.trouble.start(&wg, end)
 	reloads, renewals, stops := 0, 0, 0
 	var samples []usage
 	for tick := 0; time.Now().Before(end); tick++ {
@@ -100,6 +101,7 @@ func TestSoak(t *testing.T) {
 		if tick%8 != 3 {
 			reloads++
 		}
+		shim.rotate(t, fmt.Sprint("token-", tick))
 		time.Sleep(time.Second)
 		samples = append(samples, shim.usage(t))
 	}
@@ -109,7 +111,8 @@ func TestSoak(t *testing.T) {
 	for _, e := range db.Executions() {
 		executed[mark.FindString(e.Input)]++
 	}
-	report := fmt.Sprintf("%v, %d reloads, %d certificates, %d servers taken out and %d killed\n\n", length, reloads, renewals, stops, stops)
+	report := fmt.Sprintf("%v, %d reloads, %d certificates, %d rotated tokens, %d servers taken out and %d killed\n", length, reloads, renewals, len(samples), stops, stops)
+	report += fmt.Sprintf("a reader of the log that stalls for 5 s of 10: %d lines dropped\n%v\n", samples[len(samples)-1].dropped, shim.trouble)
 	report += fmt.Sprintf("through the shim: %v\n    %v\ndirectly:         %v\n    %v\n\n", through, through.times(executed), direct, direct.times(executed))
 	early, late := mean(samples, warmUp), mean(samples, time.Duration(len(samples)*3/4)*time.Second)
 	report += fmt.Sprintf("the shim after warming up:    %v\nthe shim in the last quarter: %v\n", early, late)
@@ -128,6 +131,9 @@ func TestSoak(t *testing.T) {
 		if !f.change || !f.unknown || f.sinceKill > atKill {
 			t.Errorf("%s failed, %v after a server was killed, and would not have failed directly: %s", f.mark, f.sinceKill, f.why)
 		}
+	}
+	for kind, n := range shim.trouble.lost {
+		t.Errorf("%s: %d went otherwise than they should, such as: %s", kind, n, shim.trouble.why[kind])
 	}
 	if n := through.times(executed); n.more > 0 || n.lost > 0 {
 		t.Errorf("through the shim: %v", n)
@@ -322,7 +328,7 @@ func newServer(t *testing.T, h http.Handler) *server {
 }
 
 // usage is what the shim uses at one moment.
-type usage struct{ memory, goroutines, descriptors int }
+type usage struct{ memory, goroutines, descriptors, dropped int }
 
 func (u usage) String() string {
 	return fmt.Sprintf("%d MiB resident, %d goroutines, %d descriptors", u.memory>>20, u.goroutines, u.descriptors)
@@ -336,16 +342,24 @@ func mean(samples []usage, from time.Duration) usage {
 		sum.memory, sum.goroutines, sum.descriptors = sum.memory+s.memory, sum.goroutines+s.goroutines, sum.descriptors+s.descriptors
 	}
 	n := len(part)
-	return usage{sum.memory / n, sum.goroutines / n, sum.descriptors / n}
+	return usage{memory: sum.memory / n, goroutines: sum.goroutines / n, descriptors: sum.descriptors / n}
 }
 
 func (s *shim) usage(t *testing.T) usage {
-	res, err := http.Get("http://" + s.admin + "/metrics")
+	req, err := http.NewRequest(http.MethodGet, "http://"+s.admin+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.token)
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Error(err)
 		return usage{}
 	}
 	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("the metrics: status %d with the token that is in the file now", res.StatusCode)
+	}
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Error(err)
@@ -362,6 +376,8 @@ func (s *shim) usage(t *testing.T) usage {
 			u.memory = int(v)
 		case "go_goroutines":
 			u.goroutines = int(v)
+		case "powerjob_shim_log_dropped_total":
+			u.dropped = int(v)
 		case "process_open_fds":
 			u.descriptors = int(v)
 		case "powerjob_shim_config_last_reload_successful":
