@@ -73,14 +73,25 @@ soak: ## 5 minutes of load and change (SOAK=duration)
 e2e: ## only the tests with the real client and server; all their parts must be there
 	CI=true $(GO) test $(RACE) -count=1 -timeout 25m -v ./test/e2e/...
 
-# A module of its own: Kubernetes brings some two hundred modules along.
-bin/kube: test/kube/go.mod test/kube/go.sum
-	cd test/kube && nice -n 10 $(GO) build -ldflags '-s -w' -o ../../bin/kube/ k8s.io/kubernetes/cmd/kubectl helm.sh/helm/v4/cmd/helm
+# A module of its own: Kubernetes brings some two hundred modules along. The API
+# server says which version it is by what the linker is told, as its own build does.
+KUBE_VERSION = $(shell sed -nE 's|^.*k8s.io/kubernetes (v[0-9.]+).*|\1|p' test/kube/go.mod)
+bin/kube: test/kube/go.mod test/kube/go.sum $(wildcard test/kube/*/*.go)
+	cd test/kube && nice -n 10 $(GO) build -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=$(KUBE_VERSION)' -o ../../bin/kube/ \
+		k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl helm.sh/helm/v4/cmd/helm ./etcd ./cluster
 	@touch bin/kube
 
 .PHONY: kube-e2e
-kube-e2e: bin/kube ## the Helm chart with the real helm, held to what the real kubectl makes of the manifests
-	KUBE_E2E=$(CURDIR)/bin/kube $(GO) test -count=1 -timeout 10m -run '^TestKube' ./test/e2e
+kube-e2e: bin/kube ## chart, manifests and ingress controller on a real API server, with the real kubectl, helm and Java client; KUBE_AWAY=1m keeps the server away longer
+	KUBE_E2E=$(CURDIR)/bin/kube $(GO) test -count=1 -timeout 11m -run '^TestKube' ./test/e2e
+
+.PHONY: kube-cluster
+kube-cluster: bin/kube ## a real API server to try things on, without nodes, until Ctrl-C; prints the kubeconfig's name
+	@dir=$$(mktemp -d) && PATH=$(CURDIR)/bin/kube:$$PATH bin/kube/cluster $$dir; rm -rf $$dir
+
+.PHONY: build-ingress
+build-ingress: ## bin/powerjob-shim-ingress, static
+	cd cmd/powerjob-shim-ingress && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o ../../bin/powerjob-shim-ingress .
 
 .PHONY: image-ingress
 image-ingress: ## the ingress controller's image

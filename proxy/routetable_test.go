@@ -229,19 +229,48 @@ func TestReadyzCanBeAboutTheShimAlone(t *testing.T) {
 	}
 }
 
+// routesForHosts are a snapshot with a route for each of n hosts, and a request
+// to the last of them.
+func routesForHosts(t testing.TB, n int) (*snapshot, destination) {
+	t.Helper()
+	var routes []Route
+	for i := range n {
+		routes = append(routes, Route{Name: fmt.Sprint(i), Hosts: []string{fmt.Sprintf("h%d.test", i)}, Paths: []string{"/openApi/*", "/*"}})
+	}
+	snap, err := compile(routesTo(t, "http://127.0.0.1:1", routes...), nil, new(up.Dialer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return snap, destination{host: fmt.Sprintf("h%d.test", n-1), path: "/openApi/saveJob"}
+}
+
+// TestARouteAmongAThousandHostsIsFoundAsFastAsOne: one by one it would take some
+// hundred times as long.
+func TestARouteAmongAThousandHostsIsFoundAsFastAsOne(t *testing.T) {
+	took := func(n int) time.Duration {
+		snap, at := routesForHosts(t, n)
+		least := time.Hour
+		for range 20 {
+			start := time.Now()
+			for range 1000 {
+				if route, _ := snap.routeFor(at); route == nil {
+					t.Fatal("no route")
+				}
+			}
+			least = min(least, time.Since(start))
+		}
+		return least
+	}
+	if one, many := took(1), took(1000); many > 20*one {
+		t.Errorf("1,000 look-ups take %v with one host, %v with 1,000", one, many)
+	}
+}
+
 // BenchmarkRoute is what finding a route costs, however many hosts there are.
 func BenchmarkRoute(b *testing.B) {
 	for _, n := range []int{1, 1000} {
 		b.Run(fmt.Sprint(n, " hosts"), func(b *testing.B) {
-			var routes []Route
-			for i := range n {
-				routes = append(routes, Route{Name: fmt.Sprint(i), Hosts: []string{fmt.Sprintf("h%d.test", i)}, Paths: []string{"/openApi/*", "/*"}})
-			}
-			snap, err := compile(routesTo(b, "http://127.0.0.1:1", routes...), nil, new(up.Dialer))
-			if err != nil {
-				b.Fatal(err)
-			}
-			at := destination{host: fmt.Sprintf("h%d.test", n-1), path: "/openApi/saveJob"}
+			snap, at := routesForHosts(b, n)
 			b.ReportAllocs()
 			for b.Loop() {
 				if route, _ := snap.routeFor(at); route == nil {

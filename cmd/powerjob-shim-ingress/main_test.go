@@ -1,10 +1,16 @@
 package main
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	"k8s.io/klog/v2"
 )
 
 func execute(stdin string, args ...string) (code int, stdout, stderr string) {
@@ -79,5 +85,27 @@ func TestWhatCannotBeTranslatedIsNamed(t *testing.T) {
 		if code != 1 || stdout != "" || !strings.Contains(stderr, c.want) {
 			t.Errorf("%q: %d, %q, %q; want %q", c.in, code, stdout, stderr, c.want)
 		}
+	}
+}
+
+// TestClientGoWritesToTheLogAlone: its lines are no JSON.
+func TestClientGoWritesToTheLogAlone(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr := os.Stderr
+	os.Stderr = write
+	core, logged := observer.New(zap.DebugLevel)
+	quietClient(zap.New(core))
+	klog.ErrorS(errors.New("connection refused"), "Error retrieving lease lock")
+	klog.Flush()
+	os.Stderr = stderr
+	_ = write.Close()
+	if text, err := io.ReadAll(read); err != nil || len(text) > 0 {
+		t.Errorf("standard error has %q, %v", text, err)
+	}
+	if logged.FilterMessage("client-go").Len() != 1 {
+		t.Errorf("the log has %v", logged.All())
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os/signal"
@@ -133,8 +134,13 @@ func baseOf(cfg *config.Config) (plan.Base, error) {
 	return plan.Base{Settings: s, Rules: cfg.Rules}, err
 }
 
-// quietClient sends what client-go says about itself to the log.
+// quietClient sends what client-go says about itself to the log, and nothing to
+// standard error, where klog writes errors unless it is told not to.
 func quietClient(log *zap.Logger) {
-	klog.LogToStderr(false)
+	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(flags)
+	for name, value := range map[string]string{"logtostderr": "false", "alsologtostderr": "false", "stderrthreshold": "FATAL", "one_output": "true"} {
+		_ = flags.Set(name, value) // they are klog's own
+	}
 	klog.SetOutput(klogWriter{log})
 }

@@ -20,6 +20,7 @@ import (
 type authStub struct {
 	app     realApp
 	address string
+	handler http.Handler // what answers there
 
 	mu       sync.Mutex // protects received
 	received map[string]int
@@ -31,7 +32,7 @@ func startAuthStub(t testing.TB, app realApp) *authStub {
 	s := &authStub{app: app, received: map[string]int{}}
 	server := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: app.server.address})
 	server.Transport = &http.Transport{}
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		call := path.Base(r.URL.Path)
 		s.mu.Lock()
 		s.received[call]++
@@ -42,7 +43,8 @@ func startAuthStub(t testing.TB, app realApp) *authStub {
 		}
 		w.Header().Set("Content-Type", "application/json;charset=utf-8")
 		fmt.Fprintf(w, `{"success":true,"data":{"appId":%d,"token":%q,"extra":null},"message":null,"code":null}`, app.id, rand.Text())
-	}))
+	})
+	front := httptest.NewServer(s.handler)
 	t.Cleanup(front.Close)
 	s.address = strings.TrimPrefix(front.URL, "http://")
 	return s

@@ -189,6 +189,8 @@ func TestKubeChartRefusesValuesThatCannotBe(t *testing.T) {
 		"store: {type: redis}":                "/store/addresses",
 		"servers: ['powerjob-server:7700']":   "/servers/0",
 		"ingress: {defaultCertificate: name}": "/ingress/defaultCertificate",
+
+		"{mode: ingress, tls: {mode: secret, secretName: s}}": "/tls/mode",
 	} {
 		cmd := exec.CommandContext(t.Context(), kubeProgram(t, "helm"), "template", "x", chart, "--values", "-")
 		cmd.Stdin = strings.NewReader(values)

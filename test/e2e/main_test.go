@@ -27,6 +27,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(scratch) //nolint:errcheck // a leftover in the temporary directory hurts nobody
 	defer stopRealServer()
+	defer stopCluster()
 	return m.Run()
 }
 

@@ -29,7 +29,8 @@ var binary = sync.OnceValues(func() (string, error) {
 
 // shim is the program as a child process.
 type shim struct {
-	listen, admin string // addresses
+	listen, admin string   // addresses
+	listeners     []string // of all; listen is the first
 	cmd           *exec.Cmd
 	ended         chan struct{}
 }
@@ -53,9 +54,16 @@ func runShim(t testing.TB, args ...string) *shim {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args = append([]string{"run", "--admin", "127.0.0.1:0"}, args...)
-	s := &shim{cmd: exec.Command(path, args...), ended: make(chan struct{})}
-	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH")} // no configuration from whoever runs the tests
+	cmd := exec.Command(path, append([]string{"run", "--admin", "127.0.0.1:0"}, args...)...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")} // no configuration from whoever runs the tests
+	return startProcess(t, cmd)
+}
+
+// startProcess starts a shim, or the ingress controller, and waits until it
+// listens.
+func startProcess(t testing.TB, cmd *exec.Cmd) *shim {
+	t.Helper()
+	s := &shim{cmd: cmd, ended: make(chan struct{})}
 	children.DieWithUs(s.cmd)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -85,7 +93,7 @@ func runShim(t testing.TB, args ...string) *shim {
 	})
 	select {
 	case line := <-started:
-		s.listen, s.admin = line.Listen[0], line.Admin
+		s.listeners, s.listen, s.admin = line.Listen, line.Listen[0], line.Admin
 	case <-s.ended:
 		t.Fatalf("the shim does not start:\n%s", strings.Join(log, "\n"))
 	}
@@ -105,7 +113,7 @@ func (s *shim) kill() {
 	<-s.ended
 }
 
-// metric sums the samples of a counter that have these labels ("call",
+// metric sums the samples of a counter or gauge that have these labels ("call",
 // "saveJob", "decision", "replayed").
 func (s *shim) metric(t *testing.T, name string, labels ...string) int {
 	t.Helper()
@@ -134,7 +142,7 @@ func (s *shim) metric(t *testing.T, name string, labels ...string) int {
 			}
 		}
 		if has == len(labels)/2 {
-			sum += m.GetCounter().GetValue()
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() // it is one of the two
 		}
 	}
 	return int(sum)
