@@ -177,6 +177,27 @@ func TestKubeChartsConfigurationIsValid(t *testing.T) {
 	}
 }
 
+// TestKubeChartsValuesReachThePods: those about rolling updates.
+func TestKubeChartsValuesReachThePods(t *testing.T) {
+	made := template(t, "readyGroup: main\npreStopSeconds: 7\nminReadySeconds: 9\nshutdown: {delay: 12s, grace: 30s}\nterminationGracePeriodSeconds: 60")
+	spec := object(find(t, made, "Deployment", "powerjob-shim").at("spec").(map[string]any))
+	pod := object(spec.at("template", "spec").(map[string]any))
+	containers, _ := pod["containers"].([]any)
+	container := object(containers[0].(map[string]any))
+	config, _ := find(t, made, "ConfigMap", "powerjob-shim").at("data", "shim.yaml").(string)
+	for name, pair := range map[string][2]any{
+		"readiness":       {container.at("readinessProbe", "httpGet", "path"), "/readyz?group=main"},
+		"preStop":         {container.at("lifecycle", "preStop", "sleep", "seconds"), 7},
+		"minReadySeconds": {spec["minReadySeconds"], 9},
+		"the end":         {pod["terminationGracePeriodSeconds"], 60},
+		"shutdown":        {objects(t, config)[0].at("shutdown"), map[string]any{"delay": "12s", "grace": "30s"}},
+	} {
+		if !reflect.DeepEqual(pair[0], pair[1]) {
+			t.Errorf("%s: %v, want %v", name, pair[0], pair[1])
+		}
+	}
+}
+
 // TestKubeChartRefusesValuesThatCannotBe by its schema, with where they are.
 func TestKubeChartRefusesValuesThatCannotBe(t *testing.T) {
 	for values, want := range map[string]string{
