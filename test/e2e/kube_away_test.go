@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // TestKubeServingGoesOnWhileTheAPIServerIsAway for 5 s, or for $KUBE_AWAY.

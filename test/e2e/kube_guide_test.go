@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // TestKubeFromIngressNginxAndBack does what docs/kubernetes.md says, to one

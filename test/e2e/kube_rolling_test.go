@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"powerjob-shim/internal/legacy"
+	"powerjob-shim/internal/standin/legacy"
 )
 
 // kubeService is what a Service is to connections: each goes to one of the
