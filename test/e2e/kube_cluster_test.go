@@ -118,11 +118,11 @@ func (c *cluster) connect() error {
 
 // decodeYAML reads YAML as JSON is read: bytes are in base64.
 func decodeYAML(text []byte, into any) error {
-	var any map[string]any
-	if err := yaml.Unmarshal(text, &any); err != nil {
+	var read map[string]any
+	if err := yaml.Unmarshal(text, &read); err != nil {
 		return err
 	}
-	encoded, err := json.Marshal(any)
+	encoded, err := json.Marshal(read)
 	if err != nil {
 		return err
 	}
