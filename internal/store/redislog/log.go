@@ -121,7 +121,7 @@ func appendTo(ctx context.Context, c redis.Scripter, key string, a Append) (Page
 
 var errReply = errors.New("it is not what the script returns")
 
-func parsePage(reply []any) (p Page, err error) {
+func parsePage(reply []any) (p Page, err error) { //nolint:gocognit // one check a level of the reply
 	if len(reply) != 3 {
 		return p, errReply
 	}
