@@ -8,7 +8,7 @@ import (
 	"powerjob-shim/rules/dedup"
 )
 
-// log is Redis' stream of rules/dedup/shared, as the script there treats it.
+// log is Redis' stream of internal/store/redislog, as the script there treats it.
 type log struct {
 	w        *world
 	entries  []redislog.Entry

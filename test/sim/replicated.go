@@ -16,7 +16,7 @@ const (
 )
 
 // replicated is a shim's end of a store that shims share over a network: the
-// real Node of rules/dedup/shared, driven as Store drives it, on a line of its
+// real Node of internal/store/redislog, driven as Store drives it, on a line of its
 // own to the log.
 type replicated struct {
 	w     *world

@@ -8,7 +8,7 @@
 // thread a coroutine. The shims are rules/dedup's Machine, driven in the order
 // in which proxy/dedup.go drives it. Shims that share a store share the Machine,
 // or, over a network, a log: then each drives the real Node of
-// rules/dedup/shared, and the log and the lines to it fail (SharedStore).
+// internal/store/redislog, and the log and the lines to it fail (SharedStore).
 //
 //	r := sim.Run(sim.Families()[0], seed)
 //	fmt.Println(r.Doubled, r.Dropped)
