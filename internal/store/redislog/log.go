@@ -121,7 +121,7 @@ func appendTo(ctx context.Context, c redis.Scripter, key string, a Append) (Page
 
 var errReply = errors.New("it is not what the script returns")
 
-func parsePage(reply []any) (p Page, err error) { //nolint:gocognit // one check a level of the reply
+func parsePage(reply []any) (p Page, err error) {
 	if len(reply) != 3 {
 		return p, errReply
 	}
@@ -144,23 +144,30 @@ func parsePage(reply []any) (p Page, err error) { //nolint:gocognit // one check
 		p.Own = append(p.Own, at)
 	}
 	for _, raw := range entries {
-		parts, ok := raw.([]any)
-		if !ok || len(parts) != 2 {
-			return p, errReply
-		}
-		at, err := positionOf(parts[0])
+		e, err := parseEntry(raw)
 		if err != nil {
 			return p, err
-		}
-		e := Entry{At: at}
-		if fields, ok := parts[1].([]any); ok && len(fields) == 2 && fields[0] == field {
-			if data, ok := fields[1].(string); ok {
-				e.Data = []byte(data)
-			}
 		}
 		p.Entries = append(p.Entries, e)
 	}
 	return p, nil
+}
+
+// parseEntry reads an entry of the log. One that is not ours has no data.
+func parseEntry(raw any) (e Entry, err error) {
+	parts, ok := raw.([]any)
+	if !ok || len(parts) != 2 {
+		return e, errReply
+	}
+	if e.At, err = positionOf(parts[0]); err != nil {
+		return e, err
+	}
+	if fields, ok := parts[1].([]any); ok && len(fields) == 2 && fields[0] == field {
+		if data, ok := fields[1].(string); ok {
+			e.Data = []byte(data)
+		}
+	}
+	return e, nil
 }
 
 func positionOf(v any) (Position, error) {
