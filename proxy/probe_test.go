@@ -232,13 +232,15 @@ func TestAServerIsProbedAtMostEveryFiveSecondsAndNotOnceItIsReady(t *testing.T) 
 		if n := a.times(); n != 13 || !p.ready() {
 			t.Errorf("%d probes, want one more; ready %v", n, p.ready())
 		}
-		// A connection that fails begins it anew, however many fail.
+		// A connection that fails begins it anew, however many fail before the answer.
+		a.mu.Lock()
 		for range 100 {
 			p.doubt(&net.OpError{Err: syscall.ECONNREFUSED})
 		}
 		if p.ready() {
 			t.Error("ready after a refused connection")
 		}
+		a.mu.Unlock()
 		time.Sleep(time.Minute)
 		if n := a.times(); n != 14 || !p.ready() {
 			t.Errorf("%d probes, want one more; ready %v", n, p.ready())

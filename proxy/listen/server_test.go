@@ -134,13 +134,17 @@ func until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// asking serves calls whose caller the test asks.
+// asking serves calls whose caller the test asks. Once release is closed, calls
+// that were left behind end without being asked about.
 func asking(t *testing.T, secure *tls.Config) (s *serving, callers chan *Caller, release chan struct{}) {
 	callers, release = make(chan *Caller), make(chan struct{})
 	s = serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		callers <- CallerOf(r.Context())
-		<-release
+		select {
+		case callers <- CallerOf(r.Context()):
+			<-release
+		case <-release:
+		}
 	}, secure)
 	return s, callers, release
 }
