@@ -333,6 +333,34 @@ func TestOnlyReadyEndpointsAreServers(t *testing.T) {
 	}
 }
 
+// A headless Service's slices have the target port, or no port where the Service
+// maps none: then the Ingress's own number is meant.
+func TestHeadlessServicesAreServedByTheirEndpoints(t *testing.T) {
+	unnamed, target := "", int32(8080)
+	for _, c := range []struct {
+		ports []discoveryv1.EndpointPort
+		want  string
+	}{
+		{[]discoveryv1.EndpointPort{{Name: &unnamed, Port: &target}}, "10.0.0.1:8080"},
+		{nil, "10.0.0.1:80"},
+	} {
+		w := newWorld(t)
+		w.Services["default/a"] = &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a"}, Spec: corev1.ServiceSpec{
+			ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Port: 80}},
+		}}
+		w.Slices["default/a"] = []*discoveryv1.EndpointSlice{
+			{AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}}, Ports: c.ports},
+		}
+		paths := w.ingress("one", "h Prefix / a").Spec.Rules[0].HTTP.Paths
+		paths[0].Backend.Service.Port = networkingv1.ServiceBackendPort{Number: 80}
+		made, _ := Make(w.Objects, testBase(t), nil)
+		servers := made.Settings.Upstreams["default/a:80"].Servers
+		if len(servers) != 1 || servers[0].Host != c.want || len(made.Problems) > 0 {
+			t.Errorf("%v, want %s; %v", servers, c.want, made.Problems)
+		}
+	}
+}
+
 func TestCertificatesAreByHost(t *testing.T) {
 	w := newWorld(t).service("a")
 	first, second := &tls.Certificate{}, &tls.Certificate{}
