@@ -304,3 +304,24 @@ func TestAHealthCheckTakesATLSPortForDown(t *testing.T) {
 		return s.snap.Load().groups["default"].servers[0].standing(time.Now()) == standingDown
 	})
 }
+
+// tunnel is the body of a 101: it ends when it is closed, and not before.
+type tunnel struct {
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (e *tunnel) Read([]byte) (int, error) { <-e.closed; return 0, io.EOF }
+func (e *tunnel) Close() error             { e.once.Do(func() { close(e.closed) }); return nil }
+
+// Else stopping, and a reload, would wait for such a server for ever.
+func TestAProbeThatIsAnsweredByATunnelEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &asked{answer: func() (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: &tunnel{closed: make(chan struct{})}}, nil
+		}}
+		_, stop := probing(t, a)
+		synctest.Wait()
+		stop()
+	})
+}

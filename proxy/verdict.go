@@ -41,6 +41,9 @@ func (g *upstreamGroup) assess(ctx context.Context, client http.RoundTripper, s 
 	if err != nil {
 		return g.noAnswer(ctx, s, err)
 	}
+	// A 101's body is the connection itself, which knows nothing of ctx.
+	stop := context.AfterFunc(ctx, func() { _ = res.Body.Close() })
+	defer stop()
 	body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // what is there must do
 	_ = res.Body.Close()                                   // only that counts
 	switch {
