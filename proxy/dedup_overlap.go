@@ -22,6 +22,10 @@ import (
 const (
 	hangUpNotice = 10 * time.Millisecond
 	noticeTurns  = 10
+
+	// mostAsked is how many earlier calls are asked, the newest first: what a call
+	// costs must not grow with how many equal ones are in flight.
+	mostAsked = 64
 )
 
 // overlaps knows the calls in flight under a dedup rule. Nobody watches their
@@ -51,8 +55,9 @@ func overlapOf(c dedup.Call) overlap {
 type underway struct {
 	of      overlap
 	caller  caller
-	earlier []*underway // those that were in flight when it came
-	next    *underway   // an older one; guarded by overlaps.mu
+	earlier []*underway // the newest that were in flight when it came, at most mostAsked
+	newer   *underway   // guarded by overlaps.mu, as older
+	older   *underway
 
 	mu    sync.Mutex
 	store store.Store // which is told of a hang-up; nil: not yet, or no more
@@ -69,8 +74,10 @@ func (s *overlaps) enter(o overlap, u *underway) {
 	if s.calls == nil {
 		s.calls = map[overlap]*underway{}
 	}
-	u.next = s.calls[o]
-	for e := u.next; e != nil; e = e.next {
+	if u.older = s.calls[o]; u.older != nil {
+		u.older.newer = u
+	}
+	for e := u.older; e != nil && len(u.earlier) < mostAsked; e = e.older {
 		u.earlier = append(u.earlier, e)
 	}
 	s.calls[o] = u
@@ -81,14 +88,14 @@ func (s *overlaps) leave(u *underway) {
 	u.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first := s.calls[u.of]
+	if u.older != nil {
+		u.older.newer = u.newer
+	}
 	switch {
-	case first != u:
-		for ; first.next != u; first = first.next {
-		}
-		first.next = u.next
-	case u.next != nil:
-		s.calls[u.of] = u.next
+	case u.newer != nil:
+		u.newer.older = u.older
+	case u.older != nil:
+		s.calls[u.of] = u.older
 	default:
 		delete(s.calls, u.of)
 	}
