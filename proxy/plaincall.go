@@ -1,6 +1,9 @@
 package proxy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // servesPlainCalls lets listeners serve plain calls without net/http's server. Only
 // tests switch it off.
@@ -21,11 +24,9 @@ func (p *Proxy) plainCalls() func(target string, length int64) bool {
 		if length > snap.Dedup.maxBody() {
 			return false
 		}
-		for _, g := range snap.groups {
-			if rest, ok := strings.CutPrefix(target, g.settings.prefix()); ok && strings.HasPrefix(rest, "/") {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(snap.prefixes, func(prefix string) bool {
+			rest, ok := strings.CutPrefix(target, prefix)
+			return ok && strings.HasPrefix(rest, "/")
+		})
 	}
 }

@@ -18,6 +18,8 @@ type snapshot struct {
 	Settings
 	groups map[string]*upstreamGroup
 	routes *routeTable
+	// prefixes are the groups' OpenAPI prefixes, each once.
+	prefixes []string
 	// fallbacks are the routes for what routes has none for.
 	fallbacks *routeTable
 	// lacking is which servers have no runJob2.
@@ -52,6 +54,11 @@ func compile(s Settings, old *snapshot, dialer *up.Dialer) (*snapshot, error) {
 			continue
 		}
 		next.groups[name] = g
+	}
+	for _, g := range next.groups {
+		if prefix := g.settings.prefix(); !slices.Contains(next.prefixes, prefix) {
+			next.prefixes = append(next.prefixes, prefix)
+		}
 	}
 	errs = append(errs, next.compileRoutes()...)
 	if len(errs) > 0 {
