@@ -1,10 +1,12 @@
-// Package head writes the fields of a head as net/http does, with less work.
+// Package head writes the fields of a head as net/http does, with less work, and
+// lends the buffers that they are written to.
 package head
 
 import (
 	"bytes"
 	"net/http"
 	"strings"
+	"sync"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -43,4 +45,21 @@ func Field(to *bytes.Buffer, name, value string) {
 	to.WriteString(": ")
 	to.WriteString(strings.Trim(value, " \t"))
 	to.WriteString("\r\n")
+}
+
+// maxKept keeps a few large heads and bodies from holding memory for ever, in bytes.
+const maxKept = 64 << 10
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// Borrow returns an empty buffer for a head and what goes out with it. Return
+// should follow.
+func Borrow() *bytes.Buffer { return buffers.Get().(*bytes.Buffer) }
+
+// Return takes a buffer back. Nobody may use it, or its bytes, after that.
+func Return(b *bytes.Buffer) {
+	if b.Cap() <= maxKept {
+		b.Reset()
+		buffers.Put(b)
+	}
 }

@@ -87,7 +87,7 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	a.status = status
-	if v := first(a.header["Content-Length"]); v != "" {
+	if v := a.header.Get("Content-Length"); v != "" {
 		if n, err := strconv.ParseUint(v, 10, 62); err == nil {
 			a.length = int64(n)
 		} else {
@@ -95,12 +95,12 @@ func (a *answer) WriteHeader(status int) {
 			a.inChunks = true // as net/http has it
 		}
 	}
-	closing := first(a.header["Connection"])
+	closing := a.header.Get("Connection")
 	a.closes = a.closes || closing == "close" || a.conn.server.stopping.Load()
 	a.saysClose = httpguts.HeaderValuesContainsToken([]string{closing}, "close")
 	_, a.dated = a.header["Date"]
 	_, a.typed = a.header["Content-Type"]
-	a.typed = a.typed || first(a.header["Content-Encoding"]) != ""
+	a.typed = a.typed || a.header.Get("Content-Encoding") != ""
 	a.statusLine(status)
 	a.findTrailers()
 	head.Write(a.out, a.header, func(name string) bool { return a.leavesOut(status, name) })
@@ -304,23 +304,10 @@ func (a *answer) trailers() http.Header {
 	return t
 }
 
-func first(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
-}
-
-// maxKept keeps large answers from holding memory for ever.
-const maxKept = 64 << 10
-
 // end lets the connection be used for the next request.
 func (a *answer) end() {
 	a.over.Store(true)
-	if a.out.Cap() <= maxKept {
-		a.out.Reset()
-		outputs.Put(a.out)
-	}
+	head.Return(a.out)
 	clear(a.header)
 	headers.Put(a.header)
 	a.out, a.header = nil, nil

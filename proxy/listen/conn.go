@@ -54,7 +54,6 @@ type conn struct {
 
 var (
 	stores  = sync.Pool{New: func() any { return new([maxHead]byte) }}
-	outputs = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	headers = sync.Pool{New: func() any { return http.Header{} }}
 )
 

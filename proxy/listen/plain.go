@@ -21,6 +21,7 @@ type plainHead struct {
 	target string // as it came
 	length int64  // of the body; 0: there is none
 	closes bool   // the caller wants the connection closed after the answer
+	size   int    // of the whole head, in bytes
 }
 
 // readPlain reads a whole head, with the empty line that ends it, or the lines of it
@@ -47,6 +48,7 @@ func readPlain(head []byte, whole bool) (h plainHead, ok bool) {
 			return h, false
 		}
 		if len(line) == 0 {
+			h.size = len(head)
 			return h, len(rest) == 0 && seen.host
 		}
 		if !seen.add(line) {

@@ -1,13 +1,13 @@
 package listen
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"powerjob-shim/proxy/head"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -23,9 +23,8 @@ const (
 // there what follows it. The request is what http.ReadRequest makes of it. Its
 // values are parts of one text: who keeps one for long must clone it.
 func (c *conn) parse(h plainHead) *http.Request {
-	end := bytes.Index(c.buf, headEnd) + len(headEnd)
-	text := string(c.buf[:end-len(crlf)])
-	c.buf = c.buf[end:]
+	text := string(c.buf[:h.size-len(crlf)])
+	c.buf = c.buf[h.size:]
 
 	r := new(http.Request)
 	*r = *c.template // it has the context
@@ -49,9 +48,9 @@ func (c *conn) parse(h plainHead) *http.Request {
 		values[0] = value
 		r.Header[name], values = values[:1:1], values[1:]
 	}
-	r.Host = first(r.Header["Host"])
+	r.Host = r.Header.Get("Host")
 	delete(r.Header, "Host")
-	if first(r.Header["Pragma"]) == "no-cache" && r.Header["Cache-Control"] == nil { // as net/http has it (RFC 9111, 5.4)
+	if r.Header.Get("Pragma") == "no-cache" && r.Header["Cache-Control"] == nil { // as net/http has it (RFC 9111, 5.4)
 		r.Header["Cache-Control"] = []string{"no-cache"}
 	}
 	return r
@@ -77,12 +76,12 @@ func canonical(name string) string {
 	return http.CanonicalHeaderKey(name)
 }
 
-// request serves a request. It reports whether another one may follow.
-func (c *conn) request(r *http.Request, head plainHead) bool {
-	a := &answer{conn: c, header: headers.Get().(http.Header), length: -1, closes: head.closes, out: outputs.Get().(*bytes.Buffer)}
+// request serves a request, whose head is h. It reports whether another one may follow.
+func (c *conn) request(r *http.Request, h plainHead) bool {
+	a := &answer{conn: c, header: headers.Get().(http.Header), length: -1, closes: h.closes, out: head.Borrow()}
 	a.body.conn = c
-	c.left = head.length
-	if head.length > 0 {
+	c.left = h.length
+	if h.length > 0 {
 		r.Body = &a.body
 	}
 	if c.left > int64(len(c.buf)) && c.SetReadDeadline(time.Time{}) != nil { // whoever reads the body sets one

@@ -8,8 +8,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
+
+	"powerjob-shim/proxy/head"
 )
 
 // Call is a request with what limits it.
@@ -64,8 +65,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // was written, another one is used.
 func (p *Pool) Send(call Call) (*http.Response, error) {
 	r := call.Request
-	out := requests.Get().(*bytes.Buffer)
-	defer giveBack(out)
+	out := head.Borrow()
+	defer head.Return(out)
 	if err := write(r, out); err != nil {
 		return nil, &Error{Err: fmt.Errorf("writing the request: %w", err)}
 	}
@@ -194,19 +195,6 @@ func (c *conn) readHeadOf(r *http.Request, informed func(*http.Response) error) 
 		}
 	}
 	return nil, fmt.Errorf("the server sent more than %d informational answers", maxInformational)
-}
-
-// requests lends buffers for requests as they are written.
-var requests = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// maxKeptBuffer keeps a few large requests from holding memory for ever.
-const maxKeptBuffer = 64 << 10
-
-func giveBack(b *bytes.Buffer) {
-	if b.Cap() <= maxKeptBuffer {
-		b.Reset()
-		requests.Put(b)
-	}
 }
 
 // IsEventStream reports whether an answer is one whose pieces come as things
