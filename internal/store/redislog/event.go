@@ -251,18 +251,12 @@ func (r *reader) bytes(n int) []byte {
 func (r *reader) byte() byte     { return r.bytes(1)[0] }
 func (r *reader) uint64() uint64 { return binary.BigEndian.Uint64(r.bytes(8)) }
 
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if r.bad || n <= 0 {
-		r.bad = true
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
+func (r *reader) uvarint() uint64 { return number(r, binary.Uvarint) }
+func (r *reader) varint() int64   { return number(r, binary.Varint) }
 
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
+// number reads a number, as read has it; 0 where there is none.
+func number[T int64 | uint64](r *reader, read func([]byte) (T, int)) T {
+	v, n := read(r.b)
 	if r.bad || n <= 0 {
 		r.bad = true
 		return 0
