@@ -52,9 +52,8 @@ func (b heldBody) release() {
 	}
 }
 
-// attach gives r the body that ex holds, to be read again where the Transport
-// must start anew on another connection. Of an io.NopCloser over a bytes.Reader
-// net/http knows that it is in memory: it writes header and body at once.
+// attach gives r the body that ex holds, to be read again where another
+// connection must be tried.
 func (ex *exchange) attach(r *http.Request) {
 	r.ContentLength, r.TransferEncoding, r.GetBody = int64(len(ex.body)), nil, ex.newBody
 	r.Body = http.NoBody

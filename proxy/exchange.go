@@ -188,7 +188,7 @@ func (ex *exchange) callName() string {
 var errServerEnded = errors.New("the server closed the connection before it answered")
 
 // countedBody counts what is read of a request's body and keeps how it ended.
-// Safe for concurrent use: the Transport may still be reading it when the
+// Safe for concurrent use: the request may still be written when the
 // upstream has answered already.
 type countedBody struct {
 	io.ReadCloser

@@ -8,13 +8,14 @@ import (
 	up "powerjob-shim/proxy/upstream"
 )
 
-// streamedBody makes the body of a request that is streamed fit for the Transport.
+// streamedBody makes the body of a request that is streamed fit to be written by
+// net/http's Request.Write.
 func streamedBody(out *http.Request) io.ReadCloser {
 	body := io.Reader(out.Body)
 	if out.ContentLength > 0 {
-		// net/http's Transport reads on after the last byte, to see that
-		// there is no more. By then the server may have answered and ours
-		// have closed the body, and the Transport would break off the answer.
+		// Request.Write reads on after the last byte, to see that there is no
+		// more. By then the server may have answered and ours have closed the
+		// body: the answer would be broken off.
 		body = io.LimitReader(body, out.ContentLength)
 	}
 	return io.NopCloser(body) // an attempt that could not connect must not close it

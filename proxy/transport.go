@@ -34,18 +34,18 @@ func newConnections(g *upstreamGroup) *up.Pool {
 }
 
 // newProbing returns the Transport of probes and health checks, which make a new
-// connection for each question. It adds nothing to requests (no Accept-Encoding).
+// connection for each question and have a deadline of their own. It adds nothing to
+// requests (no Accept-Encoding).
 func newProbing(g *upstreamGroup) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return g.dial(ctx, address) }
 	return &http.Transport{
-		DialContext:           dial,
-		DialTLSContext:        dial,
-		DisableKeepAlives:     true,
-		ResponseHeaderTimeout: g.settings.streamTimeout(),
-		DisableCompression:    true,
-		Protocols:             protocols,
+		DialContext:        dial,
+		DialTLSContext:     dial,
+		DisableKeepAlives:  true,
+		DisableCompression: true,
+		Protocols:          protocols,
 	}
 }
 
