@@ -1,0 +1,104 @@
+package listen
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// asking serves calls whose caller the test asks. Once release is closed, calls
+// that were left behind end without being asked about.
+func asking(t *testing.T, secure *tls.Config) (s *serving, callers chan *Caller, release chan struct{}) {
+	callers, release = make(chan *Caller), make(chan struct{})
+	s = serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case callers <- CallerOf(r.Context()):
+			<-release
+		case <-release:
+		}
+	}, secure)
+	return s, callers, release
+}
+
+func TestACallerIsAskedWhetherHeIsThere(t *testing.T) {
+	for name, leave := range map[string]func(c *net.TCPConn){
+		"closed":            func(c *net.TCPConn) { _ = c.Close() },
+		"reset":             func(c *net.TCPConn) { _ = c.SetLinger(0); _ = c.Close() },
+		"half closed":       func(c *net.TCPConn) { _ = c.CloseWrite() },
+		"behind more bytes": func(c *net.TCPConn) { _, _ = io.WriteString(c, call("echo", "next")); _ = c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, callers, release := asking(t, nil)
+			defer close(release)
+			c := s.dial(t)
+			write(t, c, call("echo", "one"))
+			caller := <-callers
+			if caller.Gone() {
+				t.Fatal("a caller who waits is said to be gone")
+			}
+			told := make(chan struct{})
+			stop := caller.OnGone(func() { close(told) })
+			leave(c.(*net.TCPConn))
+			until(t, "the caller is gone", caller.Gone)
+			<-told
+			if stop() {
+				t.Error("stop says that nobody was told")
+			}
+		})
+	}
+}
+
+func TestACallerWhoStaysIsNotSaidToBeGone(t *testing.T) {
+	s, callers, release := asking(t, nil)
+	c := s.dial(t)
+	write(t, c, call("echo", "one")+call("echo", "pipelined"))
+	caller := <-callers
+	stop := caller.OnGone(func() { t.Error("he is there") })
+	if caller.Gone() {
+		t.Error("a caller with another request behind this one is said to be gone")
+	}
+	time.Sleep(2 * askEvery)
+	if !stop() {
+		t.Error("stop says that somebody was told")
+	}
+	release <- struct{}{}
+	<-callers // the pipelined one is served as well
+	close(release)
+}
+
+// On TLS the end may be said without closing the connection, and what has arrived
+// may be the next request.
+func TestACallerOnTLSIsAskedThroughTLS(t *testing.T) {
+	config := certified(t)
+	for _, more := range []bool{false, true} {
+		s, callers, release := asking(t, config)
+		c := tls.Client(s.dial(t), &tls.Config{InsecureSkipVerify: true})
+		write(t, c, call("echo", "one"))
+		caller := <-callers
+		if more {
+			write(t, c, call("echo", "two"))
+			until(t, "the next request has arrived", func() bool {
+				if caller.Gone() {
+					t.Fatal("a caller with another request behind this one is said to be gone")
+				}
+				caller.conn.reading.Lock()
+				defer caller.conn.reading.Unlock()
+				return len(caller.conn.buf) == len(call("echo", "two"))
+			})
+			release <- struct{}{}
+			caller = <-callers
+		}
+		if caller.Gone() {
+			t.Error("a caller who waits is said to be gone")
+		}
+		if err := c.CloseWrite(); err != nil { // close_notify, and no FIN
+			t.Fatal(err)
+		}
+		until(t, "the caller is gone", caller.Gone)
+		close(release)
+	}
+}
