@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/conversation"
 )
 
 var errSwitched = errors.New("the server switched protocols unasked")
@@ -93,7 +93,7 @@ func (p *Proxy) copyAnswer(w http.ResponseWriter, res *http.Response) error {
 		return nil
 	}
 	arrived, _ := res.Body.(interface{ Buffered() int })
-	if up.IsEventStream(res.Header) {
+	if conversation.IsEventStream(res.Header) {
 		_ = http.NewResponseController(w).Flush() // its first event may be far away
 	}
 	buf := p.buffers.Get()
@@ -122,7 +122,7 @@ func (p *Proxy) copyAnswer(w http.ResponseWriter, res *http.Response) error {
 
 // converse asks one server by a conversation.
 func (s sender) converse(out *http.Request, ex *exchange) (*http.Response, error) {
-	return ex.group.connections.Send(up.Call{Request: out, Head: ex.spelled, Until: ex.until, Before: ex.wanted, Watch: func() error { return ex.over(out.Context()) }})
+	return ex.group.connections.Send(conversation.Call{Request: out, Head: ex.spelled, Until: ex.until, Before: ex.wanted, Watch: func() error { return ex.over(out.Context()) }})
 }
 
 var errHungUp = errors.New("the caller hung up")

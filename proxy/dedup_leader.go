@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/conversation"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
@@ -173,7 +173,7 @@ func (rec *recorder) WriteHeader(status int) {
 		return
 	}
 	rec.status = status
-	if up.IsEventStream(rec.header) {
+	if conversation.IsEventStream(rec.header) {
 		if rec.leader != nil {
 			rec.leader.eventStream()
 		}

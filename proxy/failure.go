@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 // envelope is how PowerJob wraps every answer (tech.powerjob.common.response.ResultDTO).
@@ -36,4 +36,4 @@ func (ex *exchange) answerError(w http.ResponseWriter, status int, message strin
 
 // dialProblem names in a few words each address that was tried and why no
 // connection was had.
-func dialProblem(err error) string { return up.Problem(err) }
+func dialProblem(err error) string { return connect.Problem(err) }

@@ -24,7 +24,7 @@ import (
 
 	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
@@ -106,7 +106,7 @@ func newShimAt(t testing.TB, s Settings, store store.Store, tokens access.Shared
 	core, logs := observer.New(zapcore.DebugLevel)
 	registry := prometheus.NewRegistry()
 	p, err := New(Options{Logger: zap.New(core), Metrics: metrics.New(registry, openapi.Names()), Store: store, Tokens: tokens, Version: "test",
-		Dialer: &up.Dialer{Limit: patience}}, s) // a handshake takes a while on a busy machine
+		Dialer: &connect.Dialer{Limit: patience}}, s) // a handshake takes a while on a busy machine
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,14 +12,14 @@ import (
 
 	"go.uber.org/zap"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 func groupOf(t *testing.T, h Health, servers ...string) *upstreamGroup {
 	t.Helper()
 	u := settingsFor(t, servers...).Upstreams["default"]
 	u.Health = h
-	g, err := newUpstreamGroup("g", u, nil, new(up.Dialer))
+	g, err := newUpstreamGroup("g", u, nil, new(connect.Dialer))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 // Words for [Upstream.Host]; every other value is a name.
@@ -28,7 +28,7 @@ func (u Upstream) hostFor(s *server) string {
 // serverTLS is TLS with the name that servers are asked for: ServerName, else
 // that of Host, else (empty) the URL's. Connections are shared by callers, so
 // that a caller's own Host cannot be it.
-func (u Upstream) serverTLS() up.TLSFiles {
+func (u Upstream) serverTLS() connect.TLSFiles {
 	t := u.TLS
 	if t.ServerName == "" && u.Host != HostKeep && u.Host != HostUpstream {
 		t.ServerName = bareHost(u.Host)

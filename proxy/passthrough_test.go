@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/conversation"
 )
 
 func TestAWebSocketPasses(t *testing.T) {
@@ -210,8 +210,8 @@ func TestABodyIsNotSentBeforeTheUpstreamAsksForIt(t *testing.T) {
 	c := dial(t, s.addr)
 	_, _ = io.WriteString(c, "POST /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
 	sent := time.Now()
-	_ = c.SetReadDeadline(sent.Add(up.ContinueWait / 10))
-	if n, err := c.Read(make([]byte, 1)); err == nil && time.Since(sent) < up.ContinueWait {
+	_ = c.SetReadDeadline(sent.Add(conversation.ContinueWait / 10))
+	if n, err := c.Read(make([]byte, 1)); err == nil && time.Since(sent) < conversation.ContinueWait {
 		t.Fatalf("the client got %d bytes before the upstream asked", n)
 	}
 	ask()

@@ -18,7 +18,8 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
+	"powerjob-shim/proxy/upstream/conversation"
 	"powerjob-shim/rules/access"
 )
 
@@ -27,8 +28,8 @@ type upstreamGroup struct {
 	name        string
 	settings    Upstream
 	servers     []*server
-	links       map[string]*up.Server // how each server is connected to, by its name
-	connections *up.Pool
+	links       map[string]*connect.Server // how each server is connected to, by its name
+	connections *conversation.Pool
 	probing     *http.Transport     // makes a new connection for each question
 	probers     map[*server]*prober // nil: servers are not probed
 	load        *load
@@ -55,11 +56,11 @@ type load struct {
 
 // newUpstreamGroup makes a group. old is the group of that name before, nil if
 // there was none.
-func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Dialer) (*upstreamGroup, error) {
+func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *connect.Dialer) (*upstreamGroup, error) {
 	if len(u.Servers) == 0 && !u.Dynamic {
 		return nil, errors.New("servers: at least one is needed")
 	}
-	g := &upstreamGroup{name: name, settings: u, links: map[string]*up.Server{}, load: new(load), stop: func() {}}
+	g := &upstreamGroup{name: name, settings: u, links: map[string]*connect.Server{}, load: new(load), stop: func() {}}
 	g.connections, g.probing = newConnections(g), newProbing(g)
 	if old != nil {
 		g.load = old.load
@@ -71,7 +72,7 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Di
 	if err := u.TLS.Check(); err != nil {
 		errs = append(errs, fmt.Errorf("tls: %w", err))
 	}
-	secure := up.NewTLS(u.serverTLS())
+	secure := connect.NewTLS(u.serverTLS())
 	for _, base := range u.Servers {
 		if err := checkServer(base); err != nil {
 			errs = append(errs, err)
@@ -87,7 +88,7 @@ func newUpstreamGroup(name string, u Upstream, old *upstreamGroup, dialer *up.Di
 		if base.Scheme != "https" {
 			tls = nil
 		}
-		link := up.NewServer(asciiName(s.name), tls, dialer)
+		link := connect.NewServer(asciiName(s.name), tls, dialer)
 		link.Moved = func(named []netip.Addr) { g.connections.Retire(s.name, named) }
 		g.links[s.name] = link
 	}
@@ -207,7 +208,7 @@ func (g *upstreamGroup) dial(ctx context.Context, name string) (net.Conn, error)
 }
 
 // link returns how the server with this name is connected to.
-func (g *upstreamGroup) link(name string) *up.Server {
+func (g *upstreamGroup) link(name string) *connect.Server {
 	link := g.links[name]
 	if link == nil { // net/http gives names in ASCII
 		for _, s := range g.servers {

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 func TestAServerThatRefusesTheConnectionIsPassedOver(t *testing.T) {
@@ -97,7 +97,7 @@ func TestManyConcurrentRequestsReuseTheirConnections(t *testing.T) {
 
 func TestServersAreChosenByLoad(t *testing.T) {
 	settings := settingsFor(t, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
-	g, err := newUpstreamGroup("g", settings.Upstreams["default"], nil, new(up.Dialer))
+	g, err := newUpstreamGroup("g", settings.Upstreams["default"], nil, new(connect.Dialer))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 const (
@@ -112,7 +112,7 @@ func (p *prober) doubt(err error) {
 	if v == nil || !v.ready {
 		return
 	}
-	if p.verdict.CompareAndSwap(v, &verdict{problem: up.Problem(err)}) {
+	if p.verdict.CompareAndSwap(v, &verdict{problem: connect.Problem(err)}) {
 		select {
 		case p.doubts <- struct{}{}:
 		default:
@@ -147,7 +147,7 @@ func (p *prober) wait(ctx context.Context) {
 
 // notSent reports whether an error says that no server was there to be asked.
 func notSent(err error) bool {
-	var dial *up.DialError
+	var dial *connect.DialError
 	var dns *net.DNSError
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &dial) && len(dial.Attempts) == 0 || errors.As(err, &dns)
 }

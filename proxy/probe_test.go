@@ -21,7 +21,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"powerjob-shim/internal/testca"
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 const unknownApp = `{"success":false,"data":null,"message":"can't find app"}`
@@ -205,7 +205,7 @@ func (a *asked) times() int {
 // probing is a prober whose server answers as a.
 func probing(t *testing.T, a *asked) (p *prober, stop func()) {
 	t.Helper()
-	g, err := newUpstreamGroup("default", settingsFor(t, "http://127.0.0.1:1").Upstreams["default"], nil, new(up.Dialer))
+	g, err := newUpstreamGroup("default", settingsFor(t, "http://127.0.0.1:1").Upstreams["default"], nil, new(connect.Dialer))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy/admin"
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules/access"
 )
 
@@ -27,7 +27,7 @@ var errStopping = errors.New("powerjob-shim is stopping")
 type Proxy struct {
 	log     *zap.Logger
 	metrics *metrics.Metrics
-	dialer  *up.Dialer
+	dialer  *connect.Dialer
 	probing bool // see Options.Probe
 	version string
 	started time.Time
@@ -71,7 +71,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 		o.Metrics = metrics.New(nil, nil)
 	}
 	if o.Dialer == nil {
-		o.Dialer = new(up.Dialer)
+		o.Dialer = new(connect.Dialer)
 	}
 	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, probing: o.Probe, version: o.Version, started: time.Now(), process: rand.Text(), recent: admin.NewRecent()}
 	p.life, p.end = context.WithCancelCause(context.Background())

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 func TestTheMostSpecificRouteWins(t *testing.T) {
@@ -28,7 +28,7 @@ func TestTheMostSpecificRouteWins(t *testing.T) {
 	}
 	settings := settingsFor(t, "http://127.0.0.1:1")
 	settings.Routes = list
-	snap, err := compile(settings, nil, new(up.Dialer))
+	snap, err := compile(settings, nil, new(connect.Dialer))
 	if err != nil {
 		t.Fatal(err)
 	}

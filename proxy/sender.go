@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/metrics"
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/conversation"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -183,7 +183,7 @@ func (t *trip) after(srv *server, err error) onward {
 // unsent reports whether a server got nothing of an attempt that failed, and
 // whether there was a connection.
 func (t *trip) unsent(err error) (unsent, connected bool) {
-	if failed := new(up.Error); errors.As(err, &failed) {
+	if failed := new(conversation.Error); errors.As(err, &failed) {
 		return !failed.Sent, failed.Connected
 	}
 	return t.there, false

@@ -9,7 +9,7 @@ import (
 
 	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
 )
@@ -31,7 +31,7 @@ type Options struct {
 	Probe bool
 
 	// Dialer connects to servers. Nil: the system's resolver and network.
-	Dialer *up.Dialer
+	Dialer *connect.Dialer
 
 	// Version is told by /status.
 	Version string
@@ -85,7 +85,7 @@ type Settings struct {
 }
 
 // UpstreamTLS is how https servers are checked, and what they are shown.
-type UpstreamTLS = up.TLSFiles
+type UpstreamTLS = connect.TLSFiles
 
 // Upstream is a group of servers that hold the same data.
 type Upstream struct {

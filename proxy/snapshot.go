@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules"
 )
 
@@ -28,7 +28,7 @@ type snapshot struct {
 
 // compile checks s and prepares it. Groups of old (nil: none) that s has
 // unchanged are taken over with their connections.
-func compile(s Settings, old *snapshot, dialer *up.Dialer) (*snapshot, error) {
+func compile(s Settings, old *snapshot, dialer *connect.Dialer) (*snapshot, error) {
 	if s.Rules == nil {
 		s.Rules = &rules.Set{}
 	}

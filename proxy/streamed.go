@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/conversation"
 )
 
 // streamedBody makes the body of a request that is streamed fit to be written by
@@ -26,7 +26,7 @@ func streamedBody(out *http.Request) io.ReadCloser {
 // A server may die while the caller sends nothing of its body. Whoever waits for
 // the caller then must not go on, nor seem to have failed through his fault.
 func (ex *exchange) stream(out *http.Request) (*http.Response, error) {
-	return ex.group.connections.Stream(up.Stream{Request: out, Head: ex.spelled, HeadTimeout: ex.patience(), Ended: func() {
+	return ex.group.connections.Stream(conversation.Stream{Request: out, Head: ex.spelled, HeadTimeout: ex.patience(), Ended: func() {
 		if !ex.in.ended.Load() { // else nobody waits for the caller
 			ex.in.cut.Store(true) // first: a read that begins now must see it
 			_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Unix(1, 0))

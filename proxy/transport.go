@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/conversation"
 )
 
 const (
@@ -22,8 +22,8 @@ const (
 
 // newConnections returns what makes and keeps the connections to a group's servers.
 // The servers are what was named: proxy settings of the environment do not count.
-func newConnections(g *upstreamGroup) *up.Pool {
-	return &up.Pool{
+func newConnections(g *upstreamGroup) *conversation.Pool {
+	return &conversation.Pool{
 		HeadTimeout: g.settings.Timeout,
 		IdleTimeout: g.settings.idleTimeout(),
 		MaxIdle:     maxIdlePerServer,

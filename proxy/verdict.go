@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 // checkedApp is what the servers are asked about. PowerJob answers 200 and says
@@ -85,11 +85,11 @@ func (g *upstreamGroup) question(ctx context.Context, s *server) (*http.Request,
 // noAnswer says what an error of a question means.
 func (g *upstreamGroup) noAnswer(ctx context.Context, s *server, err error) verdict {
 	var (
-		dial *up.DialError
+		dial *connect.DialError
 		head tls.RecordHeaderError
 		cert *tls.CertificateVerificationError
 	)
-	v := verdict{problem: up.Problem(err), unsent: notSent(err)}
+	v := verdict{problem: connect.Problem(err), unsent: notSent(err)}
 	switch {
 	case errors.As(err, &head):
 		v.advice = "write http://" + s.name + " under " + g.key("servers")
@@ -97,7 +97,7 @@ func (g *upstreamGroup) noAnswer(ctx context.Context, s *server, err error) verd
 		v.problem += " (" + cert.Err.Error() + ")"
 		v.advice = "write the authority's certificate under " + g.key("tls.ca_file") + ", the name in the certificate under " + g.key("tls.server_name")
 		if len(cert.UnverifiedCertificates) > 0 {
-			v.advice += ", or, when you have compared it, its key's hash under " + g.key("tls.pin_sha256") + `: ["` + up.PinOf(cert.UnverifiedCertificates[0]) + `"]`
+			v.advice += ", or, when you have compared it, its key's hash under " + g.key("tls.pin_sha256") + `: ["` + connect.PinOf(cert.UnverifiedCertificates[0]) + `"]`
 		}
 	case errors.As(err, &dial):
 		v.advice = "check that it runs, and the address under " + g.key("servers")
@@ -121,7 +121,7 @@ func (g *upstreamGroup) key(name string) string { return "upstreams." + g.name +
 // speaksTLS reports whether a server that is to be spoken to in plain text answers
 // a TLS handshake. Nothing but the handshake is sent.
 func (g *upstreamGroup) speaksTLS(ctx context.Context, s *server) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), up.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connect.Timeout)
 	defer cancel()
 	conn, err := g.dial(ctx, s.name)
 	if err != nil {

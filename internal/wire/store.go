@@ -14,7 +14,7 @@ import (
 	"powerjob-shim/internal/store/redislog"
 	"powerjob-shim/proxy"
 	"powerjob-shim/proxy/certs/redisstore"
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules/dedup"
 )
 
@@ -68,7 +68,7 @@ func redisClient(c *config.Redis, timeout time.Duration, log *zap.Logger) (redis
 	connection := redislog.Connection{
 		Addresses: c.Addresses, Cluster: c.Cluster, MasterName: c.MasterName, Username: c.Username,
 		SentinelUsername: c.SentinelUsername,
-		Timeout:          timeout, Dial: new(up.Dialer).DialContext,
+		Timeout:          timeout, Dial: new(connect.Dialer).DialContext,
 	}
 	if c.Password != "" {
 		connection.Password = passwords(c.Password, c.PasswordFile)
@@ -77,11 +77,11 @@ func redisClient(c *config.Redis, timeout time.Duration, log *zap.Logger) (redis
 		connection.SentinelPassword = passwords(c.SentinelPassword, c.SentinelPasswordFile)
 	}
 	if c.TLS != nil {
-		files := up.TLSFiles(*c.TLS)
+		files := connect.TLSFiles(*c.TLS)
 		if err := files.Check(); err != nil {
 			return nil, err
 		}
-		connection.TLS = up.NewTLS(files).Config
+		connection.TLS = connect.NewTLS(files).Config
 	}
 	return redislog.Connect(connection), nil
 }

@@ -8,7 +8,7 @@ import (
 
 	"powerjob-shim/internal/config"
 	"powerjob-shim/proxy"
-	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules"
 )
 
@@ -41,9 +41,9 @@ func Settings(cfg *config.Config) (proxy.Settings, error) {
 		s.Configuration = string(text)
 	}
 	for name, u := range cfg.Upstreams {
-		var secure up.TLSFiles
+		var secure connect.TLSFiles
 		if u.TLS != nil {
-			secure = up.TLSFiles(*u.TLS)
+			secure = connect.TLSFiles(*u.TLS)
 		}
 		servers, err := parseServers(u.Servers)
 		if err != nil {

@@ -1,10 +1,12 @@
-package upstream
+package conversation
 
 import (
 	"cmp"
 	"net/netip"
 	"slices"
 	"time"
+
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 // take returns a connection to the server that is fit for a request; nil: there
@@ -87,7 +89,7 @@ func (p *Pool) CloseIdle() { p.closeIdle(func(*conn) bool { return true }) }
 // those that its name stands for now.
 func (p *Pool) Retire(server string, named []netip.Addr) {
 	p.closeIdle(func(c *conn) bool {
-		return c.server == server && !slices.Contains(named, addressOf(c.Conn).Addr())
+		return c.server == server && !slices.Contains(named, connect.AddressOf(c.Conn).Addr())
 	})
 }
 

@@ -1,16 +1,8 @@
-// Package upstream connects to servers, and has conversations with them.
+// Package conversation sends requests to servers, on connections that it keeps.
 //
-//	d := new(upstream.Dialer) // one for the whole process: it remembers addresses
-//	s := upstream.NewServer("powerjob.example.com:7700", nil, d)
-//	conn, err := s.Dial(ctx)
+// A request whose body is in memory is a [Call]:
 //
-// An error is a [*DialError], which names each address and why, or it tells which
-// TLS file cannot be read.
-//
-// A request whose body is in memory has a conversation with a server, on a
-// connection that is kept:
-//
-//	pool := &upstream.Pool{Connect: connect, IdleTimeout: 15 * time.Second}
+//	pool := &conversation.Pool{Connect: connect, IdleTimeout: 15 * time.Second}
 //	res, err := pool.RoundTrip(request)
 //
 // net/http's Transport does the same with two goroutines for each connection. It
@@ -29,4 +21,4 @@
 // A request whose body comes from its caller piece by piece is a [Stream], on the
 // same connections: a goroutine writes it while its caller reads the answer, which
 // may come early, or be an upgrade.
-package upstream
+package conversation

@@ -1,4 +1,4 @@
-package upstream
+package connect
 
 import (
 	"context"
@@ -178,7 +178,7 @@ func TestConnectingEndsBeforeAClientDoes(t *testing.T) {
 			hosts: map[string]func(context.Context) error{"10.0.0.1:80": silent},
 		}
 		_, took, err := connects(t, n.dialer(), "a:80")
-		if took != ConnectTimeout {
+		if took != Timeout {
 			t.Errorf("took %s", took)
 		}
 		want := "connecting to a:80: 10.0.0.2:80: connection refused; 10.0.0.1:80: connecting timed out"
@@ -290,69 +290,4 @@ func TestOvertakenConnectionsAreClosed(t *testing.T) {
 			}
 		}
 	})
-}
-
-// listenAt listens on a port at several loopback addresses.
-func listenAt(t *testing.T, hosts ...string) (port string, accepted chan net.Conn) {
-	t.Helper()
-	accepted = make(chan net.Conn, 100)
-	port = "0"
-	for _, host := range hosts {
-		ln, err := net.Listen("tcp", net.JoinHostPort(host, port))
-		if err != nil {
-			t.Skip("this system has not all of 127.0.0.0/8: ", err)
-		}
-		t.Cleanup(func() { ln.Close() })
-		_, port, _ = net.SplitHostPort(ln.Addr().String())
-		go func() {
-			for {
-				c, err := ln.Accept()
-				if err != nil {
-					return
-				}
-				accepted <- c
-			}
-		}()
-	}
-	return port, accepted
-}
-
-func TestOnlyConnectionsToAddressesThatTheNameHasLeftAreRetired(t *testing.T) {
-	port, _ := listenAt(t, "127.0.0.1", "127.0.0.2")
-	n := &network{names: map[string]func(context.Context) ([]netip.Addr, error){"a": are("127.0.0.1")}}
-	s := NewServer("a:"+port, nil, &Dialer{Lookup: n.lookup})
-	pool := &Pool{Connect: func(ctx context.Context, _ string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
-		return s.DialOver(ctx, wrap)
-	}}
-	t.Cleanup(pool.CloseIdle)
-	var told [][]netip.Addr
-	s.Moved = func(named []netip.Addr) {
-		told = append(told, named)
-		pool.Retire("a:"+port, named)
-	}
-	keep := func() {
-		t.Helper()
-		c, err := pool.open(t.Context(), "a:"+port)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pool.put(c)
-	}
-	keep()
-	n.name("a", nil)
-	if err := s.LookUp(t.Context()); err == nil || pool.Idle() != 1 {
-		t.Errorf("after a lookup that failed (%v): %d are kept", err, pool.Idle())
-	}
-	n.name("a", are("127.0.0.1", "127.0.0.2"))
-	if err := s.LookUp(t.Context()); err != nil || pool.Idle() != 1 {
-		t.Errorf("after a lookup that names it, too (%v): %d are kept", err, pool.Idle())
-	}
-	n.name("a", are("127.0.0.2"))
-	keep()
-	if pool.Idle() != 1 {
-		t.Errorf("after it moved, and another connection: %d are kept", pool.Idle())
-	}
-	if want := "[[127.0.0.1] [127.0.0.1 127.0.0.2] [127.0.0.2]]"; fmt.Sprint(told) != want {
-		t.Errorf("told %v, want %s", told, want)
-	}
 }

@@ -1,4 +1,4 @@
-package upstream
+package connect
 
 import (
 	"cmp"
@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// ConnectTimeout bounds connecting in all: the lookup, all addresses, and
+	// Timeout bounds connecting in all: the lookup, all addresses, and
 	// the TLS handshake. PowerJob's client waits 2 s for a whole call; it must
 	// learn before that, and another server must get its turn.
-	ConnectTimeout = 1500 * time.Millisecond
+	Timeout = 1500 * time.Millisecond
 
 	// attemptDelay is when the next address is tried beside those that have not
 	// answered yet (RFC 8305, 5: 250 ms); sooner where time would not be enough
@@ -38,7 +38,7 @@ type Dialer struct {
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Connect connects to one IP address and port. Nil: a net.Dialer.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
-	// Limit bounds connecting in all, a server's TLS handshake included. 0: ConnectTimeout.
+	// Limit bounds connecting in all, a server's TLS handshake included. 0: Timeout.
 	Limit time.Duration
 
 	mu    sync.Mutex
@@ -49,7 +49,7 @@ type Dialer struct {
 // DialContext connects to "host:port", the port a number, within Limit; ctx may end
 // earlier. An error is a *DialError.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Limit, ConnectTimeout))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Limit, Timeout))
 	defer cancel()
 	conn, _, err := d.dial(ctx, network, address)
 	return conn, err

@@ -1,4 +1,4 @@
-package upstream
+package conversation
 
 import (
 	"context"
@@ -14,7 +14,7 @@ type Pool struct {
 	// Connect makes a connection to a server, given as host:port, for requests whose
 	// URL has the scheme that this server is spoken to in. wrap must be given the
 	// TCP connection; what wrap returns, or TLS on it, is the connection.
-	// Server.DialOver does that.
+	// connect.Server's DialOver does that.
 	Connect func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error)
 
 	// HeadTimeout is how long a server may take until its answer's head, from when

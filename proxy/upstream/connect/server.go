@@ -1,4 +1,4 @@
-package upstream
+package connect
 
 import (
 	"cmp"
@@ -39,7 +39,7 @@ func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
 // DialOver is Dial with a connection of the caller's own kind below TLS: wrap is
 // given the TCP connection. It returns what wrap returned, or a *tls.Conn on it.
 func (s *Server) DialOver(ctx context.Context, wrap func(net.Conn) net.Conn) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.dialer.Limit, ConnectTimeout))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.dialer.Limit, Timeout))
 	defer cancel()
 	var config *tls.Config
 	if s.secure != nil {
@@ -60,7 +60,7 @@ func (s *Server) DialOver(ctx context.Context, wrap func(net.Conn) net.Conn) (ne
 	secure := tls.Client(c, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = c.Close() // the handshake's error is the one to tell
-		return nil, &DialError{Address: s.address, Attempts: []Attempt{{addressOf(c), err}}}
+		return nil, &DialError{Address: s.address, Attempts: []Attempt{{AddressOf(c), err}}}
 	}
 	return secure, nil
 }
@@ -86,8 +86,8 @@ func (s *Server) moved(found lookup) {
 	}
 }
 
-// addressOf returns the far end of a TCP connection; of others the zero value.
-func addressOf(c net.Conn) netip.AddrPort {
+// AddressOf returns the far end of a TCP connection; of others the zero value.
+func AddressOf(c net.Conn) netip.AddrPort {
 	a, ok := c.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return netip.AddrPort{}
