@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"powerjob-shim/internal/doctor"
+	up "powerjob-shim/proxy/upstream"
 )
 
 // statusHungUp is the status of requests whose caller went away before there
@@ -33,8 +34,8 @@ const (
 	fieldBytesIn         = "bytes_in"         // of the body
 	fieldBytesOut        = "bytes_out"        // of the body
 	fieldDuration        = "duration_seconds" // from the request's header to the answer's end
-	fieldUpstream        = "upstream"
-	fieldUpstreamServer  = "upstream_server"
+	fieldUpstream        = up.FieldGroup
+	fieldUpstreamServer  = up.FieldServer
 	fieldUpstreamSeconds = "upstream_duration_seconds" // to the header of the server's answer
 	fieldClient          = "client"
 	fieldError           = "error"       // why forwarding failed
@@ -163,7 +164,7 @@ func (l *accessLine) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	}
 	if ex.server != nil {
 		to.AddString(fieldUpstream, ex.group.name)
-		to.AddString(fieldUpstreamServer, ex.server.name)
+		to.AddString(fieldUpstreamServer, ex.server.Name)
 		to.AddFloat64(fieldUpstreamSeconds, ex.upstream.Seconds())
 	}
 	if ex.failure != nil {

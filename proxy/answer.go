@@ -8,13 +8,14 @@ import (
 	"net/http"
 
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 )
 
 // The headers that the shim itself writes.
 const (
 	requestIDHeader = "X-Request-Id"
-	shimHeader      = "X-Powerjob-Shim"
+	shimHeader      = up.ShimHeader
 )
 
 // outsideMark is shimHeader's value on answers to known calls outside the

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -41,7 +40,7 @@ func (p *Proxy) ask(w http.ResponseWriter, r *http.Request, ex *exchange) {
 	}
 	ex.address(out, r)
 
-	res, err := sender{p.metrics, p.log}.send(out, ex)
+	res, err := ex.send(out)
 	if err == nil && res.StatusCode == http.StatusSwitchingProtocols {
 		_ = res.Body.Close() // the connection, which nobody can use
 		err = errSwitched
@@ -118,25 +117,6 @@ func (p *Proxy) copyAnswer(w http.ResponseWriter, res *http.Response) error {
 		n = 0
 		_ = http.NewResponseController(w).Flush() // the next Write tells what is wrong
 	}
-}
-
-// converse asks one server by a conversation.
-func (s sender) converse(out *http.Request, ex *exchange) (*http.Response, error) {
-	return ex.group.connections.Send(conversation.Call{Request: out, Head: ex.spelled, Until: ex.until, Before: ex.wanted, Watch: func() error { return ex.over(out.Context()) }})
-}
-
-var errHungUp = errors.New("the caller hung up")
-
-// over returns why nobody needs a call's answer any more; nil: somebody does.
-// ctx is that of the request to the server.
-func (ex *exchange) over(ctx context.Context) error {
-	switch {
-	case ctx.Err() == nil && (ex.detached || ex.caller == nil || !ex.caller.Gone()):
-		return nil
-	case errors.Is(context.Cause(ctx), errStopping):
-		return errStopping
-	}
-	return errHungUp
 }
 
 // copyEndToEnd copies a header but for its hop-by-hop fields (RFC 9110, 7.6.1).

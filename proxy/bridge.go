@@ -15,6 +15,8 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )
@@ -157,39 +159,33 @@ func (p *Proxy) appID(r *http.Request, ex *exchange, app, password string) (int6
 // assert asks a server of the group for an app's id. It goes on when the caller
 // hangs up, so that its next try finds the answer.
 func (p *Proxy) assert(r *http.Request, ex *exchange, app, password string) (int64, error) {
-	call, _ := openapi.Lookup("assert")
-	sub := &exchange{
-		snap: ex.snap, id: ex.id, received: ex.received, client: ex.client, clientTrusted: ex.clientTrusted,
-		peerTrusted: ex.peerTrusted, route: ex.route, group: ex.group, path: openapi.Prefix + call.Name, call: call,
-		detached: true,
-	}
-	if timeout := ex.group.settings.Timeout; timeout > 0 {
-		sub.until = time.Now().Add(timeout)
-	}
 	form := url.Values{"appName": {app}, "password": {password}}.Encode()
 	out, err := http.NewRequestWithContext(p.life, http.MethodPost,
-		"http://server"+ex.group.settings.prefix()+"/assert", strings.NewReader(form))
+		"http://server"+ex.group.settings.Prefix()+"/assert", strings.NewReader(form))
 	if err != nil {
 		return 0, fmt.Errorf("asking for an app id: %w", err)
 	}
 	out.Host = r.Host
-	sub.setForwarded(out, r)
+	ex.setForwarded(out, r)
 	h := out.Header
 	h["Content-Type"] = []string{"application/x-www-form-urlencoded"}
 	h["User-Agent"] = []string{"powerjob-shim"}
 	h[requestIDHeader] = []string{ex.id}
 
-	res, err := sender{p.metrics, p.log}.send(out, sub)
-	if sub.server != nil {
-		defer sub.server.inFlight.Add(-1)
+	ask := up.Request{HTTP: out, Call: "assert", Harmless: true}
+	if timeout := ex.group.settings.Timeout; timeout > 0 {
+		ask.Until = time.Now().Add(timeout)
 	}
-	ex.server, ex.upstream, ex.failure = sub.server, sub.upstream, err
-	if err != nil {
-		if sub.outcome == outcomeNotSent {
+	sent := ex.group.upstream.Send(ask)
+	defer sent.Server.Leave()
+	ex.server, ex.upstream, ex.failure = sent.Server, sent.Took, sent.Err
+	if err := sent.Err; err != nil {
+		if sent.Outcome == up.NotSent {
 			return 0, fmt.Errorf("asking for an app id: %s: %w: %w", dialProblem(err), errNotAsked, err)
 		}
 		return 0, fmt.Errorf("asking for an app id: %w: %w", errNotTold, err)
 	}
+	res := sent.Response
 	defer func() { _ = res.Body.Close() }() // it has been read
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxLoginAnswer))
 	if err != nil {
@@ -216,11 +212,11 @@ func (p *Proxy) bridgeFailed(w http.ResponseWriter, ex *exchange, err error) {
 		ex.fail(w, http.StatusBadGateway, "the PowerJob server refuses the password that login_bridge has for this app; correct it in upstreams."+ex.group.name+".login_bridge")
 	case p.life.Err() != nil:
 		ex.unsent(w, http.StatusServiceUnavailable, unansweredStopping, "stopping; log in again")
-	case errors.Is(err, errAllFull):
+	case errors.Is(err, up.ErrAllFull):
 		ex.unsent(w, http.StatusServiceUnavailable, unansweredMaxConnections, "the PowerJob servers have max_connections in use; log in again later")
 	case errors.Is(err, errNotAsked):
 		ex.unsent(w, http.StatusBadGateway, unansweredConnect, "the PowerJob server could not be asked for this app's id; the shim's log has why, request id "+ex.id)
-	case isTimeout(err):
+	case connect.IsTimeout(err):
 		ex.noAnswer(w, http.StatusGatewayTimeout, unansweredNoAnswer, "the PowerJob server did not answer the login in time; log in again")
 	case errors.Is(err, errNotTold):
 		ex.noAnswer(w, http.StatusBadGateway, unansweredNoAnswer, "the PowerJob server broke its answer off; log in again")

@@ -219,7 +219,7 @@ func TestWhatTheBridgeSaysWhereTheServerCannotBeAsked(t *testing.T) {
 			if n := s.logs.FilterMessage("the login bridge cannot log a client in").Len(); n != 1 {
 				t.Errorf("logged %d times, want once", n)
 			}
-			if n := s.snap.Load().groups["default"].servers[0].inFlight.Load(); n != 0 {
+			if n := s.snap.Load().groups["default"].upstream.Servers[0].InFlight(); n != 0 {
 				t.Errorf("%d requests count as in flight", n)
 			}
 		})

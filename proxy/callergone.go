@@ -1,9 +1,14 @@
 package proxy
 
 import (
+	"context"
+	"errors"
+	"net/http"
 	"sync"
+	"time"
 
 	"powerjob-shim/internal/peer"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/dedup"
 )
 
@@ -30,18 +35,44 @@ func (w *waiters) any(leader dedup.ID) bool {
 	return w.of[leader] > 0
 }
 
-// wanted is asked just before a call's first byte is written to a server. An
+// Wanted is asked just before a call's first byte is written to a server. An
 // error: the caller has gone and nobody else waits for the answer, so that the
 // call must not be sent: its client is on the way to another address, where it
 // would be carried out a second time. A caller that has closed its sending side
 // only counts as gone: nobody can tell the two apart. A caller that waits on another replica
 // is not known here; they get no answer, and call again.
-func (ex *exchange) wanted() error {
+func (ex *exchange) Wanted() error {
 	if ex.caller == nil || !ex.caller.Gone() || ex.waiters != nil && ex.waiters.any(ex.leads) {
 		return nil
 	}
-	return errHungUp
+	return up.ErrHungUp
 }
+
+// Over returns why nobody needs a call's answer any more; nil: somebody does.
+// ctx is that of the request to the server.
+func (ex *exchange) Over(ctx context.Context) error {
+	switch {
+	case ctx.Err() == nil && (ex.detached || ex.caller == nil || !ex.caller.Gone()):
+		return nil
+	case errors.Is(context.Cause(ctx), errStopping):
+		return errStopping
+	}
+	return up.ErrHungUp
+}
+
+// Broken returns why the request's body could not be read to its end; nil: nothing yet.
+func (ex *exchange) Broken() error { return ex.in.broken() }
+
+// Cut ends reads of the request's body: the server has gone while the caller sends
+// nothing of it.
+func (ex *exchange) Cut() {
+	if !ex.in.ended.Load() { // else nobody waits for the caller
+		ex.in.cut.Store(true) // first: a read that begins now must see it
+		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+var _ up.Caller = (*exchange)(nil)
 
 // gone reports whether the connection's caller has closed it. p may be nil.
 func (p *place) gone() bool { return p != nil && p.raw != nil && peer.Poll(p.raw) == peer.Gone }

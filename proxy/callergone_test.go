@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/standin/legacy"
+	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 // blocked is a shim whose connections to the server wait until they are released,
@@ -97,7 +99,7 @@ func TestACallerIsSeenToGoOverTLS(t *testing.T) {
 	})
 	settings := dedupSettings(t, "https://"+addr)
 	u := settings.Upstreams["default"]
-	u.TLS = UpstreamTLS{CAFile: filepath.Join(t.TempDir(), "ca.pem"), ServerName: "example.com"}
+	u.TLS = connect.TLSFiles{CAFile: filepath.Join(t.TempDir(), "ca.pem"), ServerName: "example.com"}
 	settings.Upstreams["default"] = u
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})
 	if err := os.WriteFile(u.TLS.CAFile, block, 0o600); err != nil {
@@ -129,20 +131,20 @@ func TestACallIsSentWhileSomebodyWantsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	ex := &exchange{caller: watchedCaller{t.Context(), &place{raw: raw}}, leads: 5, waiters: new(waiters)}
-	if err := ex.wanted(); err != nil {
+	if err := ex.Wanted(); err != nil {
 		t.Errorf("while the caller is there: %v", err)
 	}
 	_ = peer.Close()
 	eventually(t, "the caller goes", ex.caller.Gone)
-	if err := ex.wanted(); !errors.Is(err, errHungUp) {
+	if err := ex.Wanted(); !errors.Is(err, up.ErrHungUp) {
 		t.Errorf("without a caller: %v", err)
 	}
 	ex.waiters.add(5, 1)
-	if err := ex.wanted(); err != nil {
+	if err := ex.Wanted(); err != nil {
 		t.Errorf("while somebody waits: %v", err)
 	}
 	ex.waiters.add(5, -1)
-	if err := ex.wanted(); !errors.Is(err, errHungUp) {
+	if err := ex.Wanted(); !errors.Is(err, up.ErrHungUp) {
 		t.Errorf("when nobody waits any more: %v", err)
 	}
 }

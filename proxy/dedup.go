@@ -13,6 +13,7 @@ import (
 
 	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
@@ -263,7 +264,7 @@ func (p *Proxy) await(ctx context.Context, ex *exchange, id dedup.ID) (dedup.Rul
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(p.life, func() { cancel(errStopping) })()
-	defer ex.caller.OnGone(func() { cancel(errHungUp) })()
+	defer ex.caller.OnGone(func() { cancel(up.ErrHungUp) })()
 	d, err := p.dedupState.store.Await(ctx, id)
 	if err != nil {
 		err = context.Cause(ctx)

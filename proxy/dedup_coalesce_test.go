@@ -162,7 +162,7 @@ func TestWhereNoConnectionIsHadNothingIsExecutedAndAllGet502(t *testing.T) {
 	const callers = 4
 	server, url := startLegacy(t, legacy.Options{})
 	s := newShim(t, answering(dedupSettings(t, url)))
-	calls := s.snap.Load().groups["default"].connections
+	calls := s.snap.Load().groups["default"].upstream.Connections
 	connect, released, refusing := calls.Connect, make(chan struct{}), true
 	calls.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 		if refusing {
@@ -217,7 +217,7 @@ func TestOneWhoWaitsAndHangsUpHoldsNobodyUp(t *testing.T) {
 func TestAPanicWakesThoseWhoWait(t *testing.T) {
 	s, server := newDedup(t, legacy.Options{})
 	arrived, released := make(chan struct{}), make(chan struct{})
-	calls := s.snap.Load().groups["default"].connections
+	calls := s.snap.Load().groups["default"].upstream.Connections
 	connect := calls.Connect
 	calls.Connect = func(context.Context, string, func(net.Conn) net.Conn) (net.Conn, error) {
 		close(arrived)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/conversation"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/dedup"
@@ -284,9 +285,9 @@ func (rec *recorder) FlushError() error {
 // outcome judges a collected answer.
 func (rec *recorder) outcome(ex *exchange, whole bool) dedup.Outcome {
 	switch {
-	case !whole || ex.outcome == outcomeUnknown:
+	case !whole || ex.outcome == up.Unknown:
 		return dedup.Outcome{Kind: dedup.Lost}
-	case ex.outcome == outcomeNotSent:
+	case ex.outcome == up.NotSent:
 		return dedup.Outcome{Kind: dedup.NotSent}
 	case ex.denied:
 		return dedup.Outcome{Kind: dedup.Denied}

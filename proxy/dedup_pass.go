@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"sync"
 
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/dedup"
 )
 
@@ -54,9 +55,9 @@ func (p *Proxy) noteEnded(ex *exchange, call dedup.Call, out dedup.Outcome) {
 func (ex *exchange) passed(status int, h http.Header) dedup.Outcome {
 	out := dedup.Outcome{Kind: answeredKind(ex), Status: status, Passed: ex.tellsTrue(h)}
 	switch ex.outcome {
-	case outcomeNotSent:
+	case up.NotSent:
 		out.Kind = dedup.NotSent
-	case outcomeUnknown:
+	case up.Unknown:
 		out.Kind = dedup.Lost
 	}
 	return out

@@ -65,9 +65,8 @@ func (n *memoryNet) dialer(host string) func(ctx context.Context, network, addr 
 }
 
 // dialBy has all connections to servers made by dial.
-func (g *upstreamGroup) dialBy(dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
-	g.probing.DialContext = dial
-	g.connections.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+func (g *group) dialBy(dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
+	g.upstream.Connections.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 		c, err := dial(ctx, "tcp", server)
 		if err != nil {
 			return nil, err
@@ -146,7 +145,7 @@ func newWorld(t testing.TB, o legacy.Options, change func(*Settings)) *world {
 	}
 	t.Cleanup(func() {
 		w.shim.end(errStopping)
-		g.connections.CloseIdle()
+		g.upstream.Connections.CloseIdle()
 		_ = w.server.Close()
 	})
 	return w

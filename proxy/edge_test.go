@@ -289,8 +289,8 @@ func TestNoRequestFailsWhileRoutesAndUpstreamsChange(t *testing.T) {
 		n := served.Load()
 		eventually(t, "callers go on", func() bool { return served.Load() > n+callers })
 		for _, g := range before.groups {
-			for _, srv := range g.servers {
-				eventually(t, "the old servers are left", func() bool { return srv.inFlight.Load() == 0 })
+			for _, srv := range g.upstream.Servers {
+				eventually(t, "the old servers are left", func() bool { return srv.InFlight() == 0 })
 			}
 		}
 		t.Cleanup(next.Close)

@@ -10,6 +10,7 @@ import (
 
 	"powerjob-shim/internal/address"
 	"powerjob-shim/internal/doctor"
+	up "powerjob-shim/proxy/upstream"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 // value has none; safe for concurrent use.
 type examinations struct {
 	mu sync.Mutex
-	of map[*server]*examination // guarded by mu
+	of map[*up.Server]*examination // guarded by mu
 }
 
 // examination is one server's.
@@ -49,7 +50,7 @@ func (p *Proxy) withFindings(ctx context.Context, states []groupState, snap *sna
 	known := true
 	for i, g := range states {
 		for j, state := range g.Servers {
-			finding := current[snap.groups[g.Name].serverNamed(state.Server)].wait(waiting)
+			finding := current[snap.groups[g.Name].upstream.Server(state.Server)].wait(waiting)
 			states[i].Servers[j].Doctor = finding
 			if finding == nil {
 				known = false
@@ -80,15 +81,15 @@ func needOf(findings []doctor.Finding) *shimNeed {
 
 // begin examines each server of snap whose finding is old, and returns the
 // examination of each. Those of servers that are gone are forgotten.
-func (es *examinations) begin(p *Proxy, snap *snapshot) map[*server]*examination {
+func (es *examinations) begin(p *Proxy, snap *snapshot) map[*up.Server]*examination {
 	es.mu.Lock()
 	defer es.mu.Unlock()
 	if p.life.Err() != nil { // nothing new begins
 		return es.of
 	}
-	next := make(map[*server]*examination)
+	next := make(map[*up.Server]*examination)
 	for _, g := range snap.groups {
-		for _, s := range g.servers {
+		for _, s := range g.upstream.Servers {
 			e := es.of[s]
 			if e == nil || e.over() && time.Since(e.began) > examineEvery {
 				e = &examination{began: time.Now(), done: make(chan struct{}), last: e.told()}
@@ -104,27 +105,13 @@ func (es *examinations) begin(p *Proxy, snap *snapshot) map[*server]*examination
 	return next
 }
 
-// serverNamed returns the group's server of that name; nil where the group has no such server.
-func (g *upstreamGroup) serverNamed(name string) *server {
-	for _, s := range g.servers {
-		if s.name == name {
-			return s
-		}
-	}
-	return nil
-}
-
 // target is how a group's server is examined: as calls are sent to it.
-func (g *upstreamGroup) target(s *server) doctor.Target {
-	prefix := strings.TrimSuffix(g.settings.prefix(), "/openApi")
-	host := g.settings.hostFor(s)
-	if routed := g.routedHost.Load(); host == "" && routed != nil {
-		host = *routed
-	}
+func (g *group) target(s *up.Server) doctor.Target {
+	prefix := strings.TrimSuffix(g.settings.Prefix(), "/openApi")
 	return doctor.Target{
-		Server:  address.Server{URL: &url.URL{Scheme: s.url.Scheme, Host: s.url.Host, Path: prefix}, Address: s.name, Prefix: prefix},
-		Host:    host,
-		Connect: func(ctx context.Context) (net.Conn, error) { return g.dial(ctx, s.name) },
+		Server:  address.Server{URL: &url.URL{Scheme: s.URL.Scheme, Host: s.URL.Host, Path: prefix}, Address: s.Name, Prefix: prefix},
+		Host:    g.upstream.AskedHost(s),
+		Connect: func(ctx context.Context) (net.Conn, error) { return g.upstream.Dial(ctx, s) },
 		Own:     true,
 	}
 }

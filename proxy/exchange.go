@@ -11,26 +11,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
-)
-
-// outcome is how far a forwarded request got.
-type outcome uint8
-
-const (
-	// outcomeNotSent: no connection was had, not one byte left. It is safe to
-	// send the request to another server.
-	outcomeNotSent outcome = iota
-	// outcomeUnknown: it may have been sent, and no whole answer came back.
-	// The server may have executed it.
-	outcomeUnknown
-	// outcomeAnswered: the upstream's status and header arrived. If its body
-	// is cut off afterwards, forward panics with http.ErrAbortHandler, having
-	// set outcomeUnknown.
-	outcomeAnswered
 )
 
 // exchange is one request's way through the chain: what was found out about
@@ -57,7 +42,7 @@ type exchange struct {
 	until    time.Time // when the server's whole answer must be here; zero: no limit
 
 	route string
-	group *upstreamGroup
+	group *group
 	// target is the request target for the server, byte for byte.
 	target string
 	path   string        // as a server routes it, context path cut off: "/openApi/saveJob"
@@ -95,10 +80,12 @@ type exchange struct {
 
 	translation *translation // nil: the call is sent as it came
 	translated  string       // the call as which it was sent; "": as it came
-	pinned      *server      // the only one that it may go to; nil: any
+	pinned      *up.Server   // the only one that it may go to; nil: any
 
-	outcome  outcome
-	server   *server       // the last one tried; nil: none
+	// outcome is how far the request got. Where an answer's body is cut off, forward
+	// panics with http.ErrAbortHandler, having made it Unknown.
+	outcome  up.Outcome
+	server   *up.Server    // the last one tried; nil: none
 	upstream time.Duration // until the server's header, or the failure
 	failure  error         // why forwarding failed; nil: it did not
 

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 func TestADialProblemIsNamedInAFewWords(t *testing.T) {
@@ -46,25 +48,25 @@ func TestAFailureSaysWhatMayHaveBeenExecuted(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		ctx    context.Context
-		got    outcome
+		got    up.Outcome
 		err    error
 		status int
 		text   string
-		after  outcome
+		after  up.Outcome
 	}{
-		{"refused", background, outcomeNotSent, syscall.ECONNREFUSED, 502, "Nothing was sent", outcomeNotSent},
-		{"connecting took too long", late, outcomeNotSent, context.DeadlineExceeded, 502, "Nothing was sent", outcomeNotSent},
-		{"stopping, not sent", stopped, outcomeNotSent, context.Canceled, 503, "nothing was sent", outcomeNotSent},
-		{"stopping, sent", stopped, outcomeUnknown, context.Canceled, 504, "may have been executed", outcomeUnknown},
-		{"too late", late, outcomeUnknown, context.DeadlineExceeded, 504, "may have been executed", outcomeUnknown},
-		{"cut", background, outcomeUnknown, io.EOF, 502, "may have been executed", outcomeUnknown},
-		{"an answer that cannot be passed on", background, outcomeAnswered, errors.New("bad upgrade"), 502, "may have been executed", outcomeUnknown},
-		{"the caller is gone", gone, outcomeUnknown, context.Canceled, 502, "may have been executed", outcomeUnknown},
+		{"refused", background, up.NotSent, syscall.ECONNREFUSED, 502, "Nothing was sent", up.NotSent},
+		{"connecting took too long", late, up.NotSent, context.DeadlineExceeded, 502, "Nothing was sent", up.NotSent},
+		{"stopping, not sent", stopped, up.NotSent, context.Canceled, 503, "nothing was sent", up.NotSent},
+		{"stopping, sent", stopped, up.Unknown, context.Canceled, 504, "may have been executed", up.Unknown},
+		{"too late", late, up.Unknown, context.DeadlineExceeded, 504, "may have been executed", up.Unknown},
+		{"cut", background, up.Unknown, io.EOF, 502, "may have been executed", up.Unknown},
+		{"an answer that cannot be passed on", background, up.Answered, errors.New("bad upgrade"), 502, "may have been executed", up.Unknown},
+		{"the caller is gone", gone, up.Unknown, context.Canceled, 502, "may have been executed", up.Unknown},
 	} {
 		settings := settingsFor(t, "http://127.0.0.1:1")
 		p := mustProxy(t, settings)
 		ex := &exchange{snap: p.snap.Load(), group: p.snap.Load().groups["default"], outcome: c.got, fromUpstream: true}
-		ex.server = ex.group.servers[0]
+		ex.server = ex.group.upstream.Servers[0]
 		rec := httptest.NewRecorder()
 		p.forwardFailed(rec, httptest.NewRequest(http.MethodPost, "/openApi/saveJob", nil).WithContext(c.ctx), ex, c.err)
 		if rec.Code != c.status || !strings.Contains(rec.Body.String(), c.text) || !strings.HasPrefix(rec.Body.String(), `{"success":false,"data":null,"message":"powerjob-shim: `) {
@@ -96,14 +98,14 @@ func TestAConnectionHeaderCannotStripWhatTheShimSets(t *testing.T) {
 // leaves an unknown outcome: the shim has to be the one who closes.
 func TestUnusedUpstreamConnectionsAreClosedInTime(t *testing.T) {
 	closed := make(chan struct{}, 1)
-	up := newUnstartedUpstream(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
-	up.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+	server := newUnstartedUpstream(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateClosed {
 			closed <- struct{}{}
 		}
 	}
-	up.Start()
-	settings := settingsFor(t, up.URL)
+	server.Start()
+	settings := settingsFor(t, server.URL)
 	u := settings.Upstreams["default"]
 	u.IdleTimeout = 20 * time.Millisecond
 	settings.Upstreams["default"] = u
@@ -111,7 +113,7 @@ func TestUnusedUpstreamConnectionsAreClosedInTime(t *testing.T) {
 	raw(t, s.addr, request("GET", "/", ""))
 	select {
 	case <-closed:
-	case <-time.After(defaultIdleTimeout / 2):
+	case <-time.After(up.DefaultIdleTimeout / 2):
 		t.Error("the connection is still open")
 	}
 }

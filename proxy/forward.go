@@ -11,6 +11,8 @@ import (
 
 	"go.uber.org/zap"
 
+	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -21,21 +23,19 @@ var authHeaderKey = textproto.CanonicalMIMEHeaderKey(openapi.AuthHeader)
 // answer that breaks off after its header panics with http.ErrAbortHandler, as
 // ReverseProxy does: the caller must not take it for a whole one.
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, ex *exchange) {
-	ex.outcome, ex.server, ex.failure, ex.fromUpstream, ex.denied = outcomeNotSent, nil, nil, false, false
-	if !ex.group.admit() {
+	ex.outcome, ex.server, ex.failure, ex.fromUpstream, ex.denied = up.NotSent, nil, nil, false, false
+	if !ex.group.upstream.Admit() {
 		ex.unsent(w, http.StatusServiceUnavailable, unansweredMaxRequests, "upstream "+ex.group.name+" has max_requests in flight; nothing was sent, call again later")
 		return
 	}
-	defer ex.group.leave()
+	defer ex.group.upstream.Leave()
 	defer func() {
-		if ex.server != nil {
-			ex.server.inFlight.Add(-1)
-		}
+		ex.server.Leave()
 		broken := recover()
 		if broken == nil {
 			return
 		}
-		ex.outcome = outcomeUnknown
+		ex.outcome = up.Unknown
 		if err, ok := broken.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			// The header may still be in a buffer. A connection that is cut
 			// before its status line makes OkHttp silently send again.
@@ -57,7 +57,7 @@ func (p *Proxy) newReverseProxy() *httputil.ReverseProxy {
 	errorLog, _ := zap.NewStdLogAt(p.log, zap.DebugLevel) // fails for unknown levels only
 	return &httputil.ReverseProxy{
 		Rewrite:       rewrite,
-		Transport:     sender{p.metrics, p.log},
+		Transport:     sender{},
 		BufferPool:    &p.buffers,
 		FlushInterval: -1, // nothing waits
 		ErrorLog:      errorLog,
@@ -137,15 +137,15 @@ func (ex *exchange) keepJudged(h, in http.Header) {
 // and what to do.
 func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, ex *exchange, err error) {
 	ex.failure = err
-	if ex.outcome == outcomeAnswered { // an answer that cannot be passed on
-		ex.outcome = outcomeUnknown
+	if ex.outcome == up.Answered { // an answer that cannot be passed on
+		ex.outcome = up.Unknown
 	}
 	at, advice := "", "it may have been executed: look before you call again"
 	if ex.origin.repeats {
 		advice = "call again"
 	}
 	if ex.server != nil {
-		at = " at " + ex.server.name
+		at = " at " + ex.server.Name
 	}
 	stopping := errors.Is(err, errStopping) || errors.Is(context.Cause(r.Context()), errStopping)
 	switch {
@@ -153,24 +153,24 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, ex *exchan
 		// The caller's side broke, not the server's.
 		ex.hungUp = errors.Is(ex.in.broken(), io.ErrUnexpectedEOF) || r.Context().Err() != nil
 		ex.failBody(w, ex.in.broken())
-	case stopping && ex.outcome == outcomeNotSent:
+	case stopping && ex.outcome == up.NotSent:
 		ex.unsent(w, http.StatusServiceUnavailable, unansweredStopping, "stopping; nothing was sent to the server, call again")
 	case stopping:
 		ex.noAnswer(w, http.StatusGatewayTimeout, unansweredStopping, "stopping before the server"+at+" answered; "+advice)
-	case (errors.Is(err, errHungUp) || errors.Is(r.Context().Err(), context.Canceled)) && ex.outcome == outcomeNotSent:
+	case (errors.Is(err, up.ErrHungUp) || errors.Is(r.Context().Err(), context.Canceled)) && ex.outcome == up.NotSent:
 		ex.hungUp = true
 		ex.unsent(w, http.StatusBadGateway, unansweredCallerGone, "the caller closed the connection; nothing was sent to the server")
-	case errors.Is(err, errHungUp), errors.Is(r.Context().Err(), context.Canceled):
+	case errors.Is(err, up.ErrHungUp), errors.Is(r.Context().Err(), context.Canceled):
 		ex.hungUp = true
 		ex.fail(w, http.StatusBadGateway, "the caller closed the connection before the server"+at+" answered; "+advice)
-	case errors.Is(err, errAllFull):
+	case errors.Is(err, up.ErrAllFull):
 		ex.unsent(w, http.StatusServiceUnavailable, unansweredMaxConnections, "the servers of upstream "+ex.group.name+" have max_connections in use; nothing was sent, call again later")
-	case ex.outcome == outcomeNotSent && ex.group.allDown():
+	case ex.outcome == up.NotSent && ex.group.upstream.AllDown():
 		ex.unsent(w, http.StatusServiceUnavailable, unansweredUnhealthy, "no server of upstream "+ex.group.name+" is healthy, and none can be connected to. Nothing was sent")
-	case ex.outcome == outcomeNotSent:
+	case ex.outcome == up.NotSent:
 		ex.unsent(w, http.StatusBadGateway, unansweredConnect, "cannot reach the PowerJob server"+at+": "+dialProblem(err)+
 			". Nothing was sent. Check that it runs, and the address under upstreams."+ex.group.name+".servers")
-	case isTimeout(err):
+	case connect.IsTimeout(err):
 		ex.noAnswer(w, http.StatusGatewayTimeout, unansweredNoAnswer, "the PowerJob server"+at+" did not answer within "+
 			ex.patience().String()+"; "+advice)
 	default:

@@ -15,7 +15,7 @@ import (
 // block refuses the paths that nobody may call, before anything of them is read.
 func (p *Proxy) block(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
-		context := strings.TrimSuffix(ex.group.settings.prefix(), strings.TrimSuffix(openapi.Prefix, "/"))
+		context := strings.TrimSuffix(ex.group.settings.Prefix(), strings.TrimSuffix(openapi.Prefix, "/"))
 		if ex.snap.Access.Blocks(ex.path, context, ex.ambiguous) {
 			p.refuse(w, r, ex, access.Blocked)
 			return
@@ -211,7 +211,7 @@ func (ex *exchange) refuse(w http.ResponseWriter, reason access.Reason) {
 	case access.NotHeld:
 		ex.fail(w, http.StatusServiceUnavailable, "the call's body came too slowly, or too many are being read; call again")
 	case access.UnknownPath:
-		ex.fail(w, http.StatusForbidden, "this path looks like PowerJob's OpenAPI, but is not under "+ex.group.settings.prefix()+"; see openapi_prefix")
+		ex.fail(w, http.StatusForbidden, "this path looks like PowerJob's OpenAPI, but is not under "+ex.group.settings.Prefix()+"; see openapi_prefix")
 	case access.Blocked:
 		ex.fail(w, http.StatusForbidden, "this path is blocked, see auth.block")
 	default:

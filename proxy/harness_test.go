@@ -24,6 +24,7 @@ import (
 
 	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
@@ -62,7 +63,7 @@ func compileRules(t testing.TB, list ...rules.Rule) *rules.Set {
 // settingsFor are settings with the header rule in front of servers.
 func settingsFor(t testing.TB, servers ...string) Settings {
 	t.Helper()
-	u := Upstream{Timeout: patience}
+	u := Upstream{Settings: up.Settings{Timeout: patience}}
 	for _, s := range servers {
 		base, err := url.Parse(s)
 		if err != nil {

@@ -1,131 +1,15 @@
 package proxy
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
-
-	"powerjob-shim/proxy/upstream/connect"
+	up "powerjob-shim/proxy/upstream"
 )
-
-func groupOf(t *testing.T, h Health, servers ...string) *upstreamGroup {
-	t.Helper()
-	u := settingsFor(t, servers...).Upstreams["default"]
-	u.Health = h
-	g, err := newUpstreamGroup("g", u, nil, new(connect.Dialer))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g
-}
-
-func TestAServerIsEjectedForAGrowingWhile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := Health{Passive: &PassiveHealth{Failures: 3, Eject: 10 * time.Second, MaxEject: 35 * time.Second}}
-		g := groupOf(t, h, "http://127.0.0.1:1", "http://127.0.0.1:2")
-		s := g.servers[0]
-		for i, want := range []time.Duration{10 * time.Second, 20 * time.Second, 35 * time.Second, 35 * time.Second} {
-			for range 2 {
-				g.failed(s, zap.NewNop())
-			}
-			g.answered(s, 503, zap.NewNop()) // the third
-			for range 10 {                   // those that were under way
-				g.failed(s, zap.NewNop())
-			}
-			time.Sleep(want - 1)
-			if got := s.standing(time.Now()); got != standingEjected {
-				t.Fatalf("ejection %d: %v just before %v", i, got, want)
-			}
-			time.Sleep(time.Nanosecond)
-			if got := s.standing(time.Now()); got != standingUp {
-				t.Fatalf("ejection %d: %v after %v", i, got, want)
-			}
-			g.answered(s, 200, zap.NewNop())
-		}
-		time.Sleep(h.Passive.MaxEject + 1)
-		for range 3 {
-			g.failed(s, zap.NewNop())
-		}
-		if away := s.ejectedUntil.Load() - time.Now().UnixNano(); away != int64(10*time.Second) {
-			t.Errorf("after a quiet time it is ejected for %v, want 10s", time.Duration(away))
-		}
-	})
-}
-
-func TestAnAnswerBetweenFailuresEndsTheirRow(t *testing.T) {
-	g := groupOf(t, Health{Passive: &PassiveHealth{Failures: 2, Eject: time.Hour, MaxEject: time.Hour}}, "http://127.0.0.1:1", "http://127.0.0.1:2")
-	s := g.servers[0]
-	for range 10 {
-		g.failed(s, zap.NewNop())
-		g.answered(s, 404, zap.NewNop())
-	}
-	if got := s.standing(time.Now()); got != standingUp {
-		t.Errorf("the server is %v", got)
-	}
-}
-
-func TestTheLastServerIsNeverEjected(t *testing.T) {
-	g := groupOf(t, Health{Passive: &PassiveHealth{Failures: 1, Eject: time.Hour, MaxEject: time.Hour}},
-		"http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
-	g.servers[2].down.Store(true)
-	for range 3 {
-		for _, s := range g.servers[:2] {
-			g.failed(s, zap.NewNop())
-		}
-	}
-	if a, b := g.servers[0].standing(time.Now()), g.servers[1].standing(time.Now()); a != standingEjected || b != standingUp {
-		t.Errorf("the servers are %v and %v, want ejected and up", a, b)
-	}
-	// When another one is back, the next failure counts.
-	g.servers[2].down.Store(false)
-	g.failed(g.servers[1], zap.NewNop())
-	if b := g.servers[1].standing(time.Now()); b != standingEjected {
-		t.Errorf("the second is %v, want ejected", b)
-	}
-}
-
-func TestServersThatAreNotUpAreTriedLastInTheOrderOfPromise(t *testing.T) {
-	g := groupOf(t, Health{}, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "http://127.0.0.1:4")
-	now := time.Now()
-	g.servers[0].down.Store(true)
-	g.servers[1].ejectedUntil.Store(now.Add(time.Hour).UnixNano())
-	g.refused(g.servers[2], nil, zap.NewNop())
-	for range 20 {
-		for i, s := range g.candidates() {
-			if s != g.servers[3-i] {
-				t.Fatalf("candidate %d is %s", i, s.name)
-			}
-		}
-	}
-}
-
-func TestChecksInARowDecide(t *testing.T) {
-	g := groupOf(t, Health{Active: &ActiveHealth{Interval: time.Second, Timeout: time.Second, Unhealthy: 3, Healthy: 2}}, "http://127.0.0.1:1")
-	c := newChecker(g, g.servers[0], zap.NewNop())
-	against := 0
-	for i, step := range []struct {
-		ok, down bool
-	}{
-		{true, false}, {false, false}, {false, false}, {true, false}, {false, false}, {false, false}, {false, true},
-		{false, true}, {true, true}, {false, true}, {true, true}, {true, false}, {false, false},
-	} {
-		var err error
-		if !step.ok {
-			err = errors.New("no")
-		}
-		against = c.learn(err, against)
-		if got := g.servers[0].down.Load(); got != step.down {
-			t.Errorf("after check %d: down %v, want %v", i, got, step.down)
-		}
-	}
-}
 
 func TestAServerThatAnswersWithErrorsIsEjectedAndSeen(t *testing.T) {
 	var bad, good atomic.Int64
@@ -133,7 +17,7 @@ func TestAServerThatAnswersWithErrorsIsEjectedAndSeen(t *testing.T) {
 	works := upstream(t, func(w http.ResponseWriter, _ *http.Request) { good.Add(1); _, _ = io.WriteString(w, okBody) })
 	settings := settingsFor(t, fails, works)
 	u := settings.Upstreams["default"]
-	u.Health.Passive = &PassiveHealth{Failures: 3, Eject: time.Hour, MaxEject: time.Hour}
+	u.Health.Passive = &up.PassiveHealth{Failures: 3, Eject: time.Hour, MaxEject: time.Hour}
 	settings.Upstreams["default"] = u
 	s := newShim(t, settings)
 	const n = 60
@@ -155,14 +39,14 @@ func TestAServerThatAnswersWithErrorsIsEjectedAndSeen(t *testing.T) {
 	if err := s.Swap(Settings{Upstreams: map[string]Upstream{"default": u}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.snap.Load().groups["default"].servers[0].standing(time.Now()); got != standingEjected {
+	if got := s.snap.Load().groups["default"].upstream.Servers[0].Standing(time.Now()); got != up.StandingEjected {
 		t.Errorf("after a reload the server is %v", got)
 	}
 	u.Health.Passive = nil
 	if err := s.Swap(Settings{Upstreams: map[string]Upstream{"default": u}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.snap.Load().groups["default"].servers[0].standing(time.Now()); got != standingUp {
+	if got := s.snap.Load().groups["default"].upstream.Servers[0].Standing(time.Now()); got != up.StandingUp {
 		t.Errorf("without passive health the server is %v", got)
 	}
 }
@@ -172,7 +56,7 @@ func checked(t *testing.T, tcp bool, servers ...string) Settings {
 	t.Helper()
 	settings := settingsFor(t, servers...)
 	u := settings.Upstreams["default"]
-	u.Health.Active = &ActiveHealth{TCP: tcp, Interval: 5 * time.Millisecond, Timeout: patience, Unhealthy: 2, Healthy: 2}
+	u.Health.Active = &up.ActiveHealth{TCP: tcp, Interval: 5 * time.Millisecond, Timeout: patience, Unhealthy: 2, Healthy: 2}
 	settings.Upstreams["default"] = u
 	return settings
 }
@@ -213,8 +97,8 @@ func TestAnUnhealthyServerGetsRequestsOnlyWhenNoOtherTakesThem(t *testing.T) {
 	b.Start()
 	sick.Store(true)
 	s := newShim(t, checked(t, false, a, b.URL))
-	first := s.snap.Load().groups["default"].servers[0]
-	eventually(t, "the server is down", func() bool { return first.standing(time.Now()) == standingDown })
+	first := s.snap.Load().groups["default"].upstream.Servers[0]
+	eventually(t, "the server is down", func() bool { return first.Standing(time.Now()) == up.StandingDown })
 	for range 20 {
 		raw(t, s.addr, request("GET", "/", ""))
 	}
@@ -224,18 +108,18 @@ func TestAnUnhealthyServerGetsRequestsOnlyWhenNoOtherTakesThem(t *testing.T) {
 	if code, body := s.ask(t, "/readyz"); code != 200 || !strings.Contains(body, "health check: status 503") {
 		t.Errorf("/readyz says %d %q", code, body)
 	}
-	s.snap.Load().groups["default"].connections.CloseIdle() // else b might close one that is being written to
+	s.snap.Load().groups["default"].upstream.Connections.CloseIdle() // else b might close one that is being written to
 	b.Close()
 	if got := raw(t, s.addr, request("GET", "/", "")); statusOf(got) != 200 || atSick.Load() != 1 {
 		t.Errorf("with the other one gone, the client got %q", got)
 	}
 	sick.Store(false)
-	eventually(t, "the server is up", func() bool { return first.standing(time.Now()) == standingUp })
+	eventually(t, "the server is up", func() bool { return first.Standing(time.Now()) == up.StandingUp })
 }
 
 func TestWithoutAHealthyServerCallersGet503(t *testing.T) {
 	s := newShim(t, answering(checked(t, true, deadServer(t), deadServer(t))))
-	eventually(t, "all are down", s.snap.Load().groups["default"].allDown)
+	eventually(t, "all are down", s.snap.Load().groups["default"].upstream.AllDown)
 	got := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}"))
 	if statusOf(got) != 503 || lines(got, "retry-after") != nil || lines(got, authLine) != nil || !strings.Contains(got, "Nothing was sent") {
 		t.Errorf("the client got %q", got)
@@ -246,24 +130,23 @@ func TestWithoutAHealthyServerCallersGet503(t *testing.T) {
 }
 
 func TestChecksEndWithTheirGroup(t *testing.T) {
-	up := newRawServer(t, answerWith())
-	s := newShim(t, checked(t, false, up.url))
-	eventually(t, "a check", func() bool { return len(up.requests()) > 0 })
-	first := s.snap.Load().groups["default"].servers[0]
-	first.down.Store(true)
-	if err := s.Swap(settingsFor(t, up.url)); err != nil {
+	server := newRawServer(t, strings.Replace(answerWith(), "200 OK", "503 Service Unavailable", 1))
+	s := newShim(t, checked(t, false, server.url))
+	first := s.snap.Load().groups["default"].upstream.Servers[0]
+	eventually(t, "the server is down", func() bool { return first.Standing(time.Now()) == up.StandingDown })
+	if err := s.Swap(settingsFor(t, server.url)); err != nil {
 		t.Fatal(err)
 	}
-	if first.standing(time.Now()) != standingUp {
+	if first.Standing(time.Now()) != up.StandingUp {
 		t.Error("without checks the server is still down")
 	}
 	s.stop()
 	if err := s.wait(t); err != nil { // waits for the checks
 		t.Error(err)
 	}
-	n := len(up.requests())
+	n := len(server.requests())
 	time.Sleep(20 * time.Millisecond)
-	if after := len(up.requests()); after > n+1 { // one may have been on its way to the server
+	if after := len(server.requests()); after > n+1 { // one may have been on its way to the server
 		t.Errorf("%d checks after the end", after-n)
 	}
 }

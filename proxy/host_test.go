@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"powerjob-shim/internal/testca"
+	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules/access"
 )
 
@@ -27,7 +29,7 @@ func hosted(s Settings, host string) Settings {
 // absolute-form can carry.
 func TestTheServerGetsTheHostThatIsSet(t *testing.T) {
 	for _, c := range []struct{ host, want string }{
-		{"", "shim.test"}, {HostKeep, "shim.test"}, {HostUpstream, "URL"},
+		{"", "shim.test"}, {up.HostKeep, "shim.test"}, {up.HostUpstream, "URL"},
 		{"powerjob.test", "powerjob.test"}, {"powerjob.test:8080", "powerjob.test:8080"},
 	} {
 		up := newRawServer(t, answerWith())
@@ -51,7 +53,7 @@ func TestTheServerGetsTheHostThatIsSet(t *testing.T) {
 
 func TestEachServerGetsItsOwnHost(t *testing.T) {
 	first, second := newRawServer(t, "Connection: close"), newRawServer(t, answerWith()) // the first breaks off
-	s := newShim(t, hosted(settingsFor(t, first.url, second.url), HostUpstream))
+	s := newShim(t, hosted(settingsFor(t, first.url, second.url), up.HostUpstream))
 	for len(first.requests()) == 0 {
 		raw(t, s.addr, request("POST", "/openApi/fetchAllJob", "appId=1"))
 	}
@@ -98,23 +100,23 @@ func TestAServerIsAskedForTheNameThatIsSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := make(chan string, 1)
-	up := newUnstartedUpstream(t, func(w http.ResponseWriter, r *http.Request) {
+	server := newUnstartedUpstream(t, func(w http.ResponseWriter, r *http.Request) {
 		names <- r.TLS.ServerName
 		_, _ = io.WriteString(w, okBody)
 	})
-	up.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	up.Config.ErrorLog = log.New(io.Discard, "", 0)
-	up.StartTLS()
-	local := strings.Replace(up.URL, "127.0.0.1", "localhost", 1)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	local := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 	for _, c := range []struct{ host, serverName, want string }{
-		{HostKeep, "", "localhost"},
-		{HostUpstream, "", "localhost"},
+		{up.HostKeep, "", "localhost"},
+		{up.HostUpstream, "", "localhost"},
 		{"powerjob.test:8443", "", "powerjob.test"},
 		{"powerjob.test", "other.test", "other.test"},
 	} {
 		settings := hosted(settingsFor(t, local), c.host)
 		u := settings.Upstreams["default"]
-		u.TLS = UpstreamTLS{CAFile: file, ServerName: c.serverName}
+		u.TLS = connect.TLSFiles{CAFile: file, ServerName: c.serverName}
 		settings.Upstreams["default"] = u
 		s := newShim(t, settings)
 		if got := raw(t, s.addr, request("GET", "/", "")); statusOf(got) != 200 {

@@ -3,6 +3,8 @@ package proxy
 import (
 	"sync"
 	"time"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 // lackingFor is how long a server is not asked again for a call that it lacks.
@@ -12,38 +14,38 @@ const lackingFor = time.Hour
 // that a reload asks anew. The zero value knows of none; safe for concurrent use.
 type lacking struct {
 	mu     sync.Mutex
-	until  map[*server]time.Time // guarded by mu
-	warned map[*server]time.Time // guarded by mu; of a call that could not be translated
+	until  map[*up.Server]time.Time // guarded by mu
+	warned map[*up.Server]time.Time // guarded by mu; of a call that could not be translated
 }
 
 // warns reports whether a call that s lacks, and that cannot be said otherwise, is
 // to be warned of: once in warnEvery for each server.
-func (l *lacking) warns(s *server, now time.Time) bool {
+func (l *lacking) warns(s *up.Server, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t, ok := l.warned[s]; ok && now.Sub(t) < warnEvery {
 		return false
 	}
 	if l.warned == nil {
-		l.warned = map[*server]time.Time{}
+		l.warned = map[*up.Server]time.Time{}
 	}
 	l.warned[s] = now
 	return true
 }
 
 // has reports whether s is known to lack the call.
-func (l *lacking) has(s *server, now time.Time) bool {
+func (l *lacking) has(s *up.Server, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return now.Before(l.until[s])
 }
 
 // learn notes that s lacks the call, and reports whether that is new.
-func (l *lacking) learn(s *server, now time.Time) bool {
+func (l *lacking) learn(s *up.Server, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.until == nil {
-		l.until = map[*server]time.Time{}
+		l.until = map[*up.Server]time.Time{}
 	}
 	known := now.Before(l.until[s])
 	l.until[s] = now.Add(lackingFor)
@@ -51,7 +53,7 @@ func (l *lacking) learn(s *server, now time.Time) bool {
 }
 
 // forget notes that s has the call, as far as its answer tells.
-func (l *lacking) forget(s *server) {
+func (l *lacking) forget(s *up.Server) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.until, s)

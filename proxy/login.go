@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
@@ -126,7 +127,7 @@ func (l *loginCall) issued(answer []byte, name string) (token access.Token) {
 	}
 	// A login of the Java client without a token is a constructor's first or a
 	// refresh: which of them shows when its token is used, so that it is counted then.
-	if ex.outcome == outcomeAnswered && (l.presented != access.Token{} || result == metrics.LoginRefused || agent.Foreign()) {
+	if ex.outcome == up.Answered && (l.presented != access.Token{} || result == metrics.LoginRefused || agent.Foreign()) {
 		l.metrics.Logins.WithLabelValues(metrics.LoginConstructor, result).Inc()
 	}
 	return token

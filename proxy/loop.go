@@ -56,7 +56,7 @@ func throughShim(h http.Header) (through bool) {
 }
 
 // passed reports whether a request has passed this group of this process.
-func (g *upstreamGroup) passed(h http.Header) (before bool) {
+func (g *group) passed(h http.Header) (before bool) {
 	_, own, _ := strings.Cut(g.hop[0], "; ")
 	hops(h, func(params string) bool {
 		before = params == own

@@ -10,6 +10,7 @@ import (
 
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -179,7 +180,7 @@ func TestAnotherShimIsToldInWords(t *testing.T) {
 	s := newShim(t, dedupSettings(t, deadServer(t)))
 	for i, extra := range [][]string{{"CDN-Loop: powerjob-shim; id=1"}, {"CDN-Loop: x, POWERJOB-SHIM"}, {"CDN-Loop: powerjob-shim;id=2;x", "X-Forwarded-For: 1.2.3.4", "Origin: http://ui"}} {
 		got := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}", extra...))
-		if statusOf(got) != 502 || decision(got) != markUnanswered || !strings.Contains(got, "Nothing was sent") || len(lines(got, openapi.AuthHeader)) != 0 {
+		if statusOf(got) != 502 || decision(got) != up.MarkUnanswered || !strings.Contains(got, "Nothing was sent") || len(lines(got, openapi.AuthHeader)) != 0 {
 			t.Errorf("got %q", got)
 		}
 		if s.unansweredLine(t, i) != "connect" {

@@ -16,6 +16,7 @@ import (
 
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/internal/testca"
+	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )
@@ -115,7 +116,7 @@ func TestInModeObserveTheHeaderKeepsItsCaseOnWhateverPath(t *testing.T) {
 		settings := settingsFor(t, up.URL)
 		settings.Rules = compileRules(t)
 		u := settings.Upstreams["default"]
-		u.TLS = UpstreamTLS{CAFile: filepath.Join(dir, "ca.pem"), ServerName: "powerjob.test"}
+		u.TLS = connect.TLSFiles{CAFile: filepath.Join(dir, "ca.pem"), ServerName: "powerjob.test"}
 		settings.Upstreams["default"] = u
 		s := newShim(t, observing(settings))
 		for range 2 { // the second on the same connection

@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"log"
 	"net"
@@ -11,17 +9,14 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"powerjob-shim/internal/testca"
-	"powerjob-shim/proxy/upstream/connect"
+	up "powerjob-shim/proxy/upstream"
 )
 
 const unknownApp = `{"success":false,"data":null,"message":"can't find app"}`
@@ -115,7 +110,7 @@ func TestEachGroupIsReadyForItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Upstream{Servers: []*url.URL{base}, Timeout: patience}
+		return Upstream{Settings: up.Settings{Servers: []*url.URL{base}, Timeout: patience}}
 	}
 	settings.Upstreams["dead"] = parse(deadServer(t))
 	settings.Upstreams["unused"] = parse(deadServer(t))
@@ -159,7 +154,7 @@ func TestAProbeCarriesTheFirstExactHostOfTheRoutes(t *testing.T) {
 		want   string
 	}{
 		{nil, "", strings.TrimPrefix(server, "http://")},
-		{[]Route{{Name: "r", Hosts: []string{"*.jobs.test", "Jobs.test", "b.test"}, Upstream: "default"}}, HostKeep, "jobs.test"},
+		{[]Route{{Name: "r", Hosts: []string{"*.jobs.test", "Jobs.test", "b.test"}, Upstream: "default"}}, up.HostKeep, "jobs.test"},
 		{[]Route{{Name: "r", Hosts: []string{"jobs.test"}, Upstream: "default"}}, "other.test", "other.test"},
 	} {
 		settings := settingsFor(t, server)
@@ -172,117 +167,6 @@ func TestAProbeCarriesTheFirstExactHostOfTheRoutes(t *testing.T) {
 			t.Errorf("routes %v, host %q: the server was asked for %q", c.routes, c.host, got)
 		}
 	}
-}
-
-// asked answers probes as a test says.
-type asked struct {
-	mu     sync.Mutex
-	answer func() (*http.Response, error)
-	at     []time.Time
-}
-
-func (a *asked) RoundTrip(*http.Request) (*http.Response, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.at = append(a.at, time.Now())
-	return a.answer()
-}
-
-func (a *asked) says(status int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.answer = func() (*http.Response, error) {
-		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(unknownApp))}, nil
-	}
-}
-
-func (a *asked) times() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.at)
-}
-
-// probing is a prober whose server answers as a.
-func probing(t *testing.T, a *asked) (p *prober, stop func()) {
-	t.Helper()
-	g, err := newUpstreamGroup("default", settingsFor(t, "http://127.0.0.1:1").Upstreams["default"], nil, new(connect.Dialer))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p = newProber(g, g.servers[0], zap.NewNop())
-	p.client = a
-	life, end := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); p.run(life) }()
-	return p, func() { end(); <-done }
-}
-
-func TestAServerIsProbedAtMostEveryFiveSecondsAndNotOnceItIsReady(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := new(asked)
-		a.says(503)
-		p, stop := probing(t, a)
-		defer stop()
-		time.Sleep(time.Minute - time.Second)
-		if n := a.times(); n != 12 {
-			t.Errorf("%d probes in a minute while it is not ready, want 12", n)
-		}
-		a.says(200)
-		time.Sleep(time.Hour)
-		if n := a.times(); n != 13 || !p.ready() {
-			t.Errorf("%d probes, want one more; ready %v", n, p.ready())
-		}
-		// A connection that fails begins it anew, however many fail before the answer.
-		a.mu.Lock()
-		for range 100 {
-			p.doubt(&net.OpError{Err: syscall.ECONNREFUSED})
-		}
-		if p.ready() {
-			t.Error("ready after a refused connection")
-		}
-		a.mu.Unlock()
-		time.Sleep(time.Minute)
-		if n := a.times(); n != 14 || !p.ready() {
-			t.Errorf("%d probes, want one more; ready %v", n, p.ready())
-		}
-		// Just after a probe, the next one waits.
-		p.doubt(errors.New("broken"))
-		synctest.Wait()
-		first := a.times()
-		p.trust(200)
-		p.doubt(errors.New("broken"))
-		synctest.Wait()
-		if n := a.times(); n > first+1 {
-			t.Errorf("%d probes at once", n-first)
-		}
-		for i := 1; i < len(a.at); i++ {
-			if pause := a.at[i].Sub(a.at[i-1]); pause < probeEvery {
-				t.Errorf("probe %d came %s after the one before", i, pause)
-			}
-		}
-	})
-}
-
-func TestARealAnswerMakesAServerReady(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := new(asked)
-		a.says(503)
-		p, stop := probing(t, a)
-		defer stop()
-		synctest.Wait()
-		for _, c := range []struct {
-			status int
-			want   bool
-		}{{500, false}, {400, false}, {508, false}, {200, true}} {
-			if p.trust(c.status); p.ready() != c.want {
-				t.Errorf("after an answer with %d: ready %v", c.status, p.ready())
-			}
-		}
-		time.Sleep(time.Hour)
-		if n := a.times(); n != 1 {
-			t.Errorf("%d probes, want the first alone", n)
-		}
-	})
 }
 
 // health.active has servers that speak TLS down, where http:// is written.
@@ -301,27 +185,6 @@ func TestAHealthCheckTakesATLSPortForDown(t *testing.T) {
 	settings := checked(t, false, strings.Replace(server.URL, "https", "http", 1))
 	s := newShim(t, settings)
 	eventually(t, "the server is down", func() bool {
-		return s.snap.Load().groups["default"].servers[0].standing(time.Now()) == standingDown
-	})
-}
-
-// tunnel is the body of a 101: it ends when it is closed, and not before.
-type tunnel struct {
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (e *tunnel) Read([]byte) (int, error) { <-e.closed; return 0, io.EOF }
-func (e *tunnel) Close() error             { e.once.Do(func() { close(e.closed) }); return nil }
-
-// Else stopping, and a reload, would wait for such a server for ever.
-func TestAProbeThatIsAnsweredByATunnelEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &asked{answer: func() (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusSwitchingProtocols, Header: http.Header{}, Body: &tunnel{closed: make(chan struct{})}}, nil
-		}}
-		_, stop := probing(t, a)
-		synctest.Wait()
-		stop()
+		return s.snap.Load().groups["default"].upstream.Servers[0].Standing(time.Now()) == up.StandingDown
 	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy/admin"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules/access"
 )
@@ -97,7 +98,7 @@ func (p *Proxy) Swap(s Settings) error {
 	p.swap.Lock()
 	defer p.swap.Unlock()
 	old := p.snap.Load()
-	next, err := compile(s, old, p.dialer)
+	next, err := compile(s, old, up.Options{Logger: p.log, Metrics: p.metrics, Dialer: p.dialer, Probe: p.probing})
 	if err != nil {
 		return fmt.Errorf("compiling the settings: %w", err)
 	}

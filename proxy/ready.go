@@ -11,6 +11,7 @@ import (
 
 	"powerjob-shim/internal/doctor"
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
 )
 
 const (
@@ -66,8 +67,8 @@ func (r *reachability) probe(ctx context.Context, snap *snapshot) []groupState {
 	states := make([]groupState, 0, len(snap.groups))
 	for _, name := range slices.Sorted(maps.Keys(snap.groups)) {
 		g := snap.groups[name]
-		servers := make([]serverState, len(g.servers))
-		for i, s := range g.servers {
+		servers := make([]serverState, len(g.upstream.Servers))
+		for i, s := range g.upstream.Servers {
 			wg.Go(func() { servers[i] = g.probe(ctx, s) })
 		}
 		states = append(states, groupState{Name: name, Servers: servers})
@@ -77,40 +78,15 @@ func (r *reachability) probe(ctx context.Context, snap *snapshot) []groupState {
 	return states
 }
 
-func (g *upstreamGroup) probe(ctx context.Context, s *server) serverState {
-	state := serverState{Server: s.name, State: s.standing(time.Now()).String(), InFlight: s.inFlight.Load()}
-	if why := s.lastCheck.Load(); why != nil {
-		state.Problem = "health check: " + *why
-	}
-	if p := g.probers[s]; p != nil {
-		waiting, cancel := context.WithTimeout(ctx, waitForVerdict)
-		p.wait(waiting)
-		cancel()
-		v := p.verdict.Load()
-		if v == nil {
-			state.Problem = "it has not answered yet"
-			return state
-		}
-		if v.problem != "" {
-			state.Problem, state.Advice = v.problem, v.advice
-		}
-		if !v.ready {
-			return state
-		}
-	}
-	c, err := g.dial(ctx, s.name)
-	if err != nil {
-		g.probers[s].doubt(err)
-		state.Problem, state.Advice = dialProblem(err), ""
-		return state
-	}
-	_ = c.Close() // nothing was written
-	state.Reachable = true
+func (g *group) probe(ctx context.Context, s *up.Server) serverState {
+	state := serverState{Server: s.Name, State: s.Standing(time.Now()).String(), InFlight: s.InFlight()}
+	found := g.upstream.Look(ctx, s)
+	state.Reachable, state.Problem, state.Advice = found.Reachable, found.Problem, found.Advice
 	return state
 }
 
 // ready reports whether the server should get requests.
-func (s serverState) ready() bool { return s.Reachable && s.State != standingDown.String() }
+func (s serverState) ready() bool { return s.Reachable && s.State != up.StandingDown.String() }
 
 // ready reports whether one server of the group is.
 func (g groupState) ready() bool { return slices.ContainsFunc(g.Servers, serverState.ready) }
@@ -142,8 +118,7 @@ func withLacks(states []groupState, snap *snapshot) []groupState {
 		told[i] = g
 		told[i].Servers = slices.Clone(g.Servers)
 		for j, s := range told[i].Servers {
-			at := slices.IndexFunc(snap.groups[g.Name].servers, func(o *server) bool { return o.name == s.Server })
-			if at >= 0 && snap.lacking.has(snap.groups[g.Name].servers[at], now) {
+			if known := snap.groups[g.Name].upstream.Server(s.Server); known != nil && snap.lacking.has(known, now) {
 				told[i].Servers[j].Lacks = []string{newCall}
 			}
 		}
@@ -216,9 +191,9 @@ func (p *Proxy) upstreamStats() []metrics.UpstreamStats {
 	now := time.Now()
 	var all []metrics.UpstreamStats
 	for _, g := range snap.groups {
-		for _, s := range g.servers {
+		for _, s := range g.upstream.Servers {
 			all = append(all, metrics.UpstreamStats{
-				Upstream: g.name, Server: s.name, Up: s.standing(now) == standingUp, InFlight: s.inFlight.Load(),
+				Upstream: g.name, Server: s.Name, Up: s.Standing(now) == up.StandingUp, InFlight: s.InFlight(),
 			})
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 func TestSwapsUnderLoadLoseNothing(t *testing.T) {
@@ -153,7 +155,7 @@ func TestAGroupIsKeptOnlyWhileEverySettingIsTheSame(t *testing.T) {
 		"openapi_prefix": func(u *Upstream) { u.OpenAPIPrefix = "/x/openApi" },
 		"tls":            func(u *Upstream) { u.TLS.ServerName = "x" },
 		"a bound":        func(u *Upstream) { u.MaxRequests = 1 },
-		"passive health": func(u *Upstream) { u.Health.Passive = &PassiveHealth{Failures: 1, Eject: 1, MaxEject: 1} },
+		"passive health": func(u *Upstream) { u.Health.Passive = &up.PassiveHealth{Failures: 1, Eject: 1, MaxEject: 1} },
 		"fewer servers":  func(u *Upstream) { u.Servers = u.Servers[:1] },
 		"other servers": func(u *Upstream) {
 			u.Servers = settingsFor(t, "http://127.0.0.1:1", "http://127.0.0.1:3").Upstreams["default"].Servers

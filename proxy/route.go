@@ -2,12 +2,12 @@ package proxy
 
 import (
 	"cmp"
-	"net"
 	"net/http"
 	"strings"
 
 	"go.uber.org/zap"
 
+	"powerjob-shim/internal/address"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -19,17 +19,6 @@ func (s *snapshot) routeFor(at destination) (route *compiledRoute, byPath bool) 
 		route = s.fallbacks.find(at)
 	}
 	return route, s.routes.byPath(at.host)
-}
-
-// bareHost returns a Host header's name in lower case, without port, brackets
-// and trailing dot.
-func bareHost(host string) string {
-	if strings.Contains(host, ":") {
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-	}
-	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 }
 
 const (
@@ -50,7 +39,7 @@ func (p *Proxy) route(next handler) handler {
 			path = raw
 		}
 		path = cmp.Or(path, "/")
-		route, byPath := ex.snap.routeFor(destination{bareHost(r.Host), path, strings.HasSuffix(raw, "/")})
+		route, byPath := ex.snap.routeFor(destination{address.BareHost(r.Host), path, strings.HasSuffix(raw, "/")})
 		switch {
 		case err != nil && openapi.MayBeOpenAPI(raw) && !route.observing(ex.snap):
 			ex.fail(w, http.StatusBadRequest, manyReadings)
@@ -121,7 +110,7 @@ func (ex *exchange) rewrite(rw rewriting, raw string) (refusal string) {
 // findCall finds the call that the server's path names; then the path is written
 // as the rules have it, without the context path.
 func (ex *exchange) findCall() {
-	if rest, ok := strings.CutPrefix(ex.path, ex.group.settings.prefix()); ok && strings.HasPrefix(rest, "/") {
+	if rest, ok := strings.CutPrefix(ex.path, ex.group.settings.Prefix()); ok && strings.HasPrefix(rest, "/") {
 		ex.path = openapi.Prefix[:len(openapi.Prefix)-1] + rest
 		ex.call = openapi.ByPath(ex.path)
 		return
@@ -146,11 +135,11 @@ func (p *Proxy) noteOutside(ex *exchange) {
 		cure = "set strip_prefix: " + strings.TrimPrefix(before, context) + " on the route; the servers' context path is " + context
 	case before == "":
 		cure = "set upstreams." + g.name + ".openapi_prefix: /openApi if the servers run under no context path, or add_prefix: " +
-			strings.TrimSuffix(g.settings.prefix(), "/openApi") + " on the route if they do"
+			strings.TrimSuffix(g.settings.Prefix(), "/openApi") + " on the route if they do"
 	}
 	p.log.Warn("a PowerJob call passes outside openapi_prefix: it is not taken for one, and 5.x clients send it twice; "+cure,
 		zap.String(fieldRequestID, ex.id), zap.String(fieldUpstream, g.name), zap.String(fieldRoute, ex.route),
-		zap.String(fieldCall, call.Name), zap.String(fieldPath, ex.path), zap.String("openapi_prefix", g.settings.prefix()))
+		zap.String(fieldCall, call.Name), zap.String(fieldPath, ex.path), zap.String("openapi_prefix", g.settings.Prefix()))
 }
 
 // requestURI is the request target in origin-form, byte for byte as it came:

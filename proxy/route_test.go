@@ -6,7 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/proxy/upstream/connect"
+	"powerjob-shim/internal/address"
+	up "powerjob-shim/proxy/upstream"
 )
 
 func TestTheMostSpecificRouteWins(t *testing.T) {
@@ -28,7 +29,7 @@ func TestTheMostSpecificRouteWins(t *testing.T) {
 	}
 	settings := settingsFor(t, "http://127.0.0.1:1")
 	settings.Routes = list
-	snap, err := compile(settings, nil, new(connect.Dialer))
+	snap, err := compile(settings, nil, up.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func TestTheMostSpecificRouteWins(t *testing.T) {
 		{"other.test", "/openApi/saveJob", "one"},
 		{"[2001:db8::1]:80", "/", "six"},
 	} {
-		got := snap.routes.find(destination{host: bareHost(c.host), path: c.path})
+		got := snap.routes.find(destination{host: address.BareHost(c.host), path: c.path})
 		if got == nil || got.name != c.want {
 			t.Errorf("%s%s: route %v, want %s", c.host, c.path, got, c.want)
 		}
@@ -70,8 +71,8 @@ func TestImpossibleSettingsAreAllReported(t *testing.T) {
 	_, err := New(Options{}, Settings{
 		Upstreams: map[string]Upstream{
 			"a": {},
-			"b": {Servers: []*url.URL{server("ftp://x"), server("http:///"), server("http://x/ctx"), server("http://u:p@x")}},
-			"c": {Servers: []*url.URL{server("https://x"), server("http://x/")}},
+			"b": {Settings: up.Settings{Servers: []*url.URL{server("ftp://x"), server("http:///"), server("http://x/ctx"), server("http://u:p@x")}}},
+			"c": {Settings: up.Settings{Servers: []*url.URL{server("https://x"), server("http://x/")}}},
 		},
 		Routes: []Route{{Name: "r", Upstream: "d"}, {Name: "s", Upstream: "c"}},
 	})
@@ -91,21 +92,9 @@ func TestImpossibleSettingsAreAllReported(t *testing.T) {
 	if _, err := New(Options{}, Settings{}); err == nil {
 		t.Error("settings without upstreams were accepted")
 	}
-	two := Settings{Upstreams: map[string]Upstream{"a": {Servers: []*url.URL{server("http://x")}}, "b": {Servers: []*url.URL{server("http://x")}}}}
+	two := Settings{Upstreams: map[string]Upstream{"a": {Settings: up.Settings{Servers: []*url.URL{server("http://x")}}}, "b": {Settings: up.Settings{Servers: []*url.URL{server("http://x")}}}}}
 	if _, err := New(Options{}, two); err == nil || !strings.Contains(err.Error(), "routes") {
 		t.Errorf("two upstreams without routes: %v", err)
-	}
-}
-
-func TestHostPortNamesTheSchemesPort(t *testing.T) {
-	for in, want := range map[string]string{"http://a": "a:80", "https://a": "a:443", "http://a:1": "a:1", "http://[::1]": "[::1]:80"} {
-		u, err := url.Parse(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := hostPort(u); got != want {
-			t.Errorf("hostPort(%s) is %s, want %s", in, got, want)
-		}
 	}
 }
 

@@ -29,7 +29,7 @@ type pathRoute struct {
 // compiledRoute is a Route with its group.
 type compiledRoute struct {
 	name  string
-	group *upstreamGroup // nil with refuse
+	group *group // nil with refuse
 	// refuse is what callers are told instead; empty: they are served.
 	refuse string
 	// snap is the snapshot under the group's own policy; nil: it has none.
@@ -38,7 +38,7 @@ type compiledRoute struct {
 }
 
 // newRewriting is what r does to paths before they go to g.
-func newRewriting(r Route, g *upstreamGroup) rewriting {
+func newRewriting(r Route, g *group) rewriting {
 	return rewriting{
 		strip: strings.TrimSuffix(r.StripPrefix, "/"), add: strings.TrimSuffix(r.AddPrefix, "/"), context: g.settings.ContextPath,
 	}
@@ -144,7 +144,7 @@ func (t *routeTable) each(host string, visit func(pathList) bool) {
 
 // destination is where a request goes.
 type destination struct {
-	host  string // see bareHost
+	host  string // see address.BareHost
 	path  string // as a server routes it: without a slash at its end
 	slash bool   // there was one
 }

@@ -2,13 +2,13 @@ package proxy
 
 import (
 	"net/netip"
-	"net/url"
 	"time"
 
 	"go.uber.org/zap"
 
 	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
@@ -84,56 +84,9 @@ type Settings struct {
 	Configuration string
 }
 
-// UpstreamTLS is how https servers are checked, and what they are shown.
-type UpstreamTLS = connect.TLSFiles
-
 // Upstream is a group of servers that hold the same data.
 type Upstream struct {
-	// Servers are base addresses: http or https, a host and a port, no path. At
-	// least one, unless Dynamic.
-	Servers []*url.URL
-	// Dynamic: the servers come and go, and there may be none. Requests are then
-	// answered as where no server is healthy.
-	Dynamic bool
-
-	// Timeout is how long a server may take until the header of its answer
-	// (for calls under a dedup rule: until its end). 0: no limit.
-	Timeout time.Duration
-
-	// StreamTimeout is the same for what is no call: pages, uploads, downloads.
-	// 0: 10 minutes.
-	StreamTimeout time.Duration
-
-	// IdleTimeout closes unused connections. It must be shorter than the
-	// server's own: a server that closes a connection just as a call is
-	// written leaves an unknown outcome. 0: 15 s (Tomcat closes after 60 s).
-	IdleTimeout time.Duration
-
-	// Host is the Host header of all requests to the servers, health checks and
-	// the bridge's included: HostKeep, HostUpstream or a name, with a port where
-	// it is to carry one. A name is also the one that https servers are asked
-	// for, unless TLS.ServerName is set. X-Forwarded-Host keeps the caller's.
-	// Empty: HostKeep.
-	Host string
-
-	// TLS is for https servers.
-	TLS UpstreamTLS
-
-	// MaxConnections bounds the connections to each server, MaxRequests the
-	// requests in flight to the group; tunnels count. Beyond either, callers
-	// get 503, or no answer: see AnswerUnreachable. 0: no bound. The bounds hold across reloads.
-	MaxConnections, MaxRequests int
-
-	Health Health
-
-	// ContextPath is put in front of the path of every request that is not under
-	// it: the servers have nothing elsewhere. It is "/x" or deeper, without a
-	// slash at its end. Empty: paths stay as they came.
-	ContextPath string
-
-	// OpenAPIPrefix is where the calls are on servers under a context path that
-	// the callers write themselves: "/x/openApi". Empty: "/openApi" under ContextPath.
-	OpenAPIPrefix string
+	up.Settings // the servers, and how they are called
 
 	// AnswerUnreachable answers a machine client with 502 or 503 where nothing of
 	// its request was sent to a server. False: its connection is closed without an

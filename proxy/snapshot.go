@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"powerjob-shim/proxy/upstream/connect"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 )
 
@@ -16,7 +16,7 @@ import (
 // once. Groups are shared between snapshots while their settings are equal.
 type snapshot struct {
 	Settings
-	groups map[string]*upstreamGroup
+	groups map[string]*group
 	routes *routeTable
 	// prefixes are the groups' OpenAPI prefixes, each once.
 	prefixes []string
@@ -28,18 +28,18 @@ type snapshot struct {
 
 // compile checks s and prepares it. Groups of old (nil: none) that s has
 // unchanged are taken over with their connections.
-func compile(s Settings, old *snapshot, dialer *connect.Dialer) (*snapshot, error) {
+func compile(s Settings, old *snapshot, o up.Options) (*snapshot, error) {
 	if s.Rules == nil {
 		s.Rules = &rules.Set{}
 	}
-	next := &snapshot{lacking: new(lacking), Settings: s, groups: make(map[string]*upstreamGroup, len(s.Upstreams))}
+	next := &snapshot{lacking: new(lacking), Settings: s, groups: make(map[string]*group, len(s.Upstreams))}
 	var errs []error
 	if len(s.Upstreams) == 0 {
 		errs = append(errs, errors.New("upstreams: at least one is needed"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Upstreams)) {
 		u := s.Upstreams[name]
-		var before *upstreamGroup
+		var before *group
 		if old != nil {
 			before = old.groups[name]
 		}
@@ -48,15 +48,15 @@ func compile(s Settings, old *snapshot, dialer *connect.Dialer) (*snapshot, erro
 			next.groups[name] = before
 			continue
 		}
-		g, err := newUpstreamGroup(name, u, before, dialer)
+		g, err := newGroup(name, u, before, o)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("upstreams.%s: %w", name, err))
+			errs = append(errs, err)
 			continue
 		}
 		next.groups[name] = g
 	}
 	for _, g := range next.groups {
-		if prefix := g.settings.prefix(); !slices.Contains(next.prefixes, prefix) {
+		if prefix := g.settings.Prefix(); !slices.Contains(next.prefixes, prefix) {
 			next.prefixes = append(next.prefixes, prefix)
 		}
 	}
@@ -132,8 +132,7 @@ func (s *snapshot) start(p *Proxy, old *snapshot) {
 	for name, g := range s.groups {
 		g.routedHost.Store(s.firstHost(name))
 		if old == nil || old.groups[name] != g {
-			g.watchTrust(p.metrics, p.log)
-			g.start(p.life, &p.running, p.probing, p.log)
+			g.upstream.Start(p.life, &p.running)
 		}
 	}
 }
@@ -160,15 +159,7 @@ func (s *snapshot) routed(name string) bool {
 func (s *snapshot) retire(next *snapshot) {
 	for name, g := range s.groups {
 		if next.groups[name] != g {
-			g.close()
+			g.upstream.Close()
 		}
 	}
-}
-
-// prefix returns where the calls are, without a slash at the end.
-func (u Upstream) prefix() string {
-	if u.OpenAPIPrefix == "" {
-		return u.ContextPath + "/openApi"
-	}
-	return strings.TrimSuffix(u.OpenAPIPrefix, "/")
 }

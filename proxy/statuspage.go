@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"powerjob-shim/proxy/admin"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
@@ -57,7 +58,7 @@ func (p *Proxy) pageState(ctx context.Context) admin.State {
 		group := admin.Group{Name: g.Name, Routes: snap.routesTo(g.Name)}
 		for _, server := range g.Servers {
 			shown := admin.Server{
-				Address: server.Server, State: server.State, Healthy: server.State == standingUp.String(), Reachable: server.Reachable,
+				Address: server.Server, State: server.State, Healthy: server.State == up.StandingUp.String(), Reachable: server.Reachable,
 				Problem: server.Problem, Advice: server.Advice, Lacks: server.Lacks, InFlight: server.InFlight,
 			}
 			if f := server.Doctor; f != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/testca"
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 // A server that has read the header answers, and closes.
@@ -175,7 +176,7 @@ func TestAServerThatAnswersTwiceIsNotTrusted(t *testing.T) {
 				if secure {
 					settings = settingsFor(t, "https://"+addr)
 					u := settings.Upstreams["default"]
-					u.TLS = UpstreamTLS{CAFile: in("ca"), ServerName: "powerjob.test"}
+					u.TLS = connect.TLSFiles{CAFile: in("ca"), ServerName: "powerjob.test"}
 					settings.Upstreams["default"] = u
 				}
 				settings.Rules = compileRules(t, authRule, changesRule)

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -74,7 +75,7 @@ func (p *Proxy) translate(next handler) handler {
 			ex.pinned = ex.server
 			next(w, r, ex)
 		}
-		if t.old && ex.outcome != outcomeNotSent {
+		if t.old && ex.outcome != up.NotSent {
 			ex.translated = oldCall
 			p.metrics.Translated.WithLabelValues(newCall).Inc()
 		}
@@ -109,14 +110,14 @@ func (ex *exchange) translatable(r *http.Request) *translation {
 // runJob2: a gateway's says nothing.
 func (p *Proxy) judgeNotFound(rec *recorder, ex *exchange) (again bool) {
 	t := ex.translation
-	if t.old || ex.outcome != outcomeAnswered || rec.streaming {
+	if t.old || ex.outcome != up.Answered || rec.streaming {
 		return false
 	}
 	if !rec.hasNoHandler(ex.target) {
 		t.known.forget(ex.server)
 		return false
 	}
-	log := p.log.With(zap.String(fieldRequestID, ex.id), zap.String(fieldUpstream, ex.group.name), zap.String(fieldUpstreamServer, ex.server.name))
+	log := p.log.With(zap.String(fieldRequestID, ex.id), zap.String(fieldUpstream, ex.group.name), zap.String(fieldUpstreamServer, ex.server.Name))
 	if t.known.learn(ex.server, time.Now()) {
 		log.Info("the server has no runJob2, it is older than 5.1.2: what it can do is sent as runJob")
 	}
@@ -164,7 +165,7 @@ func (rec *recorder) passBroken() {
 // address makes out what s is to get: runJob2, or runJob where it is known to
 // have no other. A call with fields that runJob cannot carry is always tried as
 // what it is. t may be nil.
-func (t *translation) address(out *http.Request, ex *exchange, s *server) {
+func (t *translation) address(out *http.Request, ex *exchange, s *up.Server) {
 	if t == nil {
 		return
 	}
@@ -180,7 +181,7 @@ func (t *translation) address(out *http.Request, ex *exchange, s *server) {
 		*out.URL = original.url
 		out.Header["Content-Type"], out.GetBody, out.ContentLength = original.header, original.body, original.length
 	} else {
-		*out.URL = url.URL{Scheme: out.URL.Scheme, Host: out.URL.Host, Opaque: ex.group.settings.prefix() + "/" + oldCall}
+		*out.URL = url.URL{Scheme: out.URL.Scheme, Host: out.URL.Host, Opaque: ex.group.settings.Prefix() + "/" + oldCall}
 		form := []byte(t.run.Form)
 		out.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(form)), nil }

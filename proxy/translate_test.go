@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/standin/legacy"
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/openapi"
 )
@@ -173,7 +174,7 @@ func TestWhatRunJobCannotCarryIsNotTranslated(t *testing.T) {
 // Calls with fields that runJob cannot carry are always tried as what they are,
 // and tell when a server has come to know runJob2.
 func TestWhatRunJobCannotCarryIsWarnedOfOnceAnHour(t *testing.T) {
-	up, base := startLegacy(t, legacy.Options{})
+	server, base := startLegacy(t, legacy.Options{})
 	settings := dedupSettings(t, base)
 	s := newShim(t, settings)
 	job := makeJob(t, s.addr)
@@ -190,13 +191,13 @@ func TestWhatRunJobCannotCarryIsWarnedOfOnceAnHour(t *testing.T) {
 			t.Errorf("after %d calls %d warnings, want %d", i+1, got, want)
 		}
 	}
-	if got := calls(up); got != "runJob2 6, runJob 0" {
+	if got := calls(server); got != "runJob2 6, runJob 0" {
 		t.Errorf("the server got %s", got)
 	}
 	var l lacking
-	one, other, now := new(server), new(server), time.Now()
+	one, other, now := new(up.Server), new(up.Server), time.Now()
 	for _, c := range []struct {
-		s    *server
+		s    *up.Server
 		at   time.Duration
 		want bool
 	}{{one, 0, true}, {one, time.Hour - 1, false}, {other, time.Minute, true}, {one, time.Hour, true}} {
@@ -248,7 +249,7 @@ func TestAServerIsAskedAgainAfterAReloadAndEveryHour(t *testing.T) {
 		t.Errorf("after a reload the server got %s", got)
 	}
 	snap := s.snap.Load()
-	srv, now := snap.groups["default"].servers[0], time.Now()
+	srv, now := snap.groups["default"].upstream.Servers[0], time.Now()
 	if !snap.lacking.has(srv, now.Add(59*time.Minute)) || snap.lacking.has(srv, now.Add(61*time.Minute)) {
 		t.Error("it is not remembered for an hour")
 	}
@@ -337,7 +338,7 @@ func TestASecondRequestThatIsNotSentLeavesTheCallUnsent(t *testing.T) {
 	ex.attach(r)
 	rec := recorder{limit: 1 << 20, header: http.Header{}}
 	s.translate(forward)(&rec, r, ex)
-	if requests != 2 || ex.outcome != outcomeNotSent || rec.status != http.StatusBadGateway || ex.translated != "" {
+	if requests != 2 || ex.outcome != up.NotSent || rec.status != http.StatusBadGateway || ex.translated != "" {
 		t.Errorf("%d requests, outcome %d, translated %q, the caller got %d %s", requests, ex.outcome, ex.translated, rec.status, rec.body)
 	}
 	if old.Executed("") != 0 {
@@ -356,7 +357,7 @@ func TestBothRequestsShareOneTimeout(t *testing.T) {
 	var until []time.Time
 	s.translate(func(w http.ResponseWriter, _ *http.Request, ex *exchange) {
 		until = append(until, ex.until)
-		ex.outcome, ex.server = outcomeAnswered, ex.group.servers[0]
+		ex.outcome, ex.server = up.Answered, ex.group.upstream.Servers[0]
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = io.WriteString(w, `{"status":404,"error":"Not Found","path":"/openApi/runJob2"}`)
 	})(&recorder{limit: 1 << 20, header: http.Header{}}, r, ex)

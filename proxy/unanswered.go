@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
 )
 
 // unanswered says why a request was left without an answer; "": it was answered.
@@ -55,7 +56,7 @@ func (ex *exchange) findOrigin(r *http.Request) {
 // underServer reports whether workers ask this path: their discovery
 // of servers.
 func (ex *exchange) underServer() bool {
-	rest, ok := strings.CutPrefix(ex.path, strings.TrimSuffix(ex.group.settings.prefix(), "/openApi"))
+	rest, ok := strings.CutPrefix(ex.path, strings.TrimSuffix(ex.group.settings.Prefix(), "/openApi"))
 	return ok && !ex.ambiguous && strings.HasPrefix(rest, "/server/")
 }
 
@@ -89,22 +90,9 @@ func (ex *exchange) closes() bool {
 	return false
 }
 
-// markUnanswered is the value of shimHeader that tells another shim that its
-// call was not sent.
-const markUnanswered = "unanswered"
-
-var markedUnanswered = []string{markUnanswered}
-
-// leftUnanswered reports whether res is another shim's word that its server got
-// nothing of the request.
-func leftUnanswered(res *http.Response) bool {
-	switch res.StatusCode {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return first(res.Header[shimHeader]) == markUnanswered
-	default:
-		return false
-	}
-}
+// markedUnanswered tells another shim that its call was not sent. Answers share
+// it: read it only.
+var markedUnanswered = []string{up.MarkUnanswered}
 
 // presetSeries makes the series of routes and groups, at 0.
 func (s *snapshot) presetSeries(m *metrics.Metrics) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	up "powerjob-shim/proxy/upstream"
 )
 
 // unansweredLine waits for the log line of the n-th request and returns its
@@ -65,7 +67,7 @@ func TestAMachineClientWhoseServerIsDownGetsNoAnswer(t *testing.T) {
 func TestCallersAreAnsweredWhereTheOperatorWantsIt(t *testing.T) {
 	s := newShim(t, answering(dedupSettings(t, deadServer(t))))
 	for i, message := range []string{save(saveBody(0, "a")), form("fetchAllJob", "appId=1"), request("GET", "/server/assert", "")} {
-		if got := raw(t, s.addr, message); statusOf(got) != 502 || decision(got) == markUnanswered || s.unansweredLine(t, i) != nil {
+		if got := raw(t, s.addr, message); statusOf(got) != 502 || decision(got) == up.MarkUnanswered || s.unansweredLine(t, i) != nil {
 			t.Errorf("%q got %q", message, got)
 		}
 	}
@@ -130,7 +132,7 @@ func TestOnlyWhatMaySafelyBeSentAgainIsLeftUnanswered(t *testing.T) {
 func TestTheReasonTellsWhyNothingWasSent(t *testing.T) {
 	t.Run("unhealthy", func(t *testing.T) {
 		s := newShim(t, checked(t, true, deadServer(t)))
-		eventually(t, "all are down", s.snap.Load().groups["default"].allDown)
+		eventually(t, "all are down", s.snap.Load().groups["default"].upstream.AllDown)
 		if got := raw(t, s.addr, save("{}")); got != "" || s.unansweredLine(t, 0) != "unhealthy" {
 			t.Errorf("got %q, for %v", got, s.unansweredLine(t, 0))
 		}
@@ -254,8 +256,8 @@ func blockDials(s *shim) (released chan struct{}) {
 			return ctx.Err()
 		}
 	}
-	connect := g.connections.Connect
-	g.connections.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+	connect := g.upstream.Connections.Connect
+	g.upstream.Connections.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 		if err := hold(ctx); err != nil {
 			return nil, err
 		}

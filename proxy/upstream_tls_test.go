@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/testca"
+	"powerjob-shim/proxy/upstream/connect"
 )
 
 func write(t *testing.T, file string, data []byte) {
@@ -44,19 +45,19 @@ func TestServersAreReachedOverTLS(t *testing.T) {
 	up.Config.ErrorLog = log.New(io.Discard, "", 0)
 	up.StartTLS()
 
-	right := UpstreamTLS{CAFile: in("ca.pem"), ServerName: "powerjob.test", CertFile: in("client.crt"), KeyFile: in("client.key")}
+	right := connect.TLSFiles{CAFile: in("ca.pem"), ServerName: "powerjob.test", CertFile: in("client.crt"), KeyFile: in("client.key")}
 	for _, c := range []struct {
 		name   string
-		change func(*UpstreamTLS)
+		change func(*connect.TLSFiles)
 		want   int
 		says   string
 	}{
-		{"all is right", func(*UpstreamTLS) {}, 200, okBody},
-		{"another CA", func(u *UpstreamTLS) { u.CAFile = in("other.pem") }, 502, "its certificate is not trusted"},
-		{"the system's roots", func(u *UpstreamTLS) { u.CAFile = "" }, 502, "its certificate is not trusted"},
-		{"another name", func(u *UpstreamTLS) { u.ServerName = "" }, 502, "its certificate is not trusted"},
-		{"no client certificate", func(u *UpstreamTLS) { u.CertFile, u.KeyFile = "", "" }, 502, "127.0.0.1"},
-		{"a stranger's certificate", func(u *UpstreamTLS) { u.CertFile, u.KeyFile = in("stranger.crt"), in("stranger.key") }, 502, "127.0.0.1"},
+		{"all is right", func(*connect.TLSFiles) {}, 200, okBody},
+		{"another CA", func(u *connect.TLSFiles) { u.CAFile = in("other.pem") }, 502, "its certificate is not trusted"},
+		{"the system's roots", func(u *connect.TLSFiles) { u.CAFile = "" }, 502, "its certificate is not trusted"},
+		{"another name", func(u *connect.TLSFiles) { u.ServerName = "" }, 502, "its certificate is not trusted"},
+		{"no client certificate", func(u *connect.TLSFiles) { u.CertFile, u.KeyFile = "", "" }, 502, "127.0.0.1"},
+		{"a stranger's certificate", func(u *connect.TLSFiles) { u.CertFile, u.KeyFile = in("stranger.crt"), in("stranger.key") }, 502, "127.0.0.1"},
 	} {
 		settings := answering(settingsFor(t, up.URL))
 		u := settings.Upstreams["default"]
@@ -85,12 +86,12 @@ func TestUnreadableTLSFilesStopTheStart(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	write(t, empty, []byte("nothing"))
 	for _, c := range []struct {
-		tls  UpstreamTLS
+		tls  connect.TLSFiles
 		want string
 	}{
-		{UpstreamTLS{CAFile: empty}, "upstreams.default: tls: " + empty + " has no certificate"},
-		{UpstreamTLS{CAFile: empty + ".none"}, "no such file"},
-		{UpstreamTLS{CertFile: empty, KeyFile: empty}, "failed to find any PEM data"},
+		{connect.TLSFiles{CAFile: empty}, "upstreams.default: tls: " + empty + " has no certificate"},
+		{connect.TLSFiles{CAFile: empty + ".none"}, "no such file"},
+		{connect.TLSFiles{CertFile: empty, KeyFile: empty}, "failed to find any PEM data"},
 	} {
 		settings := settingsFor(t, "https://127.0.0.1:1")
 		u := settings.Upstreams["default"]

@@ -21,11 +21,12 @@ import (
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/upstream"
 )
 
 // starting is what the proxy runs on before the Ingresses have been read.
 func starting(base proxy.Settings) proxy.Settings {
-	base.Upstreams = map[string]proxy.Upstream{"none": {Dynamic: true}}
+	base.Upstreams = map[string]proxy.Upstream{"none": {Settings: upstream.Settings{Dynamic: true}}}
 	base.Routes = []proxy.Route{{Name: "starting", Refuse: "the Ingresses have not been read yet; ask again in a moment"}}
 	return base
 }

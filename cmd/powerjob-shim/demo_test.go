@@ -11,6 +11,7 @@ import (
 
 	"powerjob-shim/internal/demo"
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/openapi"
 )
@@ -24,17 +25,17 @@ var (
 
 // shimWith starts a real proxy with the rules given.
 func shimWith(list ...rules.Rule) demo.StartShim {
-	return func(upstream string) (string, func(), error) {
+	return func(address string) (string, func(), error) {
 		set, err := rules.Compile(list)
 		if err != nil {
 			return "", nil, err
 		}
-		server, err := url.Parse(upstream)
+		server, err := url.Parse(address)
 		if err != nil {
 			return "", nil, err
 		}
 		p, err := proxy.New(proxy.Options{}, proxy.Settings{
-			Upstreams: map[string]proxy.Upstream{"default": {Servers: []*url.URL{server}}}, Rules: set,
+			Upstreams: map[string]proxy.Upstream{"default": {Settings: upstream.Settings{Servers: []*url.URL{server}}}}, Rules: set,
 		})
 		if err != nil {
 			return "", nil, err

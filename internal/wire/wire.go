@@ -8,6 +8,7 @@ import (
 
 	"powerjob-shim/internal/config"
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules"
 )
@@ -50,8 +51,11 @@ func Settings(cfg *config.Config) (proxy.Settings, error) {
 			return proxy.Settings{}, fmt.Errorf("upstreams.%s.servers: %w", name, err)
 		}
 		s.Upstreams[name] = proxy.Upstream{
-			Servers: servers, Host: u.Host, ContextPath: u.ContextPath(), TLS: secure, Timeout: u.Timeout, StreamTimeout: u.StreamTimeout, IdleTimeout: u.IdleTimeout, OpenAPIPrefix: u.OpenAPIPrefix,
-			MaxConnections: u.MaxConnections, MaxRequests: u.MaxRequests, Health: healthFrom(u.Health),
+			Settings: upstream.Settings{
+				Servers: servers, Host: u.Host, ContextPath: u.ContextPath(), OpenAPIPrefix: u.OpenAPIPrefix, TLS: secure,
+				Timeout: u.Timeout, StreamTimeout: u.StreamTimeout, IdleTimeout: u.IdleTimeout,
+				MaxConnections: u.MaxConnections, MaxRequests: u.MaxRequests, Health: healthFrom(u.Health),
+			},
 			AnswerUnreachable: u.Unreachable == config.UnreachableError,
 			RunJob2:           runJob2(u.Compat.RunJob2),
 			Bridge:            bridgeFrom(u.LoginBridge),
@@ -73,18 +77,18 @@ func runJob2(word string) proxy.Compat {
 	return proxy.CompatAuto
 }
 
-func healthFrom(h *config.Health) proxy.Health {
-	var health proxy.Health
+func healthFrom(h *config.Health) upstream.Health {
+	var health upstream.Health
 	if h == nil {
 		return health
 	}
 	if a := h.Active; a != nil {
-		health.Active = &proxy.ActiveHealth{
+		health.Active = &upstream.ActiveHealth{
 			TCP: a.Check == config.CheckTCP, Interval: a.Interval, Timeout: a.Timeout, Unhealthy: a.Unhealthy, Healthy: a.Healthy,
 		}
 	}
 	if p := h.Passive; p != nil {
-		health.Passive = &proxy.PassiveHealth{Failures: p.Failures, Eject: p.Eject, MaxEject: p.MaxEject}
+		health.Passive = &upstream.PassiveHealth{Failures: p.Failures, Eject: p.Eject, MaxEject: p.MaxEject}
 	}
 	return health
 }

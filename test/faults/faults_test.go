@@ -27,6 +27,7 @@ import (
 	"go.uber.org/goleak"
 
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 )
 
@@ -183,9 +184,9 @@ func newToxiproxy(t *testing.T, upstream string) *toxiproxy.Proxy {
 	return p
 }
 
-func startShim(t *testing.T, upstream string) (addr string, stop func()) {
+func startShim(t *testing.T, server string) (addr string, stop func()) {
 	t.Helper()
-	base, err := url.Parse(upstream)
+	base, err := url.Parse(server)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +198,7 @@ func startShim(t *testing.T, upstream string) (addr string, stop func()) {
 		t.Fatal(err)
 	}
 	p, err := proxy.New(proxy.Options{}, proxy.Settings{
-		Upstreams: map[string]proxy.Upstream{"default": {Servers: []*url.URL{base}, Timeout: timeout, IdleTimeout: idleTimeout}},
+		Upstreams: map[string]proxy.Upstream{"default": {Settings: upstream.Settings{Servers: []*url.URL{base}, Timeout: timeout, IdleTimeout: idleTimeout}}},
 		Rules:     set,
 	})
 	if err != nil {

@@ -32,6 +32,7 @@ import (
 	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/upstream"
 )
 
 // patience is for a busy machine.
@@ -74,7 +75,7 @@ func newCluster(t *testing.T) *cluster {
 		Networking: &networkingfake.FakeNetworkingV1{Fake: f}, Core: &corefake.FakeCoreV1{Fake: f},
 		Discovery: &discoveryfake.FakeDiscoveryV1{Fake: f}, Coordination: &coordinationfake.FakeCoordinationV1{Fake: f},
 	}}
-	s.Upstreams = map[string]proxy.Upstream{"none": {Dynamic: true}}
+	s.Upstreams = map[string]proxy.Upstream{"none": {Settings: upstream.Settings{Dynamic: true}}}
 	if c.proxy, err = proxy.New(proxy.Options{}, s); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/upstream"
 )
 
 // group is an upstream group in the making: a port of a Service.
@@ -86,21 +87,18 @@ func (m *maker) annotate(e *entry, g *group) {
 	}
 }
 
-// defaultStreamTimeout is what no Upstream.StreamTimeout means.
-const defaultStreamTimeout = 10 * time.Minute
-
 // upstream makes a group's settings.
 func (m *maker) upstream(g *group) proxy.Upstream {
 	u, ok := m.base.Settings.Upstreams[cmp.Or(g.annotations[Template], "default")]
 	if !ok {
-		u = proxy.Upstream{Timeout: 30 * time.Second}
+		u = proxy.Upstream{Settings: upstream.Settings{Timeout: 30 * time.Second}}
 	}
 	u.Dynamic, u.Policy = true, m.policy(g.annotations)
 	u.Servers = m.servers(g)
 	u.Host = cmp.Or(g.annotations[Host], u.Host)
 	u.OpenAPIPrefix = cmp.Or(g.annotations[OpenAPIPrefix], u.OpenAPIPrefix)
 	if d, err := time.ParseDuration(g.annotations[Timeout]); err == nil {
-		u.Timeout, u.StreamTimeout = d, max(d, cmp.Or(u.StreamTimeout, defaultStreamTimeout))
+		u.Timeout, u.StreamTimeout = d, max(d, u.StreamLimit())
 	}
 	if v := g.annotations[Unreachable]; v != "" {
 		u.AnswerUnreachable = v == "error"

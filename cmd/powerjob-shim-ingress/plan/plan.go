@@ -21,6 +21,7 @@ import (
 
 	"powerjob-shim/internal/config"
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/upstream"
 )
 
 // Objects are what a plan is made from. They are only read.
@@ -192,7 +193,7 @@ func (m *maker) finish() {
 	}
 	if len(m.groups) == 0 {
 		// The proxy wants one, and routes: else all would go to it.
-		m.Settings.Upstreams["none"] = proxy.Upstream{Dynamic: true}
+		m.Settings.Upstreams["none"] = proxy.Upstream{Settings: upstream.Settings{Dynamic: true}}
 	}
 	if len(m.Settings.Routes) == 0 {
 		m.Settings.Routes = []proxy.Route{{Name: "none", Hosts: []string{"none.invalid"}, Refuse: "no Ingress leads here"}}

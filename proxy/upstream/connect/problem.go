@@ -129,3 +129,9 @@ func lookupProblem(err error) string {
 	}
 	return err.Error()
 }
+
+// IsTimeout reports whether an error says that something took too long.
+func IsTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}

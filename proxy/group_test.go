@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -9,11 +8,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-
-	"powerjob-shim/proxy/upstream/connect"
 )
 
 func TestAServerThatRefusesTheConnectionIsPassedOver(t *testing.T) {
@@ -92,45 +86,5 @@ func TestManyConcurrentRequestsReuseTheirConnections(t *testing.T) {
 	round()
 	if after := opened.Load(); after != before {
 		t.Errorf("the second round opened %d connections", after-before)
-	}
-}
-
-func TestServersAreChosenByLoad(t *testing.T) {
-	settings := settingsFor(t, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
-	g, err := newUpstreamGroup("g", settings.Upstreams["default"], nil, new(connect.Dialer))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.servers[0].inFlight.Store(10)
-	g.refused(g.servers[1], nil, zap.NewNop())
-	first := map[string]int{}
-	for range 100 {
-		c := g.candidates()
-		if len(c) != 3 || c[2] != g.servers[1] {
-			t.Fatalf("the candidates are %v", c)
-		}
-		first[c[0].name]++
-	}
-	if fmt.Sprint(first) != "map[127.0.0.1:3:100]" {
-		t.Errorf("first tried: %v, want always the idle one", first)
-	}
-}
-
-// syncs counts how often a log is told to write what waits.
-type syncs struct {
-	zapcore.Core
-	n atomic.Int64
-}
-
-func (s *syncs) Sync() error { s.n.Add(1); return nil }
-
-func TestWhatLedToAPanicInTheBackgroundIsWritten(t *testing.T) {
-	core := &syncs{Core: zapcore.NewNopCore()}
-	func() {
-		defer func() { _ = recover() }()
-		logged(zap.New(core), func() { panic("boom") })()
-	}()
-	if core.n.Load() != 1 {
-		t.Error("the log is not written")
 	}
 }

@@ -1,27 +1,36 @@
-package proxy
+package upstream
 
 import (
 	"context"
 	"math/rand/v2"
-	"net/http"
 	"time"
 
 	"go.uber.org/zap"
+
+	"powerjob-shim/proxy/upstream/probe"
 )
+
+// ActiveHealth asks each server from time to time. All fields must be set.
+type ActiveHealth struct {
+	TCP       bool          // only connect; else POST /openApi/assert for an app that does not exist
+	Interval  time.Duration // between two questions
+	Timeout   time.Duration // of one question
+	Unhealthy int           // failures in a row that take a server out
+	Healthy   int           // successes in a row that bring it back
+}
 
 // checker asks one server whether it is there.
 type checker struct {
-	group  *upstreamGroup
-	server *server
+	group  *Group
+	server *Server
 	how    ActiveHealth
-	probed *prober           // learns, too; nil where servers are not probed
-	client http.RoundTripper // a new connection each time: that it can be had is part of the question
+	probed *probe.Prober // learns, too; nil where servers are not probed
 	log    *zap.Logger
 }
 
-func newChecker(g *upstreamGroup, s *server, log *zap.Logger) *checker {
-	log = log.With(zap.String(fieldUpstream, g.name), zap.String(fieldUpstreamServer, s.name))
-	return &checker{group: g, server: s, how: *g.settings.Health.Active, client: g.probing, log: log}
+func newChecker(g *Group, s *Server) *checker {
+	log := g.log.With(zap.String(FieldGroup, g.Name), zap.String(FieldServer, s.Name))
+	return &checker{group: g, server: s, how: *g.Settings.Health.Active, probed: g.probers[s], log: log}
 }
 
 // run asks until life ends. It begins at a random moment of the interval, so
@@ -75,20 +84,20 @@ func (c *checker) learn(err error, against int) int {
 }
 
 // ask returns nil if the server is healthy: it can be connected to and, unless
-// only that is asked, is ready as assess has it.
+// only that is asked, is ready as a probe has it.
 func (c *checker) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.how.Timeout)
 	defer cancel()
 	if c.how.TCP {
-		conn, err := c.group.dial(ctx, c.server.name)
+		conn, err := c.group.Dial(ctx, c.server)
 		if err == nil {
 			_ = conn.Close() // nothing was written
 		}
 		return err
 	}
-	v := c.group.assess(ctx, c.client, c.server)
-	if c.probed != nil && ctx.Err() == nil && !c.probed.ready() {
-		c.probed.learn(v) // once it was ready, Unhealthy failures in a row count, not one
+	v := c.group.targets[c.server].Ask(ctx)
+	if c.probed != nil && ctx.Err() == nil && !c.probed.Ready() {
+		c.probed.Learn(v) // once it was ready, Unhealthy failures in a row count, not one
 	}
-	return v.healthy()
+	return v.Err()
 }

@@ -1,0 +1,54 @@
+package proxy
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/rules/access"
+)
+
+// group is a group of servers with what the proxy itself keeps for it.
+type group struct {
+	name     string
+	settings Upstream
+	upstream *up.Group
+	hop      []string // see Proxy.hop; set before the group is used
+
+	// routedHost is the first exact host of the group's routes, for questions to
+	// servers that get the callers' Host; nil where no route has an exact host. Reloads change it.
+	routedHost atomic.Pointer[string]
+
+	outsideSeen atomic.Bool // a call outside the prefix was logged
+
+	issuer   *access.Issuer // of the login bridge; nil: the servers log in themselves
+	asserted asserted
+}
+
+// newGroup makes a group. old is the group of that name before, nil if there was
+// none.
+func newGroup(name string, u Upstream, old *group, o up.Options) (*group, error) {
+	g := &group{name: name, settings: u}
+	o.Host = g.askedHost
+	var before *up.Group
+	if old != nil {
+		before = old.upstream
+	}
+	var err error
+	if g.upstream, err = up.New(name, u.Settings, before, o); err != nil {
+		return nil, fmt.Errorf("upstreams.%s: %w", name, err)
+	}
+	if u.Bridge != nil {
+		g.issuer = access.NewIssuer(name, *u.Bridge)
+	}
+	return g, nil
+}
+
+// askedHost is the Host of questions to servers that get the callers' own; "": no
+// route has an exact host.
+func (g *group) askedHost() string {
+	if host := g.routedHost.Load(); host != nil {
+		return *host
+	}
+	return ""
+}
