@@ -42,7 +42,7 @@ func TestLogsHasEveryField(t *testing.T) {
 }
 
 // fieldsIn returns the names of log fields in a directory's code: constants
-// called field..., and what zap's functions are given as a name.
+// called field... or Field..., and what zap's functions are given as a name.
 func fieldsIn(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
@@ -63,7 +63,7 @@ func fieldsIn(t *testing.T, dir string) (names []string) {
 			switch n := n.(type) {
 			case *ast.ValueSpec:
 				for i, name := range n.Names {
-					if strings.HasPrefix(name.Name, "field") && i < len(n.Values) {
+					if strings.HasPrefix(strings.ToLower(name.Name), "field") && i < len(n.Values) {
 						names = appendText(names, n.Values[i])
 					}
 				}
