@@ -12,11 +12,8 @@ var servesPlainCalls = true
 // plainCalls returns what tells a listener which plain requests it may serve
 // without net/http's server (see listen.Server.Plain): the calls whose bodies are
 // held here anyway. nil: none.
-//
-// Replicas that share a store learn from each other that a caller has hung up, so
-// that each must see it when it happens: net/http's server watches.
 func (p *Proxy) plainCalls() func(target string, length int64) bool {
-	if !servesPlainCalls || p.dedupState.shared {
+	if !servesPlainCalls {
 		return nil
 	}
 	return func(target string, length int64) bool {

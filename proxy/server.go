@@ -136,7 +136,7 @@ func (p *Proxy) Listen(l Listeners) (*Server, error) {
 				proxyProtocol: c.ProxyProtocol, trusted: func() []netip.Prefix { return p.snap.Load().TrustedProxies },
 			})
 			s.servers = append(s.servers, &listen.Server{
-				HTTP: p.httpServer(d, headers, cmp.Or(c.IdleTimeout, defaultIdleTime), errorLog), Plain: p.plainCalls(),
+				HTTP: p.httpServer(d, headers, cmp.Or(c.IdleTimeout, defaultIdleTime), errorLog), Plain: p.plainCalls(), Watch: p.dedupState.shared,
 			})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,24 +68,92 @@ func (c *conn) saidClose(arrived bool) bool {
 }
 
 // OnGone has f called, once and on a goroutine of its own, when the caller has
-// hung up. stop ends that, and reports whether f will not be called any more; it
+// hung up: within 100 ms, or at once where Server.Watch is set. stop ends that, and reports whether f will not be called any more; it
 // does not wait for f. stop must be called before the request ends.
 func (c *Caller) OnGone(f func()) (stop func() bool) {
 	w := &watch{caller: c, f: f}
-	w.mu.Lock()
+	told := c.conn.hangUp.tell(w)
+	if told && c.conn.tls == nil {
+		return w.stop
+	}
+	w.mu.Lock() // on TLS he may also say it within the connection
 	w.timer = time.AfterFunc(askEvery, w.look)
 	w.mu.Unlock()
 	return w.stop
 }
 
-// watch asks a caller now and then.
+// hangUp is told by a Watcher that a connection's caller has hung up, and tells
+// those who wait for that. The zero value is that of a connection without one.
+type hangUp struct {
+	remove func() // from the Watcher; nil: there is none
+
+	mu    sync.Mutex
+	gone  bool     // guarded by mu, as the next
+	known []*watch // who waits
+}
+
+// watch begins to watch the caller, if the server has a Watcher.
+func (c *conn) watch() (err error) {
+	if c.server.watcher == nil || c.raw == nil {
+		return nil
+	}
+	c.hangUp.remove, err = c.server.watcher.Add(c.raw, c.hangUp.happened)
+	return err
+}
+
+// unwatch ends the watching, before the connection is closed or given away.
+func (h *hangUp) unwatch() {
+	if h.remove != nil {
+		h.remove()
+	}
+}
+
+// happened is the Watcher's word that the caller has gone.
+func (h *hangUp) happened() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gone = true
+	for _, w := range h.known {
+		go w.look()
+	}
+	h.known = nil
+}
+
+// tell has w look when the caller hangs up. It reports whether somebody tells.
+func (h *hangUp) tell(w *watch) bool {
+	if h.remove == nil {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.gone {
+		go w.look()
+	} else {
+		h.known = append(h.known, w)
+	}
+	return true
+}
+
+// forget is tell's end.
+func (h *hangUp) forget(w *watch) {
+	if h.remove == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := slices.Index(h.known, w); i >= 0 {
+		h.known = slices.Delete(h.known, i, i+1)
+	}
+}
+
+// watch asks a caller now and then, or when it is told to.
 type watch struct {
 	caller *Caller
 	f      func()
 
 	mu    sync.Mutex
-	timer *time.Timer
-	over  bool // f was called, or stop; guarded by mu
+	timer *time.Timer // nil: it is told
+	over  bool        // f was called, or stop; guarded by mu
 }
 
 func (w *watch) look() {
@@ -93,7 +162,7 @@ func (w *watch) look() {
 	if gone {
 		w.over = true
 	}
-	if !w.over {
+	if !w.over && w.timer != nil {
 		w.timer.Reset(askEvery)
 	}
 	w.mu.Unlock()
@@ -103,10 +172,13 @@ func (w *watch) look() {
 }
 
 func (w *watch) stop() bool {
+	w.caller.conn.hangUp.forget(w)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	in := !w.over
 	w.over = true
-	w.timer.Stop()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
 	return in
 }

@@ -5,13 +5,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 )
 
 // asking serves calls whose caller the test asks. Once release is closed, calls
 // that were left behind end without being asked about.
-func asking(t *testing.T, secure *tls.Config) (s *serving, callers chan *Caller, release chan struct{}) {
+func asking(t *testing.T, secure *tls.Config, change ...func(*Server)) (s *serving, callers chan *Caller, release chan struct{}) {
 	callers, release = make(chan *Caller), make(chan struct{})
 	s = serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -20,17 +21,20 @@ func asking(t *testing.T, secure *tls.Config) (s *serving, callers chan *Caller,
 			<-release
 		case <-release:
 		}
-	}, secure)
+	}, secure, change...)
 	return s, callers, release
 }
 
+// leaving are the ways in which a caller hangs up.
+var leaving = map[string]func(c *net.TCPConn){
+	"closed":            func(c *net.TCPConn) { _ = c.Close() },
+	"reset":             func(c *net.TCPConn) { _ = c.SetLinger(0); _ = c.Close() },
+	"half closed":       func(c *net.TCPConn) { _ = c.CloseWrite() },
+	"behind more bytes": func(c *net.TCPConn) { _, _ = io.WriteString(c, call("echo", "next")); _ = c.Close() },
+}
+
 func TestACallerIsAskedWhetherHeIsThere(t *testing.T) {
-	for name, leave := range map[string]func(c *net.TCPConn){
-		"closed":            func(c *net.TCPConn) { _ = c.Close() },
-		"reset":             func(c *net.TCPConn) { _ = c.SetLinger(0); _ = c.Close() },
-		"half closed":       func(c *net.TCPConn) { _ = c.CloseWrite() },
-		"behind more bytes": func(c *net.TCPConn) { _, _ = io.WriteString(c, call("echo", "next")); _ = c.Close() },
-	} {
+	for name, leave := range leaving {
 		t.Run(name, func(t *testing.T) {
 			s, callers, release := asking(t, nil)
 			defer close(release)
@@ -48,6 +52,33 @@ func TestACallerIsAskedWhetherHeIsThere(t *testing.T) {
 			if stop() {
 				t.Error("stop says that nobody was told")
 			}
+		})
+	}
+}
+
+// A watched caller is not asked now and then: there is no timer.
+func TestAWatchedCallersHangUpIsTold(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells of it")
+	}
+	watched := func(s *Server) { s.Watch = true }
+	for name, leave := range leaving {
+		t.Run(name, func(t *testing.T) {
+			s, callers, release := asking(t, nil, watched)
+			defer close(release)
+			c := s.dial(t)
+			write(t, c, call("echo", "one"))
+			caller := <-callers
+			told, late := make(chan struct{}), make(chan struct{})
+			caller.OnGone(func() { t.Error("told after stop") })()
+			stop := caller.OnGone(func() { close(told) })
+			leave(c.(*net.TCPConn))
+			<-told
+			if stop() {
+				t.Error("stop says that nobody was told")
+			}
+			defer caller.OnGone(func() { close(late) })()
+			<-late // whoever asks afterwards learns it too
 		})
 	}
 }

@@ -42,6 +42,7 @@ type conn struct {
 	headBy time.Time // when the first request's head must be whole
 
 	one    [1]byte     // where the first byte is read to, while there is no buffer
+	hangUp hangUp      // who is to know at once; unused without a Watcher
 	served bool        // a request, at least
 	timed  atomic.Bool // a handler set a deadline for writing
 
@@ -252,6 +253,7 @@ func (c *conn) rest() {
 
 // close closes the connection, from its own goroutine.
 func (c *conn) close() {
+	c.hangUp.unwatch()
 	c.state.Store(isClosed)
 	_ = c.Conn.Close() // nothing is left to be said; and no read goes on
 	c.reading.Lock()

@@ -15,6 +15,7 @@ func (c *conn) handOver(by time.Time) {
 		by = c.headBy
 	}
 	h := &handedConn{Conn: c.Conn, read: append([]byte(nil), c.buf...), by: by}
+	c.hangUp.unwatch()
 	c.state.Store(isClosed)
 	c.giveBack()
 	given := net.Conn(h)

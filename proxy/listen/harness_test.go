@@ -26,7 +26,7 @@ type serving struct {
 }
 
 // serve serves h, and takes every request under isPrefix for a plain one.
-func serve(t testing.TB, h http.HandlerFunc, secure *tls.Config) *serving {
+func serve(t testing.TB, h http.HandlerFunc, secure *tls.Config, change ...func(*Server)) *serving {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,6 +36,9 @@ func serve(t testing.TB, h http.HandlerFunc, secure *tls.Config) *serving {
 		HTTP:  &http.Server{Handler: h, ReadHeaderTimeout: patience, ErrorLog: quiet},
 		Plain: func(target string, _ int64) bool { return strings.HasPrefix(target, isPrefix) },
 	}}
+	for _, c := range change {
+		c(s.Server)
+	}
 	if secure != nil {
 		ln = tlsListener{ln, secure}
 	}

@@ -28,8 +28,14 @@ type Server struct {
 	// or Upgrade, nothing that only some servers accept. nil: net/http serves all.
 	Plain func(target string, length int64) bool
 
+	// Watch has it told at once, not within 100 ms, that a caller has hung up, to
+	// those who wait for that (Caller.OnGone). Where the system cannot do so (it
+	// needs Linux), net/http serves all.
+	Watch bool
+
 	stopping atomic.Bool
 	handed   *handedListener
+	watcher  *peer.Watcher // nil: callers are asked now and then
 
 	mu    sync.Mutex
 	ln    net.Listener       // nil before Serve
@@ -57,6 +63,14 @@ func (s *Server) logf(format string, args ...any) {
 func (s *Server) Serve(ln net.Listener) error {
 	if s.Plain == nil || !peer.CanPoll {
 		return s.HTTP.Serve(ln)
+	}
+	if s.Watch {
+		watcher, err := peer.NewWatcher()
+		if err != nil {
+			return s.HTTP.Serve(ln)
+		}
+		defer watcher.Close() // when no plain connection is left, or all were closed
+		s.watcher = watcher
 	}
 	s.mu.Lock()
 	s.ln, s.conns, s.handed = ln, map[*conn]struct{}{}, newHandedListener(ln.Addr())
@@ -123,6 +137,10 @@ func (s *Server) begin(nc net.Conn, base context.Context) { //nolint:revive // s
 		c.headBy = c.since
 	}
 	c.headBy = c.headBy.Add(s.headTimeout())
+	if c.watch() != nil { // it has been closed here
+		c.close()
+		return
+	}
 	c.serve()
 }
 

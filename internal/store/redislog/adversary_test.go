@@ -95,6 +95,13 @@ func (a *adversary) execute(args []any, lose bool) []any {
 		a.entries = a.entries[:a.rng.IntN(len(a.entries)+1)]
 	}
 	now := uint64(time.Now().UnixMilli())
+	after, _ := parsePosition(args[0].(string))
+	read := []any{}
+	for _, e := range a.entries {
+		if e.At.After(after) && len(read) < PageSize {
+			read = append(read, []any{e.At.String(), []any{field, string(e.Data)}})
+		}
+	}
 	own := []any{}
 	for _, data := range args[4:] {
 		if now > a.last.MS {
@@ -104,13 +111,6 @@ func (a *adversary) execute(args []any, lose bool) []any {
 		}
 		a.entries = append(a.entries, Entry{a.last, data.([]byte)})
 		own = append(own, a.last.String())
-	}
-	after, _ := parsePosition(args[0].(string))
-	read := []any{}
-	for _, e := range a.entries {
-		if e.At.After(after) && len(read) < PageSize {
-			read = append(read, []any{e.At.String(), []any{field, string(e.Data)}})
-		}
 	}
 	return []any{fmt.Sprint(now), own, read}
 }

@@ -59,8 +59,9 @@ const (
 	field = "e"
 )
 
-// appendScript appends events to the stream KEYS[1] and returns what stands
-// there after a position: one round trip to claim, one to complete. Entries
+// appendScript appends events to the stream KEYS[1] and returns where they stand, and what
+// stood there after a position before: one round trip to claim, one to complete. The
+// events themselves do not come back. Entries
 // older than all that can still matter go, and the oldest where there are too many:
 // XADD takes one bound at a time, so the milliseconds take turns.
 //
@@ -81,18 +82,19 @@ end
 local function add(event)
 	return redis.call('XADD', KEYS[1], bound, '~', most, '*', 'e', event)
 end
+local before = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[4])
 local own = {}
 for i = 5, #ARGV do
 	own[#own + 1] = add(ARGV[i])
 	if i == 5 and tonumber(string.match(own[1], '^%d+')) > now + 5000 then
 		redis.call('DEL', KEYS[1])
-		own[1] = add(ARGV[i])
+		own[1], before = add(ARGV[i]), {}
 	end
 end
 if #own > 0 then
 	redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
-return {string.format('%.0f', now), own, redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', ARGV[4])}
+return {string.format('%.0f', now), own, before}
 `)
 
 // appendTo runs the script.
@@ -109,7 +111,7 @@ func appendTo(ctx context.Context, c redis.Scripter, key string, a Append) (Page
 	if err != nil {
 		return Page{}, err
 	}
-	p, err := parsePage(reply)
+	p, err := parsePage(reply, a.Events)
 	if err == nil && len(p.Own) != len(a.Events) {
 		err = errReply
 	}
@@ -121,14 +123,17 @@ func appendTo(ctx context.Context, c redis.Scripter, key string, a Append) (Page
 
 var errReply = errors.New("it is not what the script returns")
 
-func parsePage(reply []any) (p Page, err error) {
+// parsePage reads the script's answer to an append of events. They follow what stood
+// there before them: nothing can come between, unless there was more than a page.
+// Then they are read when their turn comes.
+func parsePage(reply []any, events [][]byte) (p Page, err error) {
 	if len(reply) != 3 {
 		return p, errReply
 	}
 	now, ok1 := reply[0].(string)
 	own, ok2 := reply[1].([]any)
 	entries, ok3 := reply[2].([]any)
-	if !ok1 || !ok2 || !ok3 {
+	if !ok1 || !ok2 || !ok3 || len(own) != len(events) {
 		return p, errReply
 	}
 	ms, err := strconv.ParseInt(now, 10, 64)
@@ -136,6 +141,7 @@ func parsePage(reply []any) (p Page, err error) {
 		return p, err
 	}
 	p.Now, p.Full = time.UnixMilli(ms), len(entries) >= PageSize
+	p.Entries = make([]Entry, 0, len(entries)+len(own))
 	for _, id := range own {
 		at, err := positionOf(id)
 		if err != nil {
@@ -149,6 +155,11 @@ func parsePage(reply []any) (p Page, err error) {
 			return p, err
 		}
 		p.Entries = append(p.Entries, e)
+	}
+	if !p.Full {
+		for i, at := range p.Own {
+			p.Entries = append(p.Entries, Entry{at, events[i]})
+		}
 	}
 	return p, nil
 }
