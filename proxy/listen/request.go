@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"powerjob-shim/proxy/head"
-	"powerjob-shim/rules/openapi"
 )
 
 // lingering bounds how long, and how much, is read of a caller who is still
@@ -40,7 +39,7 @@ func (c *conn) parse(h plainHead) *http.Request {
 	for line := range strings.SplitSeq(text[:len(text)-len(crlf)], "\r\n") {
 		name, value, _ := strings.Cut(line, ":")
 		value = strings.Trim(value, " \t")
-		name = canonical(name)
+		name = head.Canonical(name)
 		if earlier, ok := r.Header[name]; ok {
 			r.Header[name] = append(earlier, value)
 			continue
@@ -60,20 +59,6 @@ func (c *conn) parse(h plainHead) *http.Request {
 func urlOf(target string) *url.URL {
 	path, query, found := strings.Cut(target, "?")
 	return &url.URL{Path: path, RawQuery: query, ForceQuery: found && query == ""}
-}
-
-// inCapitals are names that PowerJob's clients write in a case that is not
-// canonical: to make them so costs memory for each.
-var inCapitals = map[string]string{
-	openapi.TokenHeader: http.CanonicalHeaderKey(openapi.TokenHeader),
-	openapi.AppIDHeader: http.CanonicalHeaderKey(openapi.AppIDHeader),
-}
-
-func canonical(name string) string {
-	if known, ok := inCapitals[name]; ok {
-		return known
-	}
-	return http.CanonicalHeaderKey(name)
 }
 
 // request serves a request, whose head is h. It reports whether another one may follow.

@@ -66,6 +66,8 @@ func run(dir string) error {
 		},
 		KubectlPath: beside("kubectl"),
 	}
+	// It waits that long for requests in flight when it stops: watches, most of all.
+	plane.APIServer.Configure().Set("request-timeout", "10s")
 	if err := plane.Start(); err != nil {
 		return fmt.Errorf("starting the cluster: %w; look into %s", err, said.Name())
 	}
