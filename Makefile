@@ -77,7 +77,7 @@ e2e: ## only the tests with the real client and server; all their parts must be 
 # server says which version it is by what the linker is told, as its own build does.
 KUBE_VERSION = $(shell sed -nE 's|^.*k8s.io/kubernetes (v[0-9.]+).*|\1|p' test/kube/go.mod)
 bin/kube: test/kube/go.mod test/kube/go.sum $(wildcard test/kube/*/*.go)
-	cd test/kube && GOGC=400 nice -n 10 $(GO) build -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=$(KUBE_VERSION)' -o ../../bin/kube/ \
+	cd test/kube && GOGC=off GOMEMLIMIT=2GiB nice -n 10 $(GO) build -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=$(KUBE_VERSION)' -o ../../bin/kube/ \
 		k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl helm.sh/helm/v4/cmd/helm ./etcd ./cluster
 	@touch bin/kube
 
