@@ -57,7 +57,7 @@ func (w *Watcher) Add(raw syscall.RawConn, f func()) (remove func(), err error) 
 	n := w.last
 	w.told[n] = f
 	w.mu.Unlock()
-	err = w.control(raw, unix.EPOLL_CTL_ADD, &unix.EpollEvent{Events: gone, Fd: int32(n), Pad: int32(n >> 32)}) //nolint:gosec // both halves of n
+	err = w.control(raw, unix.EPOLL_CTL_ADD, &unix.EpollEvent{Events: gone, Fd: int32(n), Pad: int32(n >> 32)})
 	if err != nil {
 		w.forget(n)
 		return nil, err
@@ -101,7 +101,7 @@ func (w *Watcher) run(epoll syscall.RawConn) {
 			return // closed
 		}
 		for _, e := range events[:max(n, 0)] {
-			w.tell(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32) //nolint:gosec // as Add wrote it
+			w.tell(uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32)
 		}
 	}
 }

@@ -41,13 +41,9 @@ func plainAnswer(here []byte, r *http.Request) (res *http.Response, size int) {
 	if end < 0 || r.Method != http.MethodPost {
 		return nil, 0
 	}
-	line, text, found := strings.Cut(string(here[:end+len(crlf)]), "\r\n")
-	status, version := strings.CutPrefix(line, "HTTP/1.1 ")
-	if !found || !version || len(status) < 3 || len(status) > 3 && status[3] != ' ' || !httpguts.ValidHeaderFieldValue(status) {
-		return nil, 0
-	}
-	code, err := strconv.ParseUint(status[:3], 10, 16)
-	if err != nil || code < 200 || code == http.StatusNoContent || code == http.StatusNotModified {
+	line, text, _ := strings.Cut(string(here[:end+len(crlf)]), "\r\n")
+	status, code := plainStatus(line)
+	if code == 0 {
 		return nil, 0
 	}
 	h := plainFields(text)
@@ -55,33 +51,49 @@ func plainAnswer(here []byte, r *http.Request) (res *http.Response, size int) {
 		return nil, 0
 	}
 	res = &http.Response{
-		Status: status, StatusCode: int(code), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Request: r, ContentLength: -1,
+		Status: status, StatusCode: code, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Request: r, ContentLength: -1,
 	}
-	body, length := here[end+len(headEnd):], 0
-	switch announced := h["Content-Length"]; {
-	case h["Transfer-Encoding"] != nil:
-		if len(announced) > 0 || len(h["Transfer-Encoding"]) != 1 || h["Transfer-Encoding"][0] != "chunked" {
-			return nil, 0
-		}
-		if body, length = wholeChunks(body); length == 0 {
-			return nil, 0
-		}
-		delete(h, "Transfer-Encoding")
-		res.TransferEncoding = []string{"chunked"}
-	case len(announced) == 1:
-		n, err := strconv.ParseUint(announced[0], 10, 31)
-		if err != nil || int(n) > len(body) {
-			return nil, 0
-		}
-		length = int(n)
-		res.ContentLength, body = int64(n), bytes.Clone(body[:length])
-	default:
+	length, ok := plainBody(res, here[end+len(headEnd):])
+	if !ok {
 		return nil, 0
 	}
-	if res.Body = http.NoBody; len(body) > 0 || res.ContentLength < 0 {
-		res.Body = &bodyHere{left: body}
-	}
 	return res, end + len(headEnd) + length
+}
+
+// plainStatus reads a status line; 0: it is not plain.
+func plainStatus(line string) (status string, code int) {
+	status, found := strings.CutPrefix(line, "HTTP/1.1 ")
+	if !found || len(status) < 3 || len(status) > 3 && status[3] != ' ' || !httpguts.ValidHeaderFieldValue(status) {
+		return "", 0
+	}
+	n, err := strconv.ParseUint(status[:3], 10, 16)
+	if err != nil || n < 200 || n == http.StatusNoContent || n == http.StatusNotModified {
+		return "", 0
+	}
+	return status, int(n)
+}
+
+// plainBody gives an answer its body, which stands at the beginning of here, and
+// returns how long that is there. ok is false where it is not plain, or not whole.
+func plainBody(res *http.Response, here []byte) (length int, ok bool) {
+	announced, coding := res.Header["Content-Length"], res.Header["Transfer-Encoding"]
+	switch {
+	case len(coding) == 1 && coding[0] == "chunked" && announced == nil:
+		body, length := wholeChunks(here)
+		delete(res.Header, "Transfer-Encoding")
+		res.TransferEncoding, res.Body = coding, &bodyHere{body}
+		return length, length > 0
+	case coding != nil || len(announced) != 1:
+		return 0, false
+	}
+	n, err := strconv.ParseUint(announced[0], 10, 31)
+	if err != nil || int(n) > len(here) {
+		return 0, false
+	}
+	if res.ContentLength, res.Body = int64(n), http.NoBody; n > 0 {
+		res.Body = &bodyHere{bytes.Clone(here[:n])}
+	}
+	return int(n), true
 }
 
 // plainFields reads the fields of a head; nil: they are not plain.

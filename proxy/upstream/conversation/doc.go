@@ -9,7 +9,7 @@
 // cannot tell whether a byte of a request was sent, it learns that a server has
 // gone when a goroutine gets its turn, and it may take what a server sent unasked
 // for the next request's answer. Here nobody reads from a connection that is not in
-// use, and reads the answer as [http.ReadResponse] does. So three things are known exactly:
+// use, and answers are read as [http.ReadResponse] reads them. So three things are known exactly:
 //
 //   - whether a byte of the request may have reached the server ([Error.Sent]),
 //   - whether the connection is quiet when a request is about to be written,
