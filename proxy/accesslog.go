@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"powerjob-shim/internal/doctor"
+	"powerjob-shim/proxy/listen"
 	up "powerjob-shim/proxy/upstream"
 )
 
@@ -50,7 +51,7 @@ func (p *Proxy) observe(next handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.active.Add(1)
 		defer p.active.Add(-1)
-		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now(), pace: paceOf(r), caller: callerOf(r)}
+		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now(), pace: listen.PaceOf(r), caller: callerOf(r)}
 		ex.findClient(r)
 		ex.introduces = len(r.Header[doctor.Header]) > 0
 		ex.answer = answerWriter{ResponseWriter: w, ex: ex, metrics: p.metrics, version: p.version}

@@ -92,7 +92,7 @@ func (p *Proxy) Admin(o AdminOptions) http.Handler {
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	open := http.NewServeMux()
-	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
+	open.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok") })
 	open.HandleFunc("GET /readyz", p.readyz)
 	open.Handle("/", admin.Guard(mux, o.TokenFile))
 	return open
@@ -122,10 +122,10 @@ func (p *Proxy) readyz(w http.ResponseWriter, r *http.Request) {
 	case !ready:
 		code = http.StatusServiceUnavailable
 	}
-	plain(w, code, lines...)
+	plainText(w, code, lines...)
 }
 
-func plain(w http.ResponseWriter, code int, lines ...string) {
+func plainText(w http.ResponseWriter, code int, lines ...string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(code)
 	_, _ = io.WriteString(w, strings.Join(lines, "\n")+"\n") // the asker is gone if this fails

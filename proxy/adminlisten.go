@@ -2,9 +2,12 @@ package proxy
 
 import (
 	"cmp"
+	"log"
 	"net"
 	"net/http"
 	"time"
+
+	"powerjob-shim/proxy/listen"
 )
 
 // adminTimes end the admin listener's connections that nobody uses. A zero
@@ -18,35 +21,26 @@ type adminTimes struct {
 // adminIdleTime is longer than the usual pause between two scrapes.
 const adminIdleTime = 2 * time.Minute
 
-func (a adminTimes) server(h http.Handler) *http.Server {
-	body := cmp.Or(a.body, defaultBodyTimeout)
-	return &http.Server{
+func (a adminTimes) server(h http.Handler, errorLog *log.Logger) adminServer {
+	body := cmp.Or(a.body, 30*time.Second)
+	return adminServer{cmp.Or(a.stall, 30*time.Second), &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.ContentLength != 0 { // without one, a profile may take as long as it was asked to
 				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(body)) // the connection is closed if this fails
 			}
 			h.ServeHTTP(w, r)
 		}),
-		ReadHeaderTimeout: defaultHeaderTimeout,
+		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       cmp.Or(a.idle, adminIdleTime),
-	}
+		ErrorLog:          errorLog,
+	}}
 }
 
-func (a adminTimes) listener(ln net.Listener) net.Listener {
-	return adminListener{ln, cmp.Or(a.stall, defaultStallTimeout)}
-}
-
-// adminListener lets readers go that take nothing of their answer.
-type adminListener struct {
-	net.Listener
+// adminServer lets readers go that take nothing of their answer.
+type adminServer struct {
 	stall time.Duration
+	*http.Server
 }
 
-// Accept implements net.Listener.
-func (l adminListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if tcp, ok := c.(*net.TCPConn); ok && err == nil {
-		return &movingConn{TCPConn: tcp, stall: l.stall}, nil
-	}
-	return c, err
-}
+// Serve implements listen.Admin.
+func (s adminServer) Serve(ln net.Listener) error { return s.Server.Serve(listen.Moving(ln, s.stall)) }

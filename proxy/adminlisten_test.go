@@ -1,11 +1,12 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,57 +15,38 @@ import (
 
 // listenAdmin serves the admin listener with times of the test's own, and counts
 // its connections.
-func listenAdmin(t *testing.T, times adminTimes) (addr string, open func() int) {
+func listenAdmin(t *testing.T, times adminTimes) (addr string, open func() int64) {
 	t.Helper()
-	url := upstream(t, nil)
-	srv, err := mustProxy(t, settingsFor(t, url)).Listen(Listeners{
-		Clients: []Listener{{Address: "127.0.0.1:0"}}, Admin: "127.0.0.1:0", Gatherer: prometheus.NewRegistry(), Pprof: true, adminTimes: times,
-	})
+	h := mustProxy(t, settingsFor(t, upstream(t, nil))).Admin(AdminOptions{Gatherer: prometheus.NewRegistry(), Pprof: true})
+	var n atomic.Int64
+	srv := times.server(h, nil)
+	srv.ConnState = func(_ net.Conn, to http.ConnState) {
+		switch to {
+		case http.StateNew:
+			n.Add(1)
+		case http.StateClosed:
+			n.Add(-1)
+		}
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	counted := &countedListener{Listener: srv.admin, open: make(chan int, 1)}
-	counted.open <- 0
-	srv.admin = counted
-	now, end := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); _ = srv.Serve(now, now) }()
-	t.Cleanup(func() { end(); <-done })
-	return srv.AdminAddr().String(), func() int { n := <-counted.open; counted.open <- n; return n }
+	go func() { defer close(done); _ = srv.Serve(smallBuffers{ln}) }()
+	t.Cleanup(func() { _ = srv.Close(); <-done })
+	return ln.Addr().String(), n.Load
 }
 
-// countedListener knows how many of its connections are open.
-type countedListener struct {
-	net.Listener
-	open chan int // has the number
-}
+// smallBuffers hands out connections that answers fill soon.
+type smallBuffers struct{ net.Listener }
 
-func (l *countedListener) Accept() (net.Conn, error) {
+func (l smallBuffers) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	if err != nil {
-		return c, err
+	if err == nil {
+		_ = c.(*net.TCPConn).SetWriteBuffer(16 << 10)
 	}
-	if m, ok := c.(*movingConn); ok {
-		_ = m.SetWriteBuffer(16 << 10) // answers fill it soon
-	}
-	l.open <- <-l.open + 1
-	return &countedConn{Conn: c, of: l}, nil
-}
-
-type countedConn struct {
-	net.Conn
-	of     *countedListener
-	closed bool
-}
-
-func (c *countedConn) Close() error {
-	n := <-c.of.open
-	if !c.closed {
-		c.closed = true
-		n--
-	}
-	c.of.open <- n
-	return c.Conn.Close()
+	return c, err
 }
 
 // Whoever holds a connection of the admin listener and does nothing with it is

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"powerjob-shim/metrics"
+	"powerjob-shim/proxy/listen"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 )
@@ -75,8 +76,8 @@ func (w *answerWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.n += int64(n)
-	if errors.Is(err, errStalled) {
-		w.ex.failure = errStalled
+	if errors.Is(err, listen.ErrStalled) {
+		w.ex.failure = listen.ErrStalled
 	}
 	return n, err
 }

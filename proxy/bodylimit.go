@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"powerjob-shim/proxy/listen"
 )
 
 // limitBody refuses requests whose body is larger than max_body. One that does
@@ -46,23 +48,13 @@ func (ex *exchange) failBody(w http.ResponseWriter, err error) {
 // to its end, before the answer or after it.
 func (ex *exchange) endBody() {
 	if ex.in.ReadCloser != nil && !ex.in.ended.Load() && ex.answer.status != http.StatusSwitchingProtocols {
-		wait := ex.pace.timeout
+		wait := ex.pace.Timeout
 		if ex.answer.closing || ex.in.broken() != nil {
 			wait = 0 // nobody wants the rest
 		}
 		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Now().Add(wait)) // not possible: then it may wait
 	}
 }
-
-// bodyPace is what a listener asks of its requests' bodies.
-type bodyPace struct {
-	timeout time.Duration // how long a body may stand still
-	rate    int64         // bytes a second that it must have come with, once after has been waited for it; 0: any
-	after   time.Duration
-}
-
-// defaultRateAfter is how long a body may come as slowly as it likes.
-const defaultRateAfter = 30 * time.Second
 
 // errBodyTooSlow is how a body ends that falls behind its listener's min_body_rate.
 var errBodyTooSlow = errors.New("the request's body came more slowly than min_body_rate")
@@ -72,7 +64,7 @@ type movingBody struct {
 	io.ReadCloser
 	answer http.ResponseWriter // of the same request
 	in     *countedBody        // what it reads from, which is told why it ends
-	pace   bodyPace
+	pace   listen.Pace
 
 	n      int64         // bytes read
 	waited time.Duration // for the caller: what the server takes to read on does not count
@@ -81,10 +73,10 @@ type movingBody struct {
 func (b *movingBody) Read(p []byte) (int, error) {
 	conn := http.NewResponseController(b.answer)
 	begun := time.Now()
-	_ = conn.SetReadDeadline(begun.Add(b.pace.timeout)) // not possible: then it may
+	_ = conn.SetReadDeadline(begun.Add(b.pace.Timeout)) // not possible: then it may
 	n, err := b.ReadCloser.Read(p)
 	b.n, b.waited = b.n+int64(n), b.waited+time.Since(begun)
-	if err == nil && b.waited > b.pace.after && float64(b.n) < float64(b.pace.rate)*b.waited.Seconds() {
+	if err == nil && b.waited > b.pace.After && float64(b.n) < float64(b.pace.Rate)*b.waited.Seconds() {
 		err = errBodyTooSlow
 		b.in.fail(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"powerjob-shim/proxy/listen"
+	"powerjob-shim/proxy/listen/plain"
 )
 
 // caller is the peer that a request came from. It is asked when it matters
@@ -22,10 +23,10 @@ type caller interface {
 
 // callerOf returns the caller of a request.
 func callerOf(r *http.Request) caller {
-	if c := listen.CallerOf(r.Context()); c != nil {
+	if c := plain.CallerOf(r.Context()); c != nil {
 		return c
 	}
-	return watchedCaller{r.Context(), placeOf(r)}
+	return watchedCaller{r.Context(), listen.PlaceOf(r)}
 }
 
 // whileThere returns a context for what ends when the caller hangs up. done must
@@ -46,7 +47,7 @@ func (ex *exchange) whileThere(ctx context.Context) (_ context.Context, done fun
 // request ends when he hangs up.
 type watchedCaller struct {
 	ctx   context.Context
-	place *place // his connection's, which tells sooner; nil: no listener of ours
+	place *listen.Place // his connection's, which tells sooner; nil: no listener of ours
 }
 
 // Gone implements caller. That the shim stops does not mean that he has gone.
@@ -54,7 +55,7 @@ func (c watchedCaller) Gone() bool {
 	if c.ctx.Err() != nil {
 		return !errors.Is(context.Cause(c.ctx), errStopping)
 	}
-	return c.place.gone()
+	return c.place.Gone()
 }
 
 // OnGone implements caller.

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"powerjob-shim/internal/peer"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/dedup"
 )
@@ -73,6 +72,3 @@ func (ex *exchange) Cut() {
 }
 
 var _ up.Caller = (*exchange)(nil)
-
-// gone reports whether the connection's caller has closed it. p may be nil.
-func (p *place) gone() bool { return p != nil && p.raw != nil && peer.Poll(p.raw) == peer.Gone }

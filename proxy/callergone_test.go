@@ -10,8 +10,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
+	"powerjob-shim/internal/peer"
 	"powerjob-shim/internal/standin/legacy"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
@@ -123,18 +125,24 @@ func TestACallerIsSeenToGoOverTLS(t *testing.T) {
 	}
 }
 
+// polledCaller is one who is asked by his socket.
+type polledCaller struct{ syscall.RawConn }
+
+func (c polledCaller) Gone() bool              { return peer.Poll(c.RawConn) == peer.Gone }
+func (polledCaller) OnGone(func()) func() bool { return func() bool { return true } }
+
 func TestACallIsSentWhileSomebodyWantsIt(t *testing.T) {
 	accepted := make(chan net.Conn, 1)
-	peer := dial(t, accepting(t, func(c net.Conn) { accepted <- c }))
+	far := dial(t, accepting(t, func(c net.Conn) { accepted <- c }))
 	raw, err := (<-accepted).(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ex := &exchange{caller: watchedCaller{t.Context(), &place{raw: raw}}, leads: 5, waiters: new(waiters)}
+	ex := &exchange{caller: polledCaller{raw}, leads: 5, waiters: new(waiters)}
 	if err := ex.Wanted(); err != nil {
 		t.Errorf("while the caller is there: %v", err)
 	}
-	_ = peer.Close()
+	_ = far.Close()
 	eventually(t, "the caller goes", ex.caller.Gone)
 	if err := ex.Wanted(); !errors.Is(err, up.ErrHungUp) {
 		t.Errorf("without a caller: %v", err)

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+
+	"powerjob-shim/proxy/listen"
 )
 
 func TestForwardingHeadersAreBelievedFromTrustedProxiesOnly(t *testing.T) {
@@ -68,5 +70,27 @@ func TestTheClientIsFoundBehindTrustedProxies(t *testing.T) {
 		if ex.client.String() != c.want || ex.clientTrusted != c.certain {
 			t.Errorf("from %s by %q: %v, certain %v; want %s, %v", c.peer, c.chain, ex.client, ex.clientTrusted, c.want, c.certain)
 		}
+	}
+}
+
+func TestTheClientOfAPROXYHeaderIsForwardedAndLogged(t *testing.T) {
+	up := newRawServer(t, answerWith())
+	settings := settingsFor(t, up.url)
+	settings.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	s := newShimAt(t, settings, nil, nil, listen.Listener{ProxyProtocol: listen.ProxyRequire})
+	raw(t, s.addr, "PROXY TCP4 203.0.113.7 10.0.0.1 50000 7700\r\n"+request("GET", "/openApi/fetchAllJob", ""))
+	if got := up.requests(); len(got) != 1 || !slices.Equal(lines(got[0], forwardedFor), []string{forwardedFor + ": 203.0.113.7"}) {
+		t.Errorf("the server got %q", got)
+	}
+	if client := s.logLine(t, 0)[fieldClient]; client != "203.0.113.7" {
+		t.Errorf("the log says %v", client)
+	}
+	// Trusted proxies may change while the shim runs.
+	settings.TrustedProxies = nil
+	if err := s.Swap(settings); err != nil {
+		t.Fatal(err)
+	}
+	if got := raw(t, s.addr, "PROXY TCP4 203.0.113.7 10.0.0.1 50000 7700\r\n"+request("GET", "/", "")); got != "" {
+		t.Errorf("a stranger's PROXY header got %q", got)
 	}
 }

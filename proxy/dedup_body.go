@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"powerjob-shim/proxy/listen"
 	"powerjob-shim/rules"
 )
 
@@ -122,12 +123,12 @@ func (p *Proxy) readBody(r *http.Request, ex *exchange) (held heldBody, bypass s
 // so, nor chunked ones, whose reader takes a Read of nothing for a fault. What
 // it holds is not more than net/http held before: it is free of the budget.
 func readArrived(r *http.Request) (body []byte, whole bool) {
-	at := placeOf(r)
+	at := listen.PlaceOf(r)
 	if at == nil || r.ContentLength < 0 || r.ContentLength > firstBuffer {
 		return nil, false
 	}
-	at.still = true
-	defer func() { at.still = false }()
+	at.SetStill(true)
+	defer at.SetStill(false)
 	buf, n := make([]byte, r.ContentLength), 0
 	for n < len(buf) {
 		more, err := r.Body.Read(buf[n:])
@@ -167,12 +168,12 @@ func newReading(from *dedupState) *reading {
 
 // read reads body up to limit, begun included, which has been read of it already;
 // expected is its announced length, -1: none. After
-// bodyTimeout, or body.pace.timeout if that is shorter, it returns false: what is
+// bodyTimeout, or body.pace.Timeout if that is shorter, it returns false: what is
 // read comes over rd.arrives then, and rd must not be used again.
 func (rd *reading) read(body *movingBody, begun []byte, limit, expected int64) (arrival, bool) {
 	rd.body, rd.begun, rd.limit, rd.expected = body, begun, limit, expected
 	rd.share.Store(0)
-	rd.late.Reset(min(bodyTimeout, body.pace.timeout))
+	rd.late.Reset(min(bodyTimeout, body.pace.Timeout))
 	go rd.run()
 	select {
 	case a := <-rd.arrives:

@@ -2,10 +2,8 @@ package proxy
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -170,44 +168,6 @@ func TestABodyThatCameInPartWithItsHeaderIsWhole(t *testing.T) {
 	if bodyOf(up.got[0]) != bodyOf(message) {
 		t.Errorf("the server got %q", up.got)
 	}
-}
-
-// A connection that keeps still says nothing to readers of a body, and goes on
-// telling net/http of a hang-up, which it listens for with reads of one byte.
-func TestAStillConnectionGoesOnTellingOfAHangUp(t *testing.T) {
-	ours, theirs := tcpPair(t)
-	c := strictConn{&movingConn{TCPConn: ours}, &place{in: &connections{}, still: true}}
-	if n, err := c.Read(make([]byte, 2)); n != 0 || err != nil {
-		t.Errorf("a body's reader got %d bytes, %v", n, err)
-	}
-	_ = theirs.Close()
-	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("net/http's watch got %v, want EOF", err)
-	}
-	c.still = false
-	if _, err := c.Read(make([]byte, 2)); !errors.Is(err, io.EOF) {
-		t.Errorf("a body's reader got %v afterwards, want EOF", err)
-	}
-}
-
-// tcpPair returns the two ends of a connection.
-func tcpPair(t *testing.T) (accepted, dialed *net.TCPConn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }() // one connection is all
-	out, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = in.Close(), out.Close() }) // one end the test closes itself
-	return in.(*net.TCPConn), out.(*net.TCPConn)
 }
 
 func TestABodyThatArrivesTooLateIsForwardedAllTheSame(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/proxy/listen"
 )
 
 func TestBodiesThatAreAnnouncedAndDoNotComeKeepNobodyFromBeingDeduplicated(t *testing.T) {
@@ -87,7 +88,7 @@ func TestABodyTakesOfTheBudgetWhatItHolds(t *testing.T) {
 				expected = int64(size)
 			}
 			sent := bytes.Repeat([]byte("x"), size)
-			a, ok := rd.read(&movingBody{ReadCloser: io.NopCloser(iotest.HalfReader(bytes.NewReader(sent))), pace: bodyPace{timeout: time.Hour}}, nil, limit, expected)
+			a, ok := rd.read(&movingBody{ReadCloser: io.NopCloser(iotest.HalfReader(bytes.NewReader(sent))), pace: listen.Pace{Timeout: time.Hour}}, nil, limit, expected)
 			if !ok || a.err != nil || a.crowded || !bytes.Equal(a.bytes, sent[:min(size, limit+1)]) {
 				t.Errorf("%d bytes: got %d, %v", size, len(a.bytes), a.err)
 			}

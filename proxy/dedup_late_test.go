@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"powerjob-shim/proxy/listen"
 )
 
 // deadlines is an answer's writer on a connection with a read deadline.
@@ -28,7 +30,7 @@ func TestALateBodyMayTakeItsTimeWhileItMoves(t *testing.T) {
 		const timeout, pieces = 3 * time.Second, 18
 		conn := &deadlines{ResponseWriter: httptest.NewRecorder()}
 		from, to := io.Pipe()
-		body := &movingBody{ReadCloser: from, answer: conn, in: &countedBody{}, pace: bodyPace{timeout: timeout}}
+		body := &movingBody{ReadCloser: from, answer: conn, in: &countedBody{}, pace: listen.Pace{Timeout: timeout}}
 		rd := newReading(&dedupState{bodies: budget{max: 1 << 20}})
 		go func() {
 			for range pieces {
@@ -45,7 +47,7 @@ func TestALateBodyMayTakeItsTimeWhileItMoves(t *testing.T) {
 		if _, ok := rd.read(body, nil, 1<<10, pieces); ok || time.Since(began) != timeout {
 			t.Fatalf("after %v: read %t, want a late body", time.Since(began), ok)
 		}
-		streamed := &movingBody{ReadCloser: refilled{&late{rd.arrives, from}, from}, answer: conn, in: &countedBody{}, pace: bodyPace{timeout: timeout}}
+		streamed := &movingBody{ReadCloser: refilled{&late{rd.arrives, from}, from}, answer: conn, in: &countedBody{}, pace: listen.Pace{Timeout: timeout}}
 		if got, err := io.ReadAll(streamed); len(got) != pieces || err != nil {
 			t.Errorf("after %v: %d bytes, %v; want %d", time.Since(began), len(got), err, pieces)
 		}

@@ -107,7 +107,10 @@ func (s *overlaps) leave(u *underway) {
 func (u *underway) awaitHangUp(ctx context.Context, wait bool) {
 	if u.askEarlier() && wait {
 		for range noticeTurns {
-			pause(ctx, hangUpNotice/noticeTurns)
+			select {
+			case <-time.After(hangUpNotice / noticeTurns):
+			case <-ctx.Done():
+			}
 		}
 		u.askEarlier()
 	}

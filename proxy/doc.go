@@ -9,7 +9,7 @@
 // The whole way opens all listeners before any serves, answers the admin
 // requests, and drains when its context ends:
 //
-//	s, err := p.Listen(proxy.Listeners{Clients: []proxy.Listener{{Address: ":7700"}}, Admin: "127.0.0.1:9700"})
+//	s, err := p.Listen(proxy.Listeners{Clients: []listen.Listener{{Address: ":7700"}}, Admin: "127.0.0.1:9700"})
 //	err = s.Serve(stop, now)
 //
 // Settings are compiled into a snapshot. [Proxy.Swap] replaces it while

@@ -14,53 +14,24 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"powerjob-shim/proxy/listen"
 )
 
-func TestBeyondMaxConnectionsCallersGet503AndBeyondTwiceAsManyNothing(t *testing.T) {
-	p := mustProxy(t, settingsFor(t, newRawServer(t, answerWith()).url))
-	srv, err := p.Listen(Listeners{Clients: []Listener{{Address: "127.0.0.1:0", MaxConnections: 2}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(stop, context.Background()) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	addr := srv.Addrs()[0].String()
-	open := &srv.clients[0].(strictListener).open.open
-
-	ask := func(c net.Conn) string {
-		_, _ = io.WriteString(c, "GET /openApi/x HTTP/1.1\r\nHost: a\r\n\r\n")
-		_ = c.SetReadDeadline(time.Now().Add(patience))
-		answer, _ := readRaw(bufio.NewReader(c))
-		return answer
-	}
-	var idle []*net.TCPConn
-	for range 4 {
-		idle = append(idle, dial(t, addr))
-		eventually(t, "the connection is counted", func() bool { return open.Load() == int64(len(idle)) })
-	}
-	if got := ask(idle[0]); statusOf(got) != 200 {
+func TestBeyondMaxConnectionsCallersGet503(t *testing.T) {
+	s := newShimAt(t, settingsFor(t, newRawServer(t, answerWith()).url), nil, nil, listen.Listener{MaxConnections: 1})
+	const ask = "GET /openApi/x HTTP/1.1\r\nHost: a\r\n\r\n"
+	first := dial(t, s.addr)
+	_, _ = io.WriteString(first, ask)
+	_ = first.SetReadDeadline(time.Now().Add(patience))
+	if got, _ := readRaw(bufio.NewReader(first)); statusOf(got) != 200 {
 		t.Errorf("within the bound the client got %q", got)
 	}
-	if got := raw(t, addr, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); got != "" {
-		t.Errorf("beyond twice the bound the client got %q", got)
-	}
-	if got := ask(idle[2]); statusOf(got) != 503 || len(lines(got, "connection")) != 1 || lines(got, "retry-after") != nil || lines(got, authLine) != nil {
+	if got := raw(t, s.addr, ask); statusOf(got) != 503 || len(lines(got, "connection")) != 1 || lines(got, "retry-after") != nil || lines(got, authLine) != nil {
 		t.Errorf("beyond the bound the client got %q", got)
 	}
-	for _, c := range idle {
-		_ = c.Close()
-	}
-	eventually(t, "all places are free", func() bool { return open.Load() == 0 })
-	if got := ask(dial(t, addr)); statusOf(got) != 200 {
-		t.Errorf("afterwards the client got %q", got)
-	}
+	_ = first.Close()
+	eventually(t, "the place is free", func() bool { return statusOf(raw(t, s.addr, request("GET", "/openApi/x", ""))) == 200 })
 }
 
 func TestABodyLargerThanMaxBodyIs413(t *testing.T) {
@@ -128,7 +99,7 @@ func TestABodyThatStandsStillIsGivenUp(t *testing.T) {
 		for _, c := range []struct {
 			pause time.Duration
 			want  int
-		}{{defaultBodyTimeout - time.Second, 200}, {defaultBodyTimeout + time.Second, 400}} {
+		}{{bodyTimeoutByDefault - time.Second, 200}, {bodyTimeoutByDefault + time.Second, 400}} {
 			conn, err := mem.dialer("10.0.0.9")(context.Background(), "tcp", shimAddr)
 			if err != nil {
 				t.Fatal(err)
@@ -172,7 +143,7 @@ func TestABodyThatNobodyReadsIsNotWaitedForLong(t *testing.T) {
 		if answer, _ := readRaw(r); statusOf(answer) != 404 { // net/http waits for the body first
 			t.Errorf("after %v the client got %q", time.Since(began), answer)
 		}
-		if _, err := r.ReadByte(); err != io.EOF || time.Since(began) > 2*defaultBodyTimeout {
+		if _, err := r.ReadByte(); err != io.EOF || time.Since(began) > 2*bodyTimeoutByDefault {
 			t.Errorf("after %v the connection ended with %v", time.Since(began), err)
 		}
 		_ = conn.Close()

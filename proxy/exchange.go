@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"powerjob-shim/proxy/listen"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
@@ -27,7 +28,7 @@ type exchange struct {
 	id       string    // X-Request-Id
 	received time.Time // when its header had been read
 
-	pace bodyPace // of its body
+	pace listen.Pace // of its body
 
 	// client is the caller's address after trusted_proxies. clientTrusted
 	// tells whether it is a real client's, as far as the configuration tells;

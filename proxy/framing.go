@@ -1,18 +1,10 @@
 package proxy
 
 import (
-	"crypto/tls"
-	"net"
 	"net/http"
-	"net/netip"
-	"time"
 
-	"go.uber.org/zap"
+	"powerjob-shim/proxy/listen"
 )
-
-// maxHeaderBytes bounds a request's header; past it net/http answers 431.
-// Spring Boot takes 8 KiB.
-const maxHeaderBytes = 64 << 10
 
 // framing refuses what is no request to a server or came on a connection too
 // many, and closes the connection after requests whose end others might see
@@ -30,7 +22,7 @@ func (p *Proxy) framing(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		ex.lastOnConn = true
 		switch {
-		case crowded(r):
+		case listen.PlaceOf(r).Over():
 			ex.fail(w, http.StatusServiceUnavailable, "too many connections are open here; nothing was sent, call again later")
 			return
 		case r.ProtoMajor != 1: // net/http hands on "PRI * HTTP/2.0"
@@ -51,82 +43,4 @@ func (p *Proxy) framing(next handler) handler {
 		}
 		next(w, r, ex)
 	}
-}
-
-// net/http answers an unknown transfer coding with 501, in one Write of
-// exactly these bytes. To a caller that is a broken request like any other.
-const (
-	unsupportedCoding = "HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nUnsupported transfer encoding"
-	refusedCoding     = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nUnsupported transfer encoding"
-)
-
-// strictListener hands out connections on which unsupportedCoding becomes
-// refusedCoding. No upstream's answer can be mistaken for it: what net/http
-// writes for a handler has a Date.
-type strictListener struct {
-	net.Listener
-	tls  *tls.Config // nil: plain HTTP
-	log  *zap.Logger
-	open *connections
-
-	headerTimeout, stallTimeout time.Duration
-
-	proxyProtocol ProxyProtocol
-	trusted       func() []netip.Prefix // whose PROXY header is believed
-}
-
-func (l strictListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		tcp, ok := c.(*net.TCPConn)
-		if !ok {
-			return c, err
-		}
-		place := l.open.enter(tcp)
-		if place == nil {
-			_ = tcp.Close() // nothing was read
-			continue
-		}
-		conn := l.proxied(&movingConn{TCPConn: tcp, stall: l.stallTimeout})
-		switch {
-		case conn == nil:
-			place.leave()
-			_ = tcp.Close() // nothing was read
-			continue
-		case l.tls != nil:
-			return strictTLSConn{tls.Server(conn, l.tls), l.headerTimeout, l.log, place}, err
-		}
-		return strictConn{conn, place}, err
-	}
-}
-
-// strictConn is a plain connection.
-type strictConn struct {
-	clientConn
-	*place
-}
-
-// Close implements net.Conn.
-func (c strictConn) Close() error {
-	c.leave()
-	return c.clientConn.Close()
-}
-
-func (c strictConn) Read(b []byte) (int, error) {
-	if c.isStill(b) {
-		return 0, nil
-	}
-	return c.clientConn.Read(b)
-}
-
-func (c strictConn) Write(b []byte) (int, error) { return writeStrictly(c.clientConn, b) }
-
-func writeStrictly(c net.Conn, b []byte) (int, error) {
-	if len(b) == len(unsupportedCoding) && string(b) == unsupportedCoding {
-		if _, err := c.Write([]byte(refusedCoding)); err != nil {
-			return 0, err
-		}
-		return len(b), nil
-	}
-	return c.Write(b)
 }

@@ -24,6 +24,7 @@ import (
 
 	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
+	"powerjob-shim/proxy/listen"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules"
@@ -34,6 +35,9 @@ import (
 // patience bounds what should happen at once; it is long because the machine
 // may be busy, and no test that passes waits for it.
 const patience = time.Minute
+
+// bodyTimeoutByDefault is what a listener's BodyTimeout is.
+const bodyTimeoutByDefault = 30 * time.Second
 
 // shim is a Proxy that serves on real sockets.
 type shim struct {
@@ -97,11 +101,11 @@ func newShim(t testing.TB, s Settings) *shim {
 // newShimOn is newShim with stores that outlive the shim; nil: its own.
 func newShimOn(t testing.TB, s Settings, store store.Store, tokens access.SharedTokens) *shim {
 	t.Helper()
-	return newShimAt(t, s, store, tokens, Listener{})
+	return newShimAt(t, s, store, tokens, listen.Listener{})
 }
 
 // newShimAt is newShimOn with a listener that at describes, but for its address.
-func newShimAt(t testing.TB, s Settings, store store.Store, tokens access.SharedTokens, at Listener) *shim {
+func newShimAt(t testing.TB, s Settings, store store.Store, tokens access.SharedTokens, at listen.Listener) *shim {
 	t.Helper()
 	at.Address = "127.0.0.1:0"
 	core, logs := observer.New(zapcore.DebugLevel)
@@ -111,7 +115,7 @@ func newShimAt(t testing.TB, s Settings, store store.Store, tokens access.Shared
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := p.Listen(Listeners{Clients: []Listener{at}, Admin: "127.0.0.1:0", Gatherer: registry})
+	srv, err := p.Listen(Listeners{Clients: []listen.Listener{at}, Admin: "127.0.0.1:0", Gatherer: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,17 +147,23 @@ func upstream(t testing.TB, h http.HandlerFunc) string {
 	return s.URL
 }
 
-// deadServer is the address of nobody.
+// deadServer is the address of nobody, another one each time.
 func deadServer(t testing.TB) string {
 	t.Helper()
-	// Not 127.0.0.1: a shim that listens there could get the port next.
-	ln, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		// Not 127.0.0.1: a shim that listens there could get the port next.
+		ln, err := net.Listen("tcp", "127.0.0.2:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = ln.Close()
+		if _, given := dead.LoadOrStore(ln.Addr().String(), true); !given {
+			return "http://" + ln.Addr().String()
+		}
 	}
-	defer func() { _ = ln.Close() }()
-	return "http://" + ln.Addr().String()
 }
+
+var dead sync.Map // the addresses that deadServer has returned
 
 // rawServer records requests byte for byte and answers each with the same
 // bytes. It closes a connection when an answer says so.

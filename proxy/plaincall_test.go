@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/proxy/listen"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -37,14 +38,14 @@ func eachServer(t *testing.T, test func(t *testing.T)) {
 func TestARefusalReachesACallerWhoIsStillWriting(t *testing.T) {
 	const size = 900 << 10 // more than is read to keep a connection, less than is lingered for
 	message := fmt.Sprintf("POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", size)
-	for status, change := range map[int]func(s *Settings, l *Listener){
-		http.StatusForbidden:             func(s *Settings, _ *Listener) { s.Access.Block = []string{"/openApi/saveJob"} },
-		http.StatusRequestEntityTooLarge: func(s *Settings, _ *Listener) { s.MaxBody = size / 2 },
-		http.StatusServiceUnavailable:    func(_ *Settings, l *Listener) { l.MaxConnections = 1 },
+	for status, change := range map[int]func(s *Settings, l *listen.Listener){
+		http.StatusForbidden:             func(s *Settings, _ *listen.Listener) { s.Access.Block = []string{"/openApi/saveJob"} },
+		http.StatusRequestEntityTooLarge: func(s *Settings, _ *listen.Listener) { s.MaxBody = size / 2 },
+		http.StatusServiceUnavailable:    func(_ *Settings, l *listen.Listener) { l.MaxConnections = 1 },
 	} {
 		eachServer(t, func(t *testing.T) {
 			server := newRawServer(t, answerWith())
-			settings, at := dedupSettings(t, server.url), Listener{}
+			settings, at := dedupSettings(t, server.url), listen.Listener{}
 			change(&settings, &at)
 			s := newShimAt(t, settings, nil, nil, at)
 			try := func() error {

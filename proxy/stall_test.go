@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"powerjob-shim/proxy/listen"
 )
 
 // endless is a server whose answers to /endless do not end by themselves;
@@ -59,7 +61,7 @@ func TestReadersThatDoNotReadAreLetGo(t *testing.T) {
 			u := settings.Upstreams["default"]
 			u.MaxRequests = 3
 			settings.Upstreams["default"] = u
-			at := Listener{StallTimeout: 200 * time.Millisecond}
+			at := listen.Listener{StallTimeout: 200 * time.Millisecond}
 			if secure {
 				at.TLS = &tls.Config{Certificates: []tls.Certificate{testCertificate(t)}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
 			}
@@ -78,7 +80,7 @@ func TestReadersThatDoNotReadAreLetGo(t *testing.T) {
 					t.Fatalf("%d requests have ended, the server serves %d", s.logs.FilterMessage("request").Len(), serving.Load())
 				}
 			}
-			if line := s.logLine(t, 0); line["error"] != errStalled.Error() {
+			if line := s.logLine(t, 0); line["error"] != listen.ErrStalled.Error() {
 				t.Errorf("the log says %v", line)
 			}
 			if !secure {
@@ -88,72 +90,20 @@ func TestReadersThatDoNotReadAreLetGo(t *testing.T) {
 	}
 }
 
-func TestAReaderThatTakesALittleNowAndThenIsServedToTheEnd(t *testing.T) {
-	const stall, pieces = time.Second, 25
-	ours, theirs := tcpPair(t)
-	_ = ours.SetWriteBuffer(64 << 10)
-	_ = theirs.SetReadBuffer(64 << 10)
-	c := &movingConn{TCPConn: ours, stall: stall}
-	sent := make(chan error, 1)
-	go func() {
-		_, err := c.Write(make([]byte, pieces<<20))
-		sent <- err
-	}()
-	piece := make([]byte, 1<<20)
-	for range pieces {
-		if _, err := io.ReadFull(theirs, piece); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(stall / 10)
-	}
-	if err := <-sent; err != nil {
-		t.Errorf("writing ended with %v", err)
-	}
-}
-
-func TestAStalledConnectionTakesNothingMore(t *testing.T) {
-	ours, _ := tcpPair(t)
-	c := &movingConn{TCPConn: ours, stall: 50 * time.Millisecond}
-	n, err := io.Copy(c, io.LimitReader(zeros{}, 1<<30))
-	if !errors.Is(err, errStalled) || n == 0 {
-		t.Errorf("%d bytes, %v", n, err)
-	}
-	if n, err := c.Write([]byte("x")); n != 0 || !errors.Is(err, errStalled) {
-		t.Errorf("then: %d bytes, %v", n, err)
-	}
-}
-
-func TestADeadlineOfSomebodyElseCounts(t *testing.T) {
-	ours, _ := tcpPair(t)
-	c := &movingConn{TCPConn: ours, stall: time.Hour}
-	for _, set := range []func(time.Time) error{c.SetDeadline, c.SetWriteDeadline} {
-		if err := set(time.Now().Add(10 * time.Millisecond)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.Copy(c, io.LimitReader(zeros{}, 1<<30)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("writing ended with %v", err)
-		}
-	}
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { return len(p), nil }
-
 func TestUploadsThatCrawlDoNotHoldTheShim(t *testing.T) {
 	url, _ := endless(t)
 	settings := settingsFor(t, url)
 	u := settings.Upstreams["default"]
 	u.MaxRequests = 1
 	settings.Upstreams["default"] = u
-	s := newShimAt(t, settings, nil, nil, Listener{MinBodyRate: 100_000, rateAfter: 100 * time.Millisecond})
+	s := newShimAt(t, settings, nil, nil, listen.Listener{MinBodyRate: 100_000, RateAfter: 100 * time.Millisecond})
 	c := dial(t, s.addr)
 	_, _ = io.WriteString(c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	go func() {
 		for ctx.Err() == nil {
 			_, _ = io.WriteString(c, "x")
-			pause(ctx, 10*time.Millisecond)
+			time.Sleep(10 * time.Millisecond)
 		}
 	}()
 	buf := make([]byte, 4096)
@@ -163,7 +113,7 @@ func TestUploadsThatCrawlDoNotHoldTheShim(t *testing.T) {
 	if answer := string(buf[:n]); err != nil || statusOf(answer) != 400 || !strings.Contains(answer, "min_body_rate") || !strings.Contains(answer, "Connection: close") {
 		t.Errorf("the caller got %q, %v", answer, err)
 	}
-	_ = c.SetReadDeadline(time.Now().Add(defaultBodyTimeout / 2))
+	_ = c.SetReadDeadline(time.Now().Add(bodyTimeoutByDefault / 2))
 	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the rest of its body is waited for")
 	}
@@ -189,7 +139,7 @@ func (s *sleepy) Read(p []byte) (int, error) {
 }
 
 func TestOnlyTimeSpentWaitingForTheCallerCounts(t *testing.T) {
-	pace := bodyPace{timeout: time.Minute, rate: 100, after: 30 * time.Second}
+	pace := listen.Pace{Timeout: time.Minute, Rate: 100, After: 30 * time.Second}
 	for name, c := range map[string]struct {
 		each, server time.Duration // what each byte takes to come, and the server to read it
 		want         error

@@ -67,7 +67,7 @@ func TestAServerThatDiesInAStalledUploadIs502(t *testing.T) {
 	if err != nil || res.StatusCode != 502 {
 		t.Fatalf("got %v, %v", res, err)
 	}
-	if took := time.Since(began); took > defaultBodyTimeout/2 {
+	if took := time.Since(began); took > bodyTimeoutByDefault/2 {
 		t.Errorf("after %s", took)
 	}
 }

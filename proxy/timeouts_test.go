@@ -10,6 +10,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"powerjob-shim/proxy/listen"
 )
 
 // Each listener has timeouts of its own: the short ones of the first two end
@@ -21,7 +23,7 @@ func TestEachListenerHasTimeoutsOfItsOwn(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, okBody)
 	})
-	srv, err := mustProxy(t, settingsFor(t, url)).Listen(Listeners{Clients: []Listener{
+	srv, err := mustProxy(t, settingsFor(t, url)).Listen(Listeners{Clients: []listen.Listener{
 		{Address: "127.0.0.1:0", HeaderTimeout: short, BodyTimeout: short, IdleTimeout: short},
 		{Address: "127.0.0.1:0", HeaderTimeout: short, TLS: secure},
 		{Address: "127.0.0.1:0"},
@@ -72,7 +74,7 @@ func answersUntilClosed(t *testing.T, addr, sent string) (n, status int) {
 	t.Helper()
 	conn := dial(t, addr)
 	_, _ = io.WriteString(conn, sent)
-	_ = conn.SetReadDeadline(time.Now().Add(defaultHeaderTimeout / 2))
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 	r := bufio.NewReader(conn)
 	for {
 		answer, err := readRaw(r)

@@ -5,16 +5,16 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+
+	"powerjob-shim/proxy/listen"
 )
 
 // testCertificate is httptest's.
@@ -27,7 +27,7 @@ func testCertificate(t testing.TB) tls.Certificate {
 }
 
 // newTLSShim serves https, and plain HTTP with to; it returns both addresses.
-func newTLSShim(t testing.TB, s Settings, to *Redirect, challenge func(http.ResponseWriter, *http.Request) bool) (https, plain string, logs *observer.ObservedLogs) {
+func newTLSShim(t testing.TB, s Settings, to *listen.Redirect, challenge func(http.ResponseWriter, *http.Request) bool) (https, plain string, logs *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	p, err := New(Options{Logger: zap.New(core)}, s)
@@ -39,12 +39,12 @@ func newTLSShim(t testing.TB, s Settings, to *Redirect, challenge func(http.Resp
 }
 
 // listenTLS serves p as newTLSShim says.
-func listenTLS(t testing.TB, p *Proxy, to *Redirect, challenge func(http.ResponseWriter, *http.Request) bool) (https, plain string) {
+func listenTLS(t testing.TB, p *Proxy, to *listen.Redirect, challenge func(http.ResponseWriter, *http.Request) bool) (https, plain string) {
 	t.Helper()
 	srv, err := p.Listen(Listeners{
-		Clients: []Listener{
+		Clients: []listen.Listener{
 			{Address: "127.0.0.1:0", TLS: &tls.Config{
-				Certificates: []tls.Certificate{testCertificate(t)}, NextProtos: []string{"http/1.1", acmeTLS}, MinVersion: tls.VersionTLS12,
+				Certificates: []tls.Certificate{testCertificate(t)}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12,
 			}},
 			{Address: "127.0.0.1:0", Redirect: to},
 		},
@@ -91,68 +91,6 @@ func TestOverTLSTheUpstreamIsToldSoAndTheHeaderHasItsCase(t *testing.T) {
 	}
 }
 
-func TestALPNIsHTTP1OrNothing(t *testing.T) {
-	https, _, logs := newTLSShim(t, settingsFor(t, newRawServer(t, answerWith()).url), nil, nil)
-	for _, c := range []struct {
-		offered []string
-		want    string // "": no protocol is agreed
-		refused bool
-	}{
-		{nil, "", false},
-		{[]string{"http/1.1"}, "http/1.1", false},
-		{[]string{"h2", "http/1.1"}, "http/1.1", false},
-		{[]string{"h2"}, "", true},
-		{[]string{"h3"}, "", true},
-		{[]string{"acme-tls/1"}, "acme-tls/1", false},
-	} {
-		conn, err := dialTLS(t, https, c.offered...)
-		if refused := err != nil; refused != c.refused {
-			t.Errorf("%q: %v", c.offered, err)
-			continue
-		}
-		if got := conn.ConnectionState().NegotiatedProtocol; got != c.want {
-			t.Errorf("%q: agreed on %q, want %q", c.offered, got, c.want)
-		}
-	}
-	eventually(t, "the refusals are logged", func() bool { return logs.FilterMessage("TLS handshake failed").Len() == 2 })
-}
-
-func TestNoRequestsAreServedToACertificateAuthority(t *testing.T) {
-	up := newRawServer(t, answerWith())
-	https, _, _ := newTLSShim(t, settingsFor(t, up.url), nil, nil)
-	c, err := dialTLS(t, https, acmeTLS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.WriteString(c, request("GET", "/", ""))
-	if answer, _ := io.ReadAll(c); len(answer) > 0 || len(up.requests()) > 0 {
-		t.Errorf("the client got %q, the upstream %q", answer, up.requests())
-	}
-}
-
-func TestFramingIsAsStrictOverTLS(t *testing.T) {
-	up := newRawServer(t, answerWith())
-	https, _, _ := newTLSShim(t, settingsFor(t, up.url), nil, nil)
-	for _, req := range []string{
-		"POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-		"POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
-	} {
-		if answer := rawTLS(t, https, req); statusOf(answer) != 400 {
-			t.Errorf("%q is answered with %q", req, answer)
-		}
-	}
-	if got := up.requests(); len(got) > 0 {
-		t.Errorf("the upstream got %q", got)
-	}
-}
-
-func TestPlainHTTPToAnHTTPSListenerIsToldSo(t *testing.T) {
-	https, _, _ := newTLSShim(t, settingsFor(t, deadServer(t)), nil, nil)
-	if answer := raw(t, https, request("GET", "/", "")); statusOf(answer) != 400 || !strings.Contains(answer, "speaks https") {
-		t.Errorf("the client got %q", answer)
-	}
-}
-
 func TestAHangUpIsSeenOverTLS(t *testing.T) {
 	seen := make(chan struct{})
 	https, _, _ := newTLSShim(t, settingsFor(t, upstream(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -195,22 +133,5 @@ func TestATunnelWorksOverTLS(t *testing.T) {
 	_, _ = io.WriteString(c, "hello")
 	if got, _ := io.ReadAll(r); string(got) != "hello" {
 		t.Errorf("the tunnel gave %q", got)
-	}
-}
-
-func TestAHandshakeThatIsNotFinishedIsClosed(t *testing.T) {
-	certificate := testCertificate(t)
-	client, server := net.Pipe()
-	defer func() { _ = client.Close() }()
-	c := strictTLSConn{
-		Conn:     tls.Server(server, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}),
-		patience: 10 * time.Millisecond,
-		log:      zap.NewNop(),
-	}
-	if state := c.ConnectionState(); state.HandshakeComplete {
-		t.Error("the handshake is complete")
-	}
-	if _, err := c.Read(make([]byte, 1)); err == nil {
-		t.Error("the connection is open")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/metrics"
-	"powerjob-shim/proxy"
 	"powerjob-shim/proxy/certs"
+	"powerjob-shim/proxy/listen"
 )
 
 // certificates are those of the Ingresses' Secrets. Safe for concurrent use.
@@ -55,7 +55,7 @@ func (c *certificates) find(hello *tls.ClientHelloInfo) *tls.Certificate {
 // listeners adds an https listener to those of the configuration, unless they
 // have one or address is empty, and gives each of these the Secrets'
 // certificates before its own.
-func (c *certificates) listeners(list []proxy.Listener, address string) []proxy.Listener {
+func (c *certificates) listeners(list []listen.Listener, address string) []listen.Listener {
 	secure := false
 	for i := range list {
 		if list[i].TLS != nil {
@@ -66,7 +66,7 @@ func (c *certificates) listeners(list []proxy.Listener, address string) []proxy.
 	if secure || address == "" {
 		return list
 	}
-	added := proxy.Listener{}
+	added := listen.Listener{}
 	if len(list) > 0 {
 		added = list[0] // with its limits
 	}

@@ -11,6 +11,7 @@ import (
 
 	"powerjob-shim/internal/demo"
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/listen"
 	"powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/openapi"
@@ -40,7 +41,7 @@ func shimWith(list ...rules.Rule) demo.StartShim {
 		if err != nil {
 			return "", nil, err
 		}
-		s, err := p.Listen(proxy.Listeners{Clients: []proxy.Listener{{Address: "127.0.0.1:0"}}})
+		s, err := p.Listen(proxy.Listeners{Clients: []listen.Listener{{Address: "127.0.0.1:0"}}})
 		if err != nil {
 			return "", nil, err
 		}

@@ -18,6 +18,7 @@ import (
 	"powerjob-shim/internal/program"
 	"powerjob-shim/internal/wire"
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/listen"
 )
 
 func newRunCmd(environ []string) *cobra.Command {
@@ -152,7 +153,7 @@ func startInProcessWith(upstream string, environ ...string) (address string, sto
 	if err != nil {
 		return "", nil, err
 	}
-	server, err := p.Listen(proxy.Listeners{Clients: []proxy.Listener{{Address: net.JoinHostPort("127.0.0.1", "0")}}})
+	server, err := p.Listen(proxy.Listeners{Clients: []listen.Listener{{Address: net.JoinHostPort("127.0.0.1", "0")}}})
 	if err != nil {
 		return "", nil, err
 	}

@@ -13,8 +13,8 @@ import (
 
 	"powerjob-shim/internal/config"
 	"powerjob-shim/metrics"
-	"powerjob-shim/proxy"
 	"powerjob-shim/proxy/certs"
+	"powerjob-shim/proxy/listen"
 )
 
 // Certificates are those of all https listeners.
@@ -78,7 +78,7 @@ func certsFrom(t *config.TLS, plain bool) certs.Settings {
 }
 
 // Give hands each https listener its certificates.
-func (c *Certificates) Give(list []proxy.Listener) []proxy.Listener {
+func (c *Certificates) Give(list []listen.Listener) []listen.Listener {
 	for i, s := range c.sources {
 		if s != nil {
 			list[i].TLS = s.TLSConfig()

@@ -8,6 +8,7 @@ import (
 
 	"powerjob-shim/internal/config"
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/listen"
 	"powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules"
@@ -124,19 +125,19 @@ func Rules(list []config.Rule) (*rules.Set, error) {
 	return rules.Compile(compiled)
 }
 
-var proxyProtocols = map[string]proxy.ProxyProtocol{config.ProxyAccept: proxy.ProxyAccept, config.ProxyRequire: proxy.ProxyRequire}
+var proxyProtocols = map[string]listen.ProxyProtocol{config.ProxyAccept: listen.ProxyAccept, config.ProxyRequire: listen.ProxyRequire}
 
 // Listeners are those of a configuration, without their certificates.
-func Listeners(list []config.Listener) []proxy.Listener {
-	all := make([]proxy.Listener, len(list))
+func Listeners(list []config.Listener) []listen.Listener {
+	all := make([]listen.Listener, len(list))
 	for i, l := range list {
-		all[i] = proxy.Listener{
+		all[i] = listen.Listener{
 			Address: l.Address, MaxConnections: l.MaxConnections,
 			HeaderTimeout: l.HeaderTimeout, BodyTimeout: l.BodyTimeout, IdleTimeout: l.IdleTimeout,
 			MinBodyRate: int64(l.MinBodyRate), StallTimeout: l.StallTimeout, ProxyProtocol: proxyProtocols[l.ProxyProtocol],
 		}
 		if l.Redirect != nil {
-			all[i].Redirect = &proxy.Redirect{Port: l.Redirect.Port, OpenAPI: l.Redirect.OpenAPI}
+			all[i].Redirect = &listen.Redirect{Port: l.Redirect.Port, OpenAPI: l.Redirect.OpenAPI}
 		}
 	}
 	return all

@@ -1,133 +1,204 @@
 package listen
 
 import (
-	"bufio"
+	"bytes"
+	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"regexp"
+	"strconv"
 	"strings"
-	"syscall"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"powerjob-shim/internal/testca"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"powerjob-shim/internal/bothservers"
+	"powerjob-shim/internal/leaks"
 )
 
-// patience bounds what should happen at once; no test that passes waits for it.
-const patience = 60 * time.Second
+func TestMain(m *testing.M) { leaks.Main(m) }
 
-// serving is a Server at an address.
-type serving struct {
-	*Server
-	addr string
-	done chan error
+func TestRawSocketsAgainWithNetHTTPAlone(t *testing.T) {
+	bothservers.Again(t, 8, regexp.MustCompile(`RawSockets`))
 }
 
-// serve serves h, and takes every request under isPrefix for a plain one.
-func serve(t testing.TB, h http.HandlerFunc, secure *tls.Config, change ...func(*Server)) *serving {
+// patience bounds what should happen at once; no test that passes waits for it.
+const patience = time.Minute
+
+// house is a Lifecycle.
+type house struct {
+	delay, grace time.Duration
+	trusted      netip.Prefix
+
+	life     context.Context
+	end      context.CancelFunc
+	draining atomic.Bool
+	inFlight atomic.Int64
+	closed   atomic.Bool
+}
+
+func (h *house) Life() context.Context { return h.life }
+
+func (h *house) Drain() (delay, grace time.Duration) {
+	h.draining.Store(true)
+	return h.delay, h.grace
+}
+
+func (h *house) InFlight() int64              { return h.inFlight.Load() }
+func (h *house) End()                         { h.end() }
+func (h *house) Close()                       { h.closed.Store(true) }
+func (h *house) Trusts(proxy netip.Addr) bool { return h.trusted.Contains(proxy) }
+
+// serving is a Server that serves.
+type serving struct {
+	*Server
+	house     *house
+	addr      string // of the first listener
+	logs      *observer.ObservedLogs
+	stop, now context.CancelFunc
+	done      chan error // what Serve returned
+}
+
+// open serves h, which is counted as the Proxy counts, at these listeners, whose
+// addresses it chooses.
+func open(t testing.TB, house *house, h http.HandlerFunc, at ...Listener) *serving {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	core, logs := observer.New(zapcore.DebugLevel)
+	for i := range at {
+		at[i].Address = "127.0.0.1:0"
+	}
+	house.life, house.end = context.WithCancel(context.Background())
+	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		house.inFlight.Add(1)
+		defer house.inFlight.Add(-1)
+		h(w, r)
+	})
+	srv, err := Open(Config{Handler: counted, Life: house, Logger: zap.New(core), ErrorLog: quiet, Clients: at, Plain: calls()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &serving{addr: ln.Addr().String(), done: make(chan error, 1), Server: &Server{
-		HTTP:  &http.Server{Handler: h, ReadHeaderTimeout: patience, ErrorLog: quiet},
-		Plain: func(target string, _ int64) bool { return strings.HasPrefix(target, isPrefix) },
-	}}
-	for _, c := range change {
-		c(s.Server)
-	}
-	if secure != nil {
-		ln = tlsListener{ln, secure}
-	}
-	go func() { s.done <- s.Serve(ln) }()
+	s := &serving{Server: srv, house: house, addr: srv.Addrs()[0].String(), logs: logs, done: make(chan error, 1)}
+	var stop, now context.Context
+	stop, s.stop = context.WithCancel(context.Background())
+	now, s.now = context.WithCancel(context.Background())
+	go func() { s.done <- srv.Serve(stop, now) }()
 	t.Cleanup(func() {
-		_ = s.Close()
-		if err := <-s.done; !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("Serve returned %v", err)
-		}
+		s.now()
+		s.stop()
+		_ = s.wait(t)
 	})
 	return s
 }
 
-// tlsListener hands out connections as the shim's listeners do: below a type that
-// net/http does not know.
-type tlsListener struct {
-	net.Listener
-	config *tls.Config
-}
-
-func (l tlsListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	tcp := c.(*net.TCPConn)
-	return secureConn{tls.Server(tcp, l.config), tcp}, nil
-}
-
-type secureConn struct {
-	*tls.Conn
-	tcp *net.TCPConn
-}
-
-// SyscallConn implements syscall.Conn.
-func (c secureConn) SyscallConn() (syscall.RawConn, error) { return c.tcp.SyscallConn() }
-
-func (c secureConn) ConnectionState() tls.ConnectionState {
-	_ = c.Handshake() // the next read tells
-	return c.Conn.ConnectionState()
-}
-
-func certified(t testing.TB) *tls.Config {
+// wait returns what Serve returned.
+func (s *serving) wait(t testing.TB) error {
 	t.Helper()
-	certificate, err := tls.X509KeyPair(testca.New(t).Leaf(t, "example.com"))
-	if err != nil {
-		t.Fatal(err)
+	select {
+	case err := <-s.done:
+		s.done <- err
+		return err
+	case <-time.After(patience):
+		t.Error("Serve did not return")
+		return nil
 	}
-	return &tls.Config{Certificates: []tls.Certificate{certificate}}
 }
 
-func (s *serving) dial(t testing.TB) net.Conn {
+// calls is what Config.Plain is in tests.
+func calls() func(target string, length int64) bool {
+	if bothservers.Alone() {
+		return nil
+	}
+	return func(target string, _ int64) bool { return strings.HasPrefix(target, "/openApi/") }
+}
+
+// A plain call, and one after which the connection closes.
+const (
+	call    = "POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
+	closing = "POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+)
+
+// secure is the configuration of a listener with httptest's certificate.
+func secure(t testing.TB) *tls.Config {
 	t.Helper()
-	c, err := net.Dial("tcp", s.addr)
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	defer s.Close()
+	return &tls.Config{Certificates: s.TLS.Certificates[:1:1], NextProtos: []string{"http/1.1", acmeTLS}, MinVersion: tls.VersionTLS12}
+}
+
+func dial(t testing.TB, addr string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patience))
-	return c
+	return c.(*net.TCPConn)
 }
 
-func write(t testing.TB, c net.Conn, message string) {
+// dialTLS shakes hands, offering these protocols; none: no ALPN at all.
+func dialTLS(t testing.TB, addr string, protocols ...string) (*tls.Conn, error) {
 	t.Helper()
-	if _, err := io.WriteString(c, message); err != nil {
-		t.Fatal(err)
-	}
+	c := tls.Client(dial(t, addr), &tls.Config{InsecureSkipVerify: true, NextProtos: protocols})
+	return c, c.Handshake()
 }
 
-// answerOf reads one answer.
-func answerOf(t testing.TB, rd *bufio.Reader) (status int, body string) {
+// raw sends bytes and returns everything that comes back until the connection is
+// closed.
+func raw(t testing.TB, addr, request string) string {
 	t.Helper()
-	res, err := http.ReadResponse(rd, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(b)
+	return exchange(dial(t, addr), request)
 }
 
-// until waits for a condition that nothing signals.
-func until(t testing.TB, what string, ok func() bool) {
+func exchange(c net.Conn, request string) string {
+	_, _ = io.WriteString(c, request) // the other side may refuse in the middle
+	var b bytes.Buffer
+	_, _ = b.ReadFrom(c) // a reset ends it too
+	return b.String()
+}
+
+// statusOf returns the status code of a raw answer, 0 if the answer has no status line.
+func statusOf(answer string) int {
+	fields := strings.Fields(answer)
+	if len(fields) < 2 {
+		return 0
+	}
+	code, _ := strconv.Atoi(fields[1])
+	return code
+}
+
+// eventually waits for a condition that nothing signals.
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waiting until %s", what)
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
+}
+
+// tcpPair returns the two ends of a connection.
+func tcpPair(t testing.TB) (accepted, dialed *net.TCPConn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	dialed = dial(t, ln.Addr().String())
+	c, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c.(*net.TCPConn), dialed
 }

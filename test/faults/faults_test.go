@@ -27,6 +27,7 @@ import (
 	"go.uber.org/goleak"
 
 	"powerjob-shim/proxy"
+	"powerjob-shim/proxy/listen"
 	"powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 )
@@ -204,7 +205,7 @@ func startShim(t *testing.T, server string) (addr string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv, err := p.Listen(proxy.Listeners{Clients: []proxy.Listener{{Address: "127.0.0.1:0"}}})
+	srv, err := p.Listen(proxy.Listeners{Clients: []listen.Listener{{Address: "127.0.0.1:0"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

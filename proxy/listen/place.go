@@ -1,4 +1,4 @@
-package proxy
+package listen
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"syscall"
+
+	"powerjob-shim/internal/peer"
 )
 
 // connections counts those that a listener has open. Up to the bound they are
@@ -16,22 +18,20 @@ type connections struct {
 	bound int64 // 0: none
 }
 
-// place is one connection's. Its methods may be called with nil.
-type place struct {
+// Place is one connection's at its listener. Its methods may be called with nil.
+type Place struct {
 	in   *connections
 	over bool            // beyond the bound
 	raw  syscall.RawConn // nil: not known
 	left atomic.Bool
 
-	// still: a Read takes nothing from the network and returns 0, nil. So a body
-	// can be read as far as net/http has it already.
-	still bool
+	still bool // see SetStill
 }
 
 // enter returns nil for a connection that must be closed at once.
-func (c *connections) enter(conn syscall.Conn) *place {
+func (c *connections) enter(conn syscall.Conn) *Place {
 	n := c.open.Add(1)
-	p := &place{in: c, over: c.bound > 0 && n > c.bound}
+	p := &Place{in: c, over: c.bound > 0 && n > c.bound}
 	if p.over && n > 2*c.bound {
 		p.leave()
 		return nil
@@ -41,27 +41,42 @@ func (c *connections) enter(conn syscall.Conn) *place {
 }
 
 // leave gives the place back; net/http may close a connection twice.
-func (p *place) leave() {
+func (p *Place) leave() {
 	if p != nil && p.left.CompareAndSwap(false, true) {
 		p.in.open.Add(-1)
 	}
 }
 
+// hasLeft reports whether the connection was closed here.
+func (p *Place) hasLeft() bool { return p != nil && p.left.Load() }
+
 // isStill reports whether a Read into b must not touch the network. One byte is
 // what net/http reads on a goroutine of its own, from the body's end on, to see
 // the caller hang up; that goes on, and looks at nothing that is written here.
-func (p *place) isStill(b []byte) bool { return len(b) > 1 && p != nil && p.still }
+func (p *Place) isStill(b []byte) bool { return len(b) > 1 && p != nil && p.still }
 
 // SyscallConn implements syscall.Conn: the socket can be asked whether its peer is
 // still there.
-func (p *place) SyscallConn() (syscall.RawConn, error) {
+func (p *Place) SyscallConn() (syscall.RawConn, error) {
 	if p.raw == nil {
 		return nil, net.ErrClosed
 	}
 	return p.raw, nil
 }
 
-func (p *place) of() *place { return p }
+// SetStill has reads of more than one byte return 0, nil at once, as long as still
+// is true: what the server has already can be read then without waiting. Only the
+// handler of the connection's request may call it, and not with nil.
+func (p *Place) SetStill(still bool) { p.still = still }
+
+// Over reports whether the connection is beyond its listener's bound, so that all it
+// should get is an answer that says so.
+func (p *Place) Over() bool { return p != nil && p.over }
+
+// Gone reports whether the caller has closed the connection.
+func (p *Place) Gone() bool { return p != nil && p.raw != nil && peer.Poll(p.raw) == peer.Gone }
+
+func (p *Place) of() *Place { return p }
 
 type placeKey struct{}
 
@@ -70,7 +85,7 @@ type placeKey struct{}
 func withPlace(ctx context.Context, c net.Conn) context.Context {
 	for {
 		switch conn := c.(type) {
-		case interface{ of() *place }:
+		case interface{ of() *Place }:
 			return context.WithValue(ctx, placeKey{}, conn.of())
 		case interface{ NetConn() net.Conn }: // it was handed over
 			c = conn.NetConn()
@@ -80,14 +95,8 @@ func withPlace(ctx context.Context, c net.Conn) context.Context {
 	}
 }
 
-// placeOf returns the place of r's connection; nil: no listener of ours.
-func placeOf(r *http.Request) *place {
-	p, _ := r.Context().Value(placeKey{}).(*place)
+// PlaceOf returns the place of r's connection; nil: no listener of this package.
+func PlaceOf(r *http.Request) *Place {
+	p, _ := r.Context().Value(placeKey{}).(*Place)
 	return p
-}
-
-// crowded reports whether r came on a connection beyond its listener's bound.
-func crowded(r *http.Request) bool {
-	p := placeOf(r)
-	return p != nil && p.over
 }

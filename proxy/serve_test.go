@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -46,29 +45,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
-}
-
-func TestListenReportsATakenPortAndLeavesNoneOpen(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = taken.Close() }()
-	p := mustProxy(t, settingsFor(t, "http://127.0.0.1:1"))
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = free.Close()
-	_, err = p.Listen(Listeners{Clients: []Listener{{Address: free.Addr().String()}, {Address: taken.Addr().String()}}, Admin: "127.0.0.1:0"})
-	if err == nil || !strings.Contains(err.Error(), taken.Addr().String()) || !strings.Contains(err.Error(), "address already in use") {
-		t.Fatalf("got %v", err)
-	}
-	again, err := net.Listen("tcp", free.Addr().String())
-	if err != nil {
-		t.Fatalf("the first listener is still open: %v", err)
-	}
-	_ = again.Close()
 }
 
 func TestAClientThatOffersHTTP2IsServedInHTTP1(t *testing.T) {
@@ -232,20 +208,5 @@ func TestATunnelGetsTheGraceToEnd(t *testing.T) {
 	}
 	if n := s.logs.FilterMessageSnippet("the grace is over").Len(); n != 0 {
 		t.Error("the grace was over before the tunnel had ended")
-	}
-}
-
-func TestServeEndsWhenAListenerFails(t *testing.T) {
-	p := mustProxy(t, settingsFor(t, "http://127.0.0.1:1"))
-	s, err := p.Listen(Listeners{Clients: []Listener{{Address: "127.0.0.1:0"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.close()
-	if err := s.Serve(context.Background(), context.Background()); err == nil || !strings.Contains(err.Error(), "serving") {
-		t.Errorf("Serve returned %v", err)
-	}
-	if s.AdminAddr() != nil {
-		t.Error("there is an admin address")
 	}
 }

@@ -1,10 +1,11 @@
-package proxy
+package listen
 
 import (
 	"bytes"
 	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ func TestThePROXYProtocolTellsTheClientWhereItIsTrusted(t *testing.T) {
 		mode    ProxyProtocol
 		trusted string
 		header  string
-		client  string // as the server and the log get it; "": the connection is closed without a byte
+		client  string // as the handler gets it; "": the connection is closed without a byte
 	}{
 		"version 1":                             {ProxyAccept, "127.0.0.0/8", v1, "203.0.113.7"},
 		"version 1, IPv6":                       {ProxyRequire, "127.0.0.0/8", v6, "2001:db8::7"},
@@ -54,39 +55,34 @@ func TestThePROXYProtocolTellsTheClientWhereItIsTrusted(t *testing.T) {
 		"a stranger without, it is required":    {ProxyRequire, "192.0.2.0/24", "", ""},
 		"a client that is itself a proxy of us": {ProxyAccept, "127.0.0.0/8", "PROXY TCP4 127.0.0.9 10.0.0.1 50000 7700\r\n", "127.0.0.9"},
 	} {
-		for _, secure := range []bool{false, true} {
-			way := map[bool]string{false: ", plain", true: ", TLS"}[secure]
-			t.Run(name+way, func(t *testing.T) {
-				up := newRawServer(t, answerWith())
-				settings := settingsFor(t, up.url)
-				settings.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(c.trusted)}
+		for _, way := range []string{"plain", "TLS"} {
+			t.Run(name+", "+way, func(t *testing.T) {
+				peers := make(chan string, 1)
 				at := Listener{ProxyProtocol: c.mode}
-				if secure {
-					at.TLS = &tls.Config{Certificates: []tls.Certificate{testCertificate(t)}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
+				if way == "TLS" {
+					at.TLS = secure(t)
 				}
-				s := newShimAt(t, settings, nil, nil, at)
+				s := open(t, &house{trusted: netip.MustParsePrefix(c.trusted)}, func(_ http.ResponseWriter, r *http.Request) {
+					host, _, _ := net.SplitHostPort(r.RemoteAddr)
+					peers <- host
+				}, at)
 				var conn net.Conn = dial(t, s.addr)
-				_ = conn.SetDeadline(time.Now().Add(patience))
 				_, _ = io.WriteString(conn, c.header) // a closed connection may refuse it
-				if secure {
+				if way == "TLS" {
 					conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
 				}
-				_, _ = io.WriteString(conn, request("GET", "/openApi/fetchAllJob", ""))
-				got, _ := io.ReadAll(conn) // a reset ends it too
+				got := exchange(conn, closing)
 				if c.client == "" {
-					if len(got) > 0 || len(up.requests()) > 0 {
-						t.Errorf("the client got %q, the server %q", got, up.requests())
+					if got != "" || len(peers) > 0 {
+						t.Errorf("the client got %q, %d requests were served", got, len(peers))
 					}
 					return
 				}
-				if statusOf(string(got)) != 200 {
+				if statusOf(got) != 200 {
 					t.Fatalf("the client got %q", got)
 				}
-				if sent := lines(up.requests()[0], forwardedFor); len(sent) != 1 || sent[0] != forwardedFor+": "+c.client {
-					t.Errorf("the server got %q", sent)
-				}
-				if client := s.logLine(t, 0)[fieldClient]; client != c.client {
-					t.Errorf("the log says %v", client)
+				if peer := <-peers; peer != c.client {
+					t.Errorf("the handler got %q", peer)
 				}
 			})
 		}
@@ -94,10 +90,8 @@ func TestThePROXYProtocolTellsTheClientWhereItIsTrusted(t *testing.T) {
 }
 
 func TestWithoutThePROXYProtocolItsHeaderIsAMalformedRequest(t *testing.T) {
-	settings := settingsFor(t, newRawServer(t, answerWith()).url)
-	settings.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	s := newShim(t, settings)
-	if got := raw(t, s.addr, "PROXY TCP4 203.0.113.7 10.0.0.1 50000 7700\r\n"+request("GET", "/", "")); statusOf(got) != 400 {
+	s := open(t, &house{trusted: netip.MustParsePrefix("127.0.0.0/8")}, func(http.ResponseWriter, *http.Request) {}, Listener{})
+	if got := raw(t, s.addr, "PROXY TCP4 203.0.113.7 10.0.0.1 50000 7700\r\n"+closing); statusOf(got) != 400 {
 		t.Errorf("the client got %q", got)
 	}
 }
@@ -105,15 +99,13 @@ func TestWithoutThePROXYProtocolItsHeaderIsAMalformedRequest(t *testing.T) {
 // A header that does not come holds up nobody else, and its connection ends
 // with header_timeout.
 func TestAPROXYHeaderThatDoesNotEndIsClosed(t *testing.T) {
-	settings := settingsFor(t, newRawServer(t, answerWith()).url)
-	settings.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	s := newShimAt(t, settings, nil, nil, Listener{ProxyProtocol: ProxyRequire, HeaderTimeout: 100 * time.Millisecond})
+	s := open(t, &house{trusted: netip.MustParsePrefix("127.0.0.0/8")}, func(http.ResponseWriter, *http.Request) {},
+		Listener{ProxyProtocol: ProxyRequire, HeaderTimeout: 100 * time.Millisecond})
 	slow := dial(t, s.addr)
 	_, _ = io.WriteString(slow, "PROXY TCP4 203")
-	if got := raw(t, s.addr, "PROXY TCP4 203.0.113.7 10.0.0.1 50000 7700\r\n"+request("GET", "/", "")); statusOf(got) != 200 {
+	if got := raw(t, s.addr, "PROXY TCP4 203.0.113.7 10.0.0.1 50000 7700\r\n"+closing); statusOf(got) != 200 {
 		t.Errorf("another client got %q", got)
 	}
-	_ = slow.SetReadDeadline(time.Now().Add(patience))
 	if got, err := io.ReadAll(slow); err != nil && strings.Contains(err.Error(), "timeout") || len(got) > 0 {
 		t.Errorf("the slow one got %q, %v", got, err)
 	}

@@ -1,4 +1,4 @@
-package proxy
+package listen
 
 import (
 	"errors"
@@ -9,11 +9,8 @@ import (
 	"time"
 )
 
-// defaultStallTimeout is what Listener.StallTimeout is by default.
-const defaultStallTimeout = 30 * time.Second
-
-// errStalled is what writing to a caller fails with that takes nothing.
-var errStalled = errors.New("the caller took nothing of the answer for stall_timeout")
+// ErrStalled is what writing to a caller fails with that takes nothing.
+var ErrStalled = errors.New("the caller took nothing of the answer for stall_timeout")
 
 // clientConn is a caller's connection. CloseWrite is for net/http, which lets a
 // caller read an early answer to its end.
@@ -40,7 +37,7 @@ func (c *movingConn) Write(b []byte) (n int, err error) {
 		return c.TCPConn.Write(b)
 	}
 	if c.gone.Load() {
-		return 0, errStalled
+		return 0, ErrStalled
 	}
 	for moved := time.Now(); ; {
 		c.extend(time.Now())
@@ -54,7 +51,7 @@ func (c *movingConn) Write(b []byte) (n int, err error) {
 			moved = now
 		} else if now.Sub(moved) >= c.stall {
 			c.gone.Store(true)
-			return n, errStalled
+			return n, ErrStalled
 		}
 		c.deadline.Store(0)
 	}
@@ -91,4 +88,22 @@ func (c *movingConn) takeOver(t time.Time) {
 // ReadFrom keeps io.Copy from writing past Write.
 func (c *movingConn) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{c}, r)
+}
+
+// Moving returns ln with connections whose peers must take some of what is written
+// to them within stall; they are let go otherwise.
+func Moving(ln net.Listener, stall time.Duration) net.Listener { return movingListener{ln, stall} }
+
+type movingListener struct {
+	net.Listener
+	stall time.Duration
+}
+
+// Accept implements net.Listener.
+func (l movingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok && err == nil {
+		return &movingConn{TCPConn: tcp, stall: l.stall}, nil
+	}
+	return c, err
 }

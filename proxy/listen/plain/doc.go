@@ -1,7 +1,7 @@
-// Package listen serves callers: plain calls by itself, everything else by
+// Package plain serves callers: plain calls by itself, everything else by
 // net/http's server.
 //
-//	server := &listen.Server{HTTP: &http.Server{Handler: h}, Plain: isCall}
+//	server := &plain.Server{HTTP: &http.Server{Handler: h}, Plain: isCall}
 //	err := server.Serve(ln)
 //
 // A connection belongs to one goroutine as long as its requests are plain (see
@@ -15,4 +15,4 @@
 // watches whether the caller hangs up. Here the caller is asked when it matters:
 // see [CallerOf]. So the context of a request does not end when its caller hangs
 // up, but with the context of the server.
-package listen
+package plain

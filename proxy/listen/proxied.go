@@ -1,4 +1,4 @@
-package proxy
+package listen
 
 import (
 	"errors"
@@ -8,15 +8,13 @@ import (
 
 	"github.com/pires/go-proxyproto"
 	"go.uber.org/zap"
-
-	"powerjob-shim/rules/access"
 )
 
 // ProxyProtocol says whether a listener's connections begin with a header of
 // the PROXY protocol, versions 1 and 2, by which a balancer names the client
 // (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). It is believed
-// from Settings.TrustedProxies only; from others such a connection is closed.
-type ProxyProtocol int //nolint:revive // it is the protocol that is called PROXY
+// from proxies that Lifecycle.Trusts only; from others such a connection is closed.
+type ProxyProtocol int
 
 // The values of ProxyProtocol.
 const (
@@ -53,7 +51,7 @@ func (l strictListener) proxied(c *movingConn) clientConn {
 // trusts reports whether remote is one of the trusted proxies.
 func (l strictListener) trusts(remote net.Addr) bool {
 	addr, err := netip.ParseAddrPort(remote.String())
-	return err == nil && l.trusted != nil && access.Within(l.trusted(), addr.Addr().Unmap())
+	return err == nil && l.trusted(addr.Addr().Unmap())
 }
 
 // proxiedConn is a connection that may begin with a PROXY header.

@@ -1,4 +1,4 @@
-package proxy
+package listen
 
 import (
 	"context"
@@ -22,7 +22,7 @@ type strictTLSConn struct {
 	*tls.Conn
 	patience time.Duration // for the handshake
 	log      *zap.Logger
-	*place
+	*Place
 }
 
 // Close implements net.Conn.
@@ -34,6 +34,9 @@ func (c strictTLSConn) Close() error {
 func (c strictTLSConn) Read(b []byte) (int, error) {
 	if c.isStill(b) {
 		return 0, nil
+	}
+	if c.hasLeft() { // a request may have come with the handshake's end
+		return 0, net.ErrClosed
 	}
 	return c.Conn.Read(b)
 }
