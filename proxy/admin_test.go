@@ -9,14 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// forget makes the next probe connect anew.
-func (r *reachability) forget() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.at = time.Time{}
-}
+	"powerjob-shim/proxy/admin"
+)
 
 func TestReadinessFollowsTheUpstream(t *testing.T) {
 	dead := deadServer(t)
@@ -33,8 +28,7 @@ func TestReadinessFollowsTheUpstream(t *testing.T) {
 		t.Skipf("the port was taken meanwhile: %v", err)
 	}
 	defer func() { _ = ln.Close() }()
-	s.reach.forget()
-	if code, body := s.ask(t, "/readyz"); code != 200 || body != "ok\n" {
+	if code, body := readyz(s.Proxy, "/readyz"); code != 200 || body != "ok\n" {
 		t.Errorf("/readyz says %d %q after the server came", code, body)
 	}
 }
@@ -80,7 +74,7 @@ func TestStatusTellsVersionConfigurationAndUpstreams(t *testing.T) {
 	settings.Hash = "c0ffee"
 	s := newShim(t, settings)
 	_, body := s.ask(t, "/status")
-	var got status
+	var got admin.Status
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatalf("%v in %s", err, body)
 	}
@@ -103,7 +97,7 @@ func TestMetricsAreServedAndPprofOnlyWhenAsked(t *testing.T) {
 			t.Errorf("%s says %d, want %d", path, code, want)
 		}
 	}
-	with := httptest.NewServer(s.Admin(AdminOptions{Pprof: true}))
+	with := httptest.NewServer(s.Admin(admin.Options{Pprof: true}))
 	defer with.Close()
 	for path, want := range map[string]int{"/debug/pprof/": 200, "/debug/pprof/cmdline": 200, "/metrics": 404} {
 		res, err := http.Get(with.URL + path)

@@ -13,6 +13,7 @@ import (
 
 	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
+	"powerjob-shim/proxy/admin"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/dedup"
@@ -83,25 +84,17 @@ func (p *Proxy) initDedup(record store.Store, s DedupSettings) {
 }
 
 // dedupStatus is what /status tells under "dedup".
-func (p *Proxy) dedupStatus() any {
+func (p *Proxy) dedupStatus() admin.Dedup {
 	s, store := p.dedupState.store.Stats(), p.dedupState.store.Status()
 	decisions := map[rules.Decision]uint64{}
 	for d, n := range p.dedupState.decisions {
 		decisions[d] = n.Load()
 	}
-	return struct {
-		Store     string                    `json:"store"`
-		Problems  []string                  `json:"problems,omitempty"`
-		Entries   int                       `json:"entries"`
-		Bytes     int64                     `json:"bytes"`
-		InFlight  int                       `json:"in_flight"`
-		Evicted   uint64                    `json:"evicted_before_expiry"`
-		Decisions map[rules.Decision]uint64 `json:"decisions"`
-	}{store.Kind, store.Problems, s.Entries, s.Bytes, s.InFlight, s.Evicted, decisions}
+	return admin.Dedup{
+		Store: store.Kind, Problems: store.Problems, Entries: s.Entries, Bytes: s.Bytes, InFlight: s.InFlight,
+		Evicted: s.Evicted, Decisions: decisions,
+	}
 }
-
-// dedupNotes are the lines about the store in /readyz's body; none while all is well.
-func (p *Proxy) dedupNotes() []string { return p.dedupState.store.Status().Problems }
 
 // dedup answers repeated calls from the store, and tells the store of every
 // call that it needs to know a repetition by. Without any dedup rule it passes

@@ -10,6 +10,7 @@ import (
 
 	"powerjob-shim/internal/address"
 	"powerjob-shim/internal/doctor"
+	"powerjob-shim/proxy/admin"
 	up "powerjob-shim/proxy/upstream"
 )
 
@@ -37,21 +38,21 @@ type examination struct {
 	last    *doctor.Finding // the one before, told meanwhile; nil: none
 }
 
-// withFindings returns states with what doctor says of each server that takes
-// connections, and what all that comes to; nil: it is not known of all servers.
-func (p *Proxy) withFindings(ctx context.Context, states []groupState, snap *snapshot) ([]groupState, *shimNeed) {
+// addFindings adds to groups what doctor says of each server that takes connections,
+// and returns what all that comes to; nil: it is not known of all servers.
+func (p *Proxy) addFindings(ctx context.Context, groups []admin.Group, snap *snapshot) *admin.Need {
 	if !p.probing {
-		return states, nil
+		return nil
 	}
 	waiting, cancel := context.WithTimeout(ctx, examineWithin)
 	defer cancel()
 	current := p.examinations.begin(p, snap)
 	var all []doctor.Finding
 	known := true
-	for i, g := range states {
+	for i, g := range groups {
 		for j, state := range g.Servers {
 			finding := current[snap.groups[g.Name].upstream.Server(state.Server)].wait(waiting)
-			states[i].Servers[j].Doctor = finding
+			groups[i].Servers[j].Doctor = finding
 			if finding == nil {
 				known = false
 				continue
@@ -60,23 +61,17 @@ func (p *Proxy) withFindings(ctx context.Context, states []groupState, snap *sna
 		}
 	}
 	if !known || len(all) == 0 {
-		return states, nil
+		return nil
 	}
-	return states, needOf(all)
+	return needOf(all)
 }
 
-// shimNeed tells whether the shim has done its work.
-type shimNeed struct {
-	Header  bool   `json:"header"` // a server does not send the auth header itself
-	Summary string `json:"summary"`
-}
-
-func needOf(findings []doctor.Finding) *shimNeed {
+func needOf(findings []doctor.Finding) *admin.Need {
 	r := doctor.NewReport(findings)
 	if !r.Needed {
-		return &shimNeed{Summary: "no longer needed: all servers send the header themselves"}
+		return &admin.Need{Summary: "no longer needed: all servers send the header themselves"}
 	}
-	return &shimNeed{Header: true, Summary: "needed: not every server sends the header itself, in exact case"}
+	return &admin.Need{Header: true, Summary: "needed: not every server sends the header itself, in exact case"}
 }
 
 // begin examines each server of snap whose finding is old, and returns the

@@ -9,6 +9,7 @@ import (
 
 	"powerjob-shim/internal/doctor"
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/proxy/admin"
 )
 
 // standIn runs a stand-in server and returns it with its address.
@@ -24,16 +25,16 @@ func standIn(t *testing.T, mode legacy.Mode) (*legacy.Server, string) {
 }
 
 // findingsOf asks for /status until every server's finding is there.
-func findingsOf(t *testing.T, p *Proxy) status {
+func findingsOf(t *testing.T, p *Proxy) admin.Status {
 	t.Helper()
 	for {
 		w := httptest.NewRecorder()
-		p.Admin(AdminOptions{}).ServeHTTP(w, httptest.NewRequest("GET", "/status", nil).WithContext(t.Context()))
-		var got status
+		p.Admin(admin.Options{}).ServeHTTP(w, httptest.NewRequest("GET", "/status", nil).WithContext(t.Context()))
+		var got admin.Status
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 			t.Fatalf("%v in %s", err, w.Body)
 		}
-		if !slices.ContainsFunc(got.Upstreams[0].Servers, func(s serverState) bool { return s.Doctor == nil }) {
+		if !slices.ContainsFunc(got.Upstreams[0].Servers, func(s admin.Server) bool { return s.Doctor == nil }) {
 			return got
 		}
 		if t.Context().Err() != nil {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"powerjob-shim/internal/testca"
+	"powerjob-shim/proxy/admin"
 	up "powerjob-shim/proxy/upstream"
 )
 
@@ -36,7 +37,7 @@ func probed(t *testing.T, s Settings) (*Proxy, *observer.ObservedLogs) {
 // readyz asks p for a path like "/readyz?group=a".
 func readyz(p *Proxy, path string) (int, string) {
 	w := httptest.NewRecorder()
-	p.Admin(AdminOptions{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	p.Admin(admin.Options{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w.Code, w.Body.String()
 }
 

@@ -44,7 +44,6 @@ type Proxy struct {
 	tokens     *access.Tokens
 	// sharedTokens are the tokens of other replicas; nil without a shared store.
 	sharedTokens access.SharedTokens
-	reach        reachability
 	examinations examinations
 	ready        func() error // see Options; nil: the servers decide
 	recent       *admin.Recent

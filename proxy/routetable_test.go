@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -215,16 +214,16 @@ func TestReadyzCanBeAboutTheShimAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ready, lines := p.readiness(t.Context()); !ready {
-		t.Errorf("a dead server decides: %q", lines)
+	if code, body := readyz(p, "/readyz"); code != 200 {
+		t.Errorf("a dead server decides: %q", body)
 	}
 	not = errors.New("not yet")
-	if ready, lines := p.readiness(t.Context()); ready || !slices.Contains(lines, "not yet") {
-		t.Errorf("before it is ready: %t, %q", ready, lines)
+	if code, body := readyz(p, "/readyz"); code != 503 || body != "not yet\n" {
+		t.Errorf("before it is ready: %d, %q", code, body)
 	}
 	not = nil
 	p.draining.Store(true)
-	if ready, _ := p.readiness(t.Context()); ready {
+	if code, _ := readyz(p, "/readyz"); code != 503 {
 		t.Error("ready while it drains")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"powerjob-shim/proxy/admin"
 	"powerjob-shim/proxy/listen"
 	"powerjob-shim/rules/access"
 )
@@ -40,11 +41,11 @@ func (p *Proxy) Listen(l Listeners) (*listen.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the servers' log: %w", err)
 	}
-	admin := p.Admin(AdminOptions{Gatherer: l.Gatherer, Pprof: l.Pprof, TokenFile: l.AdminTokenFile, Local: loopbackOnly(l.Admin)})
+	inside := p.Admin(admin.Options{Gatherer: l.Gatherer, Pprof: l.Pprof, TokenFile: l.AdminTokenFile, Local: admin.IsLocal(l.Admin)})
 	return listen.Open(listen.Config{
 		Handler: p, Life: lifecycle{p}, Logger: p.log, ErrorLog: errorLog,
 		Clients: l.Clients, Plain: p.plainCalls(), Watch: p.dedupState.shared, Challenge: l.Challenge,
-		AdminAddress: l.Admin, Admin: adminTimes{}.server(admin, errorLog),
+		AdminAddress: l.Admin, Admin: admin.NewServer(inside, errorLog),
 	})
 }
 

@@ -1,11 +1,11 @@
-// Package admin is what the admin listener shows to people: the status page,
-// what it remembers of the last hour, and the token that protects both.
+// Package admin is the admin listener: metrics, health, readiness, status for people
+// and programs, what it remembers of the last hour, and the token that protects it.
 //
 //	recent := admin.NewRecent()
 //	recent.Decided(time.Now(), rules.Replayed)  // on every call
-//	page := admin.Page(recent, func(context.Context) admin.State { ... })
-//	handler := admin.Guard(page, "/run/secrets/admin-token")
+//	handler := admin.Handler(admin.Options{View: view, Recent: recent, TokenFile: "/run/secrets/admin-token"})
+//	server := admin.NewServer(handler, errorLog)
 //
-// It knows nothing of the proxy: that tells it what happens, and is asked for
-// its state by a function.
+// It knows nothing of the proxy, which tells it what happens and is asked for its
+// state: see [View].
 package admin

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,42 +22,13 @@ import (
 
 // State is what the page shows besides what Recent remembers.
 type State struct {
-	Version       string // of the shim
-	Revision      string
-	GoVersion     string
-	Started       time.Time
-	Draining      bool
-	Observing     bool // mode: observe
-	NotNeeded     bool // all servers send the header themselves
-	InFlight      int64
-	Groups        []Group
-	Hash          string // of the configuration
-	Configuration string // in force, as YAML, with secrets masked; "": not told
-	Store         string // memory or redis
-	Problems      []string
-	Entries       int // calls and logins on record
+	About
+	Groups    []Group
+	NotNeeded bool // all servers send the header themselves
 }
 
-// Group is an upstream group.
-type Group struct {
-	Name    string
-	Routes  []string // that lead to it, each as "host/path"
-	Servers []Server
-}
-
-// Server is one server of a group.
-type Server struct {
-	Address   string
-	Healthy   bool   // requests are sent to it
-	State     string // up, refusing, ejected or down
-	Verdict   string // doctor's; "": not known yet
-	Summary   string // of the verdict
-	Problem   string
-	Advice    string
-	Lacks     []string
-	InFlight  int64
-	Reachable bool
-}
+// GoVersion is that of the running program.
+func (State) GoVersion() string { return runtime.Version() }
 
 //go:embed page.html
 var pageText string

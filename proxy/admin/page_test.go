@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/doctor"
 	"powerjob-shim/rules"
 )
 
@@ -28,9 +29,9 @@ func hostilePage(t *testing.T) http.Handler {
 	r.Resent(now, netip.MustParseAddr("10.1.2.3"), hostile)
 	return Page(r, func(context.Context) State {
 		return State{
-			Version: hostile, Started: now.Add(-time.Hour), Hash: "0123456789abcdef", Configuration: "name: " + hostile, Store: "memory",
+			About: About{Version: hostile, Started: now.Add(-time.Hour), Hash: "0123456789abcdef", Configuration: "name: " + hostile, Dedup: Dedup{Store: "memory"}},
 			Groups: []Group{{Name: hostile, Routes: []string{hostile}, Servers: []Server{
-				{Address: hostile, State: "up", Healthy: true, Reachable: true, Verdict: "affected", Summary: hostile, Problem: hostile, Advice: hostile},
+				{Server: hostile, State: "up", Healthy: true, Reachable: true, Doctor: &doctor.Finding{Verdict: doctor.Affected, Summary: hostile}, Problem: hostile, Advice: hostile},
 			}}},
 		}
 	})

@@ -1,4 +1,4 @@
-package proxy
+package admin
 
 import (
 	"errors"
@@ -6,20 +6,19 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
-// listenAdmin serves the admin listener with times of the test's own, and counts
-// its connections.
-func listenAdmin(t *testing.T, times adminTimes) (addr string, open func() int64) {
+// serve serves the admin listener with times of the test's own, and counts its
+// connections.
+func serve(t *testing.T, after times) (addr string, open func() int64) {
 	t.Helper()
-	h := mustProxy(t, settingsFor(t, upstream(t, nil))).Admin(AdminOptions{Gatherer: prometheus.NewRegistry(), Pprof: true})
+	h := Handler(Options{View: seen(fakeView{}), Recent: NewRecent(), Pprof: true})
 	var n atomic.Int64
-	srv := times.server(h, nil)
+	srv := newServer(h, nil, after)
 	srv.ConnState = func(_ net.Conn, to http.ConnState) {
 		switch to {
 		case http.StateNew:
@@ -54,29 +53,29 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 func TestAdminConnectionsThatNobodyUsesEnd(t *testing.T) {
 	const short = 100 * time.Millisecond
 	for name, c := range map[string]struct {
-		times adminTimes
+		times times
 		sent  string
 	}{
-		"nothing after an answer": {adminTimes{idle: short}, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"},
-		"a body that does not come": {adminTimes{body: short},
+		"nothing after an answer": {times{idle: short}, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"},
+		"a body that does not come": {times{body: short},
 			"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx"},
-		"a chunk that does not come": {adminTimes{body: short},
+		"a chunk that does not come": {times{body: short},
 			"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nx"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr, open := listenAdmin(t, c.times)
+			addr, open := serve(t, c.times)
 			conn := dial(t, addr)
 			_, _ = io.WriteString(conn, c.sent)
 			_ = conn.SetReadDeadline(time.Now().Add(patience))
 			answer, err := io.ReadAll(conn)
-			if err != nil || statusOf(string(answer)) != 200 {
+			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
 				t.Errorf("got %q, %v", answer, err)
 			}
 			eventually(t, "the shim has closed it", func() bool { return open() == 0 })
 		})
 	}
 	t.Run("a reader that does not read", func(t *testing.T) {
-		addr, open := listenAdmin(t, adminTimes{stall: short})
+		addr, open := serve(t, times{stall: short})
 		conn := dial(t, addr)
 		// Once the shim waits, the questions fill the socket's other way.
 		_ = conn.SetWriteDeadline(time.Now().Add(patience))
@@ -91,11 +90,11 @@ func TestAdminConnectionsThatNobodyUsesEnd(t *testing.T) {
 		eventually(t, "the shim has closed it", func() bool { return open() == 0 })
 	})
 	t.Run("a profile", func(t *testing.T) {
-		addr, _ := listenAdmin(t, adminTimes{idle: short, stall: short, body: short})
+		addr, _ := serve(t, times{idle: short, stall: short, body: short})
 		conn := dial(t, addr)
 		_, _ = io.WriteString(conn, "GET /debug/pprof/trace?seconds=0.5 HTTP/1.1\r\nHost: a\r\n\r\n")
 		_ = conn.SetReadDeadline(time.Now().Add(patience))
-		if answer, err := io.ReadAll(conn); err != nil || statusOf(string(answer)) != 200 {
+		if answer, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
 			t.Errorf("%d bytes, %v", len(answer), err)
 		}
 	})

@@ -1,0 +1,36 @@
+package proxy
+
+import (
+	"strconv"
+
+	"powerjob-shim/proxy/admin"
+	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/openapi"
+)
+
+// noteDrop keeps a call that was not sent, or would not have been, for the
+// status page.
+func (p *Proxy) noteDrop(ex *exchange, call *dedup.Call) {
+	if ex.match.Dedup == nil {
+		return
+	}
+	p.recent.Dropped(admin.Drop{
+		At: ex.received, Call: ex.callName(), App: call.App, Subject: subjectOf(call.Subjects), Decision: ex.decided, Reason: ex.reason,
+		After: p.recent.After(ex.received, call.Key), Client: ex.client,
+	})
+}
+
+var subjectWords = [...]string{openapi.Job: "job", openapi.Instance: "instance", openapi.Workflow: "workflow",
+	openapi.WorkflowInstance: "workflow instance", openapi.WorkflowNode: "workflow node"}
+
+// subjectOf says what a call changes: "job 3".
+func subjectOf(s openapi.Subjects) string {
+	if len(s.Known) == 0 {
+		return ""
+	}
+	text := subjectWords[s.Known[0].Kind] + " " + strconv.FormatInt(s.Known[0].ID, 10)
+	if more := len(s.Known) - 1; more > 0 {
+		text += " and " + strconv.Itoa(more) + " more"
+	}
+	return text
+}

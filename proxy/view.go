@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"powerjob-shim/metrics"
+	"powerjob-shim/proxy/admin"
+	up "powerjob-shim/proxy/upstream"
+)
+
+// Admin returns the handler of the admin listener: see [admin.Handler]. Of o, View and
+// Recent are the Proxy's own, whatever they are set to.
+func (p *Proxy) Admin(o admin.Options) http.Handler {
+	o.View, o.Recent = func() admin.View { return view{p, p.snap.Load()} }, p.recent
+	return admin.Handler(o)
+}
+
+// view is the Proxy as the admin listener sees it.
+type view struct {
+	p    *Proxy
+	snap *snapshot
+}
+
+// About implements admin.View.
+func (v view) About() admin.About {
+	return admin.About{
+		Version: v.p.version, Started: v.p.started, Draining: v.p.draining.Load(), Observing: v.snap.Observing, InFlight: v.p.active.Load(),
+		Hash: v.snap.Hash, Configuration: v.snap.Configuration,
+		GroupNames: slices.Sorted(maps.Keys(v.snap.groups)), ReadyAll: v.snap.ReadyAll, Ready: v.p.ready,
+		Dedup: v.p.dedupStatus(),
+	}
+}
+
+// Look implements admin.View.
+func (v view) Look(ctx context.Context) []admin.Group {
+	var wg sync.WaitGroup
+	groups := make([]admin.Group, 0, len(v.snap.groups))
+	for _, name := range slices.Sorted(maps.Keys(v.snap.groups)) {
+		g := v.snap.groups[name].upstream
+		servers := make([]admin.Server, len(g.Servers))
+		for i, s := range g.Servers {
+			wg.Go(func() { servers[i] = look(ctx, g, s) })
+		}
+		groups = append(groups, admin.Group{Name: name, Servers: servers, Routed: v.snap.routed(name), Routes: v.snap.routesTo(name)})
+	}
+	wg.Wait()
+	return groups
+}
+
+func look(ctx context.Context, g *up.Group, s *up.Server) admin.Server {
+	standing, inFlight := s.Standing(time.Now()), s.InFlight()
+	found := g.Look(ctx, s)
+	return admin.Server{
+		Server: s.Name, State: standing.String(), InFlight: inFlight,
+		Reachable: found.Reachable, Problem: found.Problem, Advice: found.Advice,
+		Healthy: standing == up.StandingUp, Ready: found.Reachable && standing != up.StandingDown,
+	}
+}
+
+// Complete implements admin.View.
+func (v view) Complete(ctx context.Context, found []admin.Group) ([]admin.Group, *admin.Need) {
+	now := time.Now()
+	groups := slices.Clone(found)
+	for i, g := range groups {
+		groups[i].Servers = slices.Clone(g.Servers)
+		for j, s := range g.Servers {
+			if known := v.snap.groups[g.Name].upstream.Server(s.Server); known != nil && v.snap.lacking.has(known, now) {
+				groups[i].Servers[j].Lacks = []string{newCall}
+			}
+		}
+	}
+	return groups, v.p.addFindings(ctx, groups, v.snap)
+}
+
+// routesTo returns the routes to a group, as "host/path" or "/path".
+func (s *snapshot) routesTo(group string) []string {
+	var all []string
+	for _, r := range s.Routes {
+		if r.Upstream != group {
+			continue
+		}
+		hosts, paths := r.Hosts, r.Paths
+		if len(hosts) == 0 {
+			hosts = []string{""}
+		}
+		if len(paths) == 0 {
+			paths = []string{"/*"}
+		}
+		for _, h := range hosts {
+			for _, path := range paths {
+				all = append(all, h+path)
+			}
+		}
+	}
+	return all
+}
+
+// upstreamStats is what the metrics tell of the servers.
+func (p *Proxy) upstreamStats() []metrics.UpstreamStats {
+	snap := p.snap.Load()
+	if snap == nil { // New is not done yet
+		return nil
+	}
+	now := time.Now()
+	var all []metrics.UpstreamStats
+	for _, g := range snap.groups {
+		for _, s := range g.upstream.Servers {
+			all = append(all, metrics.UpstreamStats{
+				Upstream: g.name, Server: s.Name, Up: s.Standing(now) == up.StandingUp, InFlight: s.InFlight(),
+			})
+		}
+	}
+	return all
+}
