@@ -10,6 +10,7 @@ import (
 	"powerjob-shim/proxy/upstream/conversation"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/dedup/archive"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -142,7 +143,7 @@ type recorder struct {
 	w         http.ResponseWriter
 	limit     int64       // of bytes: those of its header that are kept, and of its body
 	header    http.Header // w's
-	kept      dedup.Header
+	kept      archive.Header
 	status    int
 	body      []byte
 	streaming bool
@@ -185,7 +186,7 @@ func (rec *recorder) WriteHeader(status int) {
 		return
 	}
 	if rec.leader != nil {
-		rec.kept = dedup.PackHeader(rec.header, ofReplays)
+		rec.kept = archive.PackHeader(rec.header, ofReplays)
 		rec.limit -= int64(len(rec.kept))
 	}
 }

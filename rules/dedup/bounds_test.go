@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup/archive"
 )
 
 func (s *scene) holds(want Stats) {
@@ -31,7 +32,7 @@ func TestTheEntryThatWouldExpireFirstGoesFirst(t *testing.T) {
 func TestTheHeaderOfAnAnswerCounts(t *testing.T) {
 	s := newScene(t, Limits{Bytes: 3 * entryBytes})
 	answer := kept("1")
-	answer.Answer.Header = PackHeader(map[string][]string{"X-Large": {strings.Repeat("x", 1000)}}, every)
+	answer.Answer.Header = archive.PackHeader(map[string][]string{"X-Large": {strings.Repeat("x", 1000)}}, every)
 	first := s.call("saveJob 1 A", "T").leads()
 	first.ends(answer)
 	first.delivered()
@@ -154,17 +155,14 @@ func TestACallLooksAtNoAnswerThatNoLoginCanPayFor(t *testing.T) {
 	for range 10 {
 		s.call("fetchJob 1", "R").leads().done("")
 	}
-	marks := all(&s.m.histories[describe(t, "fetchJob 1", "R").Key].unspent)
-	if len(marks) != 10 {
-		t.Fatalf("%d answers are remembered, want 10", len(marks))
+	if n := s.m.over.Count(describe(t, "fetchJob 1", "R").Key); n != 10 {
+		t.Fatalf("%d answers are remembered, want 10", n)
 	}
-	for _, n := range marks {
-		r := s.m.records.At(n)
-		by := r.by
-		r.by = 1 << 30               // whoever asks whose it was panics
-		defer func() { r.by = by }() // its window ends
-	}
+	before := s.m.looked
 	s.call("fetchJob 1", "R").leads().done("")
+	if n := s.m.looked - before; n != 0 {
+		t.Errorf("%d candidates were looked at", n)
+	}
 }
 
 // crowdOfLogins are as many open logins of one app as a search looks at, from

@@ -100,16 +100,8 @@ type Call struct {
 	Observe bool // decide as ever, but let the call pass
 }
 
-// Answer is a recorded answer. It is shared by all who get it: read it only.
-type Answer struct {
-	Status int
-	Header Header // what a repetition gets of it, the auth header apart
-	Auth   string // the upstream's own auth header; empty where it sent none
-	Body   []byte // plain, whatever encoding it came in
-}
-
-// bytes is what an answer is counted for.
-func (a *Answer) bytes() int64 { return archive.Bytes(len(a.Header), len(a.Body)) }
+// Answer is a recorded answer.
+type Answer = archive.Answer
 
 // Verdict is what the caller of Arrive or Resume has to do.
 type Verdict uint8

@@ -11,22 +11,14 @@ func (m *Machine) Disown() {
 		m.close(m.opens.Pop())
 	}
 	for _, h := range m.histories {
-		for _, marks := range []*ordered.List[slot]{&h.unspent, &h.spent} {
+		for _, marks := range []*ordered.List[*mark]{&h.unspent, &h.spent} {
 			for marks.Len() > 0 {
-				m.forgetMarkIn(marks.Pop())
+				marks.Pop().owner.forgetMark()
 			}
 		}
 	}
-	for _, s := range m.packed {
-		m.forgetMarkIn(s)
-	}
-}
-
-// forgetMarkIn forgets the mark of the call in s, packed or not.
-func (m *Machine) forgetMarkIn(s slot) {
-	if c := m.live[s]; c != nil {
-		c.forgetMark()
-	} else {
-		m.forgetPackedMark(s)
+	m.over.ForgetMarks(func(o *over) { o.stamp.set = false })
+	for _, a := range m.apps {
+		a.unspent, a.refused, a.strangers = ordered.List[*caller]{}, ordered.List[*caller]{}, ordered.List[*caller]{}
 	}
 }

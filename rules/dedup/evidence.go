@@ -21,12 +21,11 @@ func (m *Machine) evidence(c *call, r *login) claim {
 	own := m.ownClient(c, r)
 	refusedOnly := payers.refusals.explain(r, own)
 	var best claim
-	for key, s := range m.candidates(c.history, r) {
-		mk := m.markIn(s)
+	for key, mk := range m.candidates(c.history, r) {
 		if refusedOnly && !mk.denied || !mk.provokes(r) || !r.app.together(mk.by.peer, r.peer, c.peer) {
 			continue
 		}
-		k := claim{slot: s, mark: mk, key: key}
+		k := claim{mark: mk, key: key}
 		if k.pays, k.grounds = m.payerOf(c, r, &mk, &payers, own); refusedOnly && k.grounds == borrowedLogin {
 			continue
 		}
@@ -42,7 +41,6 @@ func (m *Machine) evidence(c *call, r *login) claim {
 
 // claim is a mark and a login that may pay for its re-send.
 type claim struct {
-	slot    slot // of the mark's call; 0: there is no claim
 	mark    mark
 	key     ordered.Key // of the mark
 	pays    *login
@@ -87,16 +85,16 @@ func (k *claim) likelier(than *claim) bool {
 // candidates yields the unspent marks that a call with the token of r may be the
 // re-send of: those before r was requested, then the younger ones, both from the
 // newest on.
-func (m *Machine) candidates(h *history, r *login) iter.Seq2[ordered.Key, slot] {
-	return func(yield func(ordered.Key, slot) bool) {
+func (m *Machine) candidates(h *history, r *login) iter.Seq2[ordered.Key, mark] {
+	return func(yield func(ordered.Key, mark) bool) {
 		requested := before(r.requested)
-		for key, s := range few(m, h.unspent.Backward(requested)) {
-			if !yield(key, s) {
+		for key, mk := range few(m, m.unspent(h, requested)) {
+			if !yield(key, mk) {
 				return
 			}
 		}
-		for key, s := range few(m, h.unspent.Backward(end)) {
-			if key.Less(requested) || !yield(key, s) {
+		for key, mk := range few(m, m.unspent(h, end)) {
+			if key.Less(requested) || !yield(key, mk) {
 				return
 			}
 		}
@@ -131,7 +129,7 @@ func (m *Machine) oneClient(h *history, mk *mark, r *login) bool {
 	if mk.owner != nil && mk.owner.orphan != nil {
 		return false
 	}
-	return m.related(mk.by.lineage, r.lineage) || r.app.threads && h.single() && (r.guessed || m.guessed(mk.by.token))
+	return m.related(mk.by.lineage, r.lineage) || r.app.threads && m.single(h) && (r.guessed || m.guessed(mk.by.token))
 }
 
 // guessed reports whether the lineage of a token comes from one of several equal
@@ -142,7 +140,9 @@ func (m *Machine) guessed(token access.Token) bool {
 }
 
 // single reports whether one call is all that is known of the key.
-func (h *history) single() bool { return h.unspent.Len()+h.spent.Len() == 1 }
+func (m *Machine) single(h *history) bool {
+	return h.unspent.Len()+h.spent.Len()+m.over.Count(h.key) == 1
+}
 
 // payers are the open logins whose tokens the one of a call may have overwritten in
 // the field that the threads of a client share, the last requested first.
@@ -224,15 +224,15 @@ const (
 
 // spend uses up the mark and the login of a claim.
 func (m *Machine) spend(c *call, r *login, k *claim) *mark {
-	h := c.history
-	mk := &m.unpackCall(h, k.slot).mark
+	h, single := c.history, m.single(c.history)
+	mk := m.recall(h, k)
 	c.spentMark, c.spentLogin = mk, k.pays
 	mk.unlink()
-	h.spent.Add(mk.key(), k.slot)
+	h.spent.Add(mk.key(), mk)
 	mk.spent = true
 	mk.paid = payment{c.arrival, k.pays.token}
 	if k.pays == r {
-		r.lineage, r.guessed = mk.by.lineage, m.guessed(mk.by.token) || !h.single()
+		r.lineage, r.guessed = mk.by.lineage, m.guessed(mk.by.token) || !single
 	}
 	r.known = r.known || m.known(mk.by)
 	k.pays.paidForAnother = k.pays != r

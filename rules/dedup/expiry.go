@@ -8,10 +8,10 @@ import (
 
 const (
 	// entryBytes is what an entry is counted for besides its answer: a login, or
-	// a packed call with the thing that it changed, and their places in maps and
+	// a call in the archive with the thing that it changed, and their places in maps and
 	// queues. Measured: 175 to 440 bytes (TestAnEntryTakesWhatItIsCountedFor).
 	entryBytes = 450
-	// callBytes is what a call is counted for besides while it is not packed.
+	// callBytes is what a call is counted for besides while it is not in the archive.
 	callBytes = 512
 )
 
@@ -25,14 +25,15 @@ func (m *Machine) clock(t time.Time) moment {
 
 // remember puts a call that has ended into the queue of windows and makes room.
 func (m *Machine) remember(now moment, c *call) {
-	m.expiries.Add(ordered.Key{At: int64(now.add(c.window)), N: c.arrival}, m.slotOf(c))
+	c.ends = now.add(c.window)
+	m.expiries.Add(c.endKey(), c)
 	m.grow(entryBytes + callBytes)
 }
 
 func (m *Machine) grow(bytes int64) {
 	m.stats.Entries++
 	m.stats.Bytes += bytes
-	for (m.stats.Entries > m.limits.Entries || m.stats.Bytes > m.limits.Bytes) && m.expiries.Len()+m.unused.Len() > 1 {
+	for (m.stats.Entries > m.limits.Entries || m.stats.Bytes > m.limits.Bytes) && m.stats.Entries > 1 {
 		m.expireNext()
 		m.stats.Evicted++
 	}
@@ -54,7 +55,7 @@ func (m *Machine) expireDue(t time.Time) (now moment) {
 	for due(&m.opens, now) { // the client is gone that was to repeat a call
 		m.close(m.opens.Pop())
 	}
-	for due(&m.expiries, now) || due(&m.unused, now) {
+	for m.nextEnd() <= now {
 		m.expireNext()
 	}
 	return now
@@ -68,43 +69,41 @@ func due[T any](queue *ordered.List[T], now moment) bool {
 
 // expireNext ends the window that ends next, of a call or a login.
 func (m *Machine) expireNext() {
-	call, calls := m.expiries.FirstKey()
-	login, logins := m.unused.FirstKey()
-	if calls && (!logins || call.At <= login.At) {
-		m.expireCall(m.expiries.Pop())
-		return
+	call, archived, login := firstKey(m.expiries.FirstKey()), firstKey(m.over.FirstEnd()), firstKey(m.unused.FirstKey())
+	switch {
+	case min(call.At, archived.At) > login.At:
+		m.stats.Entries--
+		m.stats.Bytes -= entryBytes
+		m.expireLogin(m.unused.Pop())
+	case archived.Less(call):
+		m.expireArchived()
+	default:
+		m.expireCall()
 	}
-	m.stats.Entries--
-	m.stats.Bytes -= entryBytes
-	m.expireLogin(m.unused.Pop())
 }
 
-// slotOf returns the slot of a call that is to be remembered.
-func (m *Machine) slotOf(c *call) slot {
-	if c.slot == 0 {
-		c.slot = m.records.Add()
-		m.live[c.slot] = c
-	}
-	return c.slot
+// nextEnd returns when the next window ends.
+func (m *Machine) nextEnd() moment {
+	return moment(min(firstKey(m.expiries.FirstKey()).At, firstKey(m.over.FirstEnd()).At, firstKey(m.unused.FirstKey()).At))
 }
 
-// expireCall forgets a call.
-func (m *Machine) expireCall(s slot) {
-	m.stats.Entries--
-	m.stats.Bytes -= entryBytes
-	c := m.live[s]
-	if c == nil {
-		m.expirePacked(s)
-		return
+// firstKey is the first key of a list; that of an empty one is behind everything.
+func firstKey(key ordered.Key, ok bool) ordered.Key {
+	if !ok {
+		return end
 	}
-	m.stats.Bytes -= callBytes
+	return key
+}
+
+// expireCall forgets the call whose window ends first of those in m.expiries.
+func (m *Machine) expireCall() {
+	c := m.expiries.Pop()
+	m.stats.Entries--
+	m.stats.Bytes -= entryBytes + callBytes
 	if c.recorded() && c.dedup {
-		m.stats.Bytes -= c.answer.bytes()
+		m.stats.Bytes -= c.answer.Bytes()
 	}
 	c.phase = dropped
 	m.forgetCall(c)
-	c.slot = 0
-	delete(m.live, s)
-	m.records.Remove(s)
-	m.pack(c.history)
+	m.settle(c.history)
 }

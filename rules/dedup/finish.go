@@ -35,7 +35,7 @@ func (m *Machine) finish(now moment, c *call, out Outcome) {
 		m.leaveMark(now, c, out.Kind == Denied)
 	}
 	if kept {
-		m.stats.Bytes += out.Answer.bytes()
+		m.stats.Bytes += out.Answer.Bytes()
 		m.remember(now, c)
 	}
 }
@@ -88,10 +88,10 @@ func (m *Machine) forgetArrival(c *call) {
 	}
 	if !c.remembered() {
 		m.forgetCall(c)
-	} else if c.isMark() {
-		m.packCall(c)
+	} else if !c.dedup && c.mark.set && !c.mark.spent { // for its mark alone, as a read is
+		m.put(c)
 	}
-	m.pack(c.history)
+	m.settle(c.history)
 }
 
 // remembered reports whether c is in the queue of windows.
@@ -102,14 +102,6 @@ func (m *Machine) forgetCall(c *call) {
 	m.unlinkWatches(c)
 	c.forgetMark()
 	c.history.unlinkLeader(c)
-	m.forgetHistory(c.history)
-}
-
-// forgetHistory forgets h if there is nothing left of it.
-func (m *Machine) forgetHistory(h *history) {
-	if h.open+h.leaders.Len()+h.unspent.Len()+h.spent.Len() == 0 && m.histories[h.key] == h {
-		delete(m.histories, h.key)
-	}
 }
 
 // unlinkLeader removes c from h's leaders, if it is among them.
@@ -162,9 +154,8 @@ func (m *Machine) giveBack(c *call) {
 // link puts mk among the unspent marks, those of its key and those that explain a
 // login of its app.
 func (m *Machine) link(mk *mark) {
-	s := m.slotOf(mk.owner)
-	mk.owner.history.unspent.Add(mk.key(), s)
-	mk.by.in.link(&mk.stamp, mk.by, mk.key(), s)
+	mk.owner.history.unspent.Add(mk.key(), mk)
+	mk.by.in.link(&mk.stamp, mk.by, mk.key())
 }
 
 // unlink undoes link.
@@ -173,11 +164,11 @@ func (mk *mark) unlink() {
 	mk.by.in.unlink(&mk.stamp, mk.key())
 }
 
-// key is where a mark is among others; its call must not be packed.
-func (mk *mark) key() ordered.Key { return mk.owner.markKey(&mk.stamp) }
-
-func (e *entry) markKey(s *stamp) ordered.Key { return ordered.Key{At: int64(s.at), N: e.arrival} }
+// key is where a mark is among others.
+func (mk *mark) key() ordered.Key { return ordered.Key{At: int64(mk.at), N: mk.owner.arrival} }
 
 func (c *call) leaderKey() ordered.Key { return ordered.Key{N: c.started} }
+
+func (c *call) endKey() ordered.Key { return ordered.Key{At: int64(c.ends), N: c.arrival} }
 
 func (c *call) leaseKey() ordered.Key { return ordered.Key{At: int64(c.lease), N: c.arrival} }

@@ -52,8 +52,8 @@ type app struct {
 	key    appKey
 	logins int
 	open   ordered.List[*login] // by the time of their request
-	// The calls whose marks are unspent, by the marks' time.
-	unspent   ordered.List[slot]
+	// Whose the calls with unspent marks are, by the marks' time.
+	unspent   ordered.List[*caller]
 	refused   ordered.List[*caller] // whose those of them are whose token was refused
 	strangers ordered.List[*caller] // the same of tokens that were not seen being given out
 	// mixed says that one token came from two addresses: addresses tell nothing.
@@ -177,11 +177,11 @@ func (m *Machine) reopen(l *login) {
 func (l *login) at(t moment) ordered.Key { return ordered.Key{At: int64(t), N: l.number} }
 
 // link puts a call with a mark among those that explain a login of a.
-func (a *app) link(mk *stamp, by *caller, key ordered.Key, s slot) {
+func (a *app) link(mk *stamp, by *caller, key ordered.Key) {
 	if a == nil {
 		return
 	}
-	a.unspent.Add(key, s)
+	a.unspent.Add(key, by)
 	if l := a.refusedLike(mk); l != nil {
 		l.Add(key, by)
 	}

@@ -112,8 +112,8 @@ func (m *Machine) admit(now moment, in Call) *call {
 	h := m.history(in.Key)
 	m.seq++
 	c := &call{
-		entry: entry{key: in.Key, arrival: m.seq, dedup: in.Dedup, body: in.Body},
-		id:    in.ID, history: h, group: in.Group, app: in.App, token: in.Token, peer: peer{in.Addr, in.Agent}, window: in.Window,
+		entry: entry{dedup: in.Dedup, body: in.Body}, key: in.Key, arrival: m.seq,
+		id: in.ID, history: h, group: in.Group, app: in.App, token: in.Token, peer: peer{in.Addr, in.Agent}, window: in.Window,
 	}
 	c.mark.owner = c
 	if s := in.Subjects; s.Unknown || s.Creates || len(s.Known) > 0 {
@@ -134,13 +134,13 @@ func (m *Machine) admit(now moment, in Call) *call {
 
 // history returns what is remembered of a key.
 func (m *Machine) history(key Key) *history {
-	if s := m.packed[key.prefix()]; s != 0 && m.records.At(s).key == key {
-		return m.unpack(s)
-	}
 	h := m.histories[key]
 	if h == nil {
 		h = &history{key: key}
 		m.histories[key] = h
+		if o, ok := m.over.Recall(key); ok {
+			m.recalled(h, &o)
+		}
 	}
 	return h
 }

@@ -2,6 +2,7 @@ package dedup
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"powerjob-shim/internal/ordered"
 	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup/archive"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -26,7 +28,8 @@ func TestAnyOrderOfEvents(t *testing.T) {
 			trust:  rapid.Bool().Draw(t, "trusted addresses"),
 		}
 		limits := Limits{Entries: rapid.SampledFrom([]int{100, 100, 20, 1}).Draw(t, "entries"), InFlight: rapid.SampledFrom([]int{100, 5}).Draw(t, "in flight")}
-		w.m, w.unpacked = New(limits), New(limits)
+		w.m, w.bare = New(limits), New(limits)
+		w.bare.over = noArchive{}
 		t.Repeat(map[string]func(*rapid.T){
 			"": w.check, "arrive": w.arrive, "arrive again": w.arrive, "finish": w.finish, "finish and deliver": w.finishAndDeliver,
 			"leave": w.leave, "deliver": w.deliver, "resume": w.resume, "issue": w.issue, "present": w.present, "pass": w.pass, "disown": w.disown,
@@ -36,8 +39,8 @@ func TestAnyOrderOfEvents(t *testing.T) {
 }
 
 type walk struct {
-	m        *Machine
-	unpacked *Machine // goes the same way, and nothing stays packed in it
+	m    *Machine
+	bare *Machine // goes the same way, without an archive
 
 	now  time.Time
 	last ID
@@ -59,32 +62,30 @@ type arrival struct {
 // both takes a step of both machines.
 func (w *walk) both(step func(*Machine)) {
 	step(w.m)
-	if w.unpacked == nil {
-		return
-	}
-	step(w.unpacked)
-	w.unpacked.unpackAll()
-}
-
-// unpackAll leaves no call packed.
-func (m *Machine) unpackAll() {
-	for _, s := range m.packed {
-		m.unpackCall(m.unpack(s), s)
-	}
-	for _, h := range m.histories {
-		for _, s := range slices.Concat(all(&h.unspent), all(&h.spent)) {
-			m.unpackCall(h, s)
-		}
+	if w.bare != nil {
+		step(w.bare)
 	}
 }
 
-// decide is both for a step that decides something: that it was packed must not
-// be seen of a call.
+// noArchive takes no call: they stay where they are.
+type noArchive struct{ archive.Calls[over, *caller] }
+
+func (noArchive) Put(archive.Call[over, *caller]) bool { return false }
+func (noArchive) Marks(archive.Key, ordered.Key, ordered.Key) iter.Seq2[ordered.Key, archive.Mark[over, *caller]] {
+	return func(func(ordered.Key, archive.Mark[over, *caller]) bool) {}
+}
+func (noArchive) Recall(archive.Key) (c archive.Call[over, *caller], ok bool) { return c, false }
+func (noArchive) FirstEnd() (key ordered.Key, ok bool)                        { return key, false }
+func (noArchive) ForgetMarks(func(*over))                                     {}
+func (noArchive) Count(archive.Key) int                                       { return 0 }
+
+// decide is both for a step that decides something: no decision may depend on what
+// is in the archive.
 func (w *walk) decide(t *rapid.T, step func(*Machine) Ruling) Ruling {
 	var got []Ruling
 	w.both(func(m *Machine) { got = append(got, step(m)) })
 	if last := got[len(got)-1]; !reflect.DeepEqual(got[0], last) {
-		t.Fatalf("with packed calls the decision is %+v, with none %+v", got[0], last)
+		t.Fatalf("with an archive the decision is %+v, without %+v", got[0], last)
 	}
 	return got[0]
 }
@@ -255,27 +256,12 @@ func (w *walk) check(t *rapid.T) {
 	if n := m.Stats().InFlight; n != len(m.calls) || n > len(w.open) || n > m.limits.InFlight {
 		t.Fatalf("%d in flight, %d known, %d open outside", n, len(m.calls), len(w.open))
 	}
-	entries := m.expiries.Len() + m.unused.Len()
-	bytes := int64(entries) * entryBytes
-	for _, n := range all(&m.expiries) {
-		r, c := m.records.At(n), m.live[n]
-		switch {
-		case c == nil:
-			bytes += m.answers.Bytes(r.answer)
-			h := m.histories[r.key]
-			switch {
-			case m.packed[r.key.prefix()] == n && h == nil:
-			case !r.dedup && (!r.stamp.set || h != nil && h.unspent.Has(r.markKey(&r.stamp)) != h.spent.Has(r.markKey(&r.stamp))):
-			default:
-				t.Fatal("a packed call is not found by its key, or another besides")
-			}
-		case c.slot != n:
-			t.Fatal("a remembered call takes its record to be elsewhere")
-		case c.recorded() && c.dedup:
-			bytes += c.answer.bytes()
-			fallthrough
-		default:
-			bytes += callBytes
+	packed := m.over.(*archive.Packed[over, *caller])
+	entries := m.expiries.Len() + packed.Calls() + m.unused.Len()
+	bytes := int64(entries)*entryBytes + int64(m.expiries.Len())*callBytes + packed.Bytes()
+	for _, c := range all(&m.expiries) {
+		if c.recorded() && c.dedup {
+			bytes += c.answer.Bytes()
 		}
 	}
 	if s := m.Stats(); s.Entries != entries || s.Bytes != bytes || s.Entries > m.limits.Entries {
@@ -295,8 +281,7 @@ func (w *walk) check(t *rapid.T) {
 				t.Fatal("a leader that is none")
 			}
 		}
-		for key, s := range h.unspent.Backward(end) {
-			mk := m.markIn(s)
+		for key, mk := range m.unspent(h, end) {
 			if !mk.set || mk.spent || mk.owner != nil && mk.owner.history != h {
 				t.Fatal("an unspent mark that is none")
 			}
@@ -305,28 +290,18 @@ func (w *walk) check(t *rapid.T) {
 			}
 		}
 	}
-	watched, busy := map[*subject]int32{}, map[*subject]int32{}
+	watched, busy := packed.Watched(), map[*archive.Thing]int32{}
 	for c := range m.everyCall() {
 		for _, w := range c.watches {
-			watched[w.subject]++
-			if c.phase == leading && w.changed(c) {
-				busy[w.subject]++
+			watched[w.Thing]++
+			if c.phase == leading && c.changes(&w) {
+				busy[w.Thing]++
 			}
 		}
 	}
-	for _, n := range all(&m.expiries) {
-		for _, s := range m.records.At(n).subjects {
-			if s != 0 {
-				watched[m.things.At(s)]++
-			}
-		}
-	}
-	for _, all := range m.subjects {
-		for _, n := range all {
-			s := m.things.At(n)
-			if s.users != watched[s] || s.busy != busy[s] {
-				t.Fatalf("a subject has %d watches, %d of calls that change it now, and counts %d and %d", watched[s], busy[s], s.users, s.busy)
-			}
+	for thing, holders := range m.things.All {
+		if holders != watched[thing] || thing.Busy != busy[thing] {
+			t.Fatalf("a thing has %d watches, %d of calls that change it now, and counts %d and %d", watched[thing], busy[thing], holders, thing.Busy)
 		}
 	}
 }
@@ -339,25 +314,24 @@ func all[T any](l *ordered.List[T]) (all []T) {
 	return all
 }
 
-// everyCall returns all calls that are not packed.
+// everyCall returns all calls that are not in the archive.
 func (m *Machine) everyCall() map[*call]bool {
-	all := map[*call]bool{}
+	every := map[*call]bool{}
 	for _, c := range m.calls {
-		all[c] = true
+		every[c] = true
 	}
-	for _, c := range m.live {
-		all[c] = true
+	for _, c := range all(&m.expiries) {
+		every[c] = true
 	}
-	return all
+	return every
 }
 
 // holds counts all that m holds.
 func (m *Machine) holds() map[string]int {
 	return map[string]int{
-		"calls": len(m.calls), "histories": len(m.histories), "packed calls": len(m.packed), "subjects": len(m.subjects), "logins": len(m.logins),
-		"apps": len(m.apps), "leases": m.leases.Len(), "windows of calls": m.expiries.Len(), "windows of logins": m.unused.Len(), "open logins": m.opens.Len(),
-		"records": m.records.Len(), "live calls": len(m.live), "callers": m.callers.Len(), "parts of answers": m.answers.Len(),
-		"things": m.things.Len(),
+		"calls": len(m.calls), "histories": len(m.histories), "logins": len(m.logins), "apps": len(m.apps), "leases": m.leases.Len(),
+		"windows of calls": m.expiries.Len(), "windows of logins": m.unused.Len(), "open logins": m.opens.Len(),
+		"parts of the archive": m.over.(*archive.Packed[over, *caller]).Len(), "things": m.things.Len(),
 	}
 }
 

@@ -1,10 +1,6 @@
 package dedup
 
-import (
-	"testing"
-
-	"powerjob-shim/rules/openapi"
-)
+import "testing"
 
 func TestObserveDecidesAndForwards(t *testing.T) {
 	s := newScene(t)
@@ -33,7 +29,7 @@ func TestAnObservedCallIsNotRecorded(t *testing.T) {
 func TestAnObservedCallRaisesNothing(t *testing.T) {
 	s := newScene(t)
 	s.call("saveJob 1 A", "T").leads().done("a")
-	gen := func() uint64 { return s.m.things.At(s.m.subjects["g"][openapi.Subject{Kind: openapi.Job, ID: 1}]).gen }
+	gen := func() uint64 { return genOf(s.m, job(1)) }
 	before := gen()
 	s.call("saveJob 1 A", "T", observed).passes(EqualBody).delivered()
 	if after := gen(); after != before {

@@ -257,4 +257,14 @@ func failed(status int, answer string) Outcome {
 	return Outcome{Kind: Answered, Status: status, Answer: &Answer{Status: status, Body: []byte(answer)}}
 }
 
+// genOf is the generation of a thing that calls watch.
+func genOf(m *Machine, is openapi.Subject) uint64 {
+	for thing := range m.things.All {
+		if thing.Is == is {
+			return thing.Gen
+		}
+	}
+	return 0
+}
+
 func job(id int64) openapi.Subject { return openapi.Subject{Kind: openapi.Job, ID: id} }

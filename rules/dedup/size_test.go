@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup/archive"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -45,7 +46,7 @@ func (f *filler) answer(n, bytes int, options ...func(*Call)) {
 	if in.Dedup {
 		out = Outcome{
 			Kind: Kept, Status: 200, Created: []openapi.Subject{{Kind: openapi.Job, ID: int64(f.last)}},
-			Answer: &Answer{Status: 200, Header: PackHeader(f.header, every), Body: make([]byte, bytes)},
+			Answer: &Answer{Status: 200, Header: archive.PackHeader(f.header, every), Body: make([]byte, bytes)},
 		}
 	}
 	if d := f.m.Arrive(f.now, in); d.Verdict == Lead {

@@ -90,8 +90,7 @@ func (rs *refusals) before(r *login, known bool, most int) (n int) {
 // ownClient reports whether r may be the login of a client that is known from its
 // first login on, for an answer to a call that equals c.
 func (m *Machine) ownClient(c *call, r *login) bool {
-	for _, s := range few(m, c.history.unspent.Backward(before(r.requested))) {
-		mk := m.markIn(s)
+	for _, mk := range few(m, m.unspent(c.history, before(r.requested))) {
 		if m.fromItsStart(&mk) && mk.provokes(r) && r.app.together(mk.by.peer, r.peer, c.peer) {
 			return true
 		}

@@ -19,8 +19,8 @@ func (m *Machine) orphaned(h *history, r *login) bool {
 	if r == nil || !r.refresh || !r.open {
 		return false
 	}
-	for _, s := range few(m, h.spent.Backward(before(r.requested))) {
-		if mk := m.markIn(s); mk.provokes(r) {
+	for _, mk := range few(m, h.spent.Backward(before(r.requested))) {
+		if mk.provokes(r) {
 			return true
 		}
 	}
@@ -68,8 +68,8 @@ func (m *Machine) paidFor(h *history, token access.Token, x *call, r *login) boo
 	if r != nil {
 		last = before(r.requested)
 	}
-	for _, s := range few(m, h.spent.Backward(last)) {
-		if paid := m.markIn(s).paid; paid.token == token && (x == nil || paid.arrival < x.arrival) {
+	for _, mk := range few(m, h.spent.Backward(last)) {
+		if paid := mk.paid; paid.token == token && (x == nil || paid.arrival < x.arrival) {
 			return true
 		}
 	}
@@ -91,8 +91,8 @@ func (m *Machine) explained(r *login, of peer) bool {
 			open++
 		}
 	}
-	for _, s := range few(m, r.app.unspent.Backward(before(r.requested))) {
-		if r.app.together(m.markIn(s).by.peer, r.peer, of) {
+	for _, by := range few(m, r.app.unspent.Backward(before(r.requested))) {
+		if r.app.together(by.peer, r.peer, of) {
 			if open--; open == 0 {
 				return true
 			}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/dedup/archive"
 )
 
 // How an answer's body stands in the log.
@@ -52,7 +53,7 @@ func (r *reader) answer() *dedup.Answer {
 		return nil
 	}
 	a := &dedup.Answer{Status: int(r.uvarint())}
-	a.Header = dedup.Header(r.bytes(r.length()))
+	a.Header = archive.Header(r.bytes(r.length()))
 	a.Auth = string(r.bytes(r.length()))
 	size := r.uvarint()
 	body := r.bytes(r.length())

@@ -14,6 +14,7 @@ import (
 	"powerjob-shim/internal/store"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/dedup/archive"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -74,7 +75,7 @@ func Save(s store.Store, body, token string) dedup.Call {
 }
 
 // JSONHeader is an answer's.
-var JSONHeader = dedup.PackHeader(map[string][]string{"Content-Type": {"application/json"}, "Vary": {"Origin", "Accept"}}, func(string) bool { return true })
+var JSONHeader = archive.PackHeader(map[string][]string{"Content-Type": {"application/json"}, "Vary": {"Origin", "Accept"}}, func(string) bool { return true })
 
 // Success is an answer that is kept.
 func Success(data string) dedup.Outcome {

@@ -1,80 +1,82 @@
-// Package archive keeps the answers of calls that are over, many and for seconds, so
-// that they take little room and the garbage collector has next to nothing to do with
-// them: bodies in blocks of one size, and what answers have in common once. The rules
-// of deduplication know an answer and a number for it, and nothing of this.
+// Package archive keeps calls that are over, many and for seconds, so that they take
+// little room and the garbage collector has next to nothing to do with them. The rules
+// of deduplication know calls and marks; of slots, blocks and packing they know
+// nothing.
 //
-//	var answers archive.Answers
-//	ref := answers.Put(archive.Answer{Status: 200, Body: body})
-//	answer := answers.Get(ref)
-//	answers.Remove(ref)
+//	ok := calls.Put(c)             // c is over
+//	calls.Marks(key, from, before) // what its client may repeat
+//	c, ok = calls.Recall(key)      // its key has come once more
+//	c = calls.Expire()             // its window is over
 //
 // Nothing in it is safe for concurrent use.
 package archive
 
-import "powerjob-shim/internal/slab"
+import (
+	"iter"
 
-// Answer is a recorded answer.
-type Answer struct {
-	Status int
-	Header string // in any form; mostly that of many others
-	Auth   string // the same
-	Body   []byte
+	"powerjob-shim/internal/ordered"
+)
+
+// Key identifies equal calls.
+type Key = [32]byte
+
+// Calls keeps calls that are over. It does not matter to anybody whether a call is in
+// it: what is put and recalled is what it was.
+type Calls[F Facts, By comparable] interface {
+	// Put keeps a call, and the things that it watches. It reports false, and keeps
+	// nothing, where there is no place for it: of a key there are either calls with
+	// an open mark that need not come back, or one call of any kind.
+	Put(c Call[F, By]) bool
+	// Marks yields the calls of a key whose mark was left from one moment on and
+	// before another, the latest first. It must not be in use when something is put
+	// or recalled.
+	Marks(key Key, from, before ordered.Key) iter.Seq2[ordered.Key, Mark[F, By]]
+	// Recall takes out the call of a key that must come back with it.
+	Recall(key Key) (Call[F, By], bool)
+	// RecallMark takes out the call whose mark Marks has yielded.
+	RecallMark(key Key, mark ordered.Key) Call[F, By]
+	// FirstEnd tells whose window ends first; false where there is no call.
+	FirstEnd() (ordered.Key, bool)
+	// Expire takes out that call. Its answer is not recalled.
+	Expire() Call[F, By]
+	// ForgetMarks changes what is known of all calls, so that none has a mark.
+	ForgetMarks(forget func(*F))
+	// Count returns how many calls of a key there are that Marks or Recall would find.
+	Count(key Key) int
 }
 
-// Ref stands for an answer that is kept. It has no pointers. The zero value stands
-// for none.
-type Ref struct {
-	head slab.Slot
-	body text
+// Facts are what the rules note of a call.
+type Facts interface {
+	// Mark returns when the call left its mark; false where it has none that is open.
+	Mark() (at int64, open bool)
+	// Returns reports whether the call must come back when its key does. Of others
+	// the mark is all that matters.
+	Returns() bool
 }
 
-// Answers keeps answers. The zero value is empty.
-type Answers struct {
-	heads  slab.Pool[head]
-	bodies texts
+// Call is a call that is over.
+type Call[F Facts, By comparable] struct {
+	Key     Key
+	Arrival uint64 // no other call has it
+	Ends    int64  // when its window does
+	Facts   F
+	By      By                // whose call it was: equal ones are kept once
+	Answer  *Answer           // nil: none is kept
+	Bytes   int64             // what the answer is counted for
+	Watches [MaxWatches]Watch // those of its first things; the others are zero
 }
 
-// head is what an answer has in common with most others.
-type head struct {
-	status       int
-	header, auth string
+// MaxWatches is how many things a call that is kept may watch.
+const MaxWatches = 2
+
+// Mark is what is known of a call that has an open mark.
+type Mark[F Facts, By comparable] struct {
+	Facts F
+	By    By
 }
 
-// Put keeps an answer until it is removed.
-func (a *Answers) Put(of Answer) Ref {
-	return Ref{a.heads.Hold(head{of.Status, of.Header, of.Auth}), a.bodies.add(of.Body)}
-}
-
-// Get returns an answer that is kept. Its body is a copy.
-func (a *Answers) Get(r Ref) Answer {
-	h := a.heads.At(r.head)
-	return Answer{h.status, h.header, h.auth, a.bodies.get(r.body)}
-}
-
-// Remove forgets an answer; none is no harm.
-func (a *Answers) Remove(r Ref) {
-	if r == (Ref{}) {
-		return
-	}
-	a.heads.Release(r.head)
-	a.bodies.remove(r.body)
-}
-
-// Bytes is what an answer that is kept is counted for; 0 for none.
-func (a *Answers) Bytes(r Ref) int64 {
-	if r == (Ref{}) {
-		return 0
-	}
-	return Bytes(len(a.heads.At(r.head).header), int(r.body.len))
-}
-
-// Len returns of how many parts all that is kept consists.
-func (a *Answers) Len() int { return a.heads.Len() + a.bodies.blocks.Len() }
-
-// Bytes is what an answer is counted for: its header, its body and what leads from
-// block to block. Every answer is counted for its header, though equal ones are kept
-// once, and for a quarter of it more: one that no other answer has takes a place in a
-// map and memory that is rounded up.
-func Bytes(header, body int) int64 {
-	return int64(header + header/4 + body + body/len(block{}.part)*4)
+// markKey is where a call's mark is among others.
+func (c *Call[F, By]) markKey() ordered.Key {
+	at, _ := c.Facts.Mark()
+	return ordered.Key{At: at, N: c.Arrival}
 }

@@ -1,4 +1,4 @@
-package dedup
+package archive
 
 import (
 	"encoding/binary"
