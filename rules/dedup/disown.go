@@ -19,6 +19,6 @@ func (m *Machine) Disown() {
 	}
 	m.over.ForgetMarks(func(o *over) { o.stamp.set = false })
 	for _, a := range m.apps {
-		a.unspent, a.refused, a.strangers = ordered.List[*caller]{}, ordered.List[*caller]{}, ordered.List[*caller]{}
+		a.refused, a.strangers = ordered.List[*caller]{}, ordered.List[*caller]{}
 	}
 }

@@ -257,18 +257,6 @@ func TestAMarkThatWasGivenBackTakesItsOldPlace(t *testing.T) {
 	s.call("runJob 1", "R2").replays("a", Resend)
 }
 
-func TestAMarkThatWasGivenBackExplainsItsLogin(t *testing.T) {
-	s := crossed(t)
-	s.call("runJob 2", "R1").leads().done("c")
-	s.call("runJob 3", "R1").leads().done("d")
-	s.refresh("Q")
-	s.call("runJob 2", "Q").gets("c", Resend).hangsUp()
-	other := s.call("runJob 1", "R1").leads()
-	s.refresh("R2")
-	other.done("b")
-	s.call("runJob 1", "R2").leads() // Q and R2 are for runJob 2 and runJob 3
-}
-
 func TestAMarkThatHasGoneIsNotGivenBack(t *testing.T) {
 	s := newScene(t)
 	s.constructor("T")

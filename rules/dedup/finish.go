@@ -114,7 +114,7 @@ func (h *history) unlinkLeader(c *call) {
 // leaveMark notes that c's answer is being written to a first send.
 func (m *Machine) leaveMark(now moment, c *call, denied bool) {
 	c.mark = mark{stamp: stamp{set: true, denied: denied, unissued: denied && !m.ours(c.token), passed: c.mark.passed, at: now}, owner: c, by: m.callerOf(c)}
-	m.link(&c.mark)
+	c.mark.link()
 	if !c.recorded() || !c.dedup {
 		m.remember(now, c)
 	}
@@ -143,7 +143,7 @@ func (m *Machine) giveBack(c *call) {
 	if mk := c.spentMark; mk.set && mk.spent {
 		mk.owner.history.spent.Remove(mk.key())
 		mk.spent = false
-		m.link(mk)
+		mk.link()
 	}
 	if l := c.spentLogin; l.paidForAnother || l.token == c.token { // else it has paid for its own meanwhile
 		l.paidForAnother = false
@@ -151,17 +151,21 @@ func (m *Machine) giveBack(c *call) {
 	}
 }
 
-// link puts mk among the unspent marks, those of its key and those that explain a
-// login of its app.
-func (m *Machine) link(mk *mark) {
+// link puts mk among the unspent marks of its key and, if its token was refused, among
+// those that explain a login of its app.
+func (mk *mark) link() {
 	mk.owner.history.unspent.Add(mk.key(), mk)
-	mk.by.in.link(&mk.stamp, mk.by, mk.key())
+	if refused := mk.by.in.refusedLike(&mk.stamp); refused != nil {
+		refused.Add(mk.key(), mk.by)
+	}
 }
 
 // unlink undoes link.
 func (mk *mark) unlink() {
 	mk.owner.history.unspent.Remove(mk.key())
-	mk.by.in.unlink(&mk.stamp, mk.key())
+	if refused := mk.by.in.refusedLike(&mk.stamp); refused != nil {
+		refused.Remove(mk.key())
+	}
 }
 
 // key is where a mark is among others.

@@ -52,9 +52,8 @@ type app struct {
 	key    appKey
 	logins int
 	open   ordered.List[*login] // by the time of their request
-	// Whose the calls with unspent marks are, by the marks' time.
-	unspent   ordered.List[*caller]
-	refused   ordered.List[*caller] // whose those of them are whose token was refused
+	// Whose the calls with unspent marks are whose token was refused, by the marks' time.
+	refused   ordered.List[*caller]
 	strangers ordered.List[*caller] // the same of tokens that were not seen being given out
 	// mixed says that one token came from two addresses: addresses tell nothing.
 	mixed bool
@@ -175,25 +174,3 @@ func (m *Machine) reopen(l *login) {
 
 // at is where a login is in a list that is ordered by a moment of it.
 func (l *login) at(t moment) ordered.Key { return ordered.Key{At: int64(t), N: l.number} }
-
-// link puts a call with a mark among those that explain a login of a.
-func (a *app) link(mk *stamp, by *caller, key ordered.Key) {
-	if a == nil {
-		return
-	}
-	a.unspent.Add(key, by)
-	if l := a.refusedLike(mk); l != nil {
-		l.Add(key, by)
-	}
-}
-
-// unlink undoes link.
-func (a *app) unlink(mk *stamp, key ordered.Key) {
-	if a == nil {
-		return
-	}
-	a.unspent.Remove(key)
-	if l := a.refusedLike(mk); l != nil {
-		l.Remove(key)
-	}
-}

@@ -32,8 +32,5 @@ func few[T any](m *Machine, all iter.Seq2[ordered.Key, T]) iter.Seq2[ordered.Key
 // before is the key in front of everything from a moment on.
 func before(t moment) ordered.Key { return ordered.Key{At: int64(t)} }
 
-// after is the key in front of everything later than a moment.
-func after(t moment) ordered.Key { return ordered.Key{At: int64(t) + 1} }
-
 // end is the key behind everything.
 var end = ordered.Key{At: math.MaxInt64, N: math.MaxUint64}

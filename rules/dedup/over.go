@@ -163,7 +163,9 @@ func (m *Machine) expireArchived() {
 		m.stats.Bytes -= o.Bytes
 	}
 	if at, open := o.Facts.Mark(); open {
-		o.By.in.unlink(&o.Facts.stamp, ordered.Key{At: at, N: o.Arrival})
+		if refused := o.By.in.refusedLike(&o.Facts.stamp); refused != nil {
+			refused.Remove(ordered.Key{At: at, N: o.Arrival})
+		}
 	}
 	for _, w := range o.Watches {
 		if w.Thing != nil {

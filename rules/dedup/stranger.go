@@ -16,10 +16,10 @@ import (
 //     another open mark: that client's tokens are not refused.
 
 // refusedLike returns the list of refused calls that a mark is in while it is
-// unspent, nil where its call was not refused.
+// unspent, nil where its call was not refused or nobody knows the app.
 func (a *app) refusedLike(mk *stamp) *ordered.List[*caller] {
 	switch {
-	case !mk.denied:
+	case !mk.denied || a == nil:
 		return nil
 	case mk.unissued:
 		return &a.strangers

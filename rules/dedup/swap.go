@@ -33,7 +33,6 @@ func (m *Machine) otherHalf(c *call, r *login, orphan bool) *call {
 	if r == nil || !r.refresh {
 		return nil
 	}
-	orphan = orphan && !m.explained(r, c.peer)
 	for _, x := range few(m, c.history.leaders.Backward(end)) {
 		if x.mark.spent || x.phase != leading && !(x.recorded() && m.mayHave(c, x)) {
 			continue
@@ -80,23 +79,4 @@ func (m *Machine) paidFor(h *history, token access.Token, x *call, r *login) boo
 func (c *call) becomeResend() {
 	c.resend = true
 	c.forgetMark()
-}
-
-// explained reports whether unspent marks account for every open login of the
-// client: then r need not be an orphan's.
-func (m *Machine) explained(r *login, of peer) bool {
-	open := 0
-	for _, l := range few(m, r.app.open.Backward(after(r.requested))) {
-		if r.app.together(l.peer, r.peer, of) {
-			open++
-		}
-	}
-	for _, by := range few(m, r.app.unspent.Backward(before(r.requested))) {
-		if r.app.together(by.peer, r.peer, of) {
-			if open--; open == 0 {
-				return true
-			}
-		}
-	}
-	return false
 }
