@@ -18,7 +18,9 @@
 //
 // # How a repetition is known
 //
-// Four rules, tried in this order; each is a file:
+// A call is what arrived, with what is known of it (state.go); its answer leaves a mark,
+// since its client may send it once more. Logins are in login.go. machine.go asks four
+// rules, in this order:
 //
 //   - retry.go: the caller of an earlier equal call hung up before it had its
 //     answer, and this call carries the same token: it is that caller again.
@@ -29,6 +31,12 @@
 //     re-send.
 //   - equal.go: by the operator's choice (match: body), equal calls inside the
 //     window are one, as long as no other change touched the same thing (guard.go).
+//
+// What they have in common: key.go says which calls are equal, peer.go which may be one
+// client's, stranger.go what a refused token explains, looks.go how far a search goes.
+// finish.go has the end of a call, expiry.go that of its window, over.go what becomes
+// of it between the two: it goes to the archive (rules/dedup/archive), which keeps
+// many in little room. disown.go forgets all evidence at once.
 //
 // # Interleavings
 //

@@ -35,11 +35,11 @@ type woven struct {
 }
 
 // weave weaves the mutants of one file; those that it returns in apart must be
-// built alone: they change more than one function's body, or a generic one.
-func weave(t *testing.T, name, source string, all []mutant) (w woven, apart []int) {
+// built alone: they change a generic function.
+func weave(t *testing.T, fileName, source string, all []mutant) (w woven, apart []int) {
 	t.Helper()
 	files := token.NewFileSet()
-	file, err := parser.ParseFile(files, name, source, parser.SkipObjectResolution)
+	file, err := parser.ParseFile(files, fileName, source, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,8 +56,7 @@ func weave(t *testing.T, name, source string, all []mutant) (w woven, apart []in
 		from, to := int(f.Pos()-file.FileStart), int(f.End()-file.FileStart)
 		name := int(f.Name.Pos() - file.FileStart)
 		for i, m := range all {
-			at := strings.Index(source, m.old)
-			if m.file == w.file(files, f) && int(f.Body.Pos()-file.FileStart) < at && at+len(m.old) <= to {
+			if m.file == fileName && m.function == nameOf(f) {
 				numbers = append(numbers, i)
 			}
 		}
@@ -66,26 +65,93 @@ func weave(t *testing.T, name, source string, all []mutant) (w woven, apart []in
 		}
 		out.WriteString(source[end:from] + dispatcher(f, numbers, text))
 		for _, i := range append([]int{-1}, numbers...) {
-			body := source[name+len(f.Name.Name) : to]
+			body := source[from:to]
 			if i >= 0 {
-				body = strings.Replace(body, all[i].old, all[i].new, 1)
+				body = all[i].weaken(t, f, body)
 			}
-			out.WriteString(source[from:name] + variant(f, i+1) + body + "\n\n")
+			out.WriteString(body[:name-from] + variant(f, i+1) + body[name-from+len(f.Name.Name):] + "\n\n")
 		}
 		end = to
 		w.numbers = append(w.numbers, numbers...)
 	}
 	w.source = out.String() + source[end:]
 	for i, m := range all {
-		if m.file == name && !slices.Contains(w.numbers, i) {
+		if m.file == fileName && !slices.Contains(w.numbers, i) {
 			apart = append(apart, i)
 		}
 	}
 	return w, apart
 }
 
-// file is the name that the function's file was parsed as.
-func (woven) file(files *token.FileSet, f *ast.FuncDecl) string { return files.File(f.Pos()).Name() }
+// weakened returns a file with a mutant, for one that is built alone.
+func (m mutant) weakened(t *testing.T, source string) string {
+	t.Helper()
+	if m.function == "" {
+		if n := strings.Count(source, m.patches[0].old); n != 1 {
+			t.Fatalf("%s has %d times\n%s\nwant once", m.file, n, m.patches[0].old)
+		}
+		return strings.Replace(source, m.patches[0].old, m.patches[0].new, 1)
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), m.file, source, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Body != nil && nameOf(f) == m.function {
+			from, to := f.Pos()-file.FileStart, f.End()-file.FileStart
+			return source[:from] + m.weaken(t, f, source[from:to]) + source[to:]
+		}
+	}
+	t.Fatalf("%s has no function %s: the mutant has to follow the code", m.file, m.function)
+	return ""
+}
+
+// weaken returns the text of a function with the mutant's patches.
+func (m mutant) weaken(t *testing.T, f *ast.FuncDecl, text string) string {
+	t.Helper()
+	for _, p := range m.patches {
+		var err error
+		if text, err = p.patched(f, text); err != nil {
+			t.Fatalf("%s: %v", m.name, err)
+		}
+		if f, err = function(text); err != nil {
+			t.Fatalf("%s: %v", m.name, err)
+		}
+	}
+	return text
+}
+
+// function parses one function's text. Its positions are as if it were a file's
+// beginning.
+func function(text string) (*ast.FuncDecl, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+text, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	return file.Decls[0].(*ast.FuncDecl), nil
+}
+
+// nameOf is a function's name behind that of its receiver's type.
+func nameOf(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return f.Name.Name
+	}
+	of := f.Recv.List[0].Type
+	for {
+		switch t := of.(type) {
+		case *ast.StarExpr:
+			of = t.X
+		case *ast.IndexExpr:
+			of = t.X
+		case *ast.IndexListExpr:
+			of = t.X
+		case *ast.Ident:
+			return t.Name + "." + f.Name.Name
+		default:
+			return f.Name.Name
+		}
+	}
+}
 
 func generic(f *ast.FuncDecl) bool {
 	if f.Type.TypeParams != nil {
