@@ -1,5 +1,6 @@
-// Package head writes the fields of a head as net/http does, with less work, and
-// lends the buffers that they are written to.
+// Package head reads and writes heads as net/http does, with less work: those of
+// requests that are plain, and the fields of any. It lends the buffers that they are
+// written to.
 package head
 
 import (

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"powerjob-shim/proxy/listen/handover"
 )
 
 // net/http's server is the oracle here: the same bytes go to it and to Server, cut
@@ -58,7 +60,7 @@ func served(t *testing.T, pieces [][]byte, within time.Duration, own bool) (out 
 			act(w, r, &b)
 		}),
 	}
-	l := newHandedListener(&net.TCPAddr{})
+	l := handover.NewListener(&net.TCPAddr{})
 	done := make(chan error, 1)
 	s := &Server{HTTP: h, Plain: func(target string, length int64) bool {
 		return strings.HasPrefix(target, isPrefix) && length <= mostLength
@@ -68,7 +70,7 @@ func served(t *testing.T, pieces [][]byte, within time.Duration, own bool) (out 
 	}
 	go func() { done <- s.Serve(l) }()
 	near, far := net.Pipe()
-	l.give(far)
+	l.Give(far)
 
 	var answers bytes.Buffer
 	ended := make(chan struct{})

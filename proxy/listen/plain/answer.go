@@ -80,9 +80,9 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
-		a.statusLine(status)
+		head.StatusLine(a.out, status)
 		head.Write(a.out, a.header, func(name string) bool { return name == "Content-Length" || name == "Transfer-Encoding" })
-		a.out.Write(crlf)
+		a.out.Write(head.CRLF)
 		a.flush()
 		return
 	}
@@ -101,7 +101,7 @@ func (a *answer) WriteHeader(status int) {
 	_, a.dated = a.header["Date"]
 	_, a.typed = a.header["Content-Type"]
 	a.typed = a.typed || a.header.Get("Content-Encoding") != ""
-	a.statusLine(status)
+	head.StatusLine(a.out, status)
 	a.findTrailers()
 	head.Write(a.out, a.header, func(name string) bool { return a.leavesOut(status, name) })
 }
@@ -136,19 +136,6 @@ func (a *answer) findTrailers() {
 	}
 }
 
-func (a *answer) statusLine(status int) {
-	a.out.WriteString("HTTP/1.1 ")
-	a.out.Write(strconv.AppendInt(a.out.AvailableBuffer(), int64(status), 10))
-	a.out.WriteByte(' ')
-	if text := http.StatusText(status); text != "" {
-		a.out.WriteString(text)
-	} else {
-		a.out.WriteString("status code ")
-		a.out.Write(strconv.AppendInt(a.out.AvailableBuffer(), int64(status), 10))
-	}
-	a.out.Write(crlf)
-}
-
 // frame completes the head. body is what is known of the body; all: there is no
 // more.
 func (a *answer) frame(body []byte, all bool) {
@@ -160,14 +147,14 @@ func (a *answer) frame(body []byte, all bool) {
 	if !a.dated {
 		a.out.WriteString("Date: ")
 		a.out.Write(time.Now().UTC().AppendFormat(a.out.AvailableBuffer(), http.TimeFormat))
-		a.out.Write(crlf)
+		a.out.Write(head.CRLF)
 	}
 	allowed := bodyAllowed(a.status)
 	if all && allowed && a.length < 0 && !a.inChunks {
 		a.length = int64(len(body))
 		a.out.WriteString("Content-Length: ")
 		a.out.Write(strconv.AppendInt(a.out.AvailableBuffer(), a.length, 10))
-		a.out.Write(crlf)
+		a.out.Write(head.CRLF)
 	}
 	if !a.typed && allowed && len(body) > 0 {
 		a.out.WriteString("Content-Type: " + http.DetectContentType(body) + "\r\n")
@@ -179,7 +166,7 @@ func (a *answer) frame(body []byte, all bool) {
 		a.chunked = true
 		a.out.WriteString("Transfer-Encoding: chunked\r\n")
 	}
-	a.out.Write(crlf)
+	a.out.Write(head.CRLF)
 }
 
 // Write implements http.ResponseWriter.
@@ -219,7 +206,7 @@ func (a *answer) add(p []byte) {
 	}
 	if a.chunked {
 		a.out.Write(strconv.AppendInt(a.out.AvailableBuffer(), int64(len(p)), 16))
-		a.out.Write(crlf)
+		a.out.Write(head.CRLF)
 	}
 	if a.out.Len()+len(p) > most {
 		a.flush()
@@ -228,7 +215,7 @@ func (a *answer) add(p []byte) {
 		a.out.Write(p)
 	}
 	if a.chunked {
-		a.out.Write(crlf)
+		a.out.Write(head.CRLF)
 	}
 }
 
@@ -274,34 +261,12 @@ func (a *answer) finish() bool {
 	}
 	if a.chunked {
 		a.out.WriteString("0\r\n")
-		_ = a.trailers().Write(a.out) // into memory
-		a.out.Write(crlf)
+		_ = head.Trailers(a.header, a.announced).Write(a.out) // into memory
+		a.out.Write(head.CRLF)
 	}
 	a.flush()
 	short := a.length >= 0 && bodyAllowed(a.status) && a.written != a.length
 	return !a.closes && !short && a.failed == nil
-}
-
-// trailers returns what is written behind a body in chunks.
-func (a *answer) trailers() http.Header {
-	var t http.Header
-	add := func(name string, values []string) {
-		if t == nil {
-			t = http.Header{}
-		}
-		t[name] = append(t[name], values...)
-	}
-	for name, values := range a.header {
-		if trailer, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
-			add(trailer, values)
-		}
-	}
-	for _, name := range a.announced {
-		if values, ok := a.header[name]; ok {
-			add(name, values)
-		}
-	}
-	return t
 }
 
 // end lets the connection be used for the next request.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/peer"
+	"powerjob-shim/proxy/head"
 )
 
 const (
@@ -51,7 +52,7 @@ func (c *conn) saidClose(arrived bool) bool {
 		return false
 	}
 	defer c.reading.Unlock()
-	if c.ended || c.left > 0 || len(c.buf) == maxHead {
+	if c.ended || c.left > 0 || len(c.buf) == head.MaxPlain {
 		return c.ended
 	}
 	until := time.Unix(1, 0) // only what crypto/tls holds itself

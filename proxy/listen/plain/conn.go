@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"powerjob-shim/proxy/head"
 )
 
 // keepBuffer is how long an unused connection keeps its buffer.
@@ -46,15 +48,15 @@ type conn struct {
 	served bool        // a request, at least
 	timed  atomic.Bool // a handler set a deadline for writing
 
-	reading sync.Mutex     // held by whoever reads while a handler runs
-	store   *[maxHead]byte // what buf is in; nil: there is no buffer
-	buf     []byte         // what was read and is not used yet
-	ended   bool           // the caller said on TLS that nothing more comes, or is gone
-	left    int64          // bytes of the current request's body to be read
+	reading sync.Mutex           // held by whoever reads while a handler runs
+	store   *[head.MaxPlain]byte // what buf is in; nil: there is no buffer
+	buf     []byte               // what was read and is not used yet
+	ended   bool                 // the caller said on TLS that nothing more comes, or is gone
+	left    int64                // bytes of the current request's body to be read
 }
 
 var (
-	stores  = sync.Pool{New: func() any { return new([maxHead]byte) }}
+	stores  = sync.Pool{New: func() any { return new([head.MaxPlain]byte) }}
 	headers = sync.Pool{New: func() any { return http.Header{} }}
 )
 
@@ -71,7 +73,7 @@ func (c *conn) serve() {
 	}()
 	by := c.headBy
 	for {
-		head, at := c.await(by)
+		h, at := c.await(by)
 		switch at {
 		case over:
 			c.close()
@@ -80,7 +82,7 @@ func (c *conn) serve() {
 			c.handOver(by)
 			return
 		}
-		if !c.request(c.parse(head), head) || c.server.stopping.Load() {
+		if !c.request(c.parse(h), h) || c.server.stopping.Load() {
 			c.close()
 			return
 		}
@@ -100,32 +102,32 @@ const (
 
 // await waits for the next request's head. by is when it must be whole; zero: the
 // time begins with its first byte.
-func (c *conn) await(by time.Time) (head plainHead, at found) { //nolint:gocognit // one loop, whose tests need this order
+func (c *conn) await(by time.Time) (h head.Plain, at found) { //nolint:gocognit // one loop, whose tests need this order
 	if !c.first(&by) {
-		return head, over
+		return h, over
 	}
 	c.headBy = by
 	if c.served && !c.skipBlank(by) {
-		return head, over
+		return h, over
 	}
 	for {
-		if n := min(len(c.buf), len(method)); string(c.buf[:n]) != method[:n] {
-			return head, odd
+		if n := min(len(c.buf), len(head.Method)); string(c.buf[:n]) != head.Method[:n] {
+			return h, odd
 		}
-		if end := bytes.Index(c.buf, headEnd); end >= 0 {
-			head, ok := readPlain(c.buf[:end+len(headEnd)], true)
-			if !ok || !c.server.Plain(head.target, head.length) {
-				return head, odd
+		if end := bytes.Index(c.buf, head.End); end >= 0 {
+			h, ok := head.ReadPlain(c.buf[:end+len(head.End)], true)
+			if !ok || !c.server.Plain(h.Target, h.Length) {
+				return h, odd
 			}
-			return head, plain
+			return h, plain
 		}
 		if lines := bytes.LastIndexByte(c.buf, '\n') + 1; lines > 0 {
-			if _, ok := readPlain(c.buf[:lines], false); !ok {
-				return head, odd // net/http may have something to say before the rest comes
+			if _, ok := head.ReadPlain(c.buf[:lines], false); !ok {
+				return h, odd // net/http may have something to say before the rest comes
 			}
 		}
-		if len(c.buf) == maxHead || c.SetReadDeadline(by) != nil || c.fill() != nil {
-			return head, odd // net/http's server sees the same
+		if len(c.buf) == head.MaxPlain || c.SetReadDeadline(by) != nil || c.fill() != nil {
+			return h, odd // net/http's server sees the same
 		}
 	}
 }
@@ -203,7 +205,7 @@ func (c *conn) firstByte(limit time.Time) bool {
 // needBuffer makes sure that there is one.
 func (c *conn) needBuffer() {
 	if c.store == nil {
-		c.store = stores.Get().(*[maxHead]byte)
+		c.store = stores.Get().(*[head.MaxPlain]byte)
 		c.buf = c.store[:0]
 	}
 }

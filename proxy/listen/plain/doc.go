@@ -5,7 +5,7 @@
 //	err := server.Serve(ln)
 //
 // A connection belongs to one goroutine as long as its requests are plain (see
-// [Server.Plain] and readPlain). Each becomes what [http.ReadRequest] makes of it,
+// [Server.Plain] and [head.ReadPlain]). Each becomes what [http.ReadRequest] makes of it,
 // and goes to the same handler as all requests, with a ResponseWriter of this
 // package. The first request that is not plain takes the whole connection to
 // net/http's server, with the bytes that were looked at, and there it stays. So

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/peer"
+	"powerjob-shim/proxy/listen/handover"
 )
 
 // Server serves the connections of one listener.
@@ -34,7 +35,7 @@ type Server struct {
 	Watch bool
 
 	stopping atomic.Bool
-	handed   *handedListener
+	handed   *handover.Listener
 	watcher  *peer.Watcher // nil: callers are asked now and then
 
 	mu    sync.Mutex
@@ -73,7 +74,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		s.watcher = watcher
 	}
 	s.mu.Lock()
-	s.ln, s.conns, s.handed = ln, map[*conn]struct{}{}, newHandedListener(ln.Addr())
+	s.ln, s.conns, s.handed = ln, map[*conn]struct{}{}, handover.NewListener(ln.Addr())
 	s.mu.Unlock()
 	if s.stopping.Load() {
 		_ = ln.Close() // nobody has come yet

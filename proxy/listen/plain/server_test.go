@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"powerjob-shim/proxy/listen/handover"
 )
 
 // A caller who goes on writing when he has been answered must get the answer, and
@@ -245,12 +247,12 @@ func TestDeadlinesEndWithTheirRequest(t *testing.T) {
 
 func TestAnIdleConnectionHoldsNoBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newHandedListener(&net.TCPAddr{})
+		l := handover.NewListener(&net.TCPAddr{})
 		s := &Server{HTTP: &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Minute, ErrorLog: quiet}, Plain: func(string, int64) bool { return true }}
 		done := make(chan error, 1)
 		go func() { done <- s.Serve(l) }()
 		near, far := net.Pipe()
-		l.give(far)
+		l.Give(far)
 		rd := bufio.NewReader(near)
 		for range 2 {
 			write(t, near, call("echo", "one"))

@@ -1,7 +1,9 @@
-package plain
+package head
 
 import (
 	"bytes"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -9,34 +11,35 @@ import (
 )
 
 const (
-	// maxHead bounds a plain request's head.
-	maxHead = 16 << 10
+	// MaxPlain bounds a plain request's head, in bytes.
+	MaxPlain = 16 << 10
 
-	method = "POST "
+	// Method is how plain requests begin.
+	Method = "POST "
 	proto  = " HTTP/1.1"
 )
 
-// plainHead is what must be known of a head before it is parsed.
-type plainHead struct {
-	target string // as it came
-	length int64  // of the body; 0: there is none
-	closes bool   // the caller wants the connection closed after the answer
-	size   int    // of the whole head, in bytes
+// Plain is what must be known of a plain request's head before it is parsed.
+type Plain struct {
+	Target string // as it came
+	Length int64  // of the body; 0: there is none
+	Closes bool   // the caller wants the connection closed after the answer
+	Size   int    // of the whole head, in bytes
 }
 
-// readPlain reads a whole head, with the empty line that ends it, or the lines of it
+// ReadPlain reads a whole head, with the empty line that ends it, or the lines of it
 // that have come. It is strict: ok is false for whatever real clients do not write,
 // even if it were valid.
 //
 // The head ends there, and nowhere else: each line ends with CRLF, no line goes on
 // in the next one, and no byte is a control character but for tabs in values.
-func readPlain(head []byte, whole bool) (h plainHead, ok bool) {
-	line, rest, _ := bytes.Cut(head, crlf)
-	if !bytes.HasPrefix(line, []byte(method)) || !bytes.HasSuffix(line, []byte(proto)) || len(line) <= len(method)+len(proto) {
+func ReadPlain(head []byte, whole bool) (h Plain, ok bool) {
+	line, rest, _ := bytes.Cut(head, CRLF)
+	if !bytes.HasPrefix(line, []byte(Method)) || !bytes.HasSuffix(line, []byte(proto)) || len(line) <= len(Method)+len(proto) {
 		return h, false
 	}
-	h.target = string(line[len(method) : len(line)-len(proto)])
-	if !plainTarget(h.target) {
+	h.Target = string(line[len(Method) : len(line)-len(proto)])
+	if !plainTarget(h.Target) {
 		return h, false
 	}
 	seen := fields{head: &h}
@@ -44,11 +47,11 @@ func readPlain(head []byte, whole bool) (h plainHead, ok bool) {
 		if !whole && len(rest) == 0 {
 			return h, true
 		}
-		if line, rest, ok = bytes.Cut(rest, crlf); !ok {
+		if line, rest, ok = bytes.Cut(rest, CRLF); !ok {
 			return h, false
 		}
 		if len(line) == 0 {
-			h.size = len(head)
+			h.Size = len(head)
 			return h, len(rest) == 0 && seen.host
 		}
 		if !seen.add(line) {
@@ -57,10 +60,42 @@ func readPlain(head []byte, whole bool) (h plainHead, ok bool) {
 	}
 }
 
+// Where a line of a head ends, and all of it. Read them only.
 var (
-	crlf    = []byte("\r\n")
-	headEnd = []byte("\r\n\r\n")
+	CRLF = []byte("\r\n")
+	End  = []byte("\r\n\r\n")
 )
+
+// Parse fills r in from the beginning of text, which is a plain head that h was read
+// from: what http.ReadRequest makes of it, but for the body. The values are parts of
+// one string: whoever keeps one for long must clone it.
+func (h Plain) Parse(text []byte, r *http.Request) {
+	r.Method, r.Proto, r.ProtoMajor, r.ProtoMinor = http.MethodPost, "HTTP/1.1", 1, 1
+	r.RequestURI, r.ContentLength, r.Close = h.Target, h.Length, h.Closes
+	path, query, found := strings.Cut(h.Target, "?")
+	r.URL = &url.URL{Path: path, RawQuery: query, ForceQuery: found && query == ""}
+
+	_, rest, _ := strings.Cut(string(text[:h.Size-len(CRLF)]), "\r\n")
+	lines := strings.Count(rest, "\r\n")
+	r.Header = make(http.Header, lines+4) // handlers add some
+	values := make([]string, lines)
+	for line := range strings.SplitSeq(rest[:len(rest)-len(CRLF)], "\r\n") {
+		name, value, _ := strings.Cut(line, ":")
+		value = strings.Trim(value, " \t")
+		name = Canonical(name)
+		if earlier, ok := r.Header[name]; ok {
+			r.Header[name] = append(earlier, value)
+			continue
+		}
+		values[0] = value
+		r.Header[name], values = values[:1:1], values[1:]
+	}
+	r.Host = r.Header.Get("Host")
+	delete(r.Header, "Host")
+	if r.Header.Get("Pragma") == "no-cache" && r.Header["Cache-Control"] == nil { // as net/http has it (RFC 9111, 5.4)
+		r.Header["Cache-Control"] = []string{"no-cache"}
+	}
+}
 
 // plainTarget reports whether a target is in origin-form, with a path that has
 // only one reading.
@@ -85,7 +120,7 @@ func plainTarget(target string) bool {
 
 // fields is what was seen of a head's fields.
 type fields struct {
-	head         *plainHead
+	head         *Plain
 	host, length bool
 }
 
@@ -107,12 +142,12 @@ func (f *fields) add(line []byte) bool {
 		ok = !f.host && v != "" && httpguts.ValidHostHeader(v)
 		f.host = true
 	case "connection":
-		f.head.closes = f.head.closes || strings.EqualFold(v, "close")
-		ok = f.head.closes || strings.EqualFold(v, "keep-alive")
+		f.head.Closes = f.head.Closes || strings.EqualFold(v, "close")
+		ok = f.head.Closes || strings.EqualFold(v, "keep-alive")
 	case "content-length":
 		n, err := strconv.ParseUint(v, 10, 62)
 		ok = !f.length && err == nil && v[0] != '+'
-		f.length, f.head.length = true, int64(n)
+		f.length, f.head.Length = true, int64(n)
 	}
 	return ok
 }
