@@ -1,7 +1,6 @@
 package head
 
 import (
-	"bytes"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -19,12 +18,15 @@ const (
 	proto  = " HTTP/1.1"
 )
 
-// Plain is what must be known of a plain request's head before it is parsed.
+// Plain is a plain request's head. Its texts are parts of one: whoever keeps one for
+// long must clone it.
 type Plain struct {
 	Target string // as it came
-	Length int64  // of the body; 0: there is none
-	Closes bool   // the caller wants the connection closed after the answer
-	Size   int    // of the whole head, in bytes
+	host   string
+	header http.Header // nil of a head that is not whole
+	Length int64       // of the body; 0: there is none
+	Closes bool        // the caller wants the connection closed after the answer
+	Size   int         // of the whole head, in bytes
 }
 
 // ReadPlain reads a whole head, with the empty line that ends it, or the lines of it
@@ -34,20 +36,24 @@ type Plain struct {
 // The head ends there, and nowhere else: each line ends with CRLF, no line goes on
 // in the next one, and no byte is a control character but for tabs in values.
 func ReadPlain(head []byte, whole bool) (h Plain, ok bool) {
-	line, rest, _ := bytes.Cut(head, CRLF)
-	if !bytes.HasPrefix(line, []byte(Method)) || !bytes.HasSuffix(line, []byte(proto)) || len(line) <= len(Method)+len(proto) {
+	line, rest, _ := strings.Cut(string(head), "\r\n")
+	if !strings.HasPrefix(line, Method) || !strings.HasSuffix(line, proto) || len(line) <= len(Method)+len(proto) {
 		return h, false
 	}
-	h.Target = string(line[len(Method) : len(line)-len(proto)])
+	h.Target = line[len(Method) : len(line)-len(proto)]
 	if !plainTarget(h.Target) {
 		return h, false
 	}
 	seen := fields{head: &h}
+	if whole {
+		lines := strings.Count(rest, "\n")
+		h.header, seen.values = make(http.Header, lines+4), make([]string, lines) // handlers add some
+	}
 	for {
 		if !whole && len(rest) == 0 {
 			return h, true
 		}
-		if line, rest, ok = bytes.Cut(rest, CRLF); !ok {
+		if line, rest, ok = strings.Cut(rest, "\r\n"); !ok {
 			return h, false
 		}
 		if len(line) == 0 {
@@ -66,33 +72,15 @@ var (
 	End  = []byte("\r\n\r\n")
 )
 
-// Parse fills r in from the beginning of text, which is a plain head that h was read
-// from: what http.ReadRequest makes of it, but for the body. The values are parts of
-// one string: whoever keeps one for long must clone it.
-func (h Plain) Parse(text []byte, r *http.Request) {
+// Fill fills r in with what http.ReadRequest makes of a whole head, but for the body.
+// It may be called once: the header is r's then.
+func (h Plain) Fill(r *http.Request) {
 	r.Method, r.Proto, r.ProtoMajor, r.ProtoMinor = http.MethodPost, "HTTP/1.1", 1, 1
 	r.RequestURI, r.ContentLength, r.Close = h.Target, h.Length, h.Closes
 	path, query, found := strings.Cut(h.Target, "?")
 	r.URL = &url.URL{Path: path, RawQuery: query, ForceQuery: found && query == ""}
-
-	_, rest, _ := strings.Cut(string(text[:h.Size-len(CRLF)]), "\r\n")
-	lines := strings.Count(rest, "\r\n")
-	r.Header = make(http.Header, lines+4) // handlers add some
-	values := make([]string, lines)
-	for line := range strings.SplitSeq(rest[:len(rest)-len(CRLF)], "\r\n") {
-		name, value, _ := strings.Cut(line, ":")
-		value = strings.Trim(value, " \t")
-		name = Canonical(name)
-		if earlier, ok := r.Header[name]; ok {
-			r.Header[name] = append(earlier, value)
-			continue
-		}
-		values[0] = value
-		r.Header[name], values = values[:1:1], values[1:]
-	}
-	r.Host = r.Header.Get("Host")
-	delete(r.Header, "Host")
-	if r.Header.Get("Pragma") == "no-cache" && r.Header["Cache-Control"] == nil { // as net/http has it (RFC 9111, 5.4)
+	r.Host, r.Header = h.host, h.header
+	if v := r.Header["Pragma"]; len(v) > 0 && v[0] == "no-cache" && r.Header["Cache-Control"] == nil { // as net/http has it (RFC 9111, 5.4)
 		r.Header["Cache-Control"] = []string{"no-cache"}
 	}
 }
@@ -122,20 +110,48 @@ func plainTarget(target string) bool {
 type fields struct {
 	head         *Plain
 	host, length bool
+	values       []string // room for one of each
 }
 
 // add takes a line, and reports whether the head is plain so far.
-func (f *fields) add(line []byte) bool {
-	name, value, ok := bytes.Cut(line, []byte(":"))
+func (f *fields) add(line string) bool {
+	name, value, ok := strings.Cut(line, ":")
 	if !ok || len(name) == 0 || !isToken(name) || !isValue(value) {
 		return false
 	}
+	value = strings.Trim(value, " \t")
+	if !f.judge(name, value) {
+		return false
+	}
+	if f.head.header != nil {
+		f.keep(Canonical(name), value)
+	}
+	return true
+}
+
+// keep puts a field into the header as http.ReadRequest does.
+func (f *fields) keep(name, value string) {
+	h := f.head.header
+	earlier, ok := h[name]
+	switch {
+	case name == "Host":
+		f.head.host = value
+	case ok:
+		h[name] = append(earlier, value)
+	default:
+		f.values[0] = value
+		h[name], f.values = f.values[:1:1], f.values[1:]
+	}
+}
+
+// judge reports whether a field is one that plain requests have.
+func (f *fields) judge(name, v string) (ok bool) {
 	switch len(name) {
 	case len("TE"), len("Host"), len("Expect"), len("Upgrade"), len("Connection"), len("Content-Length"), len("Transfer-Encoding"):
 	default:
 		return true
 	}
-	switch v := string(bytes.Trim(value, " \t")); strings.ToLower(string(name)) {
+	switch strings.ToLower(name) {
 	case "te", "expect", "upgrade", "trailer", "transfer-encoding", "http2-settings":
 		return false
 	case "host":
@@ -148,13 +164,15 @@ func (f *fields) add(line []byte) bool {
 		n, err := strconv.ParseUint(v, 10, 62)
 		ok = !f.length && err == nil && v[0] != '+'
 		f.length, f.head.Length = true, int64(n)
+	default:
+		return true
 	}
 	return ok
 }
 
-func isToken(name []byte) bool {
-	for _, c := range name {
-		if !token[c] {
+func isToken(name string) bool {
+	for i := range len(name) {
+		if !token[name[i]] {
 			return false
 		}
 	}
@@ -162,9 +180,9 @@ func isToken(name []byte) bool {
 }
 
 // isValue reports whether a value has no control characters but tabs.
-func isValue(value []byte) bool {
-	for _, c := range value {
-		if c < ' ' && c != '\t' || c == 0x7f {
+func isValue(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}

@@ -36,7 +36,7 @@ func TestAPlainHeadIsReadAsNetHTTPReadsIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := new(http.Request)
-		h.Parse([]byte(text+"what follows"), got)
+		h.Fill(got)
 		if h.Size != len(text) || got.Method != want.Method || got.RequestURI != want.RequestURI || got.URL.String() != want.URL.String() || got.Host != want.Host ||
 			got.ContentLength != want.ContentLength || got.Close != want.Close || !reflect.DeepEqual(got.Header, want.Header) {
 			t.Errorf("%q: got %+v, want %+v", text, got, want)

@@ -21,7 +21,7 @@ const (
 func (c *conn) parse(h head.Plain) *http.Request {
 	r := new(http.Request)
 	*r = *c.template // it has the context
-	h.Parse(c.buf, r)
+	h.Fill(r)
 	c.buf = c.buf[h.Size:]
 	r.RemoteAddr, r.TLS, r.Body = c.remote, c.tls, http.NoBody
 	return r
