@@ -55,8 +55,10 @@ func (p *Proxy) observe(next handler) http.Handler {
 		ex.findClient(r)
 		ex.introduces = len(r.Header[doctor.Header]) > 0
 		ex.answer = answerWriter{ResponseWriter: w, ex: ex, metrics: p.metrics, version: p.version}
-		own := *r // net/http must not see our changes
-		r = &own
+		if ex.watched() { // net/http must not see our changes
+			own := *r
+			r = &own
+		}
 		if r.Body != nil && r.Body != http.NoBody {
 			ex.in.ReadCloser = r.Body
 			r.Body = &ex.in

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -23,17 +22,16 @@ var errSwitched = errors.New("the server switched protocols unasked")
 //
 // An answer that breaks off panics with http.ErrAbortHandler, as there.
 func (p *Proxy) ask(w http.ResponseWriter, r *http.Request, ex *exchange) {
-	ctx := r.Context()
-	if ex.detached { // the call outlives its caller
-		ctx = p.life
+	out := &ex.sent.request
+	if *out = *r; ex.detached && ex.watched() { // the call outlives its caller
+		out = r.WithContext(p.life)
 	}
-	out := r.WithContext(ctx)
 	header := headers.Get().(http.Header)
 	defer func() {
 		clear(header)
 		headers.Put(header)
 	}()
-	out.URL, out.Header, out.Trailer, out.Close = new(url.URL), header, nil, false
+	out.URL, out.Header, out.Trailer, out.Close = &ex.sent.url, header, nil, false
 	copyEndToEnd(out.Header, r.Header)
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // else net/http would send its own

@@ -32,7 +32,7 @@ func callerOf(r *http.Request) caller {
 // whileThere returns a context for what ends when the caller hangs up. done must
 // follow.
 func (ex *exchange) whileThere(ctx context.Context) (_ context.Context, done func()) {
-	if _, watched := ex.caller.(watchedCaller); watched || ex.caller == nil {
+	if ex.caller == nil || ex.watched() {
 		return ctx, func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -48,6 +48,12 @@ func (ex *exchange) whileThere(ctx context.Context) (_ context.Context, done fun
 type watchedCaller struct {
 	ctx   context.Context
 	place *listen.Place // his connection's, which tells sooner; nil: no listener of ours
+}
+
+// watched reports whether the request came by net/http's server.
+func (ex *exchange) watched() bool {
+	_, is := ex.caller.(watchedCaller)
+	return is
 }
 
 // Gone implements caller. That the shim stops does not mean that he has gone.

@@ -47,7 +47,7 @@ func (p *Proxy) lead(w http.ResponseWriter, r *http.Request, ex *exchange, next 
 	ex.leads, ex.waiters = call.ID, &p.dedupState.waiters
 	defer ex.underway.close()
 	stay := func() bool { return true }
-	if _, watched := ex.caller.(watchedCaller); watched || p.dedupState.shared {
+	if ex.watched() || p.dedupState.shared {
 		// Whoever hangs up is noted at once: another replica, to which the retry may
 		// come, cannot ask.
 		stay = ex.caller.OnGone(l.left)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/textproto"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -109,6 +110,12 @@ type exchange struct {
 	lastOnConn bool
 
 	underway underway // see overlaps
+
+	// sent is room for a held call's request to a server.
+	sent struct {
+		request http.Request
+		url     url.URL
+	}
 
 	in     countedBody
 	answer answerWriter
