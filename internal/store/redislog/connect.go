@@ -53,7 +53,7 @@ func Connect(c Connection) redis.UniversalClient {
 		ReadTimeout:              max(c.Timeout, 2*time.Second),
 		WriteTimeout:             max(c.Timeout, 2*time.Second),
 		PoolSize:                 16, // one is in use for each upstream group
-		Protocol:                 2, // with 3 it looks for messages that nobody asked for, before each answer
+		Protocol:                 2,  // with 3 it looks for messages that nobody asked for, before each answer
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
