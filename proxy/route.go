@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"powerjob-shim/internal/address"
+	"powerjob-shim/rules/hosts"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -39,7 +39,7 @@ func (p *Proxy) route(next handler) handler {
 			path = raw
 		}
 		path = cmp.Or(path, "/")
-		route, byPath := ex.snap.routeFor(destination{address.BareHost(r.Host), path, strings.HasSuffix(raw, "/")})
+		route, byPath := ex.snap.routeFor(destination{hosts.Bare(r.Host), path, strings.HasSuffix(raw, "/")})
 		switch {
 		case err != nil && openapi.MayBeOpenAPI(raw) && !route.observing(ex.snap):
 			ex.fail(w, http.StatusBadRequest, manyReadings)

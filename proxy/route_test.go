@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"powerjob-shim/internal/address"
 	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/rules/hosts"
 )
 
 func TestTheMostSpecificRouteWins(t *testing.T) {
@@ -44,7 +44,7 @@ func TestTheMostSpecificRouteWins(t *testing.T) {
 		{"other.test", "/openApi/saveJob", "one"},
 		{"[2001:db8::1]:80", "/", "six"},
 	} {
-		got := snap.routes.find(destination{host: address.BareHost(c.host), path: c.path})
+		got := snap.routes.find(destination{host: hosts.Bare(c.host), path: c.path})
 		if got == nil || got.name != c.want {
 			t.Errorf("%s%s: route %v, want %s", c.host, c.path, got, c.want)
 		}

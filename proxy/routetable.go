@@ -4,16 +4,13 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"powerjob-shim/rules/hosts"
 )
 
 // routeTable finds a request's route: one look-up for each name that its host
 // may be known by, then that name's paths in order. It never changes.
-type routeTable struct {
-	exact    map[string]pathList // by host, in lower case
-	wildcard map[string]pathList // by what follows the star: ".example.com"
-	any      pathList            // for every host
-	oneLabel bool                // a wildcard covers one label only
-}
+type routeTable struct{ paths hosts.Table[pathList] }
 
 // pathList are the paths of one host, the most specific one first; of equals,
 // the first of the settings first.
@@ -45,7 +42,7 @@ func newRewriting(r Route, g *group) rewriting {
 }
 
 func newRouteTable(oneLabel bool) *routeTable {
-	return &routeTable{exact: map[string]pathList{}, wildcard: map[string]pathList{}, oneLabel: oneLabel}
+	return &routeTable{hosts.Table[pathList]{OneLabel: oneLabel}}
 }
 
 // add adds a route for the hosts and paths of r. sort must follow the last one.
@@ -59,22 +56,18 @@ func (t *routeTable) add(r *Route, c *compiledRoute) {
 		path, prefix := strings.CutSuffix(p, "*")
 		list = append(list, pathRoute{path: path, prefix: prefix, slash: r.ExactSlash && !prefix, route: c})
 	}
-	if len(r.Hosts) == 0 {
-		t.any = append(t.any, list...)
+	patterns := r.Hosts
+	if len(patterns) == 0 {
+		patterns = []string{""}
 	}
-	for _, h := range r.Hosts {
-		h = strings.ToLower(h)
-		if domain, ok := strings.CutPrefix(h, "*"); ok {
-			t.wildcard[domain] = append(t.wildcard[domain], list...)
-		} else {
-			t.exact[h] = append(t.exact[h], list...)
-		}
+	for _, h := range patterns {
+		t.paths.Set(h, append(t.paths.Get(h), list...))
 	}
 }
 
 // sort orders the paths of each host.
 func (t *routeTable) sort() {
-	order := func(l pathList) {
+	t.paths.All(func(l pathList) {
 		slices.SortStableFunc(l, func(a, b pathRoute) int {
 			if a.prefix != b.prefix {
 				if b.prefix {
@@ -87,14 +80,7 @@ func (t *routeTable) sort() {
 			}
 			return cmp.Compare(len(b.path), len(a.path))
 		})
-	}
-	for _, l := range t.exact {
-		order(l)
-	}
-	for _, l := range t.wildcard {
-		order(l)
-	}
-	order(t.any)
+	})
 }
 
 // find returns the most specific route: an exact host before a wildcard, a
@@ -103,7 +89,7 @@ func (t *routeTable) sort() {
 // shorter. nil where no route matches.
 func (t *routeTable) find(at destination) *compiledRoute {
 	var found *compiledRoute
-	t.each(at.host, func(l pathList) bool {
+	t.paths.Each(at.host, func(l pathList) bool {
 		found = l.find(at)
 		return found == nil
 	})
@@ -113,38 +99,16 @@ func (t *routeTable) find(at destination) *compiledRoute {
 // byPath reports whether the route of a request to host depends on its path.
 func (t *routeTable) byPath(host string) bool {
 	depends := false
-	t.each(host, func(l pathList) bool {
+	t.paths.Each(host, func(l pathList) bool {
 		depends = !l[0].prefix || len(l[0].path) > 1
 		return false // the first list has what decides: a route for every path, or none
 	})
 	return depends
 }
 
-// each calls visit with the paths of each host that is host or covers it, the
-// most specific one first, until it returns false.
-func (t *routeTable) each(host string, visit func(pathList) bool) {
-	if l := t.exact[host]; len(l) > 0 && !visit(l) {
-		return
-	}
-	for i := 1; i < len(host) && len(t.wildcard) > 0; i++ {
-		if host[i] != '.' {
-			continue
-		}
-		if l := t.wildcard[host[i:]]; len(l) > 0 && !visit(l) {
-			return
-		}
-		if t.oneLabel {
-			break
-		}
-	}
-	if len(t.any) > 0 {
-		visit(t.any)
-	}
-}
-
 // destination is where a request goes.
 type destination struct {
-	host  string // see address.BareHost
+	host  string // see hosts.Bare
 	path  string // as a server routes it: without a slash at its end
 	slash bool   // there was one
 }

@@ -7,7 +7,6 @@ package rules
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"powerjob-shim/rules/hosts"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -220,14 +220,6 @@ func (r *compiled) matches(method, host, path string) bool {
 	if len(r.Hosts) == 0 {
 		return true
 	}
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
-	return slices.ContainsFunc(r.Hosts, func(h string) bool {
-		if domain, wildcard := strings.CutPrefix(h, "*"); wildcard && len(host) > len(domain) {
-			return strings.EqualFold(domain, host[len(host)-len(domain):])
-		}
-		return strings.EqualFold(h, host)
-	})
+	name := hosts.Bare(host)
+	return slices.ContainsFunc(r.Hosts, func(pattern string) bool { return hosts.Covers(pattern, name) })
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"maps"
-	"strings"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -12,12 +10,19 @@ import (
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy/certs"
 	"powerjob-shim/proxy/listen"
+	"powerjob-shim/rules/hosts"
 )
 
 // certificates are those of the Ingresses' Secrets. Safe for concurrent use.
 type certificates struct {
-	byHost atomic.Pointer[map[string]*tls.Certificate]
-	own    *certs.Source // for hosts that have none
+	current atomic.Pointer[secrets]
+	own     *certs.Source // for hosts that have none
+}
+
+// secrets are certificates by host, and as handshakes look for them. They never change.
+type secrets struct {
+	byHost map[string]*tls.Certificate
+	table  hosts.Table[*tls.Certificate]
 }
 
 func newCertificates(log *zap.Logger) (*certificates, error) {
@@ -26,30 +31,31 @@ func newCertificates(log *zap.Logger) (*certificates, error) {
 		return nil, err
 	}
 	c := &certificates{own: own}
-	c.byHost.Store(&map[string]*tls.Certificate{})
+	c.use(nil)
 	return c, nil
 }
 
 // use replaces the Secrets' certificates. Handshakes from now on get the new ones.
-func (c *certificates) use(byHost map[string]*tls.Certificate) { c.byHost.Store(&byHost) }
+func (c *certificates) use(byHost map[string]*tls.Certificate) {
+	next := &secrets{byHost: byHost}
+	next.table.OneLabel = true
+	for host, cert := range byHost {
+		next.table.Set(host, cert)
+	}
+	c.current.Store(next)
+}
 
 // run keeps the self-signed one fresh until ctx ends.
 func (c *certificates) run(ctx context.Context) { c.own.Run(ctx, nil, nil) }
 
 // find returns the certificate for a handshake: the host's, a wildcard's, or the
 // one for every host; nil where no certificate is known.
-func (c *certificates) find(hello *tls.ClientHelloInfo) *tls.Certificate {
-	byHost := *c.byHost.Load()
-	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
-	if found := byHost[name]; found != nil {
-		return found
-	}
-	if _, domain, ok := strings.Cut(name, "."); ok {
-		if found := byHost["*."+domain]; found != nil {
-			return found
-		}
-	}
-	return byHost[""]
+func (c *certificates) find(hello *tls.ClientHelloInfo) (found *tls.Certificate) {
+	c.current.Load().table.Each(hosts.Bare(hello.ServerName), func(cert *tls.Certificate) bool {
+		found = cert
+		return found == nil
+	})
+	return found
 }
 
 // listeners adds an https listener to those of the configuration, unless they
@@ -100,7 +106,7 @@ func (c *certificates) first(config *tls.Config) *tls.Config {
 // expiries tells until when the Secrets' certificates are valid, by host.
 func (c *certificates) expiries() []metrics.Expiry {
 	var all []metrics.Expiry
-	for host, cert := range maps.All(*c.byHost.Load()) {
+	for host, cert := range c.current.Load().byHost {
 		if cert.Leaf != nil && host != "" {
 			all = append(all, metrics.Expiry{Name: host, NotAfter: cert.Leaf.NotAfter})
 		}

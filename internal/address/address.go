@@ -98,17 +98,6 @@ func ContextPath(u *url.URL) string {
 	return strings.TrimSuffix(strings.TrimRight(u.EscapedPath(), "/"), strings.TrimSuffix(openapi.Prefix, "/"))
 }
 
-// BareHost returns a Host header's name in lower case, without port, brackets
-// and trailing dot.
-func BareHost(host string) string {
-	if strings.Contains(host, ":") {
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-	}
-	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
-}
-
 // Local is how to reach a listener of this host. http:// in front does not count.
 func Local(address string) string {
 	address = strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/")

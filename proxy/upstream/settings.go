@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"powerjob-shim/internal/address"
 	"powerjob-shim/proxy/upstream/connect"
+	"powerjob-shim/rules/hosts"
 )
 
 // Settings say what a group's servers are and how they are called.
@@ -114,7 +114,7 @@ func (u Settings) hostFor(s *Server) string {
 func (u Settings) serverTLS() connect.TLSFiles {
 	t := u.TLS
 	if t.ServerName == "" && u.Host != HostKeep && u.Host != HostUpstream {
-		t.ServerName = address.BareHost(u.Host)
+		t.ServerName = hosts.Bare(u.Host)
 	}
 	return t
 }
