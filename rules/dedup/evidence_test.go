@@ -20,11 +20,7 @@ func TestAnotherTokenAloneIsNoEvidence(t *testing.T) {
 }
 
 func TestAConstructorsTokenPaysForNothing(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.constructor("U") // logs in without a token, as a refresh does, and then presents it
-	s.call("runJob 1", "U").leads().done("b")
+	play(t, "a-constructors-token-pays-for-nothing")
 }
 
 func TestALoginThatCarriedATokenPaysForNothing(t *testing.T) {
@@ -46,22 +42,11 @@ func TestATokenIsKnownByItsFirstLogin(t *testing.T) {
 }
 
 func TestALoginPaysForOneResendOnly(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.call("runJob 1", "T").leads().done("b")
-	s.refresh("R")
-	s.call("runJob 1", "R").replays("b", Resend)
-	s.call("runJob 1", "R").leads() // there is a mark left, but nothing that pays
+	play(t, "a-login-pays-for-one-resend-only")
 }
 
 func TestALoginMayBeForAnotherCallThanTheOneThatFollows(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.refresh("R")
-	s.call("runJob 2", "R").leads().done("b") // another thread is first with the new token
-	s.call("runJob 1", "R").replays("a", Resend)
+	play(t, "a-login-may-be-for-another-call-than-the-one-that-follows")
 }
 
 func TestAMarkYoungerThanTheLoginIsNoEvidence(t *testing.T) {
@@ -74,87 +59,35 @@ func TestAMarkYoungerThanTheLoginIsNoEvidence(t *testing.T) {
 }
 
 func TestTheNewestOfSeveralAnswersIsTheOneToRepeat(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.call("runJob 1", "T").leads().done("b")
-	s.refresh("R1")
-	s.call("runJob 1", "R1").replays("b", Resend)
-	s.refresh("R2")
-	s.call("runJob 1", "R2").replays("a", Resend)
+	play(t, "the-newest-of-several-answers-is-the-one-to-repeat")
 }
 
 func TestALoginOfAnotherLineageDoesNotPayForThisOne(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.constructor("U") // another process
-	s.call("runJob 1", "T").leads().done("a")
-	s.call("runJob 2", "U").leads().done("b")
-	s.refresh("R1")                               // for one of them
-	s.refresh("R2")                               // for the other
-	s.call("runJob 1", "R2").replays("a", Resend) // so R2 is of T's lineage
-	s.call("runJob 2", "R2").leads()              // b was U's: it cannot be a re-send with R2
-	s.call("runJob 2", "R1").replays("b", Resend) // this is
+	play(t, "a-login-of-another-lineage-does-not-pay-for-this-one")
 }
 
 func TestALineageGoesOnFromTokenToToken(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.refresh("R1")
-	s.call("runJob 1", "R1").replays("a", Resend)
-	s.call("runJob 2", "T").leads().done("b")  // one thread still has T,
-	s.call("runJob 3", "R1").leads().done("c") // another has R1
-	s.refresh("R2")
-	s.refresh("R3")
-	s.call("runJob 3", "R3").replays("c", Resend)
-	s.call("runJob 2", "R3").replays("b", Resend)
+	play(t, "a-lineage-goes-on-from-token-to-token")
 }
 
 func TestAReadLeavesAMarkThatExplainsItsLogin(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.call("fetchJob 1", "T").leads().done("") // this is the answer that lacked the header
-	s.refresh("R")
-	s.call("fetchJob 1", "R").leadsAs(Resend).done("")
-	s.call("runJob 1", "R").leads() // R is paid
+	play(t, "a-read-leaves-a-mark-that-explains-its-login")
 }
 
 func TestARecognisedResendLeavesNoMark(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("fetchJob 1", "T").leads().done("")
-	s.refresh("R1")
-	s.call("fetchJob 1", "R1").leadsAs(Resend).done("")
-	s.refresh("R2")
-	s.call("fetchJob 1", "R2").leads() // no mark is older than R2
+	play(t, "a-recognised-resend-leaves-no-mark")
 }
 
 func TestAnErrorOfTheServerLeavesAMarkToo(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().ends(failed(200, `{"success":false}`)).delivered()
-	s.refresh("R")
-	s.call("runJob 1", "R").leadsAs(Resend).done("a") // not kept: it has to be asked again
-	s.call("runJob 1", "R").leads()
+	play(t, "an-error-of-the-server-leaves-a-mark-too")
 }
 
 func TestNoClientRepeatsWhatWasAnsweredByAnotherStatus(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().ends(failed(500, "")).delivered()
-	s.refresh("R")
-	s.call("runJob 1", "R").leads()
+	play(t, "no-client-repeats-what-was-answered-by-another-status")
 }
 
 func TestAChangeWithoutARuleIsForwardedAndLeavesAMark(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("disableJob 1", "T", undeduplicated).leads().done("a")
-	s.refresh("R")
-	s.call("disableJob 1", "R", undeduplicated).leadsAs(Resend).done("b")
-	s.call("disableJob 1", "R").leads()
+	play(t, "a-change-without-a-rule-is-forwarded-and-leaves-a-mark")
 }
 
 func TestNothingIsEvidenceForAnotherAppOrGroup(t *testing.T) {
@@ -170,12 +103,7 @@ func TestNothingIsEvidenceForAnotherAppOrGroup(t *testing.T) {
 }
 
 func TestEvidenceIsForgottenAfterTheWindow(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.pass(window)
-	s.refresh("R")
-	s.call("runJob 1", "R").leads()
+	play(t, "evidence-is-forgotten-after-the-window")
 }
 
 func TestTheWindowRunsFromTheAnswer(t *testing.T) {
@@ -233,28 +161,11 @@ func TestTheFirstUseOfARefreshTokenIsTold(t *testing.T) {
 // A re-send whose answer did not reach its caller.
 
 func TestAResendThatGaveUpGivesBothBack(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.refresh("R")
-	s.call("runJob 1", "R").gets("a", Resend).hangsUp().delivered()
-	s.call("runJob 1", "R").replays("a", Resend) // the same caller again
-	s.call("runJob 1", "R").leads()
+	play(t, "a-resend-that-gave-up-gives-both-back")
 }
 
 func TestAMarkThatWasGivenBackTakesItsOldPlace(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.call("runJob 1", "T").leads().done("b")
-	s.refresh("R1")
-	s.refresh("R2")
-	second := s.call("runJob 1", "R2").gets("b", Resend)
-	first := s.call("runJob 1", "R1").gets("a", Resend)
-	second.hangsUp()
-	first.hangsUp()
-	s.call("runJob 1", "R1").replays("b", Resend)
-	s.call("runJob 1", "R2").replays("a", Resend)
+	play(t, "a-mark-that-was-given-back-takes-its-old-place")
 }
 
 func TestAMarkThatHasGoneIsNotGivenBack(t *testing.T) {

@@ -7,12 +7,7 @@ import (
 )
 
 func TestEqualBodiesWithinTheWindowAreOneCall(t *testing.T) {
-	s := newScene(t)
-	s.call("saveJob 1 A", "T").leads().done("a")
-	s.call("saveJob 1 A", "T").replays("a", EqualBody)
-	s.call("saveJob 1 A", "U").replays("a", EqualBody)
-	s.pass(window)
-	s.call("saveJob 1 A", "T").leads()
+	play(t, "equal-bodies-within-the-window-are-one-call")
 }
 
 func TestTheWindowOfEqualBodiesRunsFromTheAnswer(t *testing.T) {
@@ -27,21 +22,11 @@ func TestTheWindowOfEqualBodiesRunsFromTheAnswer(t *testing.T) {
 }
 
 func TestAnEqualCallInFlightIsWaitedFor(t *testing.T) {
-	s := newScene(t)
-	first := s.call("saveJob new A", "T").leads()
-	second := s.call("saveJob new A", "T").waits(EqualBody)
-	third := s.call("saveJob new A", "U").waits(EqualBody)
-	first.done("a", job(7))
-	second.resumed().replays("a", EqualBody)
-	third.resumed().replays("a", EqualBody)
+	play(t, "an-equal-call-in-flight-is-waited-for")
 }
 
 func TestUnderMatchResendEqualCallsAreExecuted(t *testing.T) {
-	s := newScene(t)
-	first := s.call("runJob 1", "T").leads()
-	s.call("runJob 1", "T").leads().done("b") // also with an equal one in flight
-	first.done("a")
-	s.call("runJob 1", "T").leads()
+	play(t, "under-match-resend-equal-calls-are-executed")
 }
 
 func TestAnAnswerUnderMatchResendIsNotForMatchBody(t *testing.T) {
@@ -51,26 +36,11 @@ func TestAnAnswerUnderMatchResendIsNotForMatchBody(t *testing.T) {
 }
 
 func TestAPlainReplayLeavesAMark(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("saveJob 1 A", "T").leads().done("a")
-	s.call("saveJob 1 A", "T").replays("a", EqualBody)
-	s.call("saveJob 1 B", "T").leads().done("b") // from here on, only evidence counts
-	s.refresh("R1")
-	s.refresh("R2")
-	s.call("saveJob 1 A", "R2").replays("a", Resend)
-	s.call("saveJob 1 A", "R2").replays("a", Resend)
-	s.call("saveJob 1 A", "R2").leads()
+	play(t, "a-plain-replay-leaves-a-mark")
 }
 
 func TestACallerWhoGaveUpWaitingIsKnownAgain(t *testing.T) {
-	s := newScene(t)
-	first := s.call("saveJob 1 A", "T").leads()
-	s.call("saveJob 1 A", "U").waits(EqualBody).hangsUp()
-	first.done("a")
-	s.call("saveJob 1 B", "V").leads().done("b")
-	s.call("saveJob 1 A", "U").replays("a", Retry)
-	s.call("saveJob 1 A", "U").leads()
+	play(t, "a-caller-who-gave-up-waiting-is-known-again")
 }
 
 // Order: what comes out is what a server without a shim would have.
@@ -96,18 +66,7 @@ func TestSaveASaveBSaveAWithResendsInBetween(t *testing.T) {
 }
 
 func TestSaveASaveBSaveAWithLateResends(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("saveJob 1 A", "T").leads().done("a1") // one thread
-	s.call("saveJob 1 B", "T").leads().done("b")  // another
-	s.call("saveJob 1 A", "T").leads().done("a2") // a third
-	s.refresh("R1")
-	s.refresh("R2")
-	s.refresh("R3")
-	s.call("saveJob 1 B", "R3").replays("b", Resend)
-	s.call("saveJob 1 A", "R3").replays("a2", Resend)
-	s.call("saveJob 1 A", "R3").replays("a1", Resend)
-	s.call("saveJob 1 B", "R3").leads()
+	play(t, "save-a-save-b-save-a-with-late-resends")
 }
 
 func TestDisableEnableDisable(t *testing.T) {
@@ -127,13 +86,7 @@ func TestDisableEnableDisable(t *testing.T) {
 }
 
 func TestCreateDeleteCreate(t *testing.T) {
-	s := newScene(t)
-	s.call("saveJob new A", "T").leads().done("7", job(7))
-	s.call("saveJob new A", "T").replays("7", EqualBody)
-	s.call("deleteJob 7", "T").leads().done("gone")
-	s.call("saveJob new A", "T").leads().done("8", job(8))
-	s.call("deleteJob 9", "T").leads().done("gone") // another job
-	s.call("saveJob new A", "T").replays("8", EqualBody)
+	play(t, "create-delete-create")
 }
 
 func TestCreateDeleteCreateWithResendsInBetween(t *testing.T) {
@@ -155,18 +108,11 @@ func TestCreateDeleteCreateWithResendsInBetween(t *testing.T) {
 }
 
 func TestACreateWhoseAnswerNamesNoIDIsStaleAfterAnyChange(t *testing.T) {
-	s := newScene(t)
-	s.call("saveJob new A", "T").leads().done("who knows")
-	s.call("saveJob new A", "T").replays("who knows", EqualBody)
-	s.call("stopInstance 3", "T").leads().done("stopped")
-	s.call("saveJob new A", "T").leads()
+	play(t, "a-create-whose-answer-names-no-id-is-stale-after-any-change")
 }
 
 func TestSaveDeleteSave(t *testing.T) {
-	s := newScene(t)
-	s.call("saveJob 1 A", "T").leads().done("a")
-	s.call("deleteJob 1", "T").leads().done("gone")
-	s.call("saveJob 1 A", "T").leads().done("a")
+	play(t, "save-delete-save")
 }
 
 func TestChangesOfOtherThingsDoNotMatter(t *testing.T) {
@@ -180,19 +126,11 @@ func TestChangesOfOtherThingsDoNotMatter(t *testing.T) {
 }
 
 func TestAChangeOfUnknownSubjectMayChangeAnything(t *testing.T) {
-	s := newScene(t)
-	s.call("saveJob 1 A", "T").leads().done("a")
-	s.call("disableJob ?", "T", undeduplicated).leads().done("x")
-	s.call("saveJob 1 A", "T").leads()
+	play(t, "a-change-of-unknown-subject-may-change-anything")
 }
 
 func TestAnUnlistedCallChangesAnythingButNotBeforeItsEnd(t *testing.T) {
-	s := newScene(t)
-	s.call("saveJob 1 A", "T").leads().done("a")
-	polled := s.call("listJobs 1", "T").leads()
-	s.call("saveJob 1 A", "T").replays("a", EqualBody)
-	polled.done("x")
-	s.call("saveJob 1 A", "T").leads()
+	play(t, "an-unlisted-call-changes-anything-but-not-before-its-end")
 }
 
 func TestAnUnlistedCallThatChangedNothingEndsNoPlainMatch(t *testing.T) {
@@ -226,66 +164,31 @@ func TestAnEqualUnlistedCallInFlightIsNoOtherChange(t *testing.T) {
 }
 
 func TestACallThatIsNotKnownIsPaidForByItsOwnLogin(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("copyJob 1", "T").leads().done("c")
-	s.call("runJobOfTomorrow 1", "T").leads().done("r")
-	s.refresh("R")
-	s.call("runJobOfTomorrow 1", "R").replays("r", Resend)
-	s.call("copyJob 1", "R").leads() // somebody wants a second copy
+	play(t, "a-call-that-is-not-known-is-paid-for-by-its-own-login")
 }
 
 func TestACallOfUnknownSubjectIsStaleAfterAnyChange(t *testing.T) {
-	s := newScene(t)
-	s.call("saveJob ? A", "T").leads().done("a")
-	s.call("saveJob ? A", "T").replays("a", EqualBody)
-	s.call("stopInstance 3", "T").leads().done("x")
-	s.call("saveJob ? A", "T").leads()
+	play(t, "a-call-of-unknown-subject-is-stale-after-any-change")
 }
 
 func TestNothingIsReplayedWhileItsThingIsBeingChanged(t *testing.T) {
-	s := newScene(t)
-	s.call("saveJob 1 A", "T").leads().done("a")
-	other := s.call("saveJob 1 B", "T").leads()
-	s.call("saveJob 1 A", "T").leads().done("a2") // B may be executed before or after this
-	s.call("saveJob 1 A", "T").leads()            // and so B may be the last still
-	other.done("b")
-	s.call("saveJob 1 A", "T").leads()
+	play(t, "nothing-is-replayed-while-its-thing-is-being-changed")
 }
 
 func TestNobodyWaitsForACallThatAnotherOverlaps(t *testing.T) {
-	s := newScene(t)
-	first := s.call("saveJob 1 A", "T").leads()
-	s.call("saveJob 1 B", "T").leads().done("b")
-	second := s.call("saveJob 1 A", "T").leads() // whichever of the two was last
-	first.done("a")
-	second.done("a2")
-	s.call("saveJob 1 A", "T").leads() // they overlapped each other with B in between
+	play(t, "nobody-waits-for-a-call-that-another-overlaps")
 }
 
 func TestAnswersThatOverlappedAChangeAreStale(t *testing.T) {
-	s := newScene(t)
-	first := s.call("saveJob 1 A", "T").leads()
-	other := s.call("saveJob 1 B", "T").leads()
-	first.done("a") // the server may have been slow with either
-	other.done("b")
-	s.call("saveJob 1 A", "T").leads()
+	play(t, "answers-that-overlapped-a-change-are-stale")
 }
 
 func TestAnAnswerThatAChangeCameInBetweenIsStale(t *testing.T) {
-	s := newScene(t)
-	first := s.call("saveJob 1 A", "T").leads()
-	s.call("saveJob 1 B", "T").leads().done("b")
-	first.done("a")
-	s.call("saveJob 1 A", "T").leads()
+	play(t, "an-answer-that-a-change-came-in-between-is-stale")
 }
 
 func TestAChangeThatEndsLateMakesWhatCameMeanwhileStale(t *testing.T) {
-	s := newScene(t)
-	other := s.call("saveJob 1 B", "T").leads()
-	s.call("saveJob 1 A", "T").leads().done("a") // sent and answered while B is on its way
-	other.ends(Outcome{Kind: Lost}).delivered()
-	s.call("saveJob 1 A", "T").leads()
+	play(t, "a-change-that-ends-late-makes-what-came-meanwhile-stale")
 }
 
 func TestACallRaisesItsOwnSubjectsOnce(t *testing.T) {

@@ -15,20 +15,11 @@ func crossed(t *testing.T, options ...func(*Call)) *scene {
 }
 
 func TestAnOrphanGetsTheAnswerOfTheOthersResendThatIsThereAlready(t *testing.T) {
-	s := crossed(t)
-	other := s.call("runJob 1", "R1").leads()
-	s.refresh("R2")
-	other.done("b")
-	s.call("runJob 1", "R2").replays("b", Overtaken)
-	s.call("runJob 1", "R2").leads()
+	play(t, "an-orphan-gets-the-answer-of-the-others-resend-that-is-there-already")
 }
 
 func TestTheOthersResendGetsTheOrphansAnswerThatIsThereAlready(t *testing.T) {
-	s := crossed(t)
-	s.refresh("R2")
-	s.call("runJob 1", "R2").leads().done("b")
-	s.call("runJob 1", "R1").replays("b", Overtaken)
-	s.call("runJob 1", "R1").leads()
+	play(t, "the-others-resend-gets-the-orphans-answer-that-is-there-already")
 }
 
 func TestAnOrphansAnswerIsForAnotherRefreshTokenOnly(t *testing.T) {
@@ -43,63 +34,27 @@ func TestAnOrphansAnswerIsForAnotherRefreshTokenOnly(t *testing.T) {
 }
 
 func TestAnOrphansAnswerIsNotForALoginThatPaidForAnotherCall(t *testing.T) {
-	s := crossed(t)
-	s.refresh("R2")
-	s.call("runJob 1", "R2").leads().done("b")
-	s.call("runJob 2", "T").leads().done("c")
-	s.refresh("R3")
-	s.call("runJob 2", "R3").replays("c", Resend)
-	s.call("runJob 1", "R3").leads() // meant, and nothing is owed to R3
+	play(t, "an-orphans-answer-is-not-for-a-login-that-paid-for-another-call")
 }
 
 func TestACallWithAFreshTokenIsNoOrphanWhereNothingWasTaken(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.refresh("R1")
-	s.call("runJob 1", "R1").leads().done("a")
-	s.refresh("R2")
-	s.call("runJob 1", "R2").replays("a", Resend)
-	s.refresh("R3")
-	s.call("runJob 2", "R3").leads().done("b")
-	s.call("runJob 2", "R1").leads() // R1 is not owed b
+	play(t, "a-call-with-a-fresh-token-is-no-orphan-where-nothing-was-taken")
 }
 
 func TestAnOrphanThatFailedHasNothingToGive(t *testing.T) {
-	s := crossed(t)
-	s.refresh("R2")
-	s.call("runJob 1", "R2").leads().ends(failed(500, "")).delivered()
-	s.call("runJob 1", "R1").leads()
+	play(t, "an-orphan-that-failed-has-nothing-to-give")
 }
 
 func TestWhoWaitsForAnOrphanThatFailedForwardsItself(t *testing.T) {
-	s := crossed(t)
-	s.refresh("R2")
-	orphan := s.call("runJob 1", "R2").leads()
-	late := s.call("runJob 1", "R1").waits(Overtaken)
-	orphan.ends(Outcome{Kind: Denied}).delivered()
-	late.resumed().is(Lead, Overtaken).done("c")
+	play(t, "who-waits-for-an-orphan-that-failed-forwards-itself")
 }
 
 func TestAnOvertakenAnswerThatWasLostIsOwed(t *testing.T) {
-	s := crossed(t)
-	s.refresh("R2")
-	s.call("runJob 1", "R2").leads().done("b")
-	s.call("runJob 1", "R1").gets("b", Overtaken).hangsUp()
-	s.call("runJob 1", "R1").replays("b", Retry)
-	s.call("runJob 1", "R1").leads()
+	play(t, "an-overtaken-answer-that-was-lost-is-owed")
 }
 
 func TestAnOrphanIsOvertakenFromItsOwnAddressOnly(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T", loginFrom(here))
-	s.call("runJob 1", "T", from(here)).leads().done("a")
-	s.refresh("R1", loginFrom(here))
-	s.call("runJob 1", "R1", from(here)).replays("a", Resend)
-	s.refresh("Q", loginFrom(there))
-	s.refresh("R2", loginFrom(here))
-	s.call("runJob 1", "R2", from(here)).leads().done("b")
-	s.call("runJob 1", "Q", from(there)).leads()
-	s.call("runJob 1", "R1", from(here)).replays("b", Overtaken)
+	play(t, "an-orphan-is-overtaken-from-its-own-address-only")
 }
 
 func TestAnOrphanOfACheckingServerIsForItsApp(t *testing.T) {

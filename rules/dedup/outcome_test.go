@@ -125,13 +125,7 @@ func TestWhoForwardsItselfAfterItsLeaderIsRemembered(t *testing.T) {
 }
 
 func TestAnEqualReadThatFailedTakesNoMarkAway(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	slow := s.call("fetchJob 1", "T").leads()
-	s.call("fetchJob 1", "T").leads().ends(Outcome{Kind: Lost}).delivered()
-	slow.done("")
-	s.refresh("R")
-	s.call("fetchJob 1", "R").leadsAs(Resend)
+	play(t, "an-equal-read-that-failed-takes-no-mark-away")
 }
 
 // A server that checks tokens.

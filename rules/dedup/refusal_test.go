@@ -5,93 +5,37 @@ import "testing"
 var denied = Outcome{Kind: Denied}
 
 func TestTheResendOfARefusedCallIsItsFirstExecution(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().ends(denied).delivered()
-	s.refresh("R")
-	s.call("runJob 1", "R").leadsAs(AfterFalse).done("a")
-	s.call("runJob 1", "R").leads() // R is paid
+	play(t, "the-resend-of-a-refused-call-is-its-first-execution")
 }
 
 func TestARefusedCallComesBeforeAnAnswerThatIsNewer(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("saveJob 1 A", "T").leads().ends(denied).delivered()
-	s.call("saveJob 1 A", "T").leads().done("a")
-	s.refresh("R1")
-	s.refresh("R2") // for the one and the other
-	s.call("saveJob 1 A", "R2").leadsAs(AfterFalse).done("b")
-	s.call("saveJob 1 A", "R2").replays("a", Resend)
+	play(t, "a-refused-call-comes-before-an-answer-that-is-newer")
 }
 
 func TestALoginThatARefusalExplainsIsNoEvidenceForAnotherCall(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.call("runJob 2", "T").leads().ends(denied).delivered()
-	s.refresh("R")
-	s.call("runJob 1", "R").leads() // a deliberate second one, by a thread that shares the token
-	s.call("runJob 2", "R").leadsAs(AfterFalse)
+	play(t, "a-login-that-a-refusal-explains-is-no-evidence-for-another-call")
 }
 
 func TestMoreLoginsThanRefusalsAreEvidenceAgain(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.call("runJob 2", "T").leads().ends(denied).delivered()
-	s.refresh("R1")
-	s.refresh("R2")
-	s.call("runJob 1", "R2").replays("a", Resend)
-	s.call("runJob 2", "R2").leadsAs(AfterFalse)
+	play(t, "more-logins-than-refusals-are-evidence-again")
 }
 
 func TestARefusalThatWasRepeatedExplainsNoMoreLogins(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 2", "T").leads().ends(denied).delivered()
-	s.refresh("R1")
-	s.call("runJob 2", "R1").leadsAs(AfterFalse).done("b")
-	s.call("runJob 1", "R1").leads().done("a")
-	s.refresh("R2")
-	s.call("runJob 1", "R2").replays("a", Resend)
+	play(t, "a-refusal-that-was-repeated-explains-no-more-logins")
 }
 
 func TestARefusalFromElsewhereExplainsNothing(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T", loginFrom(here))
-	s.constructor("U", loginFrom(there))
-	s.call("runJob 1", "T", from(here)).leads().done("a")
-	s.call("runJob 2", "U", from(there)).leads().ends(denied).delivered()
-	s.refresh("R", loginFrom(here))
-	s.call("runJob 1", "R", from(here)).replays("a", Resend)
+	play(t, "a-refusal-from-elsewhere-explains-nothing")
 }
 
 func TestALaterRefusalDoesNotExplainALogin(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.refresh("R")
-	s.call("runJob 2", "T").leads().ends(denied).delivered()
-	s.call("runJob 1", "R").replays("a", Resend)
+	play(t, "a-later-refusal-does-not-explain-a-login")
 }
 
 func TestARefusedReadExplainsItsLogin(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.call("fetchJob 1", "T").leads().ends(denied).delivered()
-	s.refresh("R")
-	s.call("runJob 1", "R").leads()
-	s.call("fetchJob 1", "R").leadsAs(AfterFalse)
+	play(t, "a-refused-read-explains-its-login")
 }
 
 func TestARefusalWhoseResendGaveUpExplainsItsLoginAgain(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().done("a")
-	s.call("fetchJob 1", "T").leads().ends(denied).delivered()
-	s.refresh("R")
-	s.call("fetchJob 1", "R").leadsAs(AfterFalse).hangsUp()
-	s.call("runJob 1", "R").leads()
-	s.call("fetchJob 1", "R").leadsAs(AfterFalse)
+	play(t, "a-refusal-whose-resend-gave-up-explains-its-login-again")
 }

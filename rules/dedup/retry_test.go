@@ -35,21 +35,11 @@ func TestARetryIsGivenAnAnswerThatWasCutOff(t *testing.T) {
 }
 
 func TestARetryIsGivenTheAnswerOnce(t *testing.T) {
-	s := newScene(t)
-	s.call("runJob 1", "T").leads().hangsUp().done("a")
-	s.call("runJob 1", "T").replays("a", Retry)
-	s.call("runJob 1", "T").leads()
+	play(t, "a-retry-is-given-the-answer-once")
 }
 
 func TestARetryThatGivesUpAsWellIsFollowedByAnother(t *testing.T) {
-	s := newScene(t)
-	first := s.call("runJob 1", "T").leads().hangsUp()
-	s.call("runJob 1", "T").waits(Retry).hangsUp()
-	s.call("runJob 1", "T").waits(Retry).hangsUp()
-	first.done("a")
-	s.call("runJob 1", "T").gets("a", Retry).hangsUp()
-	s.call("runJob 1", "T").replays("a", Retry)
-	s.call("runJob 1", "T").leads()
+	play(t, "a-retry-that-gives-up-as-well-is-followed-by-another")
 }
 
 func TestARetryCarriesTheSameToken(t *testing.T) {
@@ -60,9 +50,7 @@ func TestARetryCarriesTheSameToken(t *testing.T) {
 }
 
 func TestACallerWhoStaysIsNotRetried(t *testing.T) {
-	s := newScene(t)
-	s.call("runJob 1", "T").leads()
-	s.call("runJob 1", "T").leads()
+	play(t, "a-caller-who-stays-is-not-retried")
 }
 
 func TestWithoutTokensTheAddressTellsTheCaller(t *testing.T) {
@@ -80,31 +68,15 @@ func TestWithNeitherTokenNorAddressNobodyIsKnownAgain(t *testing.T) {
 }
 
 func TestARetryIsANewFirstSend(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().hangsUp().done("a")
-	s.call("runJob 1", "T").replays("a", Retry)
-	s.refresh("R") // and the retry's answer may be without the header
-	s.call("runJob 1", "R").replays("a", Resend)
-	s.call("runJob 1", "R").leads()
+	play(t, "a-retry-is-a-new-first-send")
 }
 
 func TestTheRetryOfAResendLeavesNoMark(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.call("runJob 1", "T").leads().ends(failed(200, `{"success":false}`)).delivered()
-	s.refresh("R1")
-	s.call("runJob 1", "R1").leadsAs(Resend).hangsUp().done("a")
-	s.call("runJob 1", "R1").replays("a", Retry)
-	s.refresh("R2") // for another call
-	s.call("runJob 1", "R2").leads()
+	play(t, "the-retry-of-a-resend-leaves-no-mark")
 }
 
 func TestARetryIsKnownWhateverWasChangedMeanwhile(t *testing.T) {
-	s := newScene(t)
-	s.call("disableJob 1", "T").leads().hangsUp().done("a")
-	s.call("enableJob 1", "T").leads().done("b")
-	s.call("disableJob 1", "T").replays("a", Retry)
+	play(t, "a-retry-is-known-whatever-was-changed-meanwhile")
 }
 
 func TestTheRetryOfACallThatWasLostIsExecuted(t *testing.T) {
@@ -117,10 +89,7 @@ func TestTheRetryOfACallThatWasLostIsExecuted(t *testing.T) {
 }
 
 func TestTheRetryAfterALongTimeIsANewCall(t *testing.T) {
-	s := newScene(t)
-	s.call("runJob 1", "T").leads().hangsUp().done("a")
-	s.pass(window)
-	s.call("runJob 1", "T").leads()
+	play(t, "the-retry-after-a-long-time-is-a-new-call")
 }
 
 func TestACallerHangsUpOnlyOnce(t *testing.T) {
