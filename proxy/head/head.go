@@ -1,5 +1,5 @@
 // Package head reads and writes heads as net/http does, with less work: those of
-// requests that are plain, and the fields of any. It lends the buffers that they are
+// requests and answers that are plain, and the fields of any. It lends the buffers that they are
 // written to.
 package head
 

@@ -177,7 +177,7 @@ func (c *conn) readHead(r *http.Request) (*http.Response, error) {
 // readHeadOf is readHead for one who is told of informational answers, too.
 func (c *conn) readHeadOf(r *http.Request, informed func(*http.Response) error) (*http.Response, error) {
 	for range maxInformational + 1 {
-		res, err := readAnswer(c.r, r)
+		res, err := head.ReadAnswer(c.r, r)
 		if c.ended != nil {
 			return nil, c.ended
 		}

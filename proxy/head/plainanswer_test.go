@@ -1,4 +1,4 @@
-package conversation
+package head
 
 import (
 	"bufio"
@@ -34,7 +34,7 @@ var someAnswers = []string{
 
 func post() *http.Request { return &http.Request{Method: http.MethodPost} }
 
-// sameAsNetHTTP holds what readAnswer makes of some bytes to what http.ReadResponse does.
+// sameAsNetHTTP holds what ReadAnswer makes of some bytes to what http.ReadResponse does.
 func sameAsNetHTTP(t *testing.T, bytesIn []byte) (plain bool) {
 	t.Helper()
 	res, size := plainAnswer(bytesIn, post())
@@ -120,7 +120,7 @@ func TestAnAnswerThatComesInPiecesIsRead(t *testing.T) {
 	for _, a := range someAnswers[:4] {
 		for cut := 1; cut < len(a); cut++ {
 			from := bufio.NewReader(io.MultiReader(strings.NewReader(a[:cut]), strings.NewReader(a[cut:])))
-			res, err := readAnswer(from, post())
+			res, err := ReadAnswer(from, post())
 			if err != nil {
 				t.Fatalf("%q cut at %d: %v", a, cut, err)
 			}

@@ -1,4 +1,4 @@
-package conversation
+package head
 
 import (
 	"bufio"
@@ -9,13 +9,11 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
-
-	"powerjob-shim/proxy/head"
 )
 
-// readAnswer reads an answer's head as http.ReadResponse does. A plain one, which is
+// ReadAnswer reads an answer's head as http.ReadResponse does. A plain one, which is
 // here with its body already, costs less: most answers to calls are plain.
-func readAnswer(from *bufio.Reader, r *http.Request) (*http.Response, error) {
+func ReadAnswer(from *bufio.Reader, r *http.Request) (*http.Response, error) {
 	if _, err := from.Peek(1); err != nil {
 		return nil, err
 	}
@@ -27,21 +25,16 @@ func readAnswer(from *bufio.Reader, r *http.Request) (*http.Response, error) {
 	return http.ReadResponse(from, r)
 }
 
-var (
-	crlf    = []byte("\r\n")
-	headEnd = []byte("\r\n\r\n")
-)
-
 // plainAnswer reads the answer that stands at the beginning of here, and returns how
 // long it is in all; nil unless it is plain: HTTP/1.1, a final status with a body, all
 // of which is here, with one length or in chunks without extensions and trailers, and
 // no field that only some would accept.
 func plainAnswer(here []byte, r *http.Request) (res *http.Response, size int) {
-	end := bytes.Index(here, headEnd)
+	end := bytes.Index(here, End)
 	if end < 0 || r.Method != http.MethodPost {
 		return nil, 0
 	}
-	line, text, _ := strings.Cut(string(here[:end+len(crlf)]), "\r\n")
+	line, text, _ := strings.Cut(string(here[:end+len(CRLF)]), "\r\n")
 	status, code := plainStatus(line)
 	if code == 0 {
 		return nil, 0
@@ -53,11 +46,11 @@ func plainAnswer(here []byte, r *http.Request) (res *http.Response, size int) {
 	res = &http.Response{
 		Status: status, StatusCode: code, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Request: r, ContentLength: -1,
 	}
-	length, ok := plainBody(res, here[end+len(headEnd):])
+	length, ok := plainBody(res, here[end+len(End):])
 	if !ok {
 		return nil, 0
 	}
-	return res, end + len(headEnd) + length
+	return res, end + len(End) + length
 }
 
 // plainStatus reads a status line; 0: it is not plain.
@@ -107,7 +100,7 @@ func plainFields(text string) http.Header {
 		if value = strings.Trim(value, " \t"); !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
 			return nil
 		}
-		switch name = head.Canonical(name); name {
+		switch name = Canonical(name); name {
 		case "Trailer", "Upgrade", "Pragma":
 			return nil
 		case "Connection":
@@ -129,12 +122,12 @@ func plainFields(text string) http.Header {
 // not whole, or has more than chunks.
 func wholeChunks(here []byte) (body []byte, size int) {
 	for rest := here; ; {
-		line, after, found := bytes.Cut(rest, crlf)
+		line, after, found := bytes.Cut(rest, CRLF)
 		n, err := strconv.ParseUint(string(line), 16, 31)
-		if !found || err != nil || len(after) < int(n)+len(crlf) || !bytes.HasPrefix(after[n:], crlf) {
+		if !found || err != nil || len(after) < int(n)+len(CRLF) || !bytes.HasPrefix(after[n:], CRLF) {
 			return nil, 0
 		}
-		rest = after[int(n)+len(crlf):]
+		rest = after[int(n)+len(CRLF):]
 		if n == 0 {
 			return body, len(here) - len(rest)
 		}
