@@ -33,7 +33,7 @@ func run() int { //nolint:gocognit,funlen // flags, candidates, works, rounds: o
 	onlyWorks := flag.String("works", "", "comma-separated letters; empty: all")
 	shim := flag.String("shim", "bin/powerjob-shim", "the binary to measure")
 	caddy := flag.String("caddy", "bin/caddy", "a Caddy binary")
-	svg := flag.String("svg", "", "draw the table into this file")
+	svg := flag.String("svg", "", "draw the table into this file; with -profile, a flame graph")
 	cpuProfile := flag.String("profile", "", "only write a CPU profile of the shim into this file")
 	flag.Parse()
 
@@ -76,6 +76,11 @@ func run() int { //nolint:gocognit,funlen // flags, candidates, works, rounds: o
 	if *cpuProfile != "" && len(running) == 1 {
 		if err := profile(running[0], *scale, up, *cpuProfile); err != nil {
 			return fail(err)
+		}
+		if *svg != "" {
+			if err := flame(*shim, *cpuProfile, *svg); err != nil {
+				return fail(err)
+			}
 		}
 		return 0
 	}
