@@ -172,12 +172,13 @@ func TestEachServerGetsWhatIsAddressedToIt(t *testing.T) {
 // waiting is a caller as a test says.
 type waiting struct {
 	wanted, over, broken error
+	asked                atomic.Int64 // how often a server's turn came to send
 	cut                  atomic.Bool
 	end                  func() // of the body; nil: nothing ends it
 }
 
 func (w *waiting) Wanted() error              { return w.wanted }
-func (w *waiting) Over(context.Context) error { return w.over }
+func (w *waiting) Over(context.Context) error { w.asked.Add(1); return w.over }
 func (w *waiting) Broken() error              { return w.broken }
 func (w *waiting) Cut() {
 	w.cut.Store(true)
@@ -194,8 +195,8 @@ func TestACallerWhoIsGoneIsNoFaultOfTheServer(t *testing.T) {
 		u := Settings{Health: Health{Passive: &PassiveHealth{Failures: 1, Eject: time.Hour, MaxEject: time.Hour}}}
 		g := groupOf(t, u, answering(t, &got, "HTTP/1.1 200 OK"), answering(t, &got, "HTTP/1.1 200 OK"))
 		r := g.Send(Request{HTTP: held(t, "{}"), Caller: c})
-		if r.Outcome != NotSent || r.Err == nil || got.Load() != 0 {
-			t.Errorf("%s: outcome %d, %v; the servers got %d", name, r.Outcome, r.Err, got.Load())
+		if r.Outcome != NotSent || r.Err == nil || got.Load() != 0 || c.asked.Load() != 1 {
+			t.Errorf("%s: outcome %d, %v, tried %d times; the servers got %d", name, r.Outcome, r.Err, c.asked.Load(), got.Load())
 		}
 		for _, s := range g.Servers {
 			if s.Standing(time.Now()) != StandingUp {
