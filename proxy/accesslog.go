@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"powerjob-shim/internal/doctor"
+	"powerjob-shim/proxy/body"
 	"powerjob-shim/proxy/listen"
 	up "powerjob-shim/proxy/upstream"
 )
@@ -51,7 +52,7 @@ func (p *Proxy) observe(next handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.active.Add(1)
 		defer p.active.Add(-1)
-		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now(), pace: listen.PaceOf(r), caller: callerOf(r)}
+		ex := &exchange{snap: p.snap.Load(), id: requestID(r), received: time.Now(), pace: body.Pace(listen.PaceOf(r)), caller: callerOf(r)}
 		ex.findClient(r)
 		ex.introduces = len(r.Header[doctor.Header]) > 0
 		ex.answer = answerWriter{ResponseWriter: w, ex: ex, metrics: p.metrics, version: p.version}
@@ -145,7 +146,7 @@ func (l *accessLine) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	to.AddString(fieldMethod, l.r.Method)
 	to.AddString(fieldPath, l.r.URL.EscapedPath())
 	to.AddInt64(fieldStatus, int64(l.status))
-	to.AddInt64(fieldBytesIn, ex.in.n.Load())
+	to.AddInt64(fieldBytesIn, ex.in.N())
 	to.AddInt64(fieldBytesOut, ex.answer.n)
 	to.AddFloat64(fieldDuration, l.took.Seconds())
 	to.AddString(fieldClient, ex.client.String())

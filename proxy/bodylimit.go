@@ -2,11 +2,10 @@ package proxy
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"time"
 
-	"powerjob-shim/proxy/listen"
+	"powerjob-shim/proxy/body"
 )
 
 // limitBody refuses requests whose body is larger than max_body. One that does
@@ -34,7 +33,7 @@ func (ex *exchange) failBody(w http.ResponseWriter, err error) {
 		ex.fail(w, http.StatusRequestEntityTooLarge, "the request's body is larger than max_body")
 		return
 	}
-	if errors.Is(err, errBodyTooSlow) {
+	if errors.Is(err, body.ErrTooSlow) {
 		ex.lastOnConn = true // the rest would come as slowly
 		ex.fail(w, http.StatusBadRequest, "the request's body came too slowly (min_body_rate of the listener); send it again on a better line")
 		return
@@ -47,41 +46,11 @@ func (ex *exchange) failBody(w http.ResponseWriter, err error) {
 // endBody bounds how long net/http waits for the rest of a body that nobody read
 // to its end, before the answer or after it.
 func (ex *exchange) endBody() {
-	if ex.in.ReadCloser != nil && !ex.in.ended.Load() && ex.answer.status != http.StatusSwitchingProtocols {
+	if ex.in.ReadCloser != nil && !ex.in.Ended() && ex.answer.status != http.StatusSwitchingProtocols {
 		wait := ex.pace.Timeout
-		if ex.answer.closing || ex.in.broken() != nil {
+		if ex.answer.closing || ex.in.Broken() != nil {
 			wait = 0 // nobody wants the rest
 		}
 		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Now().Add(wait)) // not possible: then it may wait
 	}
-}
-
-// errBodyTooSlow is how a body ends that falls behind its listener's min_body_rate.
-var errBodyTooSlow = errors.New("the request's body came more slowly than min_body_rate")
-
-// movingBody is a streamed body that must not stand still, nor crawl.
-type movingBody struct {
-	io.ReadCloser
-	answer http.ResponseWriter // of the same request
-	in     *countedBody        // what it reads from, which is told why it ends
-	pace   listen.Pace
-
-	n      int64         // bytes read
-	waited time.Duration // for the caller: what the server takes to read on does not count
-}
-
-func (b *movingBody) Read(p []byte) (int, error) {
-	conn := http.NewResponseController(b.answer)
-	begun := time.Now()
-	_ = conn.SetReadDeadline(begun.Add(b.pace.Timeout)) // not possible: then it may
-	n, err := b.ReadCloser.Read(p)
-	b.n, b.waited = b.n+int64(n), b.waited+time.Since(begun)
-	if err == nil && b.waited > b.pace.After && float64(b.n) < float64(b.pace.Rate)*b.waited.Seconds() {
-		err = errBodyTooSlow
-		b.in.fail(err)
-	}
-	if err != nil {
-		_ = conn.SetReadDeadline(time.Time{}) // net/http goes on reading, to see a hang-up
-	}
-	return n, err
 }

@@ -60,13 +60,13 @@ func (ex *exchange) Over(ctx context.Context) error {
 }
 
 // Broken returns why the request's body could not be read to its end; nil: nothing yet.
-func (ex *exchange) Broken() error { return ex.in.broken() }
+func (ex *exchange) Broken() error { return ex.in.Broken() }
 
 // Cut ends reads of the request's body: the server has gone while the caller sends
 // nothing of it.
 func (ex *exchange) Cut() {
-	if !ex.in.ended.Load() { // else nobody waits for the caller
-		ex.in.cut.Store(true) // first: a read that begins now must see it
+	if !ex.in.Ended() { // else nobody waits for the caller
+		ex.in.Cut() // first: a read that begins now must see it
 		_ = http.NewResponseController(&ex.answer).SetReadDeadline(time.Unix(1, 0))
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,12 +55,9 @@ func (s DedupSettings) maxAnswer() int64 {
 
 // dedupState is what the dedup middleware keeps for the life of the Proxy.
 type dedupState struct {
-	store  store.Store
-	shared bool // by several replicas
-	// bodies bounds the bytes of requests that are being read.
-	bodies    budget
+	store     store.Store
+	shared    bool         // by several replicas
 	answers   atomic.Int64 // bytes of answers that are being collected, at most maxHeldAnswers
-	readings  sync.Pool    // of *reading
 	repeaters repeaters
 	warned    warnings
 	overlaps  overlaps
@@ -75,7 +71,6 @@ func (p *Proxy) initDedup(record store.Store, s DedupSettings) {
 		record = store.NewMemory(s.Limits)
 	}
 	p.dedupState.store, p.dedupState.shared = record, record.Status().Kind != "memory"
-	p.dedupState.bodies.max = maxBodiesAtOnce
 	p.dedupState.decisions = map[rules.Decision]*atomic.Uint64{}
 	for _, d := range rules.Decisions() {
 		p.dedupState.decisions[rules.Decision(d)] = new(atomic.Uint64)

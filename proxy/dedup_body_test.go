@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/proxy/body"
 )
 
 // chunked makes a save's body chunked.
@@ -45,7 +46,7 @@ func TestABodyCutOffIsNeitherForwardedNorRecorded(t *testing.T) {
 			if stats := s.dedupState.store.Stats(); stats.Entries+stats.InFlight != 0 {
 				t.Errorf("the store holds %+v", stats)
 			}
-			if n := s.dedupState.bodies.used.Load(); n != 0 {
+			if n := s.bodies.Used(); n != 0 {
 				t.Errorf("%d bytes of the budget are gone", n)
 			}
 		})
@@ -123,7 +124,7 @@ func TestABodyAtTheLimitIsDeduplicated(t *testing.T) {
 
 func TestBodiesBeyondTheBudgetAreForwardedAndCounted(t *testing.T) {
 	s, server := newDedup(t, legacy.Options{})
-	s.dedupState.bodies.max = 30 // less than a save
+	s.bodies.Max = 30 // less than a save
 	for range 2 {
 		if got := raw(t, s.addr, chunked(save(saveBody(0, "a")))); statusOf(got) != 200 || decision(got) != "bypassed" {
 			t.Errorf("the caller got %q", got)
@@ -133,7 +134,7 @@ func TestBodiesBeyondTheBudgetAreForwardedAndCounted(t *testing.T) {
 	if n := s.sum(t, "powerjob_shim_dedup_bypassed_total", "reason", "body_budget"); n != 2 {
 		t.Errorf("%v counted, want 2", n)
 	}
-	if n := s.dedupState.bodies.used.Load(); n != 0 {
+	if n := s.bodies.Used(); n != 0 {
 		t.Errorf("%d bytes of the budget are gone", n)
 	}
 }
@@ -142,7 +143,7 @@ func TestBodiesBeyondTheBudgetAreForwardedAndCounted(t *testing.T) {
 // more is held than before.
 func TestABodyThatCameWithItsHeaderIsFreeOfTheBudget(t *testing.T) {
 	s, server := newDedup(t, legacy.Options{})
-	s.dedupState.bodies.max = 0
+	s.bodies.Max = 0
 	for _, want := range []string{"forwarded", "replayed"} {
 		if got := decision(raw(t, s.addr, save(saveBody(0, "a")))); got != want {
 			t.Errorf("the save was %s, want %s", got, want)
@@ -159,7 +160,7 @@ func TestABodyThatCameInPartWithItsHeaderIsWhole(t *testing.T) {
 	part := len(message) - 10
 	c := dial(t, s.addr)
 	_, _ = io.WriteString(c, message[:part])
-	eventually(t, "the rest is waited for", func() bool { return s.dedupState.bodies.used.Load() > 0 })
+	eventually(t, "the rest is waited for", func() bool { return s.bodies.Used() > 0 })
 	_, _ = io.WriteString(c, message[part:])
 	answer, err := io.ReadAll(c)
 	if err != nil || decision(string(answer)) != "forwarded" {
@@ -184,7 +185,7 @@ func TestABodyThatArrivesTooLateIsForwardedAllTheSame(t *testing.T) {
 				}
 				defer func() { _ = c.Close() }()
 				_, _ = io.WriteString(c, message[:len(message)-20])
-				time.Sleep(bodyTimeout + time.Second)
+				time.Sleep(body.HoldTimeout + time.Second)
 				_, _ = io.WriteString(c, message[len(message)-20:])
 				answer, err := readRaw(bufio.NewReader(c))
 				if err != nil || statusOf(answer) != 200 || decision(answer) != "bypassed" || !strings.Contains(answer, `"success":true`) {

@@ -3,16 +3,13 @@ package proxy
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io"
 	"net/http"
 	"net/netip"
 	"net/textproto"
 	"net/url"
-	"sync/atomic"
 	"time"
 
-	"powerjob-shim/proxy/listen"
+	"powerjob-shim/proxy/body"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
@@ -29,7 +26,7 @@ type exchange struct {
 	id       string    // X-Request-Id
 	received time.Time // when its header had been read
 
-	pace listen.Pace // of its body
+	pace body.Pace // of its body
 
 	// client is the caller's address after trusted_proxies. clientTrusted
 	// tells whether it is a real client's, as far as the configuration tells;
@@ -117,7 +114,7 @@ type exchange struct {
 		url     url.URL
 	}
 
-	in     countedBody
+	in     body.Counted
 	answer answerWriter
 	values [3]string // see value
 }
@@ -178,68 +175,4 @@ func (ex *exchange) callName() string {
 		return "other"
 	}
 	return ex.call.Name
-}
-
-var errServerEnded = errors.New("the server closed the connection before it answered")
-
-// countedBody counts what is read of a request's body and keeps how it ended.
-// Safe for concurrent use: the request may still be written when the
-// upstream has answered already.
-type countedBody struct {
-	io.ReadCloser
-	n     atomic.Int64
-	ended atomic.Bool           // all of it has been read
-	cut   atomic.Bool           // the server has gone: nothing more is read
-	err   atomic.Pointer[error] // the first error of Read but io.EOF
-
-	// from and to pass trailers on: net/http fills from when the body has
-	// been read. Only those that were announced are in to.
-	from, to http.Header
-}
-
-func (b *countedBody) Read(p []byte) (int, error) {
-	if b.cut.Load() {
-		return 0, errServerEnded
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.n.Add(int64(n))
-	if err != nil && err != io.EOF && b.cut.Load() {
-		return n, errServerEnded // not the caller's fault
-	}
-	switch {
-	case err == io.EOF:
-		b.ended.Store(true)
-		for name := range b.to {
-			b.to[name] = b.from[name]
-		}
-	case err != nil:
-		b.fail(err)
-	}
-	return n, err
-}
-
-// arrived returns the whole body if it came together with the request's header,
-// which listen's bodies can tell without waiting. What it returns is not more than
-// was held before: it is free of the budget for bodies.
-func (b *countedBody) arrived() (body []byte, whole bool) {
-	begun, ok := b.ReadCloser.(interface{ Arrived() ([]byte, bool) })
-	if !ok {
-		return nil, false
-	}
-	if body, whole = begun.Arrived(); whole {
-		b.n.Add(int64(len(body)))
-		b.ended.Store(true)
-	}
-	return body, whole
-}
-
-// fail notes why the body does not come to its end.
-func (b *countedBody) fail(err error) { b.err.CompareAndSwap(nil, &err) }
-
-// broken returns why the body could not be read to its end; nil: nothing yet.
-func (b *countedBody) broken() error {
-	if err := b.err.Load(); err != nil {
-		return *err
-	}
-	return nil
 }

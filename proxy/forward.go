@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"powerjob-shim/proxy/body"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules/openapi"
@@ -83,11 +84,11 @@ func rewrite(pr *httputil.ProxyRequest) {
 		delete(out.Header, "Connection")
 	}
 	if out.Body != nil {
-		out.Body = &movingBody{ReadCloser: out.Body, answer: &ex.answer, in: &ex.in, pace: ex.pace}
+		out.Body = &body.Moving{ReadCloser: out.Body, Answer: &ex.answer, In: &ex.in, Pace: ex.pace}
 	}
 	if out.Trailer != nil {
 		delete(out.Trailer, authHeaderKey)
-		ex.in.from, ex.in.to = in.Trailer, out.Trailer
+		ex.in.PassTrailers(in.Trailer, out.Trailer)
 	}
 }
 
@@ -149,10 +150,10 @@ func (p *Proxy) forwardFailed(w http.ResponseWriter, r *http.Request, ex *exchan
 	}
 	stopping := errors.Is(err, errStopping) || errors.Is(context.Cause(r.Context()), errStopping)
 	switch {
-	case ex.in.broken() != nil:
+	case ex.in.Broken() != nil:
 		// The caller's side broke, not the server's.
-		ex.hungUp = errors.Is(ex.in.broken(), io.ErrUnexpectedEOF) || r.Context().Err() != nil
-		ex.failBody(w, ex.in.broken())
+		ex.hungUp = errors.Is(ex.in.Broken(), io.ErrUnexpectedEOF) || r.Context().Err() != nil
+		ex.failBody(w, ex.in.Broken())
 	case stopping && ex.outcome == up.NotSent:
 		ex.unsent(w, http.StatusServiceUnavailable, unansweredStopping, "stopping; nothing was sent to the server, call again")
 	case stopping:

@@ -154,7 +154,7 @@ func TestWhoMayNotCallUsesNoMemoryForBodies(t *testing.T) {
 	for range 40 {
 		wantRefused(t, exchangeOnce(t, s.addr, half), 403)
 	}
-	if used := s.dedupState.bodies.used.Load(); used != 0 {
+	if used := s.bodies.Used(); used != 0 {
 		t.Errorf("%d bytes are held for them", used)
 	}
 	if n := s.refusals(t, access.Address); n != 40 {

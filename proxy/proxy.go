@@ -15,6 +15,7 @@ import (
 
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy/admin"
+	"powerjob-shim/proxy/body"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules/access"
@@ -39,6 +40,7 @@ type Proxy struct {
 	handler http.Handler
 	reverse *httputil.ReverseProxy
 	buffers buffers
+	bodies  body.Holder
 
 	dedupState dedupState
 	tokens     *access.Tokens
@@ -78,6 +80,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	p.initDedup(o.Store, s.Dedup)
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
 	p.ready = o.Ready
+	p.bodies.Max = maxBodiesAtOnce
 	p.reverse = p.newReverseProxy()
 	p.metrics.ObserveUpstreams(p.upstreamStats)
 	p.handler = p.chain()

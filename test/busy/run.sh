@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-packages=(./internal/config ./internal/logging ./internal/peer ./proxy ./proxy/upstream ./proxy/upstream/probe ./proxy/upstream/connect ./proxy/upstream/conversation ./internal/store/redislog)
+packages=(./internal/config ./internal/logging ./internal/peer ./proxy ./proxy/body ./proxy/upstream ./proxy/upstream/probe ./proxy/upstream/connect ./proxy/upstream/conversation ./internal/store/redislog)
 if [ $# -gt 0 ]; then packages=("$@"); fi
 
 # All is built before the machine is busy.

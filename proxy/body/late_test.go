@@ -1,4 +1,4 @@
-package proxy
+package body
 
 import (
 	"io"
@@ -8,8 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"powerjob-shim/proxy/listen"
 )
 
 // deadlines is an answer's writer on a connection with a read deadline.
@@ -30,8 +28,8 @@ func TestALateBodyMayTakeItsTimeWhileItMoves(t *testing.T) {
 		const timeout, pieces = 3 * time.Second, 18
 		conn := &deadlines{ResponseWriter: httptest.NewRecorder()}
 		from, to := io.Pipe()
-		body := &movingBody{ReadCloser: from, answer: conn, in: &countedBody{}, pace: listen.Pace{Timeout: timeout}}
-		rd := newReading(&dedupState{bodies: budget{max: 1 << 20}})
+		body := &Moving{ReadCloser: from, Answer: conn, In: &Counted{}, Pace: Pace{Timeout: timeout}}
+		rd := newReading(&Holder{Max: 1 << 20})
 		go func() {
 			for range pieces {
 				time.Sleep(time.Second)
@@ -47,7 +45,7 @@ func TestALateBodyMayTakeItsTimeWhileItMoves(t *testing.T) {
 		if _, ok := rd.read(body, nil, 1<<10, pieces); ok || time.Since(began) != timeout {
 			t.Fatalf("after %v: read %t, want a late body", time.Since(began), ok)
 		}
-		streamed := &movingBody{ReadCloser: refilled{&late{rd.arrives, from}, from}, answer: conn, in: &countedBody{}, pace: listen.Pace{Timeout: timeout}}
+		streamed := &Moving{ReadCloser: refilled{&late{rd.arrives, from}, from}, Answer: conn, In: &Counted{}, Pace: Pace{Timeout: timeout}}
 		if got, err := io.ReadAll(streamed); len(got) != pieces || err != nil {
 			t.Errorf("after %v: %d bytes, %v; want %d", time.Since(began), len(got), err, pieces)
 		}

@@ -1,0 +1,88 @@
+package body
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+)
+
+var errServerEnded = errors.New("the server closed the connection before it answered")
+
+// Counted counts what is read of a request's body and keeps how it ended. Its
+// ReadCloser is the body; nil where there is none, and nothing may be read then.
+// Safe for concurrent use: the request may still be written when the server has
+// answered already.
+type Counted struct {
+	io.ReadCloser
+	n     atomic.Int64
+	ended atomic.Bool           // all of it has been read
+	cut   atomic.Bool           // the server has gone: nothing more is read
+	err   atomic.Pointer[error] // the first error of Read but io.EOF
+
+	// from and to pass trailers on: net/http fills from when the body has
+	// been read. Only those that were announced are in to.
+	from, to http.Header
+}
+
+// Read implements io.Reader.
+func (b *Counted) Read(p []byte) (int, error) {
+	if b.cut.Load() {
+		return 0, errServerEnded
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.n.Add(int64(n))
+	if err != nil && err != io.EOF && b.cut.Load() {
+		return n, errServerEnded // not the caller's fault
+	}
+	switch {
+	case err == io.EOF:
+		b.ended.Store(true)
+		for name := range b.to {
+			b.to[name] = b.from[name]
+		}
+	case err != nil:
+		b.Fail(err)
+	}
+	return n, err
+}
+
+// PassTrailers has the trailers of from that to announces put into to at the body's
+// end. It is called before the first Read.
+func (b *Counted) PassTrailers(from, to http.Header) { b.from, b.to = from, to }
+
+// N returns how many bytes have been read.
+func (b *Counted) N() int64 { return b.n.Load() }
+
+// Ended reports whether the body has been read to its end.
+func (b *Counted) Ended() bool { return b.ended.Load() }
+
+// Cut ends the body for those who read on: its server has gone. A Read that waits
+// must be ended besides.
+func (b *Counted) Cut() { b.cut.Store(true) }
+
+// Fail notes why the body does not come to its end.
+func (b *Counted) Fail(err error) { b.err.CompareAndSwap(nil, &err) }
+
+// Broken returns why the body could not be read to its end; nil: nothing yet.
+func (b *Counted) Broken() error {
+	if err := b.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// arrived returns the whole body if it came together with the request's header,
+// which the bodies of proxy/listen can tell without waiting. What it returns is not
+// more than was held before: it is free of the budget.
+func (b *Counted) arrived() (body []byte, whole bool) {
+	begun, ok := b.ReadCloser.(interface{ Arrived() ([]byte, bool) })
+	if !ok {
+		return nil, false
+	}
+	if body, whole = begun.Arrived(); whole {
+		b.n.Add(int64(len(body)))
+		b.ended.Store(true)
+	}
+	return body, whole
+}

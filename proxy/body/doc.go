@@ -1,0 +1,8 @@
+// Package body reads requests' bodies: it holds those that somebody must see in
+// memory, and keeps all others moving.
+//
+//	in := body.Counted{ReadCloser: r.Body}
+//	held, err := holder.Hold(r, body.Incoming{In: &in, Limit: 1 << 20, Pace: pace, Answer: w})
+//	defer held.Release()
+//	if held.Why == "" { /* held.Bytes is the whole body */ } // else r.Body still yields all of it
+package body

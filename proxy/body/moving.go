@@ -1,0 +1,46 @@
+package body
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Pace is how fast a body must come.
+type Pace struct {
+	Timeout time.Duration // how long it may stand still
+	Rate    int64         // bytes a second that it must have come with, once After has been waited for it; 0: any
+	After   time.Duration
+}
+
+// ErrTooSlow is how a body ends that falls behind its Pace's Rate.
+var ErrTooSlow = errors.New("the request's body came more slowly than min_body_rate")
+
+// Moving is a streamed body that must not stand still, nor crawl.
+type Moving struct {
+	io.ReadCloser
+	Answer http.ResponseWriter // of the same request
+	In     *Counted            // what it reads from, which is told why it ends
+	Pace   Pace
+
+	n      int64         // bytes read
+	waited time.Duration // for the caller: what the server takes to read on does not count
+}
+
+// Read implements io.Reader.
+func (b *Moving) Read(p []byte) (int, error) {
+	conn := http.NewResponseController(b.Answer)
+	begun := time.Now()
+	_ = conn.SetReadDeadline(begun.Add(b.Pace.Timeout)) // not possible: then it may
+	n, err := b.ReadCloser.Read(p)
+	b.n, b.waited = b.n+int64(n), b.waited+time.Since(begun)
+	if err == nil && b.waited > b.Pace.After && float64(b.n) < float64(b.Pace.Rate)*b.waited.Seconds() {
+		err = ErrTooSlow
+		b.In.Fail(err)
+	}
+	if err != nil {
+		_ = conn.SetReadDeadline(time.Time{}) // net/http goes on reading, to see a hang-up
+	}
+	return n, err
+}
