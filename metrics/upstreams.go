@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// UpstreamStats is how one server stands at one moment.
+// UpstreamStats is the state of one server at one moment.
 type UpstreamStats struct {
 	Upstream, Server string // names of the configuration; each pair once
 	Up               bool   // it gets requests as they come; false: only when no other server takes them

@@ -1,6 +1,6 @@
 package rules
 
-// Decision is what became of a call under a dedup rule. The same word stands
+// Decision is what became of a call under a dedup rule. The same word is
 // in the answer's X-Powerjob-Shim header, the log line and the metric's label.
 type Decision string
 

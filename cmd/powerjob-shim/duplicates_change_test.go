@@ -124,7 +124,7 @@ func TestAServerThatDiesEndsTheWork(t *testing.T) {
 	}
 	for want, times := range map[string]int{" deleted\n  ": 2, "list again\n": 1, "failed: reading job ": 2, "not tried: the server does not answer any more": pairs - 5} {
 		if got := strings.Count(stdout, want); got != times {
-			t.Errorf("%q stands there %d times, want %d:\n%s", want, got, times, stdout)
+			t.Errorf("%q is there %d times, want %d:\n%s", want, got, times, stdout)
 		}
 	}
 }

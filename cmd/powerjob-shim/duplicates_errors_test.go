@@ -86,7 +86,7 @@ func TestDuplicatesSaysWhatIsWrong(t *testing.T) {
 		"a gateway":           {1, append([]string{answer(502, "oh")}, app1...), `502 Bad Gateway without PowerJob's envelope: "oh"`},
 		"a shim's 502":        {1, append([]string{answer(502, `{"success":false,"message":"powerjob-shim: no"}`)}, app1...), `logging in: the server says "powerjob-shim: no"`},
 		"a login of nothing":  {1, append([]string{answer(200, `{"success":true,"data":{}}`)}, app1...), "names no app id"},
-		"a list that is none": {1, append([]string{inList(`{"success":true,"data":7}`)}, app1...), "listing the jobs: reading the answer"},
+		"what is not a list":  {1, append([]string{inList(`{"success":true,"data":7}`)}, app1...), "listing the jobs: reading the answer"},
 		"a list without time": {1, append([]string{inList(`{"success":true,"data":[{"id":7}]}`)}, app1...), "job 7: gmtCreate"},
 	} {
 		code, stdout, stderr := execute([]string{"PASSWORD=pw", "WRONG=wp"}, append([]string{"duplicates"}, c.args...)...)

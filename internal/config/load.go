@@ -154,7 +154,7 @@ func readFile(path string) (content []byte, err error) {
 	return io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 }
 
-// reason leaves out the path, which stands before it in the message.
+// reason leaves out the path, which the message has before it.
 func reason(err error) error {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {

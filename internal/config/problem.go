@@ -13,7 +13,7 @@ import (
 // Problem is one thing that is wrong with a configuration. Load's error joins
 // them all; errors.As finds the first.
 type Problem struct {
-	// File is where the value stands: a file's path, an environment variable's
+	// File is where the value is: a file's path, an environment variable's
 	// name or a flag's ("--listen"). Empty: nowhere, a value is missing.
 	File string
 	// Line counts from 1. 0: no certain line.
@@ -126,7 +126,7 @@ func (r *report) mark(source, path string) {
 	r.failed[failure{source, path}] = true
 }
 
-// err joins all problems: those of the file by line, then variables, flags and what stands nowhere.
+// err joins all problems: those of the file by line, then variables, flags and what is missing.
 func (r *report) err() error {
 	rank := func(p *Problem) int {
 		switch {

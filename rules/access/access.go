@@ -81,8 +81,8 @@ type Caller struct {
 	Grant  *Grant   // of its token; nil: it is not known
 
 	Call *openapi.Call // nil: under /openApi/, but not in the catalogue
-	// Apps are the app ids in its query and body, and AppsErr why there are none
-	// to be had; see openapi.Call.AppsOf.
+	// Apps are the app ids in its query and body, and AppsErr why they cannot be
+	// read; see openapi.Call.AppsOf.
 	Apps    openapi.Apps
 	AppsErr error
 

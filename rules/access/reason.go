@@ -1,6 +1,6 @@
 package access
 
-// Reason is why a call may not pass. It stands in the log line and as the
+// Reason is why a call may not pass. It is in the log line, and the
 // metric's label.
 type Reason string
 

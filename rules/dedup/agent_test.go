@@ -74,7 +74,7 @@ func TestALoginOfAnotherMakeDoesNotPay(t *testing.T) {
 	s.refresh("S", loginBy(script))
 	s.refresh("R", loginBy(java))
 	s.call("runJob 1", "R", by(java)).replays("6", Resend)
-	s.call("runJob 1", "R", by(java)).leads() // the script's login is none of its own
+	s.call("runJob 1", "R", by(java)).leads() // the script has no login of its own
 }
 
 func TestAReplayIsAsGoodAsTheAnswerThatItRepeats(t *testing.T) {

@@ -134,7 +134,7 @@ const (
 // Reason is why a call was taken for a repetition.
 type Reason string
 
-// The reasons. They stand in logs.
+// The reasons, as logs have them.
 const (
 	First      Reason = ""            // it was not
 	Resend     Reason = "resend"      // evidence: a login and a mark

@@ -278,12 +278,12 @@ func (w *walk) check(t *rapid.T) {
 	for _, h := range m.histories {
 		for _, c := range all(&h.leaders) {
 			if !c.dedup || c.phase != leading && !c.recorded() {
-				t.Fatal("a leader that is none")
+				t.Fatal("a leader that does not lead")
 			}
 		}
 		for key, mk := range m.unspent(h, end) {
 			if !mk.set || mk.spent || mk.owner != nil && mk.owner.history != h {
-				t.Fatal("an unspent mark that is none")
+				t.Fatal("a mark that is not unspent")
 			}
 			if a := mk.by.in; a != nil && (a.refused.Has(key) != (mk.denied && !mk.unissued) || a.strangers.Has(key) != (mk.denied && mk.unissued)) {
 				t.Fatal("an unspent mark that its app knows nothing of")

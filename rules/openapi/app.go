@@ -82,7 +82,7 @@ func (a *named) mention(id []byte) {
 	a.id = id
 }
 
-// isAppName reports whether a name is one that an app's id stands under.
+// isAppName reports whether calls name an app's id so.
 func isAppName(name []byte) bool {
 	const short, long = "appId", "appIdEq"
 	return len(name) == len(short) && bytes.EqualFold(name, []byte(short)) ||

@@ -21,7 +21,7 @@ const (
 	AppIDHeader = "X-POWERJOB-APP-ID"
 )
 
-// Prefix stands before the name of every call.
+// Prefix is what the path of every call begins with.
 const Prefix = "/openApi/"
 
 // Kind tells what a call does to the server.

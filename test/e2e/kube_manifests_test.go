@@ -28,7 +28,7 @@ func (c *cluster) define(t *testing.T) {
 	for module, patterns := range definitions {
 		var found struct{ Dir string }
 		cmd := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module)
-		cmd.Dir = t.TempDir() // the module is none of this one's
+		cmd.Dir = t.TempDir() // outside this module
 		out, err := cmd.Output()
 		if err != nil || json.Unmarshal(out, &found) != nil {
 			missing(t, "%s cannot be had: %v %s", module, err, out)

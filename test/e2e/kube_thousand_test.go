@@ -115,7 +115,7 @@ func (c *controller) cost(t testing.TB, host string) time.Duration {
 		return time.Duration(sum) * 10 * time.Millisecond
 	}
 	least := time.Hour
-	for range 3 { // what else it does meanwhile is none of the requests' business
+	for range 3 { // what else it does meanwhile does not count
 		before := used()
 		for range 1000 {
 			if status, body := c.get(host, "/"); status != http.StatusOK {

@@ -10,7 +10,7 @@ import (
 // room than it must and can be compared: most answers of a server have equal
 // headers, and those are kept once. "" has no fields. It never changes.
 //
-// Every name and every value stands behind its length, a varint.
+// Every name and every value follows its length, a varint.
 type Header string
 
 // PackHeader packs the fields that keep tells to, by name; each value of a name
