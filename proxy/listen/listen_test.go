@@ -16,12 +16,12 @@ import (
 var quiet = log.New(io.Discard, "", 0)
 
 func TestOpenReportsATakenPortAndLeavesNoneOpen(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := net.Listen("tcp", "127.0.0.3:0") // where nobody else gets ports
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := net.Listen("tcp", "127.0.0.3:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestDrainingEndsWhatIsInFlightAfterTheGrace(t *testing.T) {
 	if !s.house.draining.Load() || !s.house.closed.Load() || s.house.InFlight() != 0 {
 		t.Errorf("draining %t, closed %t, %d in flight", s.house.draining.Load(), s.house.closed.Load(), s.house.InFlight())
 	}
-	if _, err := net.Dial("tcp", s.addr); err == nil {
+	if _, err := s.clients[0].Accept(); err == nil {
 		t.Error("the address is still open")
 	}
 	if n := s.logs.FilterMessageSnippet("the grace is over").Len(); n != 1 {

@@ -100,7 +100,7 @@ func TestWithoutThePROXYProtocolItsHeaderIsAMalformedRequest(t *testing.T) {
 // with header_timeout.
 func TestAPROXYHeaderThatDoesNotEndIsClosed(t *testing.T) {
 	s := open(t, &house{trusted: netip.MustParsePrefix("127.0.0.0/8")}, func(http.ResponseWriter, *http.Request) {},
-		Listener{ProxyProtocol: ProxyRequire, HeaderTimeout: 100 * time.Millisecond})
+		Listener{ProxyProtocol: ProxyRequire, HeaderTimeout: time.Second})
 	slow := dial(t, s.addr)
 	_, _ = io.WriteString(slow, "PROXY TCP4 203")
 	if got := raw(t, s.addr, "PROXY TCP4 203.0.113.7 10.0.0.1 50000 7700\r\n"+closing); statusOf(got) != 200 {
