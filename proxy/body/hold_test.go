@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -77,7 +79,9 @@ func (b *inPieces) Read(p []byte) (int, error) {
 func (*inPieces) Close() error { return nil }
 
 func TestWhatIsNotHeldStillArrivesWhole(t *testing.T) {
-	const sent = "one two three"
+	pieces := []string{"one ", "two ", strings.Repeat("three ", 1<<10)} // more than the first buffer
+	sent := strings.Join(pieces, "")
+	size := int64(len(sent))
 	for _, c := range []struct {
 		name       string
 		length     int64 // announced; -1: none
@@ -87,18 +91,18 @@ func TestWhatIsNotHeldStillArrivesWhole(t *testing.T) {
 		why        string
 		err        error
 	}{
-		{"a body", 13, 13, 1 << 20, 0, io.EOF, "", nil},
-		{"one without a length", -1, 13, 1 << 20, 0, io.EOF, "", nil},
-		{"none", 0, 13, 1 << 20, 0, io.EOF, "", nil},
-		{"too large, as announced", 13, 12, 1 << 20, 0, io.EOF, rules.BypassBodyTooLarge, nil},
-		{"too large, as it turns out", -1, 12, 1 << 20, 0, io.EOF, rules.BypassBodyTooLarge, nil},
-		{"no budget", 13, 13, 10, 0, io.EOF, rules.BypassBodyBudget, nil},
-		{"late", 13, 13, 1 << 20, HoldTimeout / 2, io.EOF, rules.BypassBodyTimeout, nil},
-		{"cut off", 14, 14, 1 << 20, 0, io.ErrUnexpectedEOF, "", ErrCut},
+		{"a body", size, size, 1 << 20, 0, io.EOF, "", nil},
+		{"one without a length", -1, size, 1 << 20, 0, io.EOF, "", nil},
+		{"none", 0, size, 1 << 20, 0, io.EOF, "", nil},
+		{"too large, as announced", size, size - 1, 1 << 20, 0, io.EOF, rules.BypassBodyTooLarge, nil},
+		{"too large, as it turns out", -1, size - 1, 1 << 20, 0, io.EOF, rules.BypassBodyTooLarge, nil},
+		{"no budget", size, size, firstBuffer, 0, io.EOF, rules.BypassBodyBudget, nil},
+		{"late", size, size, 1 << 20, HoldTimeout / 2, io.EOF, rules.BypassBodyTimeout, nil},
+		{"cut off", size + 1, size + 1, 1 << 20, 0, io.ErrUnexpectedEOF, "", ErrCut},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				from := &inPieces{[]string{"one ", "two ", "three"}, c.every, c.end}
+				from := &inPieces{slices.Clone(pieces), c.every, c.end}
 				if c.length == 0 {
 					from.pieces = nil
 				}
@@ -120,7 +124,7 @@ func TestWhatIsNotHeldStillArrivesWhole(t *testing.T) {
 					want = ""
 				}
 				if string(got) != want {
-					t.Errorf("%q arrived, want %q", got, want)
+					t.Errorf("%d bytes arrived, want %d: %.20q", len(got), len(want), got)
 				}
 				if held.Release(); h.Used() != 0 {
 					t.Errorf("%d bytes of the budget are gone", h.Used())
