@@ -118,13 +118,17 @@ func plainFields(text string) http.Header {
 	return h
 }
 
+// maxChunkDigits is how many digits net/http takes for a chunk's size, leading zeros
+// included.
+const maxChunkDigits = 16
+
 // wholeChunks returns what is in a body in chunks, and its size with them; 0: it is
 // not whole, or has more than chunks.
 func wholeChunks(here []byte) (body []byte, size int) {
 	for rest := here; ; {
 		line, after, found := bytes.Cut(rest, CRLF)
 		n, err := strconv.ParseUint(string(line), 16, 31)
-		if !found || err != nil || len(after) < int(n)+len(CRLF) || !bytes.HasPrefix(after[n:], CRLF) {
+		if !found || err != nil || len(line) > maxChunkDigits || len(after) < int(n)+len(CRLF) || !bytes.HasPrefix(after[n:], CRLF) {
 			return nil, 0
 		}
 		rest = after[int(n)+len(CRLF):]

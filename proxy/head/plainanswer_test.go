@@ -30,6 +30,8 @@ var someAnswers = []string{
 	"HTTP/1.1  20 OK\r\nContent-Length: +5\r\n\r\nhello",
 	"HTTP/1.1 200 OK\r\nname : v\r\nContent-Length: 5\r\n\r\nhello",
 	"HTTP/1.1 200 OK\r\n\r\nuntil the end",
+	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n00000000000000005\r\nhello\r\n0\r\n\r\n",
+	"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00000000000000000\r\n\r\n",
 }
 
 func post() *http.Request { return &http.Request{Method: http.MethodPost} }
