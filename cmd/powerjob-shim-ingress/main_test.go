@@ -88,6 +88,20 @@ func TestWhatCannotBeTranslatedIsNamed(t *testing.T) {
 	}
 }
 
+func TestCertManagersSolverIsNamed(t *testing.T) {
+	const in = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, annotations: {cert-manager.io/issuer: le, acme.cert-manager.io/http01-ingress-class: nginx}}\n" +
+		"spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: s, port: {number: 1}}}}]}}]}"
+	code, stdout, stderr := execute(in, "translate", "--class", "mine", "-")
+	for _, want := range []string{
+		"Ingress a: cert-manager.io/issuer le is kept; if it has an http01 solver, that must have ingressClassName: mine for this host, or renewals fail\n",
+		"Ingress a: acme.cert-manager.io/http01-ingress-class: nginx is kept; write mine, or renewals fail\n",
+	} {
+		if !strings.Contains(stderr, want) || !strings.Contains(stdout, "# "+want) {
+			t.Errorf("%d, %q, %q; want %q", code, stdout, stderr, want)
+		}
+	}
+}
+
 // TestClientGoWritesToTheLogAlone: its lines are no JSON.
 func TestClientGoWritesToTheLogAlone(t *testing.T) {
 	read, write, err := os.Pipe()

@@ -129,6 +129,7 @@ func Ingress(old *networkingv1.Ingress, class string) (all []networkingv1.Ingres
 			t.note("%s%s cannot be kept; powerjob-shim has nothing of the kind", nginx, name)
 		}
 	}
+	t.certManager(class)
 	parts := t.split(old)
 	for _, prefix := range slices.SortedFunc(maps.Keys(parts), func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }) {
 		made := networkingv1.Ingress{
@@ -148,6 +149,19 @@ func Ingress(old *networkingv1.Ingress, class string) (all []networkingv1.Ingres
 		all = append(all, made)
 	}
 	return all, t.notes
+}
+
+// certManager says what its annotations need besides being kept: the challenge
+// comes to whoever serves the host, and that is no longer nginx.
+func (t *translation) certManager(class string) {
+	for _, name := range slices.Sorted(maps.Keys(t.out)) {
+		switch name {
+		case "cert-manager.io/issuer", "cert-manager.io/cluster-issuer":
+			t.note("%s %s is kept; if it has an http01 solver, that must have ingressClassName: %s for this host, or renewals fail", name, t.out[name], class)
+		case "acme.cert-manager.io/http01-ingress-class", "acme.cert-manager.io/http01-ingress-ingressclassname":
+			t.note("%s: %s is kept; write %s, or renewals fail", name, t.out[name], class)
+		}
+	}
 }
 
 // split returns the rules by the prefix that is to be cut off their paths; "":
