@@ -48,7 +48,7 @@ func (p *Proxy) route(next handler) handler {
 			ex.fail(w, http.StatusBadRequest, manyRoutes)
 			return
 		case route == nil:
-			ex.fail(w, http.StatusNotFound, "no route for this host and path; add one under routes")
+			ex.fail(w, http.StatusNotFound, "no route for this host and path; add one under routes, or an Ingress where the controller serves")
 			return
 		}
 		ex.route, ex.group, ex.target = route.name, route.group, target
