@@ -86,8 +86,9 @@ kube-e2e: bin/kube ## chart, manifests and ingress controller on a real API serv
 	KUBE_E2E=$(CURDIR)/bin/kube $(GO) test -count=1 -timeout 11m -run '^TestKube' ./test/e2e
 
 .PHONY: kube-cluster
-kube-cluster: bin/kube ## a real API server to try things on, without nodes, until Ctrl-C; prints the kubeconfig's name
-	@dir=$$(mktemp -d) && PATH=$(CURDIR)/bin/kube:$$PATH bin/kube/cluster $$dir; rm -rf $$dir
+kube-cluster: bin/kube ## a real API server to try things on, without nodes, until Ctrl-C or the end of standard input; prints the kubeconfig's name
+	@dir=$$(mktemp -d) && echo "In another terminal, once the kubeconfig is named below:" && \
+	echo "  export PATH=$(CURDIR)/bin/kube:\$$PATH KUBECONFIG=$$dir/kubeconfig" && PATH=$(CURDIR)/bin/kube:$$PATH bin/kube/cluster $$dir; rm -rf $$dir
 
 .PHONY: build-ingress
 build-ingress: ## bin/powerjob-shim-ingress, static
