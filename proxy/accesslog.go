@@ -46,9 +46,9 @@ const (
 	fieldGateReason      = "gate_reason" // likewise
 )
 
-// observe begins and ends a request: it makes the exchange, and writes its log
+// account begins and ends a request: it makes the exchange, and writes its log
 // line and metrics whatever happened further in.
-func (p *Proxy) observe(next handler) http.Handler {
+func (p *Proxy) account(next handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.active.Add(1)
 		defer p.active.Add(-1)

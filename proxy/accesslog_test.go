@@ -123,7 +123,7 @@ func TestAnUpstreamsOwnRequestIDIsKept(t *testing.T) {
 func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	up := newRawServer(t, answerWith())
 	s := newShim(t, settingsFor(t, up.url))
-	s.handler = s.observe(s.framing(s.route(func(w http.ResponseWriter, r *http.Request, _ *exchange) {
+	s.handler = s.account(s.framing(s.route(func(w http.ResponseWriter, r *http.Request, _ *exchange) {
 		if r.URL.Path == "/begun" {
 			_, _ = io.WriteString(w, "begun")
 			_ = http.NewResponseController(w).Flush()

@@ -7,7 +7,7 @@ type handler func(w http.ResponseWriter, r *http.Request, ex *exchange)
 
 // chain composes the handlers, from the outside in:
 //
-//	observe    first, so that whatever happens further in, a refusal or a panic
+//	account    first, so that whatever happens further in, a refusal or a panic
 //	           included, has a request id, one log line and its metrics
 //	framing    before anything trusts where this request ends
 //	challenge  before route, which may not know the name that is to be proved
@@ -29,7 +29,8 @@ type handler func(w http.ResponseWriter, r *http.Request, ex *exchange)
 //	forward    sends it on
 //
 // The header rules are no link of the chain: they act when an answer's header
-// is written to the caller (answer.go), whichever link wrote it.
+// is written to the caller (answer.go). The shim's own answers are not changed by
+// them: whatever of those needs the header writes it itself.
 func (p *Proxy) chain() http.Handler {
 	h := handler(p.forward)
 	h = p.translate(h)
@@ -46,5 +47,5 @@ func (p *Proxy) chain() http.Handler {
 	h = p.route(h)
 	h = p.challenge(h)
 	h = p.framing(h)
-	return p.observe(h)
+	return p.account(h)
 }

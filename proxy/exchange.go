@@ -18,9 +18,8 @@ import (
 )
 
 // exchange is one request's way through the chain: what was found out about
-// it, and what became of it. It is handed from link to link. It has no
-// lock: the chain is one goroutine, and a middleware that leaves it (a leader
-// that goes on after its caller has hung up) keeps the exchange to itself.
+// it, and what became of it. It is handed from link to link. It has no lock: the
+// chain runs on one goroutine, also when the caller has hung up and the call goes on.
 type exchange struct {
 	snap     *snapshot // the configuration for the whole of this request
 	id       string    // X-Request-Id

@@ -45,7 +45,7 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, ex *exchange) {
 		panic(broken)
 	}()
 	if r.GetBody != nil { // it is held here
-		p.ask(w, r, ex)
+		p.forwardHeld(w, r, ex)
 		return
 	}
 	ctx, done := ex.whileThere(r.Context())
@@ -110,8 +110,8 @@ func (ex *exchange) address(out, in *http.Request) {
 		ex.keepJudged(h, in.Header)
 	}
 	if ex.underOpenAPI() && (in.GetBody == nil || !ex.snap.Observing) {
-		// With either, net/http's Transport takes a request without a body for
-		// repeatable, and sends it again by itself on a stale connection.
+		// With either, a proxy on the way that is written in Go takes a request without
+		// a body for repeatable, and sends it again by itself on a stale connection.
 		delete(h, "Idempotency-Key")
 		delete(h, "X-Idempotency-Key")
 	}

@@ -13,7 +13,7 @@ import (
 // answer, just before it is written.
 //
 // A key of exactly the rule's case in the map reaches the wire as it is:
-// net/http canonicalises in Set, Add and when it reads, not when it writes. So
+// net/http and proxy/head canonicalise in Set, Add and when they read, not when they write. So
 // the values move from the canonical key to that one. It has to happen here,
 // because ReverseProxy copies an upstream's header with Add, after
 // ModifyResponse.

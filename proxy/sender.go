@@ -44,9 +44,7 @@ func (ex *exchange) send(out *http.Request) (*http.Response, error) {
 // token. OkHttp would send it again by itself, and a client with several servers
 // to the next of them.
 //
-// Requests that are no calls are as net/http's Transport has it, and browsers: a
-// GET goes out again by itself where a used connection ended. No more than that,
-// for the web UI has GETs that change something (/job/run).
+// Other requests are not: the web UI has GETs that change something (/job/run).
 func (ex *exchange) harmless() bool { return ex.call != nil && ex.call.Kind != openapi.Change }
 
 // patience is how long a server may take until its answer's header.

@@ -10,7 +10,8 @@
 //	case dedup.Wait:   // d, err = s.Await(ctx, call.ID)
 //	case dedup.Replay: // write d.Answer
 //	}
-//	s.Delivered(call.ID) // or s.Leave(call.ID) if the caller hung up
+//	s.Leave(call.ID)     // only if the caller hung up
+//	s.Delivered(call.ID) // at last; not after dedup.Refuse
 package store
 
 import (

@@ -2,7 +2,7 @@
 // and programs, what it remembers of the last hour, and the token that protects it.
 //
 //	recent := admin.NewRecent()
-//	recent.Decided(time.Now(), rules.Replayed)  // on every call
+//	recent.Decided(time.Now(), rules.Replayed)  // on every call under a dedup rule
 //	handler := admin.Handler(admin.Options{View: view, Recent: recent, TokenFile: "/run/secrets/admin-token"})
 //	server := admin.NewServer(handler, errorLog)
 //

@@ -1,6 +1,6 @@
-// Package head reads and writes heads as net/http does, with less work: those of
-// requests and answers that are plain, and the fields of any. It lends the buffers that they are
-// written to.
+// Package head reads heads that are plain (see ReadPlain and ReadAnswer), and writes
+// status lines and fields, as net/http does, with less work. It lends the buffers that
+// they are written to.
 package head
 
 import (

@@ -45,8 +45,8 @@ type Config struct {
 	// Plain tells which plain requests may be served without net/http's server: see
 	// [plain.Server]. nil: none.
 	Plain func(target string, length int64) bool
-	// Watch has it told at once that the caller of a plain request has hung up: see
-	// [plain.Server].
+	// Watch: whoever waits for the hang-up of a plain request's caller learns of it at
+	// once. See [plain.Server].
 	Watch bool
 
 	// Challenge answers what a certificate authority asks on plain listeners

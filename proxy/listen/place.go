@@ -18,7 +18,7 @@ type connections struct {
 	bound int64 // 0: none
 }
 
-// Place is one connection's at its listener. Its methods may be called with nil.
+// Place is what a listener knows of one of its connections. Its methods may be called with nil.
 type Place struct {
 	in   *connections
 	over bool            // beyond the bound

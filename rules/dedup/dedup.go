@@ -14,12 +14,13 @@
 //	case dedup.Wait:   // until its leader ended: d = machine.Resume(now, call.ID)
 //	case dedup.Replay: // write d.Answer
 //	}
-//	machine.Delivered(now, call.ID) // or machine.Leave(now, call.ID) if the caller hung up
+//	machine.Leave(now, call.ID)     // only if the caller hung up
+//	machine.Delivered(now, call.ID) // at last; not after Refuse
 //
 // # How a repetition is known
 //
-// A call is what arrived, with what is known of it (state.go); its answer leaves a mark,
-// since its client may send it once more. Logins are in login.go. machine.go asks four
+// Each call that arrives is kept (state.go). Once it is answered it leaves a mark: a note
+// that its client may send it once more, until a login explains that. Logins are in login.go. machine.go asks four
 // rules, in this order:
 //
 //   - retry.go: the caller of an earlier equal call hung up before it had its

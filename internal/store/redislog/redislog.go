@@ -1,10 +1,9 @@
 // Package redislog is the dedup store that several replicas of the shim have in
-// common, on Redis or Valkey. It is named for that: what one replica has seen,
-// all know.
+// common, on Redis or Valkey: what one replica has seen, all know.
 //
 // The simple way to use it:
 //
-//	client, err := redislog.Connect(redislog.Connection{Addresses: []string{"redis:6379"}})
+//	client := redislog.Connect(redislog.Connection{Addresses: []string{"redis:6379"}})
 //	store := redislog.New(redislog.Options{Client: client, Prefix: "powerjob-shim:"})
 //	defer store.Close()
 //	store.Open(ctx, "default") // reads what is there already

@@ -1,7 +1,7 @@
 // Package redisstore keeps certmagic's files in Redis or Valkey, so that
 // replicas ask for each certificate once and each can answer the challenge.
 //
-//	storage, err := redisstore.New(redisstore.Options{Client: client, Prefix: "powerjob-shim:"})
+//	storage := redisstore.New(redisstore.Options{Client: client, Prefix: "powerjob-shim:"})
 //
 // All files are fields of one hash: they are few and small, and one key is
 // atomic, on a Cluster too. Locks are keys with a lease. What is in Redis must

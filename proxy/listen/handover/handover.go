@@ -1,4 +1,5 @@
-// Package handover gives connections of which something was read to another server.
+// Package handover hands connections, of which some bytes have been read already, over
+// to another server.
 //
 //	l := handover.NewListener(addr)
 //	go other.Serve(l)

@@ -29,8 +29,8 @@ type Server struct {
 	// or Upgrade, nothing that only some servers accept. nil: net/http serves all.
 	Plain func(target string, length int64) bool
 
-	// Watch has it told at once, not within 100 ms, that a caller has hung up, to
-	// those who wait for that (Caller.OnGone). Where the system cannot do so (it
+	// Watch: whoever waits for a caller's hang-up (Caller.OnGone) learns of it at once,
+	// not within 100 ms. Where the system cannot do so (it
 	// needs Linux), net/http serves all.
 	Watch bool
 

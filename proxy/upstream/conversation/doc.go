@@ -3,7 +3,7 @@
 // A request whose body is in memory is a [Call]:
 //
 //	pool := &conversation.Pool{Connect: connect, IdleTimeout: 15 * time.Second}
-//	res, err := pool.RoundTrip(request)
+//	res, err := pool.Send(conversation.Call{Request: request, Until: until})
 //
 // net/http's Transport does the same with two goroutines for each connection. It
 // cannot tell whether a byte of a request was sent, it learns that a server has
@@ -16,7 +16,7 @@
 //   - whether an answer was read to its exact end. Otherwise, its connection is
 //     not used again.
 //
-// What waits for a server can be ended: see [Call.Watch].
+// Waiting for a server can be stopped: see [Call.Watch].
 //
 // A request whose body comes from its caller piece by piece is a [Stream], on the
 // same connections: a goroutine writes it while its caller reads the answer, which

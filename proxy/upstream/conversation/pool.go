@@ -29,8 +29,8 @@ type Pool struct {
 	// MaxIdle is how many unused connections are kept for each server. 0: 1024.
 	MaxIdle int
 
-	// Suspect is told of a server that sent bytes that nobody asked for, with what
-	// kind. nil: nobody is told.
+	// Suspect is told of a server that sent bytes that nobody asked for.
+	// nil: nobody is told.
 	Suspect func(server string)
 
 	// Trusted tells whether a server's connections may be used again. nil: all are.

@@ -1,7 +1,6 @@
-// Package archive keeps calls that are over, many and for seconds, so that they take
+// Package archive keeps finished calls for some seconds, many of them, so that they take
 // little room and the garbage collector has next to nothing to do with them. The rules
-// of deduplication know calls and marks; of slots, blocks and packing they know
-// nothing.
+// of deduplication know calls and marks, and nothing of slots, blocks and packing.
 //
 //	ok := calls.Put(c)             // c is over
 //	calls.Marks(key, from, before) // what its client may repeat

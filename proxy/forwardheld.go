@@ -16,12 +16,12 @@ import (
 
 var errSwitched = errors.New("the server switched protocols unasked")
 
-// ask sends a call that is held here and passes its answer on. It is what
+// forwardHeld sends a call that is held here and passes its answer on. It is what
 // ReverseProxy does for everything else, without what only streams need: the
 // watch on the caller, upgrades, and a timer that flushes.
 //
 // An answer that breaks off panics with http.ErrAbortHandler, as there.
-func (p *Proxy) ask(w http.ResponseWriter, r *http.Request, ex *exchange) {
+func (p *Proxy) forwardHeld(w http.ResponseWriter, r *http.Request, ex *exchange) {
 	out := &ex.sent.request
 	if *out = *r; ex.detached && ex.watched() { // the call outlives its caller
 		out = r.WithContext(p.life)
