@@ -73,11 +73,10 @@ func (c *conn) saidClose(arrived bool) bool {
 // does not wait for f. stop must be called before the request ends.
 func (c *Caller) OnGone(f func()) (stop func() bool) {
 	w := &watch{caller: c, f: f}
-	told := c.conn.hangUp.tell(w)
-	if told && c.conn.tls == nil {
+	if c.conn.hangUp.tell(w) {
 		return w.stop
 	}
-	w.mu.Lock() // on TLS he may also say it within the connection
+	w.mu.Lock()
 	w.timer = time.AfterFunc(askEvery, w.look)
 	w.mu.Unlock()
 	return w.stop

@@ -83,6 +83,36 @@ func TestAWatchedCallersHangUpIsTold(t *testing.T) {
 	}
 }
 
+// On TLS a caller may hang up without closing the connection, which no socket tells:
+// net/http's server, which reads on, sees it when it happens.
+func TestAWatchedCallerOnTLSIsServedByNetHTTP(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere net/http's server serves all that are watched")
+	}
+	begun, gone := make(chan struct{}), make(chan struct{})
+	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if CallerOf(r.Context()) != nil {
+			t.Error("he is served here")
+			close(begun)
+			return
+		}
+		close(begun)
+		<-r.Context().Done()
+		close(gone)
+	}, certified(t), func(s *Server) { s.Watch = true })
+	c := tls.Client(s.dial(t), &tls.Config{InsecureSkipVerify: true})
+	write(t, c, call("echo", "one"))
+	<-begun
+	if t.Failed() {
+		return
+	}
+	if err := c.CloseWrite(); err != nil { // close_notify, and no FIN
+		t.Fatal(err)
+	}
+	<-gone
+}
+
 func TestACallerWhoStaysIsNotSaidToBeGone(t *testing.T) {
 	s, callers, release := asking(t, nil)
 	c := s.dial(t)

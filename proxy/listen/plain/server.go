@@ -30,8 +30,9 @@ type Server struct {
 	Plain func(target string, length int64) bool
 
 	// Watch: whoever waits for a caller's hang-up (Caller.OnGone) learns of it at once,
-	// not within 100 ms. Where the system cannot do so (it
-	// needs Linux), net/http serves all.
+	// not within 100 ms. Where the system cannot do so (it needs Linux), net/http serves
+	// all. With Watch it always serves callers on TLS: they may hang up within the
+	// connection (close_notify), which no socket tells.
 	Watch bool
 
 	stopping atomic.Bool
@@ -138,6 +139,10 @@ func (s *Server) begin(nc net.Conn, base context.Context) { //nolint:revive // s
 		c.headBy = c.since
 	}
 	c.headBy = c.headBy.Add(s.headTimeout())
+	if s.watcher != nil && c.tls != nil {
+		c.handOver(c.headBy)
+		return
+	}
 	if c.watch() != nil { // it has been closed here
 		c.close()
 		return
