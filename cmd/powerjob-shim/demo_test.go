@@ -25,7 +25,10 @@ var (
 )
 
 // shimWith starts a real proxy with the rules given.
-func shimWith(list ...rules.Rule) demo.StartShim {
+func shimWith(list ...rules.Rule) demo.StartShim { return shimFor("", list...) }
+
+// shimFor starts a shim in this process that serves one host; "": any.
+func shimFor(host string, list ...rules.Rule) demo.StartShim {
 	return func(address string) (string, func(), error) {
 		set, err := rules.Compile(list)
 		if err != nil {
@@ -35,9 +38,13 @@ func shimWith(list ...rules.Rule) demo.StartShim {
 		if err != nil {
 			return "", nil, err
 		}
-		p, err := proxy.New(proxy.Options{}, proxy.Settings{
+		settings := proxy.Settings{
 			Upstreams: map[string]proxy.Upstream{"default": {Settings: upstream.Settings{Servers: []*url.URL{server}}}}, Rules: set,
-		})
+		}
+		if host != "" {
+			settings.Routes = []proxy.Route{{Name: "only", Hosts: []string{host}, Upstream: "default"}}
+		}
+		p, err := proxy.New(proxy.Options{}, settings)
 		if err != nil {
 			return "", nil, err
 		}

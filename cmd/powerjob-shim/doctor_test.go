@@ -154,6 +154,9 @@ func TestTheDoctorTellsWhatIsWrong(t *testing.T) {
 		"the shim before a 4.x server": {func(t *testing.T) string {
 			return shimIn(t, defaults, standIn(t, legacy.Options{Mode: legacy.NoAuthApp}))
 		}, false, []string{"OLD SERVER", "add login_bridge to the configuration of the shim that is on the way"}},
+		"the shim without a route for that host": {func(t *testing.T) string {
+			return shimIn(t, shimFor("other.example"), standIn(t, legacy.Options{}))
+		}, false, []string{"FAILING: a shim answers in the server's place", "It says: powerjob-shim: no route for this host and path"}},
 		"the shim without its header rule": {func(t *testing.T) string {
 			return shimIn(t, shimWith(saveRule, otherRule), standIn(t, legacy.Options{}))
 		}, false,

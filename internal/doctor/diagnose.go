@@ -42,7 +42,7 @@ func diagnose(e examined) *diagnosis {
 		d.outsidePrefix()
 	case !e.seen[probeAssert].envelope:
 		d.strange(e.seen[probeAssert])
-	case login.Status == 404:
+	case login.Status == 404 && !login.saysShim():
 		d.oldServer()
 	case login.Status != 200 || read.Status != 200:
 		d.failing()
