@@ -5,10 +5,12 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,15 +34,27 @@ func startTLSShim(t *testing.T, upstream, https, plain, block string) *shim {
 // anyPort is any free port, to be known later.
 const anyPort = "127.0.0.1:0"
 
-// freePort is one to be known beforehand.
+// given are the ports that freePort has returned.
+var given sync.Map
+
+// freePort is one to be known beforehand. No other call returns it, and it is below
+// those that Linux gives to connections and to listeners on any port.
 func freePort(t *testing.T) (address string, port int) {
 	t.Helper()
-	ln, err := net.Listen("tcp", anyPort)
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port = 22000 + rand.IntN(10000)
+		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		ln, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		_ = ln.Close()
+		if _, before := given.LoadOrStore(port, true); !before {
+			return address, port
+		}
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String(), ln.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return "", 0
 }
 
 // selfSigned is a tls block with storage in a directory of the test.
