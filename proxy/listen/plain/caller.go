@@ -92,13 +92,19 @@ type hangUp struct {
 	known []*watch // who waits
 }
 
-// watch begins to watch the caller, if the server has a Watcher.
-func (c *conn) watch() (err error) {
-	if c.server.watcher == nil || c.raw == nil {
-		return nil
+// watch begins to watch the caller, if the server has a Watcher. It reports whether
+// the connection may be served here: not where a hang-up could go unnoticed. On TLS a
+// caller may hang up within the connection, and the system bounds what is watched.
+func (c *conn) watch() (fit bool) {
+	if c.server.watcher == nil {
+		return true
 	}
+	if c.tls != nil || c.raw == nil {
+		return false
+	}
+	var err error
 	c.hangUp.remove, err = c.server.watcher.Add(c.raw, c.hangUp.happened)
-	return err
+	return err == nil
 }
 
 // unwatch ends the watching, before the connection is closed or given away.

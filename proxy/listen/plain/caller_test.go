@@ -163,3 +163,22 @@ func TestACallerOnTLSIsAskedThroughTLS(t *testing.T) {
 		close(release)
 	}
 }
+
+// What cannot be watched is net/http's, which watches by reading.
+func TestAConnectionThatCannotBeWatchedIsServedByNetHTTP(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has a Watcher")
+	}
+	s, callers, release := asking(t, nil, func(s *Server) { s.Watch = true })
+	defer close(release)
+	write(t, s.dial(t), call("echo", "one"))
+	if <-callers == nil {
+		t.Fatal("a connection that can be watched is not")
+	}
+	release <- struct{}{}
+	s.watcher.Close() // as if the system refused one more
+	write(t, s.dial(t), call("echo", "two"))
+	if caller := <-callers; caller != nil {
+		t.Error("it is served here, unwatched")
+	}
+}

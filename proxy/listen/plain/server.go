@@ -139,12 +139,8 @@ func (s *Server) begin(nc net.Conn, base context.Context) { //nolint:revive // s
 		c.headBy = c.since
 	}
 	c.headBy = c.headBy.Add(s.headTimeout())
-	if s.watcher != nil && c.tls != nil {
+	if !c.watch() {
 		c.handOver(c.headBy)
-		return
-	}
-	if c.watch() != nil { // it has been closed here
-		c.close()
 		return
 	}
 	c.serve()
