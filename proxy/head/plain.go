@@ -46,8 +46,8 @@ func ReadPlain(head []byte, whole bool) (h Plain, ok bool) {
 	}
 	seen := fields{head: &h}
 	if whole {
-		lines := strings.Count(rest, "\n")
-		h.header, seen.values = make(http.Header, lines+4), make([]string, lines) // handlers add some
+		seen.keeper = newKeeper(rest, 4) // handlers add some
+		h.header = seen.header
 	}
 	for {
 		if !whole && len(rest) == 0 {
@@ -110,38 +110,24 @@ func plainTarget(target string) bool {
 type fields struct {
 	head         *Plain
 	host, length bool
-	values       []string // room for one of each
+	keeper
 }
 
 // add takes a line, and reports whether the head is plain so far.
 func (f *fields) add(line string) bool {
-	name, value, ok := strings.Cut(line, ":")
-	if !ok || len(name) == 0 || !isToken(name) || !isValue(value) {
+	name, value, ok := cutField(line)
+	if !ok || !f.judge(name, value) {
 		return false
 	}
-	value = strings.Trim(value, " \t")
-	if !f.judge(name, value) {
-		return false
+	if f.header == nil {
+		return true
 	}
-	if f.head.header != nil {
-		f.keep(Canonical(name), value)
+	if name = Canonical(name); name == "Host" {
+		f.head.host = value
+	} else {
+		f.keep(name, value)
 	}
 	return true
-}
-
-// keep puts a field into the header as http.ReadRequest does.
-func (f *fields) keep(name, value string) {
-	h := f.head.header
-	earlier, ok := h[name]
-	switch {
-	case name == "Host":
-		f.head.host = value
-	case ok:
-		h[name] = append(earlier, value)
-	default:
-		f.values[0] = value
-		h[name], f.values = f.values[:1:1], f.values[1:]
-	}
 }
 
 // judge reports whether a field is one that plain requests have.
@@ -169,30 +155,3 @@ func (f *fields) judge(name, v string) (ok bool) {
 	}
 	return ok
 }
-
-func isToken(name string) bool {
-	for i := range len(name) {
-		if !token[name[i]] {
-			return false
-		}
-	}
-	return true
-}
-
-// isValue reports whether a value has no control characters but tabs.
-func isValue(value string) bool {
-	for i := range len(value) {
-		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// token has the bytes that a field's name may consist of.
-var token = func() (is [256]bool) {
-	for c := range is {
-		is[c] = httpguts.IsTokenRune(rune(c)) && c < 0x80
-	}
-	return is
-}()

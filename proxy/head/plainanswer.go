@@ -25,10 +25,10 @@ func ReadAnswer(from *bufio.Reader, r *http.Request) (*http.Response, error) {
 	return http.ReadResponse(from, r)
 }
 
-// plainAnswer reads the answer that stands at the beginning of here, and returns how
-// long it is in all; nil unless it is plain: HTTP/1.1, a final status with a body, all
-// of which is here, with one length or in chunks without extensions and trailers, and
-// no field that only some would accept.
+// plainAnswer reads the answer at the beginning of here, and returns how long it is in
+// all; nil unless it is plain: HTTP/1.1, a final status with a body, all of which is
+// here, with one length or in chunks without extensions and trailers, and no field that
+// only some would accept.
 func plainAnswer(here []byte, r *http.Request) (res *http.Response, size int) {
 	end := bytes.Index(here, End)
 	if end < 0 || r.Method != http.MethodPost {
@@ -66,8 +66,8 @@ func plainStatus(line string) (status string, code int) {
 	return status, int(n)
 }
 
-// plainBody gives an answer its body, which stands at the beginning of here, and
-// returns how long that is there. ok is false where it is not plain, or not whole.
+// plainBody gives an answer its body, which is at the beginning of here, and
+// returns how long it is there, chunks' sizes included. ok is false where it is not plain, or not whole.
 func plainBody(res *http.Response, here []byte) (length int, ok bool) {
 	announced, coding := res.Header["Content-Length"], res.Header["Transfer-Encoding"]
 	switch {
@@ -91,13 +91,12 @@ func plainBody(res *http.Response, here []byte) (length int, ok bool) {
 
 // plainFields reads the fields of a head; nil: they are not plain.
 func plainFields(text string) http.Header {
-	lines := strings.Count(text, "\n")
-	h, values := make(http.Header, lines), make([]string, lines)
+	kept := newKeeper(text, 0)
 	for text != "" {
 		var line string
 		line, text, _ = strings.Cut(text, "\r\n")
-		name, value, ok := strings.Cut(line, ":")
-		if value = strings.Trim(value, " \t"); !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+		name, value, ok := cutField(line)
+		if !ok {
 			return nil
 		}
 		switch name = Canonical(name); name {
@@ -108,14 +107,9 @@ func plainFields(text string) http.Header {
 				return nil
 			}
 		}
-		if earlier, ok := h[name]; ok {
-			h[name] = append(earlier, value)
-			continue
-		}
-		values[0] = value
-		h[name], values = values[:1:1], values[1:]
+		kept.keep(name, value)
 	}
-	return h
+	return kept.header
 }
 
 // maxChunkDigits is how many digits net/http takes for a chunk's size, leading zeros
