@@ -23,8 +23,10 @@ var errSwitched = errors.New("the server switched protocols unasked")
 // An answer that breaks off panics with http.ErrAbortHandler, as there.
 func (p *Proxy) forwardHeld(w http.ResponseWriter, r *http.Request, ex *exchange) {
 	out := &ex.sent.request
-	if *out = *r; ex.detached && ex.watched() { // the call outlives its caller
+	if ex.detached && ex.watched() { // the call outlives its caller, whom the context ends with
 		out = r.WithContext(p.life)
+	} else {
+		*out = *r
 	}
 	header := headers.Get().(http.Header)
 	defer func() {

@@ -18,6 +18,7 @@ const gone = unix.EPOLLRDHUP | unix.EPOLLET
 // nothing for each request. Make one with NewWatcher. It is safe for concurrent use.
 type Watcher struct {
 	epoll *os.File
+	raw   syscall.RawConn // of epoll
 
 	mu   sync.Mutex
 	last uint64
@@ -36,12 +37,11 @@ func NewWatcher() (*Watcher, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	w := &Watcher{epoll: os.NewFile(uintptr(fd), "epoll"), told: map[uint64]func(){}}
-	raw, err := w.epoll.SyscallConn()
-	if err != nil {
+	if w.raw, err = w.epoll.SyscallConn(); err != nil {
 		_ = w.epoll.Close() // as above
 		return nil, err
 	}
-	go w.run(raw)
+	go w.run()
 	return w, nil
 }
 
@@ -76,23 +76,19 @@ func (w *Watcher) forget(n uint64) {
 
 // control changes what is watched of a socket.
 func (w *Watcher) control(socket syscall.RawConn, operation int, event *unix.EpollEvent) error {
-	epoll, err := w.epoll.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var outer, inner, failed error
-	outer = socket.Control(func(fd uintptr) {
-		inner = epoll.Control(func(at uintptr) { failed = unix.EpollCtl(int(at), operation, int(fd), event) })
+	var inner, failed error
+	outer := socket.Control(func(fd uintptr) {
+		inner = w.raw.Control(func(at uintptr) { failed = unix.EpollCtl(int(at), operation, int(fd), event) })
 	})
 	return errors.Join(outer, inner, os.NewSyscallError("epoll_ctl", failed))
 }
 
 // run tells until the Watcher is closed.
-func (w *Watcher) run(epoll syscall.RawConn) {
+func (w *Watcher) run() {
 	var events [64]unix.EpollEvent
 	for {
 		n := 0
-		err := epoll.Read(func(fd uintptr) bool {
+		err := w.raw.Read(func(fd uintptr) bool {
 			var failed error
 			n, failed = unix.EpollWait(int(fd), events[:], 0)
 			return n > 0 || failed != nil

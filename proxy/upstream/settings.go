@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -83,17 +84,11 @@ func (u Settings) Prefix() string {
 
 // StreamLimit is StreamTimeout, or its default.
 func (u Settings) StreamLimit() time.Duration {
-	if u.StreamTimeout == 0 {
-		return DefaultStreamTimeout
-	}
-	return u.StreamTimeout
+	return cmp.Or(u.StreamTimeout, DefaultStreamTimeout)
 }
 
 func (u Settings) idleLimit() time.Duration {
-	if u.IdleTimeout == 0 {
-		return DefaultIdleTimeout
-	}
-	return u.IdleTimeout
+	return cmp.Or(u.IdleTimeout, DefaultIdleTimeout)
 }
 
 // hostFor returns the Host header that requests to s carry; "": the caller's

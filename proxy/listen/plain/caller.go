@@ -68,9 +68,10 @@ func (c *conn) saidClose(arrived bool) bool {
 	return c.ended
 }
 
-// OnGone has f called, once and on a goroutine of its own, when the caller has
-// hung up: within 100 ms, or at once where Server.Watch is set. stop ends that, and reports whether f will not be called any more; it
-// does not wait for f. stop must be called before the request ends.
+// OnGone has f called, once and on a goroutine of its own, when the caller has hung
+// up: within 100 ms, or at once where Server.Watch is set. stop ends that, and reports
+// whether f will not be called any more; it does not wait for f. stop must be called
+// before the request ends.
 func (c *Caller) OnGone(f func()) (stop func() bool) {
 	w := &watch{caller: c, f: f}
 	if c.conn.hangUp.tell(w) {
