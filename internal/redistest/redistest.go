@@ -14,7 +14,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -27,6 +26,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"powerjob-shim/internal/children"
+	"powerjob-shim/internal/freeport"
 )
 
 // patience bounds what should happen soon on a busy machine.
@@ -181,27 +181,14 @@ func Addrs(servers []*Server) []string {
 }
 
 // freePort returns a port that nothing listens on at the moment; nor does anything on
-// the port 10000 above, where nodes of a Cluster talk. Both are below those that
-// Linux gives to connections, one of which could else come first.
+// the port 10000 above, where nodes of a Cluster talk.
 func freePort(t testing.TB) int {
 	t.Helper()
-	for range 1000 {
-		port := 10000 + rand.IntN(12000) //nolint:gosec // not a secret
-		if isFree(port) && isFree(port+10000) {
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
-func isFree(port int) bool {
-	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	port, err := freeport.Take(10000)
 	if err != nil {
-		return false
+		t.Fatal(err)
 	}
-	_ = ln.Close()
-	return true
+	return port
 }
 
 // Eventually waits until ok.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"text/template"
 	"time"
+
+	"powerjob-shim/internal/freeport"
 )
 
 //go:embed config
@@ -156,12 +158,11 @@ func (c *candidate) stop() {
 // freePorts returns n different ports that nobody listens on.
 func freePorts(n int) (ports []int, err error) {
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freeport.Take()
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close() //nolint:errcheck // it was only asked for a number
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		ports = append(ports, port)
 	}
 	return ports, nil
 }

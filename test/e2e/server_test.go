@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/children"
+	"powerjob-shim/internal/freeport"
 )
 
 // realServer is the one PowerJob server 4.3.9 that all tests of a run share;
@@ -110,15 +110,13 @@ func stopRealServer() {
 	}
 }
 
-func freePorts(n int) ([]string, error) {
-	var ports []string
+func freePorts(n int) (ports []string, err error) {
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freeport.Take()
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close()
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+		ports = append(ports, strconv.Itoa(port))
 	}
 	return ports, nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/freeport"
 	"powerjob-shim/internal/pebble"
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/internal/testca"
@@ -34,27 +34,14 @@ func startTLSShim(t *testing.T, upstream, https, plain, block string) *shim {
 // anyPort is any free port, to be known later.
 const anyPort = "127.0.0.1:0"
 
-// given are the ports that freePort has returned.
-var given sync.Map
-
-// freePort is one to be known beforehand. No other call returns it, and it is below
-// those that Linux gives to connections and to listeners on any port.
+// freePort is one to be known beforehand.
 func freePort(t *testing.T) (address string, port int) {
 	t.Helper()
-	for range 1000 {
-		port = 22000 + rand.IntN(10000)
-		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		ln, err := net.Listen("tcp", address)
-		if err != nil {
-			continue
-		}
-		_ = ln.Close()
-		if _, before := given.LoadOrStore(port, true); !before {
-			return address, port
-		}
+	port, err := freeport.Take()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port is free")
-	return "", 0
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), port
 }
 
 // selfSigned is a tls block with storage in a directory of the test.
