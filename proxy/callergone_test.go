@@ -15,6 +15,7 @@ import (
 
 	"powerjob-shim/internal/peer"
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/internal/tcpfaults"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
 )
@@ -93,7 +94,7 @@ func TestTheCallOfACallerWhoHasGoneIsSentForHisRetry(t *testing.T) {
 func TestACallerIsSeenToGoOverTLS(t *testing.T) {
 	shaking, release, got := make(chan struct{}), make(chan struct{}), make(chan string, 1)
 	certificate := testCertificate(t)
-	addr := accepting(t, func(c net.Conn) {
+	addr := tcpfaults.Serve(t, func(c net.Conn) {
 		shaking <- struct{}{}
 		<-release
 		b, _ := io.ReadAll(tls.Server(c, &tls.Config{Certificates: []tls.Certificate{certificate}}))
@@ -133,7 +134,7 @@ func (polledCaller) OnGone(func()) func() bool { return func() bool { return tru
 
 func TestACallIsSentWhileSomebodyWantsIt(t *testing.T) {
 	accepted := make(chan net.Conn, 1)
-	far := dial(t, accepting(t, func(c net.Conn) { accepted <- c }))
+	far := dial(t, tcpfaults.Serve(t, func(c net.Conn) { accepted <- c }))
 	raw, err := (<-accepted).(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/internal/wireclient"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/openapi"
@@ -187,7 +188,7 @@ func (g *gate) fault(r legacy.Request) legacy.Fault {
 // Envoy, HAProxy and every HTTP/2 hop do.
 func lowercasing(t testing.TB, to string) (addr string) {
 	t.Helper()
-	return accepting(t, func(from net.Conn) { lowercase(from, to) })
+	return tcpfaults.Serve(t, func(from net.Conn) { lowercase(from, to) })
 }
 
 func lowercase(from net.Conn, to string) {

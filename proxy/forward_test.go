@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -109,30 +110,17 @@ func TestNothingIsAddedToAnAnswerButTheRequestID(t *testing.T) {
 // The Transport takes a request without a body but with an idempotency key for
 // repeatable, and sends it again when a pooled connection turns out stale.
 func TestAChangingCallIsNotRepeatedOnAStaleConnection(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
 	var executed atomic.Int64
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() { // answers one request, takes the next and closes
-				r := bufio.NewReader(c)
-				_, _ = readRaw(r)
-				_, _ = io.WriteString(c, answerWith())
-				if req, _ := readRaw(r); req != "" {
-					executed.Add(1)
-				}
-				_ = c.Close()
-			}()
+	addr := tcpfaults.Serve(t, func(c net.Conn) { // answers one request, takes the next and closes
+		r := bufio.NewReader(c)
+		_, _ = readRaw(r)
+		_, _ = io.WriteString(c, answerWith())
+		if req, _ := readRaw(r); req != "" {
+			executed.Add(1)
 		}
-	}()
-	s := newShim(t, settingsFor(t, "http://"+ln.Addr().String()))
+		_ = c.Close()
+	})
+	s := newShim(t, settingsFor(t, "http://"+addr))
 	raw(t, s.addr, request("POST", "/openApi/fetchAllJob", "")) // calls have connections of their own
 	answer := raw(t, s.addr, request("POST", "/openApi/runJob?jobId=1", "", "Idempotency-Key: a", "X-Idempotency-Key: b"))
 	if statusOf(answer) != 502 {

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"powerjob-shim/internal/store"
+	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy/listen"
 	up "powerjob-shim/proxy/upstream"
@@ -176,28 +177,8 @@ type rawServer struct {
 func newRawServer(t testing.TB, answer string) *rawServer {
 	t.Helper()
 	s := &rawServer{}
-	s.url = "http://" + accepting(t, func(c net.Conn) { s.serve(c, answer) })
+	s.url = "http://" + tcpfaults.Serve(t, func(c net.Conn) { s.serve(c, answer) })
 	return s
-}
-
-// accepting serves each connection to a new address until the test ends.
-func accepting(t testing.TB, serve func(net.Conn)) (addr string) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go serve(c)
-		}
-	}()
-	return ln.Addr().String()
 }
 
 func (s *rawServer) serve(c net.Conn, answer string) {

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/internal/testca"
 	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules/access"
@@ -30,7 +31,7 @@ func TestInModeObserveABrokenOffAnswerBreaksOff(t *testing.T) {
 		for _, call := range []string{"saveJob", "runJob", "fetchAllJob", "authApp", "runJob2", "somethingNew"} {
 			t.Run(name+", "+call, func(t *testing.T) {
 				var executed atomic.Int64
-				addr := accepting(t, func(c net.Conn) {
+				addr := tcpfaults.Serve(t, func(c net.Conn) {
 					defer func() { _ = c.Close() }()
 					if req, err := readRaw(bufio.NewReader(c)); err == nil && strings.HasPrefix(req, "POST ") {
 						executed.Add(1)

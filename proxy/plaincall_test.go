@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/proxy/listen"
 	"powerjob-shim/rules/openapi"
 )
@@ -136,7 +137,7 @@ func TestNoAnswerReachesAnotherCaller(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("POWERJOB_SHIM_CROSSTALK")); err == nil {
 		calls = n
 	}
-	s := newShim(t, dedupSettings(t, "http://"+accepting(t, crossing)))
+	s := newShim(t, dedupSettings(t, "http://"+tcpfaults.Serve(t, crossing)))
 	var right, none atomic.Int64
 	var all sync.WaitGroup
 	for i := range connections {

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/internal/testca"
 	"powerjob-shim/proxy/admin"
 	up "powerjob-shim/proxy/upstream"
@@ -53,7 +54,7 @@ func TestWhatDoesNotFitIsSaidAtTheStart(t *testing.T) {
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
-	alert := "http://" + accepting(t, func(c net.Conn) { // what Java's TLS says to plain HTTP
+	alert := "http://" + tcpfaults.Serve(t, func(c net.Conn) { // what Java's TLS says to plain HTTP
 		defer c.Close()
 		var b [1]byte
 		if _, err := io.ReadFull(c, b[:]); err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/tcpfaults"
 )
 
 // A status below 100 is no answer, but it says that the call was sent. The
@@ -16,7 +18,7 @@ import (
 func TestACallThatGotNoStatusIsSentOnce(t *testing.T) {
 	const calls = 3000
 	sent := make(chan string, 2*calls)
-	addr := accepting(t, func(c net.Conn) {
+	addr := tcpfaults.Serve(t, func(c net.Conn) {
 		defer func() { _ = c.Close() }()
 		for r := bufio.NewReader(c); ; {
 			req, err := readRaw(r)
@@ -50,7 +52,7 @@ func TestACallThatGotNoStatusIsSentOnce(t *testing.T) {
 
 func TestACallWithoutABodyHasNoneTheSecondTime(t *testing.T) {
 	got := make(chan string, 2)
-	addr := accepting(t, func(c net.Conn) {
+	addr := tcpfaults.Serve(t, func(c net.Conn) {
 		defer func() { _ = c.Close() }()
 		req, err := readRaw(bufio.NewReader(c))
 		if err != nil {

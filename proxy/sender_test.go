@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -25,7 +26,7 @@ type cutting struct {
 func newCutting(t *testing.T, times int) *cutting {
 	t.Helper()
 	s := &cutting{left: times}
-	s.url = "http://" + accepting(t, func(c net.Conn) {
+	s.url = "http://" + tcpfaults.Serve(t, func(c net.Conn) {
 		defer func() { _ = c.Close() }()
 		r := bufio.NewReader(c)
 		for {

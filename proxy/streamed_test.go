@@ -13,13 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/internal/testca"
 	"powerjob-shim/proxy/upstream/connect"
 )
 
 // A server that has read the header answers, and closes.
 func TestAnEarlyAnswerToAnUploadIsPassedOn(t *testing.T) {
-	addr := accepting(t, func(c net.Conn) {
+	addr := tcpfaults.Serve(t, func(c net.Conn) {
 		defer c.Close()
 		if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
 			return
@@ -51,7 +52,7 @@ func (nothings) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // The caller sends nothing more: that is not why the exchange ended.
 func TestAServerThatDiesInAStalledUploadIs502(t *testing.T) {
-	addr := accepting(t, func(c net.Conn) {
+	addr := tcpfaults.Serve(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
 		if _, err := http.ReadRequest(r); err == nil {
 			_, _ = io.ReadFull(r, make([]byte, 8<<10))
@@ -73,7 +74,7 @@ func TestAServerThatDiesInAStalledUploadIs502(t *testing.T) {
 }
 
 func TestBytesRightBehindAnUpgradeReachTheServer(t *testing.T) {
-	addr := accepting(t, func(c net.Conn) {
+	addr := tcpfaults.Serve(t, func(c net.Conn) {
 		defer c.Close()
 		r := bufio.NewReader(c)
 		if _, err := http.ReadRequest(r); err != nil {
@@ -101,7 +102,7 @@ func TestOnlyWebSocketsBecomeTunnels(t *testing.T) {
 		tunnel  bool
 	}{{"websocket", true}, {"WebSocket", true}, {"h2c", false}, {"foo/1", false}, {"foo/1, websocket", false}} {
 		seen := make(chan string, 1)
-		addr := accepting(t, func(conn net.Conn) {
+		addr := tcpfaults.Serve(t, func(conn net.Conn) {
 			defer conn.Close()
 			r, err := http.ReadRequest(bufio.NewReader(conn))
 			if err != nil {
@@ -164,7 +165,7 @@ func TestAServerThatAnswersTwiceIsNotTrusted(t *testing.T) {
 		for _, targets := range [][]string{{"/openApi/runJob"}, {"/page"}, {"/openApi/runJob", "/page"}} {
 			t.Run(fmt.Sprintf("TLS %v, %v", secure, targets), func(t *testing.T) {
 				var conns, requests atomic.Int64
-				addr := accepting(t, func(c net.Conn) {
+				addr := tcpfaults.Serve(t, func(c net.Conn) {
 					if secure {
 						c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
 					}

@@ -1,5 +1,6 @@
-// Package tcpfaults is a way to a server, for tests, that can be made to fail
-// while the server stays as it is.
+// Package tcpfaults is for tests of what goes wrong on connections: a way to a server
+// that can be made to fail while the server stays as it is, and servers that do on a
+// connection whatever a test says.
 package tcpfaults
 
 import (
@@ -28,25 +29,32 @@ type Proxy struct {
 // New starts a proxy in front of the server at an address.
 func New(t testing.TB, to string) *Proxy {
 	t.Helper()
+	f := &Proxy{to: to, conns: map[net.Conn]bool{}}
+	t.Cleanup(f.Cut) // once no more connections come
+	f.Addr = Serve(t, f.serve)
+	return f
+}
+
+// Serve starts a server, and returns its address. It does serve with each connection,
+// on a goroutine of its own, which has to close it. None is accepted any more when the
+// test ends.
+func Serve(t testing.TB, serve func(net.Conn)) (addr string) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &Proxy{Addr: ln.Addr().String(), to: to, conns: map[net.Conn]bool{}}
-	t.Cleanup(func() {
-		_ = ln.Close()
-		f.Cut()
-	})
+	t.Cleanup(func() { _ = ln.Close() })
 	go func() {
 		for {
 			c, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			go f.serve(c)
+			go serve(c)
 		}
 	}()
-	return f
+	return ln.Addr().String()
 }
 
 // Delay holds every answer back.

@@ -12,35 +12,23 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/tcpfaults"
 )
 
 // serving is the base address of a server that does what serve does with each
 // request, whose body is given, and then closes the connection.
 func serving(t testing.TB, serve func(c net.Conn, body string)) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = c.Close() }()
-				r, err := http.ReadRequest(bufio.NewReader(c))
-				if err != nil {
-					return
-				}
-				body, _ := io.ReadAll(r.Body)
-				serve(c, string(body))
-			}()
+	return "http://" + tcpfaults.Serve(t, func(c net.Conn) {
+		defer func() { _ = c.Close() }()
+		r, err := http.ReadRequest(bufio.NewReader(c))
+		if err != nil {
+			return
 		}
-	}()
-	return "http://" + ln.Addr().String()
+		body, _ := io.ReadAll(r.Body)
+		serve(c, string(body))
+	})
 }
 
 // nobody is the base address of a server that refuses connections.

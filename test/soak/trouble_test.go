@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/tcpfaults"
 )
 
 // trouble is what goes on beside the calls for the whole time: faults of networks,
@@ -282,24 +284,10 @@ func answerTwice(c net.Conn) {
 // serve has each connection served on a goroutine, and returns the address.
 func serve(t *testing.T, do func(net.Conn)) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = c.Close() }()
-				do(c)
-			}()
-		}
-	}()
-	return ln.Addr().String()
+	return tcpfaults.Serve(t, func(c net.Conn) {
+		defer func() { _ = c.Close() }()
+		do(c)
+	})
 }
 
 func serveHTTP(t *testing.T, s *http.Server) string {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/leaks"
+	"powerjob-shim/internal/tcpfaults"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m) }
@@ -20,24 +21,10 @@ func TestMain(m *testing.M) { leaks.Main(m) }
 // serving is a server that does what serve does with each connection.
 func serving(t *testing.T, serve func(net.Conn)) (addr string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = c.Close() }()
-				serve(c)
-			}()
-		}
-	}()
-	return ln.Addr().String()
+	return tcpfaults.Serve(t, func(c net.Conn) {
+		defer func() { _ = c.Close() }()
+		serve(c)
+	})
 }
 
 func newCall(t *testing.T, addr, body string) Call {
