@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/proxy/body"
 	"powerjob-shim/proxy/listen"
 )
@@ -120,5 +122,29 @@ func TestUploadsThatCrawlDoNotHoldTheShim(t *testing.T) {
 	wantsServed(t, s.addr)
 	if line := s.logLine(t, 0); line["status"] != int64(400) || !strings.Contains(line["error"].(string), body.ErrTooSlow.Error()) {
 		t.Errorf("the log says %v", line)
+	}
+}
+
+// A stopped server takes connections, and nothing of what is sent on them.
+func TestAnUploadToAStoppedServerEnds(t *testing.T) {
+	done := make(chan struct{})
+	defer close(done)
+	settings := settingsFor(t, "http://"+tcpfaults.Serve(t, func(c net.Conn) {
+		<-done
+		_ = c.Close()
+	}))
+	u := settings.Upstreams["default"]
+	u.StreamTimeout = 200 * time.Millisecond
+	settings.Upstreams["default"] = u
+	s := newShim(t, settings)
+	c := dial(t, s.addr)
+	go func() {
+		_, _ = io.WriteString(c, "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
+		_, _ = io.Copy(c, strings.NewReader(strings.Repeat("x", 99999999))) // ends with the connection
+	}()
+	_ = c.SetReadDeadline(time.Now().Add(patience))
+	answer, err := readRaw(bufio.NewReader(c))
+	if err != nil || statusOf(answer) != 504 {
+		t.Errorf("the caller got %q, %v", answer, err)
 	}
 }

@@ -62,6 +62,7 @@ type conn struct {
 	until   time.Time                 // when its wait is over; zero: never
 	limit   atomic.Pointer[time.Time] // the same for a stream's head; nil: never
 	patient bool                      // a stream's: it goes on writing though the server has said something
+	taking  taking                    // of a stream's writing goroutine
 	watch   func() error              // nil: nobody is asked
 	ended   error                     // why it did not wait any longer; parsers may hide it
 	heard   *bytes.Buffer             // gets what arrives; nil: nobody asks
@@ -142,8 +143,31 @@ func (c *conn) look() error {
 	return nil
 }
 
+// taking is how a server takes a request whose body comes as its caller sends it.
+type taking struct {
+	within time.Duration // it must take something within that; 0: no limit
+	sent   int64         // bytes that had left when it was looked at last; -1: not yet
+	since  time.Time     // when that number was new
+}
+
+// over reports whether the server has taken nothing for too long. sent is how many
+// bytes have left until now.
+func (t *taking) over(sent int64) bool {
+	if t.within <= 0 {
+		return false
+	}
+	if sent != t.sent {
+		t.sent, t.since = sent, time.Now()
+	}
+	return time.Since(t.since) >= t.within
+}
+
 // stalled is called while the server takes nothing of a request.
 func (c *conn) stalled() error {
+	if c.patient && c.taking.over(c.wire.sent.Load()) {
+		now := time.Now()
+		c.limit.Store(&now) // the reading goroutine sees it at its next look round
+	}
 	if err := c.look(); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -150,6 +151,67 @@ func TestTheHeadHasATimeOfItsOwn(t *testing.T) {
 		t.Errorf("%d connections kept, want 1", pool.Idle())
 	}
 	pool.CloseIdle()
+}
+
+// unending is a request's body that has no end.
+type unending struct{}
+
+func (unending) Read(p []byte) (int, error) { return len(p), nil }
+func (unending) Close() error               { return nil }
+
+// stream sends a request without an end, and returns what is answered.
+func stream(t *testing.T, addr string, limit time.Duration) (string, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+addr+"/upload", unending{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := (&Pool{Connect: direct}).Stream(Stream{Request: r, HeadTimeout: limit})
+	if err != nil {
+		return "", err
+	}
+	body, err := io.ReadAll(res.Body)
+	return string(body), err
+}
+
+// A server that is stopped takes connections, and nothing of what is sent on them.
+func TestAServerThatTakesNothingOfAStreamIsGivenUp(t *testing.T) {
+	done := make(chan struct{})
+	addr := serving(t, func(net.Conn) { <-done })
+	defer close(done)
+	_, err := stream(t, addr, 100*time.Millisecond)
+	if failed := new(Error); !errors.As(err, &failed) || !failed.Sent || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want that time is over, and that something was sent", err)
+	}
+}
+
+// One that takes a little now and then is not.
+func TestAServerThatTakesAStreamSlowlyIsWaitedFor(t *testing.T) {
+	var within atomic.Int64 // nanoseconds
+	done := make(chan struct{})
+	defer close(done)
+	addr := serving(t, func(c net.Conn) {
+		limit := time.Duration(within.Load())
+		piece := make([]byte, 1<<20)
+		for begun := time.Now(); time.Since(begun) < 3*limit; time.Sleep(limit / 50) {
+			if _, err := io.ReadFull(c, piece); err != nil {
+				return
+			}
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		<-done
+	})
+	var got string
+	var err error
+	for limit := 200 * time.Millisecond; limit < patience; limit *= 2 { // the server may be late on a busy machine
+		within.Store(int64(limit))
+		if got, err = stream(t, addr, limit); err == nil {
+			break
+		}
+	}
+	if got != "ok" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
 }
 
 func TestWhoeverWatchesEndsACall(t *testing.T) {

@@ -40,7 +40,8 @@ type Stream struct {
 	Head *bytes.Buffer
 
 	// HeadTimeout is how long the server may take until its answer's head, from when
-	// the request was written. 0: no limit.
+	// the request was written, and before that how long it may take nothing of it.
+	// 0: no limit.
 	HeadTimeout time.Duration
 
 	// Ended is called when the server has ended the connection before it answered. It
@@ -94,7 +95,7 @@ func (x *streaming) run() (*http.Response, *Error) {
 	c := x.conn
 	before := c.wire.sent.Load()
 	c.begin(time.Time{}, x.watch, false)
-	c.head, c.heard, c.patient = maxStreamHead, x.Head, true
+	c.head, c.heard, c.patient, c.taking = maxStreamHead, x.Head, true, taking{within: x.HeadTimeout, sent: -1}
 	if c.heard != nil {
 		c.heard.Reset() // of an attempt on another connection
 	}
