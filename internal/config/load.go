@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"powerjob-shim/configs"
 	"powerjob-shim/internal/address"
+	"powerjob-shim/internal/tlsfile"
 )
 
 // Source says where a configuration comes from, besides the embedded defaults.
@@ -61,7 +61,7 @@ func Load(src Source) (*Config, error) {
 	if path != "" {
 		var err error
 		if content, err = readFile(path); err != nil {
-			r.fail(place{source: path}, "", "cannot be read: %v", reason(err))
+			r.fail(place{source: path}, "", "cannot be read: %v", tlsfile.Reason(err))
 		}
 	}
 	cfg := load(path, content, src, r)
@@ -152,13 +152,4 @@ func readFile(path string) (content []byte, err error) {
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	return io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-}
-
-// reason leaves out the path, which the message has before it.
-func reason(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		return pathErr.Err
-	}
-	return err
 }

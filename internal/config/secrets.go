@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"strings"
+
+	"powerjob-shim/internal/tlsfile"
 )
 
 // MinKeyBytes is what HMAC-SHA256 keys must have (RFC 7518, 3.2).
@@ -102,7 +104,7 @@ func (s secret) resolve(environ []string, bad func(path, format string, args ...
 	case s.file != "":
 		read, err := ReadSecret(s.file)
 		if err != nil && !errors.Is(err, errEmptySecret) {
-			bad(key, "%s cannot be read: %v", s.file, reason(err))
+			bad(key, "%s cannot be read: %v", s.file, tlsfile.Reason(err))
 			return
 		}
 		*s.value = read

@@ -6,8 +6,9 @@ import (
 	"errors"
 	"net/mail"
 	"net/url"
-	"os"
 	"strings"
+
+	"powerjob-shim/internal/tlsfile"
 )
 
 func (v *validator) upstreamTLS(path string, t *UpstreamTLS) {
@@ -36,16 +37,15 @@ func (v *validator) keyPair(path, certKey, cert, keyKey, key string) {
 }
 
 // readable checks that a file is there; an empty name means that no file is set.
+// What is in it is checked where it is used: while files are renewed one after
+// the other, they do not fit together for a moment.
 func (v *validator) readable(path, file string) {
 	if file == "" {
 		return
 	}
-	f, err := os.Open(file) //nolint:gosec // the operator names the file
-	if err != nil {
-		v.bad(path, "%s cannot be read: %v", file, reason(err))
-		return
+	if err := tlsfile.Readable(file); err != nil {
+		v.bad(path, "%v", err)
 	}
-	_ = f.Close() // it was only read
 }
 
 // tokenFile checks a file that holds one token.
@@ -57,7 +57,7 @@ func (v *validator) tokenFile(path, file string) {
 	case errors.Is(err, errEmptySecret):
 		v.bad(path, "%s is empty; write a token into it, for example with openssl rand -hex 32", file)
 	case err != nil:
-		v.bad(path, "%s cannot be read: %v", file, reason(err))
+		v.bad(path, "%s cannot be read: %v", file, tlsfile.Reason(err))
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"powerjob-shim/internal/tlsfile"
 )
 
 // PollInterval is how often Watch reads the file when nothing tells it to.
@@ -156,5 +158,5 @@ func (w *watch) sum() ([sha256.Size]byte, error) {
 }
 
 func unreadable(file string, err error) error {
-	return fmt.Errorf("reading %s, the last configuration stays: %w", file, reason(err))
+	return fmt.Errorf("reading %s, the last configuration stays: %w", file, tlsfile.Reason(err))
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
+
+	"powerjob-shim/internal/tlsfile"
 )
 
 // acmeTLS is the protocol of TLS-ALPN-01 (RFC 8737).
@@ -60,13 +62,9 @@ func newACME(s Settings) (*acme, error) {
 	}
 	var roots *x509.CertPool
 	if o.CARoot != "" {
-		pem, err := os.ReadFile(o.CARoot)
-		if err != nil {
+		var err error
+		if roots, err = tlsfile.Roots(o.CARoot); err != nil {
 			return nil, fmt.Errorf("loading the root of the ACME server: %w", err)
-		}
-		roots = x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("loading the root of the ACME server: %s has no certificate in PEM", o.CARoot)
 		}
 	}
 	a := &acme{

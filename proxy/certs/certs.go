@@ -22,7 +22,6 @@ package certs
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -32,6 +31,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"powerjob-shim/internal/tlsfile"
 )
 
 // http1 is the only protocol that is offered: HTTP/2 lowercases the header that
@@ -83,7 +84,7 @@ type Expiry struct {
 type Source struct {
 	settings Settings
 	keeper   keeper
-	clientCA fileSet
+	clientCA tlsfile.Set
 	clients  atomic.Pointer[tls.Config] // with client certificates; nil: none are wanted
 }
 
@@ -126,12 +127,8 @@ func Open(s Settings) (*Source, error) {
 		return nil, err
 	}
 	if s.ClientCA != "" {
-		src.clientCA.names = []string{s.ClientCA}
-		pem, err := src.clientCA.changed()
-		if err == nil {
-			err = src.trust(pem)
-		}
-		if err != nil {
+		src.clientCA.Names = []string{s.ClientCA}
+		if err := src.clientCA.Load(src.trust); err != nil {
 			return nil, fmt.Errorf("loading the clients' CA: %w", err)
 		}
 	}
@@ -167,9 +164,9 @@ func (s *Source) base() *tls.Config {
 
 // trust makes clients show a certificate signed by one in the file.
 func (s *Source) trust(contents [][]byte) error {
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(contents[0]) {
-		return fmt.Errorf("%s has no certificate in PEM", s.settings.ClientCA)
+	pool, err := tlsfile.ParseRoots(s.settings.ClientCA, contents[0])
+	if err != nil {
+		return err
 	}
 	cfg := s.base()
 	cfg.ClientAuth, cfg.ClientCAs = tls.RequireAndVerifyClientCert, pool
@@ -184,7 +181,7 @@ func (s *Source) Run(ctx context.Context, https, plain net.Addr) {
 	go func() {
 		defer close(done)
 		if s.settings.ClientCA != "" {
-			s.clientCA.poll(ctx, s.settings.poll, s.trust, s.settings.Logger)
+			s.clientCA.Poll(ctx, s.settings.poll, s.trust, s.settings.Logger)
 		}
 	}()
 	s.keeper.run(ctx, https, plain)

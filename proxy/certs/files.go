@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"powerjob-shim/internal/tlsfile"
 )
 
 // KeyPair names the PEM files of a certificate chain and its key.
@@ -20,7 +22,7 @@ type KeyPair struct{ Cert, Key string }
 
 // files keeps certificates from files, all of them or none.
 type files struct {
-	set     fileSet // cert, key, cert, key, ...
+	set     tlsfile.Set // cert, key, cert, key, ...
 	every   time.Duration
 	log     *zap.Logger
 	current atomic.Pointer[[]tls.Certificate]
@@ -29,13 +31,9 @@ type files struct {
 func newFiles(s Settings) (*files, error) {
 	f := &files{every: s.poll, log: s.Logger}
 	for _, pair := range s.Files {
-		f.set.names = append(f.set.names, pair.Cert, pair.Key)
+		f.set.Names = append(f.set.Names, pair.Cert, pair.Key)
 	}
-	contents, err := f.set.changed()
-	if err == nil {
-		err = f.load(contents)
-	}
-	if err != nil {
+	if err := f.set.Load(f.load); err != nil {
 		return nil, fmt.Errorf("loading certificates: %w", err)
 	}
 	return f, nil
@@ -45,9 +43,9 @@ func (f *files) load(contents [][]byte) error {
 	var certs []tls.Certificate
 	var errs []error
 	for i := 0; i < len(contents); i += 2 {
-		cert, err := tls.X509KeyPair(contents[i], contents[i+1])
+		cert, err := tlsfile.ParsePair(f.set.Names[i], f.set.Names[i+1], contents[i], contents[i+1])
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s with %s: %w", f.set.names[i], f.set.names[i+1], err))
+			errs = append(errs, err)
 			continue
 		}
 		certs = append(certs, cert)
@@ -88,7 +86,7 @@ func (f *files) expiries() []Expiry {
 	return all
 }
 
-func (f *files) run(ctx context.Context, _, _ net.Addr) { f.set.poll(ctx, f.every, f.load, f.log) }
+func (f *files) run(ctx context.Context, _, _ net.Addr) { f.set.Poll(ctx, f.every, f.load, f.log) }
 
 // expiriesOf has one entry for each name of a certificate.
 func expiriesOf(leaf *x509.Certificate) []Expiry {

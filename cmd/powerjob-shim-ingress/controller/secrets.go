@@ -3,7 +3,6 @@ package controller
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"maps"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"powerjob-shim/cmd/powerjob-shim-ingress/plan"
+	"powerjob-shim/internal/tlsfile"
 )
 
 const (
@@ -181,9 +181,9 @@ func (k *secret) use(found *corev1.Secret) error {
 	case k.Certificate != nil && bytes.Equal(cert, k.cert) && bytes.Equal(key, k.key):
 		return nil
 	}
-	pair, err := tls.X509KeyPair(cert, key)
+	pair, err := tlsfile.ParsePair(corev1.TLSCertKey, corev1.TLSPrivateKeyKey, cert, key)
 	if err != nil {
-		return fmt.Errorf("%w; write a certificate chain and its key in PEM", err)
+		return err
 	}
 	k.Certificate, k.cert, k.key, k.fresh = &pair, cert, key, true
 	return nil

@@ -5,10 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"errors"
-	"os"
 	"slices"
 	"sync"
+
+	"powerjob-shim/internal/tlsfile"
 )
 
 // TLSFiles is how https servers are checked, and what they are shown. The files
@@ -73,17 +73,14 @@ func (f TLSFiles) Check() error {
 func (f TLSFiles) Read() (*tls.Config, error) {
 	config := &tls.Config{ServerName: f.ServerName, MinVersion: tls.VersionTLS12}
 	if f.CAFile != "" {
-		pem, err := os.ReadFile(f.CAFile)
+		roots, err := tlsfile.Roots(f.CAFile)
 		if err != nil {
 			return nil, err
 		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New(f.CAFile + " has no certificate")
-		}
+		config.RootCAs = roots
 	}
 	if f.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(f.CertFile, f.KeyFile)
+		pair, err := tlsfile.Pair(f.CertFile, f.KeyFile)
 		if err != nil {
 			return nil, err
 		}
