@@ -123,13 +123,14 @@ func TestAnUpstreamsOwnRequestIDIsKept(t *testing.T) {
 func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	up := newRawServer(t, answerWith())
 	s := newShim(t, settingsFor(t, up.url))
-	s.handler = s.account(s.framing(s.route(func(w http.ResponseWriter, r *http.Request, _ *exchange) {
+	panics := Route_{Log: s.log, Metrics: s.metrics}.Link(func(w http.ResponseWriter, r *http.Request, _ *Exchange) {
 		if r.URL.Path == "/begun" {
 			_, _ = io.WriteString(w, "begun")
 			_ = http.NewResponseController(w).Flush()
 		}
 		panic("boom")
-	})))
+	})
+	s.handler = Account{Snapshot: s.snap.Load, Active: &s.active, Log: s.log, Metrics: s.metrics}.Link(panics)
 	answer := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}"))
 	if statusOf(answer) != 500 || lines(answer, openapi.AuthHeader) != nil || strings.Contains(answer, "boom") {
 		t.Errorf("the client got %q", answer)
@@ -148,6 +149,8 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 
 func TestTheTraceIsLogged(t *testing.T) {
 	const trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	s := newShim(t, settingsFor(t, newRawServer(t, answerWith()).url))
+	n := 0
 	for header, want := range map[string]string{
 		"00-" + trace + "-" + parent + "-01":                             trace,
 		"01-" + trace + "-" + parent + "-01-more":                        trace, // a later version
@@ -164,14 +167,10 @@ func TestTheTraceIsLogged(t *testing.T) {
 		"":                                                               "",
 		"00-" + trace + "-" + parent + "-01, 00-" + trace + "-" + parent: "",
 	} {
-		if got := traceID([]string{header}); got != want {
-			t.Errorf("%q: %q, want %q", header, got, want)
+		raw(t, s.addr, request("GET", "/", "", "traceparent: "+header))
+		if got, _ := s.logLine(t, n)[fieldTraceID].(string); got != want {
+			t.Errorf("%q: the log has %q, want %q", header, got, want)
 		}
-	}
-	up := newRawServer(t, answerWith())
-	s := newShim(t, settingsFor(t, up.url))
-	raw(t, s.addr, request("GET", "/", "", "traceparent: 00-"+trace+"-"+parent+"-01"))
-	if got := s.logLine(t, 0)[fieldTraceID]; got != trace {
-		t.Errorf("the log has %v", got)
+		n++
 	}
 }

@@ -37,7 +37,7 @@ var shimValues = func() map[rules.Decision][]string {
 // more, and counts. http.ResponseController reaches what is beneath.
 type answerWriter struct {
 	http.ResponseWriter
-	ex      *exchange
+	ex      *Exchange
 	metrics *metrics.Metrics
 	status  int  // 0: no header written yet
 	closing bool // nothing is written: the connection is closed without an answer
@@ -163,7 +163,7 @@ func (w *answerWriter) finish() {
 		return
 	}
 	for _, rule := range ex.match.Headers {
-		if action := applyHeader(h, rule); action != "" {
+		if action := apply(h, rule); action != "" {
 			w.metrics.HeaderRule(action)
 		}
 	}

@@ -24,7 +24,7 @@ func BenchmarkGate(b *testing.B) {
 			})
 			p.tokens.Add(access.Fingerprint(benchToken), access.Grant{Group: "default", App: "1", Name: "app1", Since: time.Now()})
 			benchCalls(b, p, "saveJob", saves())
-			if n := p.dedupState.decisions["forwarded"].Load(); n == 0 {
+			if n := p.replay.Status().Decisions["forwarded"]; n == 0 {
 				b.Fatal("nothing was forwarded")
 			}
 		})
@@ -37,15 +37,15 @@ func BenchmarkGateAlone(b *testing.B) {
 	p := benchProxy(b, func(s *Settings) { s.Access.Mode = access.Enforce })
 	p.tokens.Add(access.Fingerprint(benchToken), access.Grant{Group: "default", App: "1", Name: "app1", Since: time.Now()})
 	passed := 0
-	gate := p.gate(func(http.ResponseWriter, *http.Request, *exchange) { passed++ })
+	guarded := Gate{Metrics: p.metrics, Tokens: p.tokens}.Link(func(http.ResponseWriter, *http.Request, *Exchange) { passed++ })
 	call, _ := openapi.Lookup("saveJob")
 	snap := p.snap.Load()
 	r := httptest.NewRequest(http.MethodPost, "/openApi/saveJob", nil)
 	r.Header = http.Header{tokenKey: {benchToken}, appIDKey: {"1"}, "Content-Type": {"application/json"}}
 	b.ReportAllocs()
 	for b.Loop() {
-		ex := &exchange{snap: snap, group: snap.groups["default"], path: "/openApi/saveJob", call: call, received: time.Now(), body: []byte(benchBody)}
-		gate(nil, r, ex)
+		ex := &Exchange{Facts: Facts{snap: snap, group: snap.groups["default"], path: "/openApi/saveJob", call: call, received: time.Now(), body: []byte(benchBody)}}
+		guarded(nil, r, ex)
 	}
 	if passed != b.N {
 		b.Fatalf("%d of %d passed", passed, b.N)

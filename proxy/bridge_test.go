@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
@@ -176,9 +177,7 @@ func TestAnAppIDIsKeptForWhenTheServerIsAway(t *testing.T) {
 	}
 	tokenOf(t, s.addr, "app1", "pw")
 	group := s.snap.Load().groups["default"]
-	group.asserted.mu.Lock()
-	group.asserted.ids["app1"] = assertedID{id: 1} // of long ago
-	group.asserted.mu.Unlock()
+	group.asserted.Set("app1", 1, time.Time{}) // of long ago
 	tokenOf(t, s.addr, "app1", "pw")
 }
 

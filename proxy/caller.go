@@ -9,10 +9,13 @@ import (
 	"powerjob-shim/proxy/listen/plain"
 )
 
-// caller is the peer that a request came from. It is asked when it matters
+// errStopping is the cause of contexts that end because the shim ends.
+var errStopping = errors.New("powerjob-shim is stopping")
+
+// Caller is the peer that a request came from. It is asked when it matters
 // whether he is still there: before a request is sent, before an answer is
 // written, while others wait.
-type caller interface {
+type Caller interface {
 	// Gone reports whether the caller has hung up.
 	Gone() bool
 
@@ -22,7 +25,7 @@ type caller interface {
 }
 
 // callerOf returns the caller of a request.
-func callerOf(r *http.Request) caller {
+func callerOf(r *http.Request) Caller {
 	if c := plain.CallerOf(r.Context()); c != nil {
 		return c
 	}
@@ -31,7 +34,7 @@ func callerOf(r *http.Request) caller {
 
 // whileThere returns a context for what ends when the caller hangs up. done must
 // follow.
-func (ex *exchange) whileThere(ctx context.Context) (_ context.Context, done func()) {
+func (ex *Exchange) whileThere(ctx context.Context) (_ context.Context, done func()) {
 	if ex.caller == nil || ex.watched() {
 		return ctx, func() {}
 	}
@@ -51,12 +54,12 @@ type watchedCaller struct {
 }
 
 // watched reports whether the request came by net/http's server.
-func (ex *exchange) watched() bool {
+func (ex *Exchange) watched() bool {
 	_, is := ex.caller.(watchedCaller)
 	return is
 }
 
-// Gone implements caller. That the shim stops does not mean that he has gone.
+// Gone implements Caller. That the shim stops does not mean that he has gone.
 func (c watchedCaller) Gone() bool {
 	if c.ctx.Err() != nil {
 		return !errors.Is(context.Cause(c.ctx), errStopping)
@@ -64,7 +67,7 @@ func (c watchedCaller) Gone() bool {
 	return c.place.Gone()
 }
 
-// OnGone implements caller.
+// OnGone implements Caller.
 func (c watchedCaller) OnGone(f func()) (stop func() bool) {
 	return context.AfterFunc(c.ctx, func() {
 		if c.Gone() {

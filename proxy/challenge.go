@@ -6,9 +6,9 @@ import (
 	"powerjob-shim/proxy/listen"
 )
 
-// challenge answers the certificate authority's questions.
-func (p *Proxy) challenge(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
+// Challenge answers the certificate authority's questions.
+func Challenge(next Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 		if d := listen.DoorOf(r); d == nil || d.Challenge == nil || !d.Challenge(w, r) {
 			next(w, r, ex)
 		}

@@ -21,7 +21,7 @@ const (
 
 // findClient fills in who calls: the peer of the connection or, where that is
 // a trusted proxy, the last address of X-Forwarded-For that is not a trusted proxy's.
-func (ex *exchange) findClient(r *http.Request) {
+func (ex *Exchange) findClient(r *http.Request) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return
@@ -72,9 +72,9 @@ func cameSecurely(h http.Header) bool {
 	return strings.EqualFold(proto, "https") || strings.EqualFold(proto, "wss")
 }
 
-// setForwarded writes the forwarding headers of a request that goes upstream.
+// setForwarded writes the forwarding headers and the id of a request that goes upstream.
 // A trusted proxy's are kept and continued, anyone else's are replaced.
-func (ex *exchange) setForwarded(out, in *http.Request) {
+func (ex *Exchange) setForwarded(out, in *http.Request) {
 	h := out.Header
 	peer, _, err := net.SplitHostPort(in.RemoteAddr)
 	if err != nil {
@@ -84,6 +84,7 @@ func (ex *exchange) setForwarded(out, in *http.Request) {
 	if in.TLS != nil {
 		h[forwardedProto] = overHTTPS
 	}
+	h[requestIDHeader] = ex.value(valueID, ex.id)
 	delete(h, forwarded)
 	if ex.peerTrusted {
 		for _, name := range [...]string{forwarded, forwardedHost, forwardedProto} {
@@ -97,4 +98,14 @@ func (ex *exchange) setForwarded(out, in *http.Request) {
 	}
 	h[forwardedFor] = ex.value(valueFor, peer)
 	ex.setLoop(h, in.Header)
+}
+
+// setLoop adds the group to what a request has passed.
+func (ex *Exchange) setLoop(h, in http.Header) {
+	prior := in[loopHeader]
+	if len(prior) == 0 {
+		h[loopHeader] = ex.group.hop
+		return
+	}
+	h[loopHeader] = []string{strings.Join(prior, ", ") + ", " + ex.group.hop[0]}
 }

@@ -43,7 +43,7 @@ func TestABodyCutOffIsNeitherForwardedNorRecorded(t *testing.T) {
 			if n := server.Received(""); n != 0 {
 				t.Errorf("the server got %d requests, want none", n)
 			}
-			if stats := s.dedupState.store.Stats(); stats.Entries+stats.InFlight != 0 {
+			if stats := s.store.Stats(); stats.Entries+stats.InFlight != 0 {
 				t.Errorf("the store holds %+v", stats)
 			}
 			if n := s.bodies.Used(); n != 0 {

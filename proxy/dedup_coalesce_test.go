@@ -17,7 +17,7 @@ import (
 
 func TestEqualSavesAtOnceAreExecutedOnceAndAllGetTheAnswer(t *testing.T) {
 	const callers = 200
-	g := newGate(t, "saveJob")
+	g := newBarrier(t, "saveJob")
 	s, server := newDedup(t, legacy.Options{Fault: g.fault})
 	var answers []<-chan string
 	for range callers {
@@ -114,7 +114,7 @@ func TestWhatThoseWhoWaitGet(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			g := newGate(t, "saveJob")
+			g := newBarrier(t, "saveJob")
 			var once sync.Once
 			s, server := newDedup(t, legacy.Options{Mode: c.mode, Fault: func(r legacy.Request) (f legacy.Fault) {
 				g.fault(r)
@@ -194,7 +194,7 @@ func TestWhereNoConnectionIsHadNothingIsExecutedAndAllGet502(t *testing.T) {
 }
 
 func TestOneWhoWaitsAndHangsUpHoldsNobodyUp(t *testing.T) {
-	g := newGate(t, "saveJob")
+	g := newBarrier(t, "saveJob")
 	s, server := newDedup(t, legacy.Options{Fault: g.fault})
 	leader := async(t, s.addr, save(saveBody(0, "a")))
 	<-g.arrived
@@ -203,7 +203,7 @@ func TestOneWhoWaitsAndHangsUpHoldsNobodyUp(t *testing.T) {
 	s.inFlight(t, 2)
 	_ = c.Close()
 	s.inFlight(t, 1)
-	if line := s.logLine(t, 0); line[fieldStatus] != int64(statusHungUp) {
+	if line := s.logLine(t, 0); line[fieldStatus] != int64(hungUpStatus) {
 		t.Errorf("the log says %v", line)
 	}
 	g.open()
@@ -244,7 +244,7 @@ func TestAPanicWakesThoseWhoWait(t *testing.T) {
 }
 
 func TestCallsBeyondTheBoundOfThoseInFlightAreForwardedAndCounted(t *testing.T) {
-	g := newGate(t, "saveJob")
+	g := newBarrier(t, "saveJob")
 	server, url := startLegacy(t, legacy.Options{Fault: g.fault})
 	settings := dedupSettings(t, url)
 	settings.Dedup.Limits.InFlight = 1

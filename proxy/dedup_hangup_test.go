@@ -16,7 +16,7 @@ import (
 // already.
 func TestTheRetryOfACallerThatHungUpGetsTheFirstAnswer(t *testing.T) {
 	const rounds = 50
-	g := newGate(t, "runJob")
+	g := newBarrier(t, "runJob")
 	held := make(chan struct{})
 	s, server := newDedup(t, legacy.Options{Fault: func(r legacy.Request) legacy.Fault {
 		if r.Call == "runJob" {

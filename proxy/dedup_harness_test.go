@@ -121,7 +121,7 @@ func form(call, body string) string {
 
 // decision is what an answer says that became of its call, "" without one.
 func decision(answer string) string {
-	found := lines(answer, shimHeader)
+	found := lines(answer, headerShim)
 	if len(found) != 1 {
 		return strings.Join(found, ", ")
 	}
@@ -155,28 +155,28 @@ func async(t testing.TB, addr, message string) <-chan string {
 // inFlight waits until n calls are on their way or wait for one that is.
 func (s *shim) inFlight(t *testing.T, n int) {
 	t.Helper()
-	eventually(t, fmt.Sprint(n, " calls in flight"), func() bool { return s.dedupState.store.Stats().InFlight == n })
+	eventually(t, fmt.Sprint(n, " calls in flight"), func() bool { return s.store.Stats().InFlight == n })
 }
 
-// gate holds calls at the server, before they are executed.
-type gate struct {
+// barrier holds calls at the server, before they are executed.
+type barrier struct {
 	call     string
 	arrived  chan struct{}
 	released chan struct{}
 	once     sync.Once
 }
 
-// newGate opens by itself when the test ends.
-func newGate(t testing.TB, call string) *gate {
-	g := &gate{call: call, arrived: make(chan struct{}, 10_000), released: make(chan struct{})}
+// newBarrier opens by itself when the test ends.
+func newBarrier(t testing.TB, call string) *barrier {
+	g := &barrier{call: call, arrived: make(chan struct{}, 10_000), released: make(chan struct{})}
 	t.Cleanup(g.open)
 	return g
 }
 
-func (g *gate) open() { g.once.Do(func() { close(g.released) }) }
+func (g *barrier) open() { g.once.Do(func() { close(g.released) }) }
 
 // fault is for legacy.Options.
-func (g *gate) fault(r legacy.Request) legacy.Fault {
+func (g *barrier) fault(r legacy.Request) legacy.Fault {
 	if r.Call == g.call {
 		g.arrived <- struct{}{}
 		<-g.released
@@ -234,7 +234,7 @@ func (f from) RoundTrip(address string, r client.Request) (client.Response, erro
 		return client.Response{}, err
 	}
 	defer func() { _ = c.Close() }()
-	r.Header = append(r.Header, client.Field{Name: forwardedFor, Value: f.address})
+	r.Header = append(r.Header, client.Field{Name: headerForwardedFor, Value: f.address})
 	if err := client.WriteRequest(c, address, r); err != nil {
 		return client.Response{}, err
 	}

@@ -43,7 +43,7 @@ func TestAnswersBeyondTheirBudgetAreStreamed(t *testing.T) {
 	halves.Wait()
 	eventually(t, "two answers have their room, and the others are streamed", func() bool {
 		streamed := s.sum(t, "powerjob_shim_dedup_bypassed_total", "reason", "answer_budget")
-		return streamed == callers-2 && s.dedupState.answers.Load() == int64(2*len(text))
+		return streamed == callers-2 && s.replay.Held() == int64(2*len(text))
 	})
 	close(rest)
 	ends.Wait()
@@ -56,7 +56,7 @@ func TestAnswersBeyondTheirBudgetAreStreamed(t *testing.T) {
 	if got["forwarded"] != 2 || got["bypassed"] != callers-2 {
 		t.Errorf("decisions: %v", got)
 	}
-	eventually(t, "all is given back", func() bool { return s.dedupState.answers.Load() == 0 })
+	eventually(t, "all is given back", func() bool { return s.replay.Held() == 0 })
 	if again := decision(raw(t, s.addr, form("runJob", "jobId=2&appId=1"))); again != "" && again != "forwarded" {
 		t.Errorf("then a call is %s", again)
 	}

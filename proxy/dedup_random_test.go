@@ -187,7 +187,7 @@ func (f family) play(t *testing.T, stream, seed uint64) {
 		t.Errorf("the server ended as %+v, a patched one as %+v", w.server.State(), direct.server.State())
 	}
 	synctest.Wait()
-	if n := w.shim.dedupState.store.Stats().InFlight; n != 0 {
+	if n := w.shim.store.Stats().InFlight; n != 0 {
 		t.Errorf("%d calls are still in flight", n)
 	}
 }

@@ -75,7 +75,7 @@ func TestReloadsNeitherLoseNorDoubleASave(t *testing.T) {
 }
 
 func TestACallInFlightAndThoseWhoWaitOutliveAReload(t *testing.T) {
-	g := newGate(t, "saveJob")
+	g := newBarrier(t, "saveJob")
 	server, url := startLegacy(t, legacy.Options{Fault: g.fault})
 	s := newShim(t, dedupSettings(t, url))
 	leader := async(t, s.addr, save(saveBody(0, "a")))
@@ -104,7 +104,7 @@ func TestACallInFlightAndThoseWhoWaitOutliveAReload(t *testing.T) {
 }
 
 func TestADrainWaitsForTheLeaderAndAnswersThoseWhoWait(t *testing.T) {
-	g := newGate(t, "saveJob")
+	g := newBarrier(t, "saveJob")
 	s, server := newDedup(t, legacy.Options{Fault: g.fault})
 	leader := async(t, s.addr, save(saveBody(0, "a")))
 	<-g.arrived
@@ -129,7 +129,7 @@ func TestADrainWaitsForTheLeaderAndAnswersThoseWhoWait(t *testing.T) {
 // The caller has gone, but its retry may be on the way to another replica that
 // shares the store: the call is not cut off.
 func TestADrainWaitsForALeaderWhoseCallerHasGone(t *testing.T) {
-	g := newGate(t, "saveJob")
+	g := newBarrier(t, "saveJob")
 	s, server := newDedup(t, legacy.Options{Fault: g.fault})
 	c := dial(t, s.addr)
 	if _, err := c.Write([]byte(save(saveBody(0, "a")))); err != nil {
@@ -151,13 +151,13 @@ func TestADrainWaitsForALeaderWhoseCallerHasGone(t *testing.T) {
 		s.done <- nil
 	}
 	wantExecuted(t, server, "saveJob", 1)
-	if line := s.logLine(t, 0); line[fieldStatus] != int64(statusHungUp) || line[fieldDecision] != "forwarded" {
+	if line := s.logLine(t, 0); line[fieldStatus] != int64(hungUpStatus) || line[fieldDecision] != "forwarded" {
 		t.Errorf("the log says %v", line)
 	}
 }
 
 func TestOnceTheGraceIsOverLeaderAndWaiterAreToldSo(t *testing.T) {
-	g := newGate(t, "saveJob")
+	g := newBarrier(t, "saveJob")
 	_, url := startLegacy(t, legacy.Options{Fault: g.fault})
 	settings := dedupSettings(t, url)
 	settings.Shutdown.Grace = time.Millisecond
@@ -176,7 +176,7 @@ func TestOnceTheGraceIsOverLeaderAndWaiterAreToldSo(t *testing.T) {
 		t.Errorf("the one who waited got %q", got)
 	}
 	for i := range 2 {
-		if status := s.logLine(t, i)[fieldStatus]; status == int64(statusHungUp) {
+		if status := s.logLine(t, i)[fieldStatus]; status == int64(hungUpStatus) {
 			t.Errorf("the log says %v of a caller who was there", status)
 		}
 	}

@@ -69,7 +69,7 @@ func TestAReplayLooksLikeTheFirstAnswer(t *testing.T) {
 		if executed.Load() != 1 || decision(second) != "replayed" {
 			t.Fatalf("executed %d times, the second is %s", executed.Load(), decision(second))
 		}
-		apart := []string{shimHeader, "Content-Length", "Content-Encoding", "Transfer-Encoding"}
+		apart := []string{headerShim, "Content-Length", "Content-Encoding", "Transfer-Encoding"}
 		for name := range onlyFirst {
 			apart = append(apart, name)
 		}

@@ -58,7 +58,7 @@ func post(t *testing.T, c *http.Client, addr, body string) string {
 	if err != nil || res.StatusCode != http.StatusOK || !openapi.Succeeded(answer) {
 		t.Errorf("%d %s %v", res.StatusCode, answer, err)
 	}
-	return res.Header.Get(shimHeader)
+	return res.Header.Get(headerShim)
 }
 
 func TestTwoHundredEqualCallsThroughFourReplicasAreOne(t *testing.T) {

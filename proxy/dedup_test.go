@@ -193,7 +193,7 @@ func TestADeliberateSecondRunIsExecuted(t *testing.T) {
 }
 
 func TestADeliberateSecondRunIsExecutedWhileTheFirstIsInFlight(t *testing.T) {
-	g := newGate(t, "runJob")
+	g := newBarrier(t, "runJob")
 	s, server := newDedup(t, legacy.Options{Fault: g.fault})
 	raw(t, s.addr, save(saveBody(0, "a")))
 	first, second := async(t, s.addr, form("runJob", "jobId=1&appId=1")), async(t, s.addr, form("runJob", "jobId=1&appId=1"))

@@ -19,7 +19,13 @@
 // Clients are spoken to in HTTP/1.1 only: HTTP/2 lowercases header names, and
 // PowerJob's client looks for X-POWERJOB-AUTH-PASSED in exact case.
 //
-// Where to look: chain.go has the order of the links, answer.go writes the header,
-// callergone.go says what a hang-up ends, sender.go and dedup_leader.go apply an
-// upstream's timeout, and package rules/openapi lists the calls.
+// Here are the chain (chain.go), the snapshot that is in force, and what the admin
+// listener sees. The rooms below are, from the outside in: listen takes connections;
+// link has the links of the chain, replay the shell round the dedup rules, forward
+// what sends; all three work on an exchange, which is one request and its answer;
+// routing has the settings, compiled; body holds bodies, and upstream speaks to servers.
+//
+// Where to look: exchange/answer.go and exchange/headercase write the header,
+// exchange/wanted.go and replay/overlaps.go say what a hang-up ends, forward/sender.go and
+// replay/leader.go apply an upstream's timeout, and package rules/openapi lists the calls.
 package proxy

@@ -4,19 +4,19 @@ import (
 	"strconv"
 
 	"powerjob-shim/proxy/admin"
-	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
 )
 
 // noteDrop keeps a call that was not sent, or would not have been, for the
 // status page.
-func (p *Proxy) noteDrop(ex *exchange, call *dedup.Call) {
+func (p *passage) noteDrop() {
+	ex := p.ex
 	if ex.match.Dedup == nil {
 		return
 	}
-	p.recent.Dropped(admin.Drop{
-		At: ex.received, Call: ex.callName(), App: call.App, Subject: subjectOf(call.Subjects), Decision: ex.decided, Reason: ex.reason,
-		After: p.recent.After(ex.received, call.Key), Client: ex.client,
+	p.Recent.Dropped(admin.Drop{
+		At: ex.received, Call: ex.callName(), App: p.call.App, Subject: subjectOf(p.call.Subjects), Decision: ex.decided, Reason: ex.reason,
+		After: p.Recent.After(ex.received, p.call.Key), Client: ex.client,
 	})
 }
 

@@ -94,7 +94,7 @@ func TestABodyThatStandsStillIsGivenUp(t *testing.T) {
 			_, _ = io.WriteString(w, okBody)
 		}), context.Background())
 		p := mustProxy(t, settingsFor(t, "http://"+serverAddr))
-		p.snap.Load().groups["default"].dialBy(mem.dialer(shimHost))
+		dialBy(p.snap.Load().groups["default"], mem.dialer(shimHost))
 		mem.serve(t, shimAddr, p, p.life)
 		for _, c := range []struct {
 			pause time.Duration

@@ -90,7 +90,7 @@ func (es *examinations) begin(p *Proxy, snap *snapshot) map[*up.Server]*examinat
 				e = &examination{began: time.Now(), done: make(chan struct{}), last: e.told()}
 				p.running.Go(func() {
 					defer close(e.done)
-					e.finding = doctor.Examine(p.life, g.target(s))
+					e.finding = doctor.Examine(p.life, targetOf(g, s))
 				})
 			}
 			next[s] = e
@@ -100,8 +100,8 @@ func (es *examinations) begin(p *Proxy, snap *snapshot) map[*up.Server]*examinat
 	return next
 }
 
-// target is how a group's server is examined: as calls are sent to it.
-func (g *group) target(s *up.Server) doctor.Target {
+// targetOf is how a group's server is examined: as calls are sent to it.
+func targetOf(g *group, s *up.Server) doctor.Target {
 	prefix := strings.TrimSuffix(g.settings.Prefix(), "/openApi")
 	return doctor.Target{
 		Server:  address.Server{URL: &url.URL{Scheme: s.URL.Scheme, Host: s.URL.Host, Path: prefix}, Address: s.Name, Prefix: prefix},

@@ -2,90 +2,73 @@ package proxy
 
 import (
 	"bytes"
-	"context"
 	"net/http"
-	"net/netip"
-	"net/textproto"
 	"net/url"
 	"time"
 
+	"powerjob-shim/internal/doctor"
+	"powerjob-shim/metrics"
 	"powerjob-shim/proxy/body"
+	"powerjob-shim/proxy/listen"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
-	"powerjob-shim/rules/dedup"
-	"powerjob-shim/rules/openapi"
 )
 
-// exchange is one request's way through the chain: what was found out about
-// it, and what became of it. It is handed from link to link. It has no lock: the
-// chain runs on one goroutine, also when the caller has hung up and the call goes on.
-type exchange struct {
-	snap     *snapshot // the configuration for the whole of this request
-	id       string    // X-Request-Id
-	received time.Time // when its header had been read
+// Exchange is one request's way through the chain. It is handed from link to link,
+// and has no lock: the chain runs on one goroutine, also when the caller has hung up
+// and the call goes on. Make one with newExchange.
+type Exchange struct {
+	Facts
+	Verdicts
+	Outcome
 
-	pace body.Pace // of its body
+	caller Caller               // who is asked whether he is still there; nil: nobody
+	in     body.Counted         // the request's body as it comes
+	answer answerWriter         // to the caller
+	held   bytes.Reader         // see attach
+	values [valueFor + 1]string // see value
 
-	// client is the caller's address after trusted_proxies. clientTrusted
-	// tells whether it is a real client's, as far as the configuration tells;
-	// it is false where a trusted proxy did not name whom it speaks for.
-	client        netip.Addr
-	clientTrusted bool
-	peerTrusted   bool // the connection comes from a trusted proxy
+	// sent is room for a held call's request to a server.
+	sent struct {
+		request http.Request
+		url     url.URL
+	}
+}
 
-	caller caller // who is asked whether he is still there; nil: nobody
-	// detached: the call goes on when its caller hangs up.
-	detached bool
-	until    time.Time // when the server's whole answer must be here; zero: no limit
+// Handler is a link of the chain, or what is left of the chain from there on.
+type Handler func(w http.ResponseWriter, r *http.Request, ex *Exchange)
 
-	route string
-	group *group
-	// target is the request target for the server, byte for byte.
-	target string
-	path   string        // as a server routes it, context path cut off: "/openApi/saveJob"
-	call   *openapi.Call // nil when it is not an OpenAPI call
-	match  rules.Matched
-
-	// outside: the path ends as a known call's, and is not under the group's
-	// prefix: no rule sees it.
-	outside bool
-
-	// ambiguous: path is as it came, because servers may read it differently.
-	ambiguous bool
-
-	grant      *access.Grant // see grantOf
-	granted    bool
+// Verdicts are what the links decide on a request.
+type Verdicts struct {
 	gate       access.Verdict // "" unless the gate objected
 	gateReason access.Reason
 
 	decided rules.Decision // "" when no dedup rule matched
 	reason  string
 
-	// body is the request's, where hold could hold it; else unheld, one of the
-	// bypass reasons, says why not. Both are empty where no link looks at it.
-	body      []byte
-	unheld    string
-	firstBody bytes.Reader       // see attach
-	subject   [1]openapi.Subject // room for what most calls are about
+	// detached: the call goes on when its caller hangs up.
+	detached bool
+	until    time.Time // when the server's whole answer must be here; zero: no limit
+	// waiters knows who else waits for the call's answer; nil: nobody can.
+	waiters interface{ Waiting() bool }
 
-	origin  origin   // see findOrigin
-	leads   dedup.ID // the call that it leads; 0: none
-	waiters *waiters // where leads is found; nil: nobody can wait for this request
+	pinned *up.Server // the only one that it may go to; nil: any
+	// readdress makes of the request what a server is to get; nil: it gets what came.
+	readdress func(out *http.Request, s *up.Server)
 
-	fingerprint   access.Token // see token
-	fingerprinted bool
+	lastOnConn bool // the connection is closed after the answer
+}
 
-	translation *translation // nil: the call is sent as it came
-	translated  string       // the call as which it was sent; "": as it came
-	pinned      *up.Server   // the only one that it may go to; nil: any
-
+// Outcome is what becomes of a request.
+type Outcome struct {
 	// outcome is how far the request got. Where an answer's body is cut off, forward
 	// panics with http.ErrAbortHandler, having made it Unknown.
-	outcome  up.Outcome
-	server   *up.Server    // the last one tried; nil: none
-	upstream time.Duration // until the server's header, or the failure
-	failure  error         // why forwarding failed; nil: it did not
+	outcome    up.Outcome
+	server     *up.Server    // the last one tried; nil: none
+	upstream   time.Duration // until the server's header, or the failure
+	failure    error         // why forwarding failed; nil: it did not
+	translated string        // the call as which it was sent; "": as it came
 
 	// fromUpstream: the answer being written is an upstream's, or a replay of
 	// one. Header rules apply to these only, never to the shim's own errors.
@@ -97,81 +80,43 @@ type exchange struct {
 	// hungUp: the caller went away, or its body broke off, before there was an
 	// answer. The log and the metrics say 499.
 	hungUp bool
-	// introduces: the caller is doctor, and asks who is on the way.
-	introduces bool
 	// unanswered: no server carried it out, and the caller should know by a
-	// closed connection, or has gone itself.
+	// closed connection, or has hung up itself.
 	unanswered unanswered
-	// lastOnConn: the connection is closed after the answer.
-	lastOnConn bool
+}
 
-	underway underway // see overlaps
-
-	// sent is room for a held call's request to a server.
-	sent struct {
-		request http.Request
-		url     url.URL
+// newExchange makes the exchange of a request that has come under snap, whose answer
+// goes to w. The request to go on with is returned: net/http must not see our
+// changes to its own.
+func newExchange(w http.ResponseWriter, r *http.Request, snap *snapshot, m *metrics.Metrics, version string) (*Exchange, *http.Request) {
+	ex := &Exchange{
+		Facts:  Facts{snap: snap, id: requestID(r), received: time.Now(), pace: body.Pace(listen.PaceOf(r))},
+		caller: callerOf(r),
 	}
-
-	in     body.Counted
-	answer answerWriter
-	values [3]string // see value
+	ex.findClient(r)
+	ex.introduces = len(r.Header[doctor.Header]) > 0
+	ex.answer = answerWriter{ResponseWriter: w, ex: ex, metrics: m, version: version}
+	if ex.watched() {
+		own := *r
+		r = &own
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		ex.in.ReadCloser = r.Body
+		r.Body = &ex.in
+	}
+	return ex, r
 }
 
 // value returns v as a header's values, in the room that i names: a slice of
 // its own for each would be an allocation.
-func (ex *exchange) value(i int, v string) []string {
+func (ex *Exchange) value(i int, v string) []string {
 	ex.values[i] = v
 	return ex.values[i : i+1 : i+1]
 }
 
-// The rooms of exchange.values.
+// The rooms of Exchange.values.
 const (
 	valueID = iota
 	valueHost
 	valueFor
 )
-
-type exchangeKey struct{}
-
-// exchangeOf returns the exchange that withExchange has put into r: within
-// ReverseProxy nothing else goes along with a request.
-func exchangeOf(r *http.Request) *exchange {
-	return r.Context().Value(exchangeKey{}).(*exchange)
-}
-
-// withExchange returns r carrying ex.
-func withExchange(r *http.Request, ex *exchange) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), exchangeKey{}, ex))
-}
-
-// The request headers of 5.x clients as net/http stores them.
-var (
-	tokenKey = textproto.CanonicalMIMEHeaderKey(openapi.TokenHeader)
-	appIDKey = textproto.CanonicalMIMEHeaderKey(openapi.AppIDHeader)
-)
-
-// token returns the fingerprint of the token that r, the exchange's request,
-// carries; zero: none.
-func (ex *exchange) token(r *http.Request) access.Token {
-	if !ex.fingerprinted {
-		ex.fingerprint, ex.fingerprinted = access.Fingerprint(first(r.Header[tokenKey])), true
-	}
-	return ex.fingerprint
-}
-
-// first returns the first value of a header, "" without one.
-func first(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
-}
-
-// callName is the label for logs and metrics.
-func (ex *exchange) callName() string {
-	if ex.call == nil {
-		return "other"
-	}
-	return ex.call.Name
-}

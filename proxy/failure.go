@@ -4,9 +4,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-
-	"powerjob-shim/proxy/upstream/connect"
 )
+
+// serverContentType is that of a 5.x server's answers.
+const serverContentType = "application/json;charset=utf-8"
 
 // envelope is how PowerJob wraps every answer (tech.powerjob.common.response.ResultDTO).
 type envelope struct {
@@ -18,13 +19,13 @@ type envelope struct {
 // fail answers with an error of the shim's own, in the envelope that PowerJob's
 // clients read. No header rule applies to it. message says what is wrong and
 // what to do; it must not tell a caller more of the inside than host:port.
-func (ex *exchange) fail(w http.ResponseWriter, status int, message string) {
+func (ex *Exchange) fail(w http.ResponseWriter, status int, message string) {
 	ex.unanswered = ""
 	ex.answerError(w, status, message)
 }
 
 // answerError is fail for callers that have set ex.unanswered.
-func (ex *exchange) answerError(w http.ResponseWriter, status int, message string) {
+func (ex *Exchange) answerError(w http.ResponseWriter, status int, message string) {
 	ex.fromUpstream = false
 	body, _ := json.Marshal(envelope{Message: "powerjob-shim: " + message}) // strings always marshal
 	h := w.Header()
@@ -33,7 +34,3 @@ func (ex *exchange) answerError(w http.ResponseWriter, status int, message strin
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a caller that is gone needs no answer
 }
-
-// dialProblem names in a few words each address that was tried and why no
-// connection was had.
-func dialProblem(err error) string { return connect.Problem(err) }

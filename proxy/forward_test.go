@@ -199,8 +199,8 @@ func TestACallerWhoHangsUpIs499(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("the upstream's request was not given up")
 	}
-	if status := s.logLine(t, 0)[fieldStatus]; status != int64(statusHungUp) {
-		t.Errorf("the log says %v, want %d", status, statusHungUp)
+	if status := s.logLine(t, 0)[fieldStatus]; status != int64(hungUpStatus) {
+		t.Errorf("the log says %v, want %d", status, hungUpStatus)
 	}
 	if n := s.sum(t, "powerjob_shim_requests_total", "code", "499"); n != 1 {
 		t.Errorf("requests_total{code=499} is %v, want 1", n)

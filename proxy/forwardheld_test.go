@@ -29,7 +29,7 @@ func bothWays(t *testing.T, answer string, extra ...string) (sent [2]string, cam
 		if err != nil {
 			t.Fatalf("%v in %q", err, got)
 		}
-		for _, name := range []string{"Date", shimHeader, "Content-Length", "Trailer"} {
+		for _, name := range []string{"Date", headerShim, "Content-Length", "Trailer"} {
 			delete(res.Header, name)
 		}
 		up.mu.Lock()

@@ -2,11 +2,15 @@ package proxy
 
 import (
 	"net/http"
+	"sync/atomic"
 
 	"powerjob-shim/proxy/listen"
 )
 
-// framing refuses what is no request to a server or came on a connection too
+// Framing is the link of what a request is made of.
+type Framing struct{ Draining *atomic.Bool }
+
+// Link refuses what is no request to a server or came on a connection too
 // many, and closes the connection after requests whose end others might see
 // elsewhere, so that nothing behind them is taken for a request:
 //
@@ -18,8 +22,8 @@ import (
 //
 // What is wrong beyond doubt (two lengths, unknown codings, NUL, …) net/http
 // refuses before this.
-func (p *Proxy) framing(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
+func (f Framing) Link(next Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 		ex.lastOnConn = true
 		switch {
 		case listen.PlaceOf(r).Over():
@@ -39,7 +43,7 @@ func (p *Proxy) framing(next handler) handler {
 		default:
 			// While this shim is stopping, its callers should go elsewhere before
 			// their connections are closed.
-			ex.lastOnConn = p.draining.Load()
+			ex.lastOnConn = f.Draining.Load()
 		}
 		next(w, r, ex)
 	}

@@ -160,8 +160,8 @@ func TestABodyThatBreaksOffIsNotForwardedAsAWholeOne(t *testing.T) {
 		if answer.StatusCode != http.StatusBadRequest {
 			t.Errorf("the client got %d, want 400", answer.StatusCode)
 		}
-		if status := s.logLine(t, i)[fieldStatus]; status != int64(statusHungUp) {
-			t.Errorf("the log says %v, want %d", status, statusHungUp)
+		if status := s.logLine(t, i)[fieldStatus]; status != int64(hungUpStatus) {
+			t.Errorf("the log says %v, want %d", status, hungUpStatus)
 		}
 	}
 	for {

@@ -13,7 +13,7 @@ type group struct {
 	name     string
 	settings Upstream
 	upstream *up.Group
-	hop      []string // see Proxy.hop; set before the group is used
+	hop      []string // what it adds to loopHeader
 
 	// routedHost is the first exact host of the group's routes, for questions to
 	// servers that get the callers' Host; nil where no route has an exact host. Reloads change it.
@@ -22,13 +22,13 @@ type group struct {
 	outsideSeen atomic.Bool // a call outside the prefix was logged
 
 	issuer   *access.Issuer // of the login bridge; nil: the servers log in themselves
-	asserted asserted
+	asserted Asserted
 }
 
-// newGroup makes a group. old is the group of that name before, nil if there was
-// none.
-func newGroup(name string, u Upstream, old *group, o up.Options) (*group, error) {
-	g := &group{name: name, settings: u}
+// newGroup makes a group of this process. old is the group of that name before,
+// nil if there was none.
+func newGroup(name, process string, u Upstream, old *group, o up.Options) (*group, error) {
+	g := &group{name: name, settings: u, hop: newHop(process, name)}
 	o.Host = g.askedHost
 	var before *up.Group
 	if old != nil {

@@ -40,6 +40,17 @@ const patience = time.Minute
 // bodyTimeoutByDefault is what a listener's BodyTimeout is.
 const bodyTimeoutByDefault = 30 * time.Second
 
+// hungUpStatus is the status in log and metrics of requests whose caller hung up.
+const hungUpStatus = 499
+
+// Headers, as net/http stores them.
+const (
+	headerForwardedFor   = "X-Forwarded-For"
+	headerForwardedHost  = "X-Forwarded-Host"
+	headerForwardedProto = "X-Forwarded-Proto"
+	headerShim           = up.ShimHeader
+)
+
 // shim is a Proxy that serves on real sockets.
 type shim struct {
 	*Proxy

@@ -9,7 +9,10 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// applyHeader carries out one header rule on the header of an upstream's
+// authKey is the auth header's name as net/http stores it.
+var authKey = textproto.CanonicalMIMEHeaderKey(openapi.AuthHeader)
+
+// apply carries out one header rule on the header of an upstream's
 // answer, just before it is written.
 //
 // A key of exactly the rule's case in the map reaches the wire as it is:
@@ -22,7 +25,7 @@ import (
 // it when reading. kept therefore does not say that the case was right.
 //
 // It returns "" where there was nothing to do.
-func applyHeader(h http.Header, rule rules.Header) rules.HeaderAction {
+func apply(h http.Header, rule rules.Header) rules.HeaderAction {
 	var values []string
 	found := false
 	for name := range h { // whatever its case: an earlier rule may have been here
@@ -69,11 +72,11 @@ func authValue(values []string) string {
 	return values[0]
 }
 
-// tellsTrue reports whether an upstream's answer with this header goes to the
+// tellsTrue reports whether an upstream's answer with header h goes to the
 // caller with a header that says true: its own, or the one that a rule adds.
-func (ex *exchange) tellsTrue(h http.Header) bool {
-	value := authValue(h[authHeaderKey])
-	for _, rule := range ex.match.Headers {
+func tellsTrue(h http.Header, headers []rules.Header) bool {
+	value := authValue(h[authKey])
+	for _, rule := range headers {
 		if value == "" && strings.EqualFold(rule.Name, openapi.AuthHeader) {
 			value = rule.Value
 		}
@@ -81,6 +84,7 @@ func (ex *exchange) tellsTrue(h http.Header) bool {
 	return strings.EqualFold(strings.TrimSpace(value), "true")
 }
 
+// isFalse reports whether a value of the auth header refuses a call.
 func isFalse(v string) bool { return strings.EqualFold(strings.TrimSpace(v), "false") }
 
 // keepNamed takes the names of header rules out of a Connection header, so

@@ -149,8 +149,8 @@ func TestARuleWithoutAValueOnlyRestoresTheCase(t *testing.T) {
 func TestTwoRulesForOneHeaderWriteItOnce(t *testing.T) {
 	for _, first := range []string{"true", ""} {
 		h := http.Header{authLine: {"false"}}
-		applyHeader(h, rules.Header{Name: openapi.AuthHeader, Value: first})
-		applyHeader(h, rules.Header{Name: "x-powerjob-AUTH-passed", Value: "true"})
+		apply(h, rules.Header{Name: openapi.AuthHeader, Value: first})
+		apply(h, rules.Header{Name: "x-powerjob-AUTH-passed", Value: "true"})
 		if len(h) != 1 || !slices.Equal(h["x-powerjob-AUTH-passed"], []string{"false"}) { //nolint:staticcheck // SA1008: the case is the point
 			t.Errorf("the header is %v", h)
 		}

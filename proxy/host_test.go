@@ -41,7 +41,7 @@ func TestTheServerGetsTheHostThatIsSet(t *testing.T) {
 			if lines := lines(got, "Host"); !slices.Equal(lines, []string{"Host: " + want}) {
 				t.Errorf("host %q: %s came with %q, want %q", c.host, target, lines, want)
 			}
-			if lines := lines(got, forwardedHost); !slices.Equal(lines, []string{forwardedHost + ": shim.test"}) {
+			if lines := lines(got, headerForwardedHost); !slices.Equal(lines, []string{headerForwardedHost + ": shim.test"}) {
 				t.Errorf("host %q: %s came with %q", c.host, target, lines)
 			}
 			if target[1] == '/' && !strings.HasPrefix(got, "POST http://"+want+target+" HTTP/1.1\r\n") {

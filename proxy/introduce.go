@@ -29,7 +29,7 @@ func (w *answerWriter) introduce(sent rules.HeaderAction) {
 // sentAuth says what the auth header's rule makes of a server's answer, from how
 // the server wrote it. "": the answer is no server's, no rule is about the header,
 // or how it was written is not known.
-func (ex *exchange) sentAuth(h http.Header) rules.HeaderAction {
+func (ex *Exchange) sentAuth(h http.Header) rules.HeaderAction {
 	ruled := slices.ContainsFunc(ex.match.Headers, func(r rules.Header) bool { return strings.EqualFold(r.Name, openapi.AuthHeader) })
 	if !ex.fromUpstream || !ruled || ex.spelled == nil {
 		return ""
@@ -40,7 +40,7 @@ func (ex *exchange) sentAuth(h http.Header) rules.HeaderAction {
 		return rules.HeaderAdded
 	case slices.ContainsFunc(names, func(n string) bool { return n != openapi.AuthHeader }):
 		return rules.HeaderRecased
-	case isFalse(authValue(h[authHeaderKey])):
+	case isFalse(authValue(h[authKey])):
 		return rules.HeaderDenied
 	}
 	return rules.HeaderKept

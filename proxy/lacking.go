@@ -7,6 +7,13 @@ import (
 	up "powerjob-shim/proxy/upstream"
 )
 
+// runJob2 is the call that servers before 5.1.2 lack.
+const runJob2 = "runJob2"
+
+// warnAgain is how long nothing more is said of a server's calls that cannot be
+// said otherwise.
+const warnAgain = time.Hour
+
 // lackingFor is how long a server is not asked again for a call that it lacks.
 const lackingFor = time.Hour
 
@@ -19,11 +26,11 @@ type lacking struct {
 }
 
 // warns reports whether a call that s lacks, and that cannot be said otherwise, is
-// to be warned of: once in warnEvery for each server.
+// to be warned of: once in warnAgain for each server.
 func (l *lacking) warns(s *up.Server, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if t, ok := l.warned[s]; ok && now.Sub(t) < warnEvery {
+	if t, ok := l.warned[s]; ok && now.Sub(t) < warnAgain {
 		return false
 	}
 	if l.warned == nil {

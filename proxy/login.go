@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/access"
@@ -16,55 +17,64 @@ import (
 // 300 bytes.
 const maxLoginAnswer = 64 << 10
 
-// login sees every login's answer, whether the upstream or the bridge gave it,
+// Login is the link that learns of logins.
+type Login struct {
+	Metrics *metrics.Metrics
+	Store   store.Store
+	Tokens  *access.Tokens
+	// Shared are the tokens of other replicas; nil without a shared store.
+	Shared access.SharedTokens
+}
+
+// Link sees every login's answer, whether the upstream or the bridge gave it,
 // and notes before the client can use it which token was given out: for
 // dedup's evidence, and for the gate, so that one that is switched on by a
 // reload knows the tokens in use.
-func (p *Proxy) login(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
+func (l Login) Link(next Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 		if ex.call == nil || ex.call.Kind != openapi.Login {
 			next(w, r, ex)
 			return
 		}
-		l := loginCall{Proxy: p, r: r, ex: ex, isAuthApp: ex.call.Name == "authApp", presented: ex.token(r), window: ex.snap.Rules.Window()}
+		l := loginCall{Login: l, r: r, ex: ex, isAuthApp: ex.call.Name == "authApp", presented: ex.token(r), window: ex.snap.Rules.Window()}
 		l.note()
-		rec := recorder{w: w, limit: maxLoginAnswer, header: w.Header(), asItCame: ex.snap.Observing}
-		if whole := rec.collect(next, r, ex); !whole {
-			rec.passLoginBrokenOff(ex)
+		rec := newRecorder(w, ex, maxLoginAnswer, nil)
+		if whole := rec.Collect(next, r); !whole {
+			passBrokenOff(w, &rec, ex)
 			return
 		}
-		if rec.streaming {
+		if rec.Streaming() {
 			return
 		}
 		given := l.answered(&rec)
-		gone := ex.caller.Gone()
-		if err := rec.write(); (gone || err != nil) && given != (access.Token{}) && l.window > 0 {
+		hungUp := ex.caller.Gone()
+		if err := rec.Pass(); (hungUp || err != nil) && given != (access.Token{}) && l.window > 0 {
 			// The client has not got it and logs in once more: two logins, and one
 			// re-send at most.
-			p.dedupState.store.Undelivered(ex.group.name, given)
+			l.Store.Undelivered(ex.group.name, given)
 		}
 	}
 }
 
-// passLoginBrokenOff ends a login whose answer did not come in full.
-func (rec *recorder) passLoginBrokenOff(ex *exchange) {
-	if rec.streaming {
+// passBrokenOff ends a login whose answer did not come in full.
+func passBrokenOff(w http.ResponseWriter, rec *Recorder, ex *Exchange) {
+	if rec.Streaming() {
 		panic(http.ErrAbortHandler)
 	}
-	if rec.breaksOff(ex) {
-		_ = rec.write() // as much as came
+	if rec.BreaksOff() {
+		_ = rec.Pass() // as much as came
 		panic(http.ErrAbortHandler)
 	}
 	// Not one byte of it was passed on: the caller gets a whole answer.
-	clear(rec.header)
-	ex.fail(rec.w, http.StatusBadGateway, "the PowerJob server broke its answer to a login off; call again")
+	rec.Reset()
+	ex.fail(w, http.StatusBadGateway, "the PowerJob server broke its answer to a login off; call again")
 }
 
 // loginCall is a login on its way.
 type loginCall struct {
-	*Proxy
+	Login
 	r         *http.Request
-	ex        *exchange
+	ex        *Exchange
 	isAuthApp bool          // else it is assert, which gives out no token
 	presented access.Token  // zero: none
 	window    time.Duration // 0: no dedup rule wants to know of logins
@@ -77,17 +87,17 @@ func (l *loginCall) note() {
 		return
 	}
 	if l.presented != (access.Token{}) {
-		l.dedupState.store.Presented(l.ex.group.name, l.presented)
+		l.Store.Presented(l.ex.group.name, l.presented)
 	} else {
-		l.requested = l.dedupState.store.Now(l.ex.group.name)
+		l.requested = l.Store.Now(l.ex.group.name)
 	}
 }
 
 // answered notes what a whole answer gives out, and returns its token; zero:
 // none.
-func (l *loginCall) answered(rec *recorder) (given access.Token) {
-	answer, ok := plainBody(rec.header, rec.body, maxLoginAnswer)
-	if !ok || rec.status != http.StatusOK {
+func (l *loginCall) answered(rec *Recorder) (given access.Token) {
+	answer, ok := rec.PlainBody(maxLoginAnswer)
+	if !ok || rec.Status() != http.StatusOK {
 		answer = nil
 	}
 	ex := l.ex
@@ -96,7 +106,7 @@ func (l *loginCall) answered(rec *recorder) (given access.Token) {
 		return l.issued(answer, name)
 	}
 	if id, ok := openapi.AssertedApp(answer); ok {
-		l.tokens.Name(ex.group.name, id, name)
+		l.Tokens.Name(ex.group.name, id, name)
 	}
 	return given
 }
@@ -111,15 +121,15 @@ func (l *loginCall) issued(answer []byte, name string) (token access.Token) {
 		token = access.Fingerprint(got.Token)
 		if ex.group.issuer == nil { // the bridge's tokens speak for themselves
 			now := time.Now()
-			l.tokens.Add(token, access.Grant{Group: ex.group.name, App: got.AppID, Name: name, Since: now})
-			if policy := &ex.snap.Access; l.sharedTokens != nil && policy.Mode != access.Off {
+			l.Tokens.Add(token, access.Grant{Group: ex.group.name, App: got.AppID, Name: name, Since: now})
+			if policy := &ex.snap.Access; l.Shared != nil && policy.Mode != access.Off {
 				known := access.KnownToken{App: got.AppID, Name: name, Since: now}
-				l.sharedTokens.KeepToken(ex.group.name, token, known, cmp.Or(policy.TokenTTL, access.DefaultTTL))
+				l.Shared.KeepToken(ex.group.name, token, known, cmp.Or(policy.TokenTTL, access.DefaultTTL))
 			}
 		}
-		l.tokens.Name(ex.group.name, got.AppID, name)
+		l.Tokens.Name(ex.group.name, got.AppID, name)
 		if l.window > 0 {
-			l.dedupState.store.Issued(dedup.Issue{
+			l.Store.Issued(dedup.Issue{
 				Group: ex.group.name, App: got.AppID, Token: token, Addr: ex.clientAddr(), Agent: agent,
 				Requested: l.requested, Bare: l.presented == access.Token{}, Window: l.window,
 			})
@@ -128,7 +138,7 @@ func (l *loginCall) issued(answer []byte, name string) (token access.Token) {
 	// A login of the Java client without a token is a constructor's first or a
 	// refresh: which of them shows when its token is used, so that it is counted then.
 	if ex.outcome == up.Answered && (l.presented != access.Token{} || result == metrics.LoginRefused || agent.Foreign()) {
-		l.metrics.Logins.WithLabelValues(metrics.LoginConstructor, result).Inc()
+		l.Metrics.Logins.WithLabelValues(metrics.LoginConstructor, result).Inc()
 	}
 	return token
 }

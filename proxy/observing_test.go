@@ -28,7 +28,7 @@ func headLines(message string, added ...string) []string {
 	all := []string{start}
 	for _, line := range strings.Split(rest, "\r\n") {
 		name, value, _ := strings.Cut(line, ":")
-		if !strings.HasPrefix(start, "HTTP/") || !strings.EqualFold(name, authHeaderKey) {
+		if !strings.HasPrefix(start, "HTTP/") || !strings.EqualFold(name, authKey) {
 			name = strings.ToLower(name)
 		}
 		if !slices.Contains(append(added, "connection", "date"), name) {

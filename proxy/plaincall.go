@@ -1,10 +1,5 @@
 package proxy
 
-import (
-	"slices"
-	"strings"
-)
-
 // servesPlainCalls lets listeners serve plain calls without net/http's server. Only
 // tests switch it off.
 var servesPlainCalls = true
@@ -18,12 +13,6 @@ func (p *Proxy) plainCalls() func(target string, length int64) bool {
 	}
 	return func(target string, length int64) bool {
 		snap := p.snap.Load()
-		if length > snap.Dedup.maxBody() {
-			return false
-		}
-		return slices.ContainsFunc(snap.prefixes, func(prefix string) bool {
-			rest, ok := strings.CutPrefix(target, prefix)
-			return ok && strings.HasPrefix(rest, "/")
-		})
+		return length <= snap.Dedup.bodyBound() && snap.mayBeCall(target)
 	}
 }

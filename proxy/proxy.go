@@ -3,16 +3,15 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httputil"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
+	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy/admin"
 	"powerjob-shim/proxy/body"
@@ -21,8 +20,8 @@ import (
 	"powerjob-shim/rules/access"
 )
 
-// errStopping is the cause of contexts that end because the shim ends.
-var errStopping = errors.New("powerjob-shim is stopping")
+// maxBodiesAtOnce bounds the memory of all bodies being held at once.
+const maxBodiesAtOnce = 32 << 20
 
 // Proxy forwards requests. It is an http.Handler, safe for concurrent use.
 // Make one with New.
@@ -33,17 +32,16 @@ type Proxy struct {
 	probing bool // see Options.Probe
 	version string
 	started time.Time
-	process string // random; see hop
+	process string // random; see newHop
 
 	snap    atomic.Pointer[snapshot]
 	swap    sync.Mutex // one Swap at a time
 	handler http.Handler
-	reverse *httputil.ReverseProxy
-	buffers buffers
 	bodies  body.Holder
 
-	dedupState dedupState
-	tokens     *access.Tokens
+	store  store.Store
+	replay *Replayer
+	tokens *access.Tokens
 	// sharedTokens are the tokens of other replicas; nil without a shared store.
 	sharedTokens access.SharedTokens
 	examinations examinations
@@ -77,11 +75,14 @@ func New(o Options, s Settings) (*Proxy, error) {
 	}
 	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, probing: o.Probe, version: o.Version, started: time.Now(), process: rand.Text(), recent: admin.NewRecent()}
 	p.life, p.end = context.WithCancelCause(context.Background())
-	p.initDedup(o.Store, s.Dedup)
+	if p.store = o.Store; p.store == nil {
+		p.store = store.NewMemory(s.Dedup.Limits)
+	}
+	p.metrics.ObserveStore(func() metrics.StoreStats { return metrics.StoreStats(p.store.Stats()) })
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
+	p.replay = newReplayer(replayParts{Store: p.store, Tokens: p.tokens, Log: p.log, Metrics: p.metrics, Recent: p.recent, Life: p.life})
 	p.ready = o.Ready
 	p.bodies.Max = maxBodiesAtOnce
-	p.reverse = p.newReverseProxy()
 	p.metrics.ObserveUpstreams(p.upstreamStats)
 	p.handler = p.chain()
 	if err := p.Swap(s); err != nil {
@@ -100,21 +101,28 @@ func (p *Proxy) Swap(s Settings) error {
 	p.swap.Lock()
 	defer p.swap.Unlock()
 	old := p.snap.Load()
-	next, err := compile(s, old, up.Options{Logger: p.log, Metrics: p.metrics, Dialer: p.dialer, Probe: p.probing})
+	next, err := compile(s, old, p.process, up.Options{Logger: p.log, Metrics: p.metrics, Dialer: p.dialer, Probe: p.probing})
 	if err != nil {
 		return fmt.Errorf("compiling the settings: %w", err)
 	}
-	for name, g := range next.groups {
-		if g.hop == nil {
-			g.hop = p.hop(name)
-		}
-	}
 	next.presetSeries(p.metrics)
 	p.noteMode(next.Observing, old != nil && old.Observing)
-	next.start(p, old)
+	next.start(p.life, &p.running, old)
 	p.snap.Store(next)
 	if old != nil {
 		old.retire(next)
 	}
 	return nil
+}
+
+// noteMode tells metrics and log which mode is on.
+func (p *Proxy) noteMode(observing, before bool) {
+	value := 0.0
+	if observing {
+		value = 1
+	}
+	p.metrics.Observing.Set(value)
+	if observing && !before {
+		p.log.Info("mode: observe; nothing on the wire is changed: what would be added, dropped or refused is only counted")
+	}
 }

@@ -5,32 +5,51 @@ import (
 	"net/http"
 	"strconv"
 
-	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/conversation"
-	"powerjob-shim/rules/dedup"
-	"powerjob-shim/rules/dedup/archive"
-	"powerjob-shim/rules/openapi"
 )
 
-// recorder collects an answer of at most limit bytes. A larger one it passes
-// on to w from then on, and an event stream from its beginning.
-type recorder struct {
+// Recorder collects an answer of at most Limit bytes. A larger one it passes
+// on to W from then on, and an event stream from its beginning. It is an
+// http.ResponseWriter for the links behind the one that makes it. Make one with
+// newRecorder.
+type Recorder struct {
 	w         http.ResponseWriter
+	ex        *Exchange
 	limit     int64       // of bytes: those of its header that are kept, and of its body
 	header    http.Header // w's
-	kept      archive.Header
-	status    int
+	status    int         // 0: no header yet
 	body      []byte
-	streaming bool
-	asItCame  bool    // see Settings.Observing
-	broken    bool    // it is passed on as far as it came
-	crowded   bool    // there was no room for more, although the answer is not too large
-	taken     int64   // bytes of dedupState.answers
-	leader    *leader // whose answer it is; nil: nobody's who must know of an overflow
+	streaming bool   // it is passed on as it comes
+	broken    bool   // it is passed on as far as it came
+	crowded   bool   // there was no room for more, although the answer is not too large
+	keeper    Keeper // nil: the answer is kept for nobody
 }
 
-// collect runs next, and reports whether the answer came to its end.
-func (rec *recorder) collect(next handler, r *http.Request, ex *exchange) (whole bool) {
+// Keeper wants to keep an answer for others than its caller.
+type Keeper interface {
+	// KeepHeader keeps what it wants of an answer's header, and returns how many bytes
+	// that takes.
+	KeepHeader(h http.Header) (size int)
+	// Take takes room for n bytes more, and reports whether there was some.
+	Take(n int64) bool
+	// GiveBack gives back all that was taken.
+	GiveBack()
+	// Overflow is called before the first byte of an answer is passed on that cannot
+	// be kept. crowded: it is not too large, but Take had no room.
+	Overflow(crowded bool)
+	// EventStream is called before an answer is passed on as it comes, however long
+	// that takes.
+	EventStream()
+}
+
+// newRecorder returns a Recorder in front of w. A nil keeper: the answer is looked at
+// here, and kept for nobody else.
+func newRecorder(w http.ResponseWriter, ex *Exchange, limit int64, keeper Keeper) Recorder {
+	return Recorder{w: w, ex: ex, limit: limit, header: w.Header(), keeper: keeper}
+}
+
+// Collect runs next, and reports whether the answer came to its end.
+func (rec *Recorder) Collect(next Handler, r *http.Request) (whole bool) {
 	defer func() {
 		if broken := recover(); broken != nil {
 			if err, ok := broken.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
@@ -38,38 +57,52 @@ func (rec *recorder) collect(next handler, r *http.Request, ex *exchange) (whole
 			}
 		}
 	}()
-	next(rec, r, ex)
+	next(rec, r, rec.ex)
 	return true
 }
 
+// Status is the answer's; 0: there is none.
+func (rec *Recorder) Status() int { return rec.status }
+
+// Body is what was collected of the answer's body.
+func (rec *Recorder) Body() []byte { return rec.body }
+
+// Limit is how many bytes of the answer's body may be collected.
+func (rec *Recorder) Limit() int64 { return rec.limit }
+
+// Streaming reports whether the answer has been passed on as it came.
+func (rec *Recorder) Streaming() bool { return rec.streaming }
+
+// Broken reports whether the answer is passed on as far as it came, see BreaksOff.
+func (rec *Recorder) Broken() bool { return rec.broken }
+
 // Header implements http.ResponseWriter.
-func (rec *recorder) Header() http.Header { return rec.header }
+func (rec *Recorder) Header() http.Header { return rec.header }
 
 // WriteHeader implements http.ResponseWriter. Informational ones are dropped:
 // they are about a request that has been read already.
-func (rec *recorder) WriteHeader(status int) {
+func (rec *Recorder) WriteHeader(status int) {
 	if status < 200 || rec.status != 0 {
 		return
 	}
 	rec.status = status
 	if conversation.IsEventStream(rec.header) {
-		if rec.leader != nil {
-			rec.leader.eventStream()
+		if rec.keeper != nil {
+			rec.keeper.EventStream()
 		}
 		rec.stream()
 		_ = rec.FlushError()
 		return
 	}
-	if rec.leader != nil {
-		rec.kept = archive.PackHeader(rec.header, ofReplays)
-		rec.limit -= int64(len(rec.kept))
+	if rec.keeper != nil {
+		rec.limit -= int64(rec.keeper.KeepHeader(rec.header))
 	}
 }
 
-func (rec *recorder) Write(b []byte) (int, error) {
+func (rec *Recorder) Write(b []byte) (int, error) {
 	rec.WriteHeader(http.StatusOK)
 	if rec.streaming {
-		_, _ = rec.w.Write(b) // the caller may be gone: the call goes on
+		_, _ = rec.w.Write(b) // the caller may have hung up: the call goes on
 		_ = rec.FlushError()
 		return len(b), nil
 	}
@@ -77,8 +110,8 @@ func (rec *recorder) Write(b []byte) (int, error) {
 		rec.body = append(rec.body, b...)
 		return len(b), nil
 	}
-	if rec.leader != nil {
-		rec.leader.overflow()
+	if rec.keeper != nil {
+		rec.keeper.Overflow(rec.crowded)
 	}
 	rec.stream()
 	_, _ = rec.w.Write(b)
@@ -87,19 +120,19 @@ func (rec *recorder) Write(b []byte) (int, error) {
 }
 
 // stream passes on what was collected, as all that follows will be.
-func (rec *recorder) stream() {
+func (rec *Recorder) stream() {
 	rec.streaming = true
 	rec.w.WriteHeader(rec.status)
 	_, _ = rec.w.Write(rec.body)
-	rec.release()
+	rec.Release()
 }
 
 // room makes room for n bytes more, and reports whether they may be collected.
 // An error of the shim's own may always: it is short, and tells those who wait
 // for the call what became of it.
-func (rec *recorder) room(n int) bool {
+func (rec *Recorder) room(n int) bool {
 	need, had := len(rec.body)+n, cap(rec.body)
-	own := rec.leader != nil && !rec.leader.ex.fromUpstream
+	own := rec.keeper != nil && !rec.ex.fromUpstream
 	if int64(need) > rec.limit && !own {
 		return false
 	}
@@ -110,7 +143,7 @@ func (rec *recorder) room(n int) bool {
 	if rec.body == nil {
 		size = max(need, rec.announced())
 	}
-	if rec.leader != nil && !own && !rec.take(int64(size-had)) {
+	if rec.keeper != nil && !own && !rec.keeper.Take(int64(size-had)) {
 		rec.crowded = true
 		return false
 	}
@@ -118,28 +151,16 @@ func (rec *recorder) room(n int) bool {
 	return true
 }
 
-// take takes n bytes from what all answers may hold at once.
-func (rec *recorder) take(n int64) bool {
-	held := &rec.leader.proxy.dedupState.answers
-	if held.Add(n) > rec.leader.ex.snap.Dedup.maxHeldAnswers() {
-		held.Add(-n)
-		return false
-	}
-	rec.taken += n
-	return true
-}
-
-// release forgets what was collected and gives back what it took.
-func (rec *recorder) release() {
+// Release forgets what was collected and gives back the room that it took.
+func (rec *Recorder) Release() {
 	rec.body = nil
-	if rec.taken > 0 {
-		rec.leader.proxy.dedupState.answers.Add(-rec.taken)
-		rec.taken = 0
+	if rec.keeper != nil {
+		rec.keeper.GiveBack()
 	}
 }
 
 // announced is the answer's Content-Length as far as it can be kept; 0: none.
-func (rec *recorder) announced() int {
+func (rec *Recorder) announced() int {
 	announced := rec.header["Content-Length"]
 	if len(announced) == 0 {
 		return 0
@@ -153,55 +174,47 @@ func (rec *recorder) announced() int {
 
 // FlushError flushes an answer that is passed on; of others there is nothing to
 // be seen before the end.
-func (rec *recorder) FlushError() error {
+func (rec *Recorder) FlushError() error {
 	if rec.streaming {
 		return http.NewResponseController(rec.w).Flush()
 	}
 	return nil
 }
 
-// outcome judges a collected answer.
-func (rec *recorder) outcome(ex *exchange, whole bool) dedup.Outcome {
-	switch {
-	case !whole || ex.outcome == up.Unknown:
-		return dedup.Outcome{Kind: dedup.Lost}
-	case ex.outcome == up.NotSent:
-		return dedup.Outcome{Kind: dedup.NotSent}
-	case ex.denied:
-		return dedup.Outcome{Kind: dedup.Denied}
-	}
-	body, ok := plainBody(rec.header, rec.body, rec.limit)
-	if !ok || rec.limit < 0 { // not to be read, nor for others
-		return dedup.Outcome{Kind: dedup.Answered, Status: rec.status}
-	}
-	answer := &dedup.Answer{
-		Status: rec.status, Header: rec.kept, Auth: authValue(rec.header[authHeaderKey]), Body: body,
-	}
-	kind := dedup.Answered
-	if rec.status == http.StatusOK && openapi.Succeeded(body) {
-		kind = dedup.Kept
-	}
-	return dedup.Outcome{Kind: kind, Answer: answer, Status: rec.status}
-}
-
-// lost turns what was collected into the shim's own error for a call that was
-// sent and got no whole answer: 504 for the leader as for those who wait.
-func (rec *recorder) lost(ex *exchange) {
-	if rec.status != 0 && !ex.fromUpstream { // forward has said it already
-		rec.status = http.StatusGatewayTimeout
+// Fail puts an error of the shim's own in place of what was collected. One that is
+// there already keeps its text.
+func (rec *Recorder) Fail(status int, message string) {
+	if rec.status != 0 && !rec.ex.fromUpstream {
+		rec.status = status
 		return
 	}
 	clear(rec.header)
 	rec.status, rec.body = 0, nil
-	ex.fail(rec, http.StatusGatewayTimeout, "the PowerJob server broke its answer off; the call may have been executed: look before you call again")
+	rec.ex.fail(rec, status, message)
 }
 
-// write passes the collected answer on.
-func (rec *recorder) write() error {
+// Reset forgets an answer, none of which was passed on, for the one that is to come
+// in its place.
+func (rec *Recorder) Reset() { clear(rec.header) }
+
+// BreaksOff reports whether an answer that broke off is to do so for its caller
+// too, as it would without the shim.
+func (rec *Recorder) BreaksOff() bool {
+	rec.broken = rec.ex.snap.Observing && rec.status != 0 && rec.ex.fromUpstream
+	return rec.broken
+}
+
+// PlainBody returns the collected body as plainBody does.
+func (rec *Recorder) PlainBody(limit int64) (plain []byte, ok bool) {
+	return plainBody(rec.header, rec.body, limit)
+}
+
+// Pass passes the collected answer on.
+func (rec *Recorder) Pass() error {
 	if rec.status == 0 {
 		rec.status = http.StatusOK
 	}
-	if rec.asItCame {
+	if rec.ex.snap.Observing {
 		return writeAsItCame(rec.w, rec.status, rec.body)
 	}
 	return writeWhole(rec.w, rec.status, rec.body)
@@ -214,6 +227,11 @@ func writeWhole(w http.ResponseWriter, status int, body []byte) error {
 	if len(body) > 0 && h["Trailer"] == nil { // else it stays as it came: it may be an answer to HEAD
 		h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
+	return writeAsItCame(w, status, body)
+}
+
+// writeAsItCame is writeWhole that leaves the answer's framing as it is.
+func writeAsItCame(w http.ResponseWriter, status int, body []byte) error {
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {
 		return err

@@ -10,9 +10,9 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// redirect sends plain requests to https, but for the calls.
-func (p *Proxy) redirect(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
+// Redirect sends plain requests to https, but for the calls.
+func Redirect(next Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 		d := listen.DoorOf(r)
 		if d == nil || d.Redirect == nil || !d.Redirect.OpenAPI && strings.HasPrefix(ex.path+"/", openapi.Prefix) ||
 			ex.peerTrusted && cameSecurely(r.Header) { // to a proxy before us

@@ -7,19 +7,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"powerjob-shim/metrics"
 	"powerjob-shim/rules/hosts"
 	"powerjob-shim/rules/openapi"
 )
-
-// routeFor returns a request's route: a fallback where no other one is for it,
-// and nil without either. byPath reports that its path had to decide, so that
-// there must be only one way to read it.
-func (s *snapshot) routeFor(at destination) (route *compiledRoute, byPath bool) {
-	if route = s.routes.find(at); route == nil {
-		route = s.fallbacks.find(at)
-	}
-	return route, s.routes.byPath(at.host)
-}
 
 const (
 	manyReadings = "this path can be read as more than one; write it without empty, . or .. segments and without encoded slashes"
@@ -27,11 +18,17 @@ const (
 	encodedStrip = "this path begins with its route's strip_prefix in an encoded form; write it in plain letters"
 )
 
-// route finds out what a request is: its path as a server reads it, its group,
+// Route finds out where a request goes.
+type Route_ struct {
+	Log     *zap.Logger
+	Metrics *metrics.Metrics
+}
+
+// Link finds out what a request is: its path as a server reads it, its group,
 // its call and the rules for it. Its target goes on as it came, unless the route
 // or the group's context path changes its beginning.
-func (p *Proxy) route(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
+func (l Route_) Link(next Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 		target := requestURI(r)
 		raw, _, _ := strings.Cut(target, "?")
 		path, err := openapi.RoutePath(raw)
@@ -39,7 +36,7 @@ func (p *Proxy) route(next handler) handler {
 			path = raw
 		}
 		path = cmp.Or(path, "/")
-		route, byPath := ex.snap.routeFor(destination{hosts.Bare(r.Host), path, strings.HasSuffix(raw, "/")})
+		route, byPath := ex.snap.routeFor(destination{host: hosts.Bare(r.Host), path: path, slash: strings.HasSuffix(raw, "/")})
 		switch {
 		case err != nil && openapi.MayBeOpenAPI(raw) && !route.observing(ex.snap):
 			ex.fail(w, http.StatusBadRequest, manyReadings)
@@ -60,31 +57,22 @@ func (p *Proxy) route(next handler) handler {
 			ex.snap = route.snap
 		}
 		ex.path, ex.ambiguous = path, err != nil
-		if refusal := ex.rewrite(route.rewriting, raw); refusal != "" {
+		if refusal := rewrite(ex, route.rewriting, raw); refusal != "" {
 			ex.fail(w, http.StatusBadRequest, refusal)
 			return
 		}
-		ex.findCall()
+		findCall(ex)
 		if ex.outside {
-			p.noteOutside(ex)
+			l.noteOutside(ex)
 		}
 		ex.match = ex.snap.Rules.For(r.Method, r.Host, ex.path)
 		next(w, r, ex)
 	}
 }
 
-// observing reports whether requests of this route, which may be nil, are only
-// observed; s is the snapshot that it was found in.
-func (c *compiledRoute) observing(s *snapshot) bool {
-	if c != nil && c.snap != nil {
-		return c.snap.Observing
-	}
-	return s.Observing
-}
-
 // rewrite makes the target and the path those that the server gets. It returns
 // why the request must be refused; "": it need not be.
-func (ex *exchange) rewrite(rw rewriting, raw string) (refusal string) {
+func rewrite(ex *Exchange, rw rewriting, raw string) (refusal string) {
 	if rw == (rewriting{}) {
 		return ""
 	}
@@ -109,7 +97,7 @@ func (ex *exchange) rewrite(rw rewriting, raw string) (refusal string) {
 
 // findCall finds the call that the server's path names; then the path is written
 // as the rules have it, without the context path.
-func (ex *exchange) findCall() {
+func findCall(ex *Exchange) {
 	if rest, ok := strings.CutPrefix(ex.path, ex.group.settings.Prefix()); ok && strings.HasPrefix(rest, "/") {
 		ex.path = openapi.Prefix[:len(openapi.Prefix)-1] + rest
 		ex.call = openapi.ByPath(ex.path)
@@ -121,9 +109,9 @@ func (ex *exchange) findCall() {
 
 // noteOutside counts a known call that passes outside the prefix, and so by all
 // rules. The first one of a group is logged with what to set.
-func (p *Proxy) noteOutside(ex *exchange) {
+func (l Route_) noteOutside(ex *Exchange) {
 	before, call := outside(ex.path)
-	p.metrics.Outside.WithLabelValues(call.Name).Inc()
+	l.Metrics.Outside.WithLabelValues(call.Name).Inc()
 	g := ex.group
 	if g.outsideSeen.Swap(true) {
 		return
@@ -137,25 +125,17 @@ func (p *Proxy) noteOutside(ex *exchange) {
 		cure = "set upstreams." + g.name + ".openapi_prefix: /openApi if the servers run under no context path, or add_prefix: " +
 			strings.TrimSuffix(g.settings.Prefix(), "/openApi") + " on the route if they do"
 	}
-	p.log.Warn("a PowerJob call passes outside openapi_prefix: it is not taken for one, and 5.x clients send it twice; "+cure,
+	l.Log.Warn("a PowerJob call passes outside openapi_prefix: it is not taken for one, and 5.x clients send it twice; "+cure,
 		zap.String(fieldRequestID, ex.id), zap.String(fieldUpstream, g.name), zap.String(fieldRoute, ex.route),
 		zap.String(fieldCall, call.Name), zap.String(fieldPath, ex.path), zap.String("openapi_prefix", g.settings.Prefix()))
 }
 
-// requestURI is the request target in origin-form, byte for byte as it came:
-// what is left of an absolute-form one (RFC 9112, 3.2.2) after the authority.
-func requestURI(r *http.Request) string {
-	uri := r.RequestURI
-	if strings.HasPrefix(uri, "/") {
-		return uri
+// outside returns what stands before the prefix in a path that ends like a known
+// call's and is not under the servers' prefix: "/x" of "/x/openApi/saveJob".
+func outside(path string) (before string, call *openapi.Call) {
+	i := strings.LastIndex(path, openapi.Prefix)
+	if i < 0 {
+		return "", nil
 	}
-	if _, rest, ok := strings.Cut(uri, "://"); ok {
-		if i := strings.IndexAny(rest, "/?"); i >= 0 {
-			if rest[i] == '?' {
-				return "/" + rest[i:]
-			}
-			return rest[i:]
-		}
-	}
-	return "/"
+	return path[:i], openapi.ByPath(path[i:])
 }

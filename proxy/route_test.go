@@ -29,7 +29,7 @@ func TestTheMostSpecificRouteWins(t *testing.T) {
 	}
 	settings := settingsFor(t, "http://127.0.0.1:1")
 	settings.Routes = list
-	snap, err := compile(settings, nil, up.Options{})
+	snap, err := compile(settings, nil, "", up.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestTheMostSpecificRouteWins(t *testing.T) {
 		{"other.test", "/openApi/saveJob", "one"},
 		{"[2001:db8::1]:80", "/", "six"},
 	} {
-		got := snap.routes.find(destination{host: hosts.Bare(c.host), path: c.path})
+		got, _ := snap.routeFor(destination{host: hosts.Bare(c.host), path: c.path})
 		if got == nil || got.name != c.want {
 			t.Errorf("%s%s: route %v, want %s", c.host, c.path, got, c.want)
 		}

@@ -30,8 +30,8 @@ type compiledRoute struct {
 	// refuse is what callers are told instead; empty: they are served.
 	refuse string
 	// snap is the snapshot under the group's own policy; nil: it has none.
-	snap *snapshot
-	rewriting
+	snap      *snapshot
+	rewriting rewriting
 }
 
 // newRewriting is what r does to paths before they go to g.
@@ -132,4 +132,23 @@ func (l pathList) find(at destination) *compiledRoute {
 		}
 	}
 	return nil
+}
+
+// routeFor returns a request's route: a fallback where no other one is for it,
+// and nil without either. byPath reports that its path had to decide, so that
+// there must be only one way to read it.
+func (s *snapshot) routeFor(at destination) (route *compiledRoute, byPath bool) {
+	if route = s.routes.find(at); route == nil {
+		route = s.fallbacks.find(at)
+	}
+	return route, s.routes.byPath(at.host)
+}
+
+// observing reports whether requests of this route, which may be nil, are only
+// observed; s is the snapshot that it was found in.
+func (c *compiledRoute) observing(s *snapshot) bool {
+	if c != nil && c.snap != nil {
+		return c.snap.Observing
+	}
+	return s.Observing
 }

@@ -29,7 +29,7 @@ func TestASlashAtTheEndOfAnExactPathCountsWhereItShould(t *testing.T) {
 		Route{Name: "without", Paths: []string{"/a", "/"}, ExactSlash: true},
 		Route{Name: "either", Paths: []string{"/c"}},
 	)
-	snap, err := compile(s, nil, up.Options{})
+	snap, err := compile(s, nil, "", up.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestAFallbackIsForWhatNoOtherRouteIsFor(t *testing.T) {
 		Route{Name: "path", Hosts: []string{"a.test"}, Paths: []string{"/a"}},
 		Route{Name: "any host", Paths: []string{"/b"}},
 	)
-	snap, err := compile(s, nil, up.Options{})
+	snap, err := compile(s, nil, "", up.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestAStarIsOneLabelWhereItShouldBe(t *testing.T) {
 	s := routesTo(t, "http://127.0.0.1:1", Route{Name: "star", Hosts: []string{"*.a.test"}})
 	for _, one := range []bool{false, true} {
 		s.OneLabelWildcards = one
-		snap, err := compile(s, nil, up.Options{})
+		snap, err := compile(s, nil, "", up.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,7 @@ func routesForHosts(t testing.TB, n int) (*snapshot, destination) {
 	for i := range n {
 		routes = append(routes, Route{Name: fmt.Sprint(i), Hosts: []string{fmt.Sprintf("h%d.test", i)}, Paths: []string{"/openApi/*", "/*"}})
 	}
-	snap, err := compile(routesTo(t, "http://127.0.0.1:1", routes...), nil, up.Options{})
+	snap, err := compile(routesTo(t, "http://127.0.0.1:1", routes...), nil, "", up.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func TestACallWithoutABodyHasNoneTheSecondTime(t *testing.T) {
 
 // What is too large to be kept is not held back either, while the server pauses.
 func TestAnAnswerThatOutgrowsTheRecordIsPassedOnAtOnce(t *testing.T) {
-	for path, size := range map[string]int{"/openApi/runJob": 1500, "/openApi/authApp": maxLoginAnswer + 100} {
+	for path, size := range map[string]int{"/openApi/runJob": 1500, "/openApi/authApp": 64<<10 + 100} {
 		release := make(chan struct{})
 		url := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write(make([]byte, size))

@@ -44,7 +44,7 @@ func (p *Proxy) Listen(l Listeners) (*listen.Server, error) {
 	inside := p.Admin(admin.Options{Gatherer: l.Gatherer, Pprof: l.Pprof, TokenFile: l.AdminTokenFile, Local: admin.IsLocal(l.Admin)})
 	return listen.Open(listen.Config{
 		Handler: p, Life: lifecycle{p}, Logger: p.log, ErrorLog: errorLog,
-		Clients: l.Clients, Plain: p.plainCalls(), Watch: p.dedupState.shared, Challenge: l.Challenge,
+		Clients: l.Clients, Plain: p.plainCalls(), Watch: p.store.Status().Kind != "memory", Challenge: l.Challenge,
 		AdminAddress: l.Admin, Admin: admin.NewServer(inside, errorLog),
 	})
 }

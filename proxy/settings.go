@@ -4,44 +4,11 @@ import (
 	"net/netip"
 	"time"
 
-	"go.uber.org/zap"
-
-	"powerjob-shim/internal/store"
-	"powerjob-shim/metrics"
 	up "powerjob-shim/proxy/upstream"
-	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/dedup"
 )
-
-// Options are what a Proxy is given once, for its whole life.
-type Options struct {
-	Logger  *zap.Logger      // nil: nothing is logged
-	Metrics *metrics.Metrics // nil: counted, but not collected by anyone
-
-	// Store remembers calls. Nil: one in memory, with Settings.Dedup.Limits. It
-	// outlives every reload; whoever made it closes it after the Proxy's end.
-	Store store.Store
-	// Tokens are where the gate looks for tokens that it does not know. Nil:
-	// nowhere, so that each replica wants a login of its own.
-	Tokens access.SharedTokens
-
-	// Probe has each server asked whether it is a PowerJob server, at the start
-	// and until it is ready. Else /readyz only connects.
-	Probe bool
-
-	// Dialer connects to servers. Nil: the system's resolver and network.
-	Dialer *connect.Dialer
-
-	// Version is told by /status.
-	Version string
-
-	// Ready decides /readyz in place of the servers, until the shim drains: for
-	// one whose groups belong to many. It returns why requests should not come
-	// yet, nil when they may, and is called by several goroutines at once. Nil: a
-	// server must be reachable.
-	Ready func() error
-}
 
 // Settings are what a reload may change. The Proxy keeps what it is given:
 // callers must not change it afterwards.
@@ -143,3 +110,55 @@ type Shutdown struct {
 	Delay time.Duration // /readyz fails, everything else goes on as before
 	Grace time.Duration // then requests in flight may end
 }
+
+// DedupSettings are the settings of deduplication. Limits count at the
+// start only: a reload leaves the store, and what is in it, as it is.
+type DedupSettings struct {
+	Observe   bool  // decide and count, but forward everything, whatever the rules say
+	MaxBody   int64 // a larger request body is forwarded as it comes, in bytes; 0: 1 MiB
+	MaxAnswer int64 // a larger answer is not kept, in bytes; 0: 256 KiB
+	Limits    dedup.Limits
+
+	// MaxHeldAnswers bounds the bytes of all answers that are being collected at
+	// once; an answer beyond it is streamed, and not kept. 0: 32 MiB.
+	MaxHeldAnswers int64
+}
+
+// heldAnswersBound is MaxHeldAnswers or its default.
+func (s DedupSettings) heldAnswersBound() int64 {
+	if s.MaxHeldAnswers <= 0 {
+		return 32 << 20
+	}
+	return s.MaxHeldAnswers
+}
+
+// bodyBound is MaxBody or its default.
+func (s DedupSettings) bodyBound() int64 {
+	if s.MaxBody <= 0 {
+		return 1 << 20
+	}
+	return s.MaxBody
+}
+
+// answerBound is MaxAnswer or its default.
+func (s DedupSettings) answerBound() int64 {
+	if s.MaxAnswer <= 0 {
+		return 256 << 10
+	}
+	return s.MaxAnswer
+}
+
+// Compat says what is done for clients that are newer than their server. The
+// zero value is the default.
+type Compat uint8
+
+const (
+	// CompatAuto sends a runJob2 that a server does not have as the form call
+	// runJob, which carries the same but for outerKey and extendValue. A call with
+	// either keeps its 404.
+	CompatAuto Compat = iota
+	// CompatOff translates nothing.
+	CompatOff
+	// CompatLossy translates calls with outerKey or extendValue too; both are lost.
+	CompatLossy
+)

@@ -1,13 +1,16 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
+	"powerjob-shim/metrics"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 )
@@ -27,8 +30,9 @@ type snapshot struct {
 }
 
 // compile checks s and prepares it. Groups of old (nil: none) that s has
-// unchanged are taken over with their connections.
-func compile(s Settings, old *snapshot, o up.Options) (*snapshot, error) {
+// unchanged are taken over with their connections. process is random, and the same
+// for the life of the Proxy.
+func compile(s Settings, old *snapshot, process string, o up.Options) (*snapshot, error) {
 	if s.Rules == nil {
 		s.Rules = &rules.Set{}
 	}
@@ -48,7 +52,7 @@ func compile(s Settings, old *snapshot, o up.Options) (*snapshot, error) {
 			next.groups[name] = before
 			continue
 		}
-		g, err := newGroup(name, u, before, o)
+		g, err := newGroup(name, process, u, before, o)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -127,12 +131,13 @@ func (s *snapshot) under(p *Policy) *snapshot {
 	return &own
 }
 
-// start starts the groups that old (nil: none) does not have.
-func (s *snapshot) start(p *Proxy, old *snapshot) {
+// start starts the groups that old (nil: none) does not have. What they do on
+// their own ends with life; running counts it.
+func (s *snapshot) start(life context.Context, running *sync.WaitGroup, old *snapshot) {
 	for name, g := range s.groups {
 		g.routedHost.Store(s.firstHost(name))
 		if old == nil || old.groups[name] != g {
-			g.upstream.Start(p.life, &p.running)
+			g.upstream.Start(life, running)
 		}
 	}
 }
@@ -160,6 +165,52 @@ func (s *snapshot) retire(next *snapshot) {
 	for name, g := range s.groups {
 		if next.groups[name] != g {
 			g.upstream.Close()
+		}
+	}
+}
+
+// mayBeCall reports whether a request target is under some group's OpenAPI prefix.
+func (s *snapshot) mayBeCall(target string) bool {
+	return slices.ContainsFunc(s.prefixes, func(prefix string) bool {
+		rest, ok := strings.CutPrefix(target, prefix)
+		return ok && strings.HasPrefix(rest, "/")
+	})
+}
+
+// routesTo returns the routes to a group, as "host/path" or "/path".
+func (s *snapshot) routesTo(group string) []string {
+	var all []string
+	for _, r := range s.Routes {
+		if r.Upstream != group {
+			continue
+		}
+		hosts, paths := r.Hosts, r.Paths
+		if len(hosts) == 0 {
+			hosts = []string{""}
+		}
+		if len(paths) == 0 {
+			paths = []string{"/*"}
+		}
+		for _, h := range hosts {
+			for _, path := range paths {
+				all = append(all, h+path)
+			}
+		}
+	}
+	return all
+}
+
+// presetSeries makes the series of routes and groups, at 0.
+func (s *snapshot) presetSeries(m *metrics.Metrics) {
+	for name := range s.groups {
+		m.PresetUpstream(name)
+	}
+	for _, r := range s.Routes {
+		m.PresetUnanswered(r.Name)
+	}
+	if len(s.Routes) == 0 { // the only group's name is the route's
+		for name := range s.groups {
+			m.PresetUnanswered(name)
 		}
 	}
 }

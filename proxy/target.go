@@ -1,75 +1,15 @@
 package proxy
 
 import (
+	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-
-	"powerjob-shim/rules/openapi"
 )
-
-// rewriting says how the path of a route's requests becomes the path that its
-// servers know: strip is cut off, add is put in front of what is left, and so is
-// the servers' context path, unless the path is under it already. Each is "" or
-// whole segments ("/x/y"). All else of a request's target stays as it came.
-type rewriting struct{ strip, add, context string }
-
-// path returns the server's path for raw, which is the path as it came. ok is
-// false where raw begins with strip in a form that only some readers take for
-// it.
-func (rw rewriting) path(raw string) (path string, ok bool) {
-	if rw.strip != "" {
-		if rest, under := cutSegments(raw, rw.strip); under {
-			raw = rest
-		} else if readsUnder(raw, rw.strip) {
-			return "", false
-		}
-	}
-	raw = rw.add + raw
-	if rw.context != "" && !readsUnder(raw, rw.context) {
-		raw = rw.context + raw
-	}
-	return raw, true
-}
-
-// cutSegments cuts whole segments off the front of a path.
-func cutSegments(path, prefix string) (rest string, under bool) {
-	rest, under = strings.CutPrefix(path, prefix)
-	switch {
-	case !under, rest != "" && rest[0] != '/':
-		return path, false
-	case rest == "":
-		return "/", true
-	}
-	return rest, true
-}
-
-// readsUnder reports whether some server reads raw as a path under prefix:
-// encoded letters, encoded slashes and path parameters do not matter.
-func readsUnder(raw, prefix string) bool {
-	if _, under := cutSegments(raw, prefix); under {
-		return true
-	}
-	if !strings.ContainsAny(raw, "%;") {
-		return false
-	}
-	if plain, err := url.PathUnescape(raw); err == nil {
-		if _, under := cutSegments(plain, prefix); under {
-			return true
-		}
-	}
-	want, have := strings.Split(prefix, "/"), strings.Split(raw, "/")
-	return len(have) >= len(want) && slices.EqualFunc(want, have[:len(want)], func(want, have string) bool {
-		have, _, _ = strings.Cut(have, ";")
-		plain, err := url.PathUnescape(have)
-		return err == nil && plain == want
-	})
-}
 
 // setTarget makes u, of which the sender fills in scheme and host, write the
 // request target exactly as the server is to get it. net/url would re-encode
 // some characters, and ReverseProxy has re-encoded a query with ";".
-func (ex *exchange) setTarget(u *url.URL, host string) {
+func (ex *Exchange) setTarget(u *url.URL, host string) {
 	if !strings.HasPrefix(ex.target, "//") {
 		*u = url.URL{Opaque: ex.target}
 		return
@@ -85,12 +25,20 @@ func (ex *exchange) setTarget(u *url.URL, host string) {
 	*u = url.URL{Opaque: "//" + host + ex.target}
 }
 
-// outside returns what stands before the prefix in a path that ends like a known
-// call's and is not under the servers' prefix: "/x" of "/x/openApi/saveJob".
-func outside(path string) (before string, call *openapi.Call) {
-	i := strings.LastIndex(path, openapi.Prefix)
-	if i < 0 {
-		return "", nil
+// requestURI is the request target in origin-form, byte for byte as it came:
+// what is left of an absolute-form one (RFC 9112, 3.2.2) after the authority.
+func requestURI(r *http.Request) string {
+	uri := r.RequestURI
+	if strings.HasPrefix(uri, "/") {
+		return uri
 	}
-	return path[:i], openapi.ByPath(path[i:])
+	if _, rest, ok := strings.Cut(uri, "://"); ok {
+		if i := strings.IndexAny(rest, "/?"); i >= 0 {
+			if rest[i] == '?' {
+				return "/" + rest[i:]
+			}
+			return rest[i:]
+		}
+	}
+	return "/"
 }

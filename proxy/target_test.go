@@ -137,7 +137,7 @@ func TestKnownCallsOutsideThePrefixAreCountedAndWarnedOfOnce(t *testing.T) {
 		s := newShim(t, settings)
 		for range 3 {
 			got := raw(t, s.addr, request("POST", c.path, "{}"))
-			if mark := lines(got, shimHeader); len(mark) != 1 || !strings.HasSuffix(mark[0], ": "+outsideMark) {
+			if mark := lines(got, headerShim); len(mark) != 1 || !strings.HasSuffix(mark[0], ": "+"outside-prefix") {
 				t.Errorf("%s: the answer is marked with %q", c.path, mark)
 			}
 		}

@@ -15,31 +15,15 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// Compat says what is done for clients that are newer than their server. The
-// zero value is the default.
-type Compat uint8
-
-const (
-	// CompatAuto sends a runJob2 that a server does not have as the form call
-	// runJob, which carries the same but for outerKey and extendValue. A call with
-	// either keeps its 404.
-	CompatAuto Compat = iota
-	// CompatOff translates nothing.
-	CompatOff
-	// CompatLossy translates calls with outerKey or extendValue too; both are lost.
-	CompatLossy
-)
-
-const (
-	newCall = "runJob2" // since 5.1.2
-	oldCall = "runJob"
-)
+// runJob is what they have in place of runJob2.
+const runJob = "runJob"
 
 // maxNotFound bounds what is read of a server's 404; Spring's have some 120 bytes.
 const maxNotFound = 16 << 10
 
 // translation is a runJob2 that can be sent as a runJob.
 type translation struct {
+	ex       *Exchange
 	run      openapi.RunJob
 	lossy    bool
 	known    *lacking
@@ -52,72 +36,72 @@ type translation struct {
 	}
 }
 
-// translate lets clients of 5.1.2 start jobs on servers that have no runJob2. A
+// Translate lets clients of 5.1.2 start jobs on servers that have no runJob2. A
 // server that answers with Spring's own 404 has executed nothing: it gets the
 // same as a runJob, and from then on, for as long as lacking remembers it, that
 // alone. All links before this one see the call as the client sent it.
-func (p *Proxy) translate(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
-		t := ex.translatable(r)
+func (f *Forwarder) Translate(next Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request, ex *Exchange) {
+		t := translatable(ex, r)
 		if t == nil {
 			next(w, r, ex)
 			return
 		}
-		ex.translation = t
+		ex.readdress = t.address
 		if timeout := ex.group.settings.Timeout; timeout > 0 && ex.until.IsZero() {
 			ex.until = time.Now().Add(timeout) // for both requests
 		}
-		rec := recorder{w: w, limit: maxNotFound, header: w.Header()}
-		whole := rec.collect(next, r, ex)
-		again := whole && p.judgeNotFound(&rec, ex)
+		rec := newRecorder(w, ex, maxNotFound, nil)
+		whole := rec.Collect(next, r)
+		again := whole && f.judgeNotFound(t, &rec)
 		if again {
-			clear(rec.header)
+			rec.Reset()
 			ex.pinned = ex.server
 			next(w, r, ex)
 		}
 		if t.old && ex.outcome != up.NotSent {
-			ex.translated = oldCall
-			p.metrics.Translated.WithLabelValues(newCall).Inc()
+			ex.translated = runJob
+			f.metrics.Translated.WithLabelValues(runJob2).Inc()
 		}
 		switch {
-		case again, rec.streaming && whole:
-		case rec.streaming:
+		case again, rec.Streaming() && whole:
+		case rec.Streaming():
 			panic(http.ErrAbortHandler)
 		case whole:
-			_ = rec.write() // whoever is behind w sees a caller who is gone
+			_ = rec.Pass() // whoever is behind w sees a caller who has hung up
 		default:
-			rec.passBroken()
+			passBroken(w, &rec)
 		}
 	}
 }
 
 // translatable returns how to translate the request; nil: not at all. Where the
 // shim observes, nothing is.
-func (ex *exchange) translatable(r *http.Request) *translation {
+func translatable(ex *Exchange, r *http.Request) *translation {
 	compat := ex.group.settings.RunJob2
-	if ex.snap.Observing || compat == CompatOff || ex.call == nil || ex.call.Name != newCall || r.Method != http.MethodPost || r.GetBody == nil {
+	if ex.snap.Observing || compat == CompatOff || ex.call == nil || ex.call.Name != runJob2 || r.Method != http.MethodPost || r.GetBody == nil {
 		return nil
 	}
 	run, ok := openapi.RunJobOf(r.Header["Content-Type"], ex.body)
 	if !ok || r.Header["Content-Encoding"] != nil {
 		return nil
 	}
-	return &translation{run: run, lossy: compat == CompatLossy, known: ex.snap.lacking}
+	return &translation{ex: ex, run: run, lossy: compat == CompatLossy, known: ex.snap.lacking}
 }
 
 // judgeNotFound looks at the answer to what was sent, and reports whether the
 // same server must get it as a runJob. Only its own 404 tells that it has no
 // runJob2: a gateway's says nothing.
-func (p *Proxy) judgeNotFound(rec *recorder, ex *exchange) (again bool) {
-	t := ex.translation
-	if t.old || ex.outcome != up.Answered || rec.streaming {
+func (f *Forwarder) judgeNotFound(t *translation, rec *Recorder) (again bool) {
+	ex := t.ex
+	if t.old || ex.outcome != up.Answered || rec.Streaming() {
 		return false
 	}
-	if !rec.hasNoHandler(ex.target) {
+	if !hasNoHandler(rec, ex.target) {
 		t.known.forget(ex.server)
 		return false
 	}
-	log := p.log.With(zap.String(fieldRequestID, ex.id), zap.String(fieldUpstream, ex.group.name), zap.String(fieldUpstreamServer, ex.server.Name))
+	log := f.log.With(zap.String(fieldRequestID, ex.id), zap.String(fieldUpstream, ex.group.name), zap.String(fieldUpstreamServer, ex.server.Name))
 	if t.known.learn(ex.server, time.Now()) {
 		log.Info("the server has no runJob2, it is older than 5.1.2: what it can do is sent as runJob")
 	}
@@ -137,11 +121,11 @@ func (p *Proxy) judgeNotFound(rec *recorder, ex *exchange) (again bool) {
 // hasNoHandler reports whether the collected answer is the one that a Spring
 // server gives where nothing is mapped to the path that was sent
 // (BasicErrorController), and so nothing was executed.
-func (rec *recorder) hasNoHandler(target string) bool {
-	if rec.status != http.StatusNotFound {
+func hasNoHandler(rec *Recorder, target string) bool {
+	if rec.Status() != http.StatusNotFound {
 		return false
 	}
-	body, ok := plainBody(rec.header, rec.body, maxNotFound)
+	body, ok := rec.PlainBody(maxNotFound)
 	var e struct {
 		Status int    `json:"status"`
 		Path   string `json:"path"`
@@ -151,25 +135,22 @@ func (rec *recorder) hasNoHandler(target string) bool {
 }
 
 // passBroken passes on what came of an answer that broke off.
-func (rec *recorder) passBroken() {
-	if rec.status != 0 {
-		rec.w.WriteHeader(rec.status)
-		_, _ = rec.w.Write(rec.body)
+func passBroken(w http.ResponseWriter, rec *Recorder) {
+	if rec.Status() != 0 {
+		w.WriteHeader(rec.Status())
+		_, _ = w.Write(rec.Body())
 	}
 	// Never a connection that is cut before its status line: OkHttp would
 	// silently send again.
-	_ = http.NewResponseController(rec.w).Flush()
+	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }
 
 // address makes out what s is to get: runJob2, or runJob where it is known to
 // have no other. A call with fields that runJob cannot carry is always tried as
-// what it is. t may be nil.
-func (t *translation) address(out *http.Request, ex *exchange, s *up.Server) {
-	if t == nil {
-		return
-	}
-	if ex.pinned == nil {
+// what it is.
+func (t *translation) address(out *http.Request, s *up.Server) {
+	if t.ex.pinned == nil {
 		t.old = len(t.run.Lost) == 0 && t.known.has(s, time.Now())
 	}
 	original := &t.original
@@ -181,7 +162,7 @@ func (t *translation) address(out *http.Request, ex *exchange, s *up.Server) {
 		*out.URL = original.url
 		out.Header["Content-Type"], out.GetBody, out.ContentLength = original.header, original.body, original.length
 	} else {
-		*out.URL = url.URL{Scheme: out.URL.Scheme, Host: out.URL.Host, Opaque: ex.group.settings.Prefix() + "/" + oldCall}
+		*out.URL = url.URL{Scheme: out.URL.Scheme, Host: out.URL.Host, Opaque: t.ex.group.settings.Prefix() + "/" + runJob}
 		form := []byte(t.run.Form)
 		out.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(form)), nil }

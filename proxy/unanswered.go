@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"strings"
 
 	"powerjob-shim/metrics"
 	up "powerjob-shim/proxy/upstream"
@@ -38,7 +37,7 @@ type origin struct {
 // findOrigin is called once the route is known. A request with forwarding headers
 // came through a proxy, which would turn a closed connection into a 502 of its
 // own; one with an Origin is a browser's.
-func (ex *exchange) findOrigin(r *http.Request) {
+func (ex *Exchange) findOrigin(r *http.Request) {
 	h := r.Header
 	ex.origin.shim = throughShim(h)
 	ex.origin.repeats = ex.harmless() || r.Method == http.MethodGet && ex.underServer()
@@ -53,24 +52,21 @@ func (ex *exchange) findOrigin(r *http.Request) {
 	ex.origin.machine = true
 }
 
-// underServer reports whether workers ask this path: their discovery
-// of servers.
-func (ex *exchange) underServer() bool {
-	rest, ok := strings.CutPrefix(ex.path, strings.TrimSuffix(ex.group.settings.Prefix(), "/openApi"))
-	return ok && !ex.ambiguous && strings.HasPrefix(rest, "/server/")
-}
+// mayRepeat reports whether a request may be sent again though a server may have
+// carried it out.
+func (f *Facts) mayRepeat() bool { return f.origin.repeats }
 
 // unsent fails a request of which nothing was sent to a server. Depending on the
 // caller it is an answer with this status and message, or a closed connection.
-func (ex *exchange) unsent(w http.ResponseWriter, status int, why unanswered, message string) {
+func (ex *Exchange) unsent(w http.ResponseWriter, status int, why unanswered, message string) {
 	ex.unanswered = why
 	ex.answerError(w, status, message)
 }
 
 // noAnswer fails a request that was sent and got no answer. One that may be sent
 // again is treated like one that was not sent.
-func (ex *exchange) noAnswer(w http.ResponseWriter, status int, why unanswered, message string) {
-	if !ex.origin.repeats {
+func (ex *Exchange) noAnswer(w http.ResponseWriter, status int, why unanswered, message string) {
+	if !ex.mayRepeat() {
 		why = ""
 	}
 	ex.unsent(w, status, why, message)
@@ -78,7 +74,7 @@ func (ex *exchange) noAnswer(w http.ResponseWriter, status int, why unanswered, 
 
 // closes decides, when an answer's header is about to be written, whether the
 // connection is closed instead.
-func (ex *exchange) closes() bool {
+func (ex *Exchange) closes() bool {
 	switch {
 	case ex.unanswered == "" || ex.origin.shim:
 		return false
@@ -93,18 +89,3 @@ func (ex *exchange) closes() bool {
 // markedUnanswered tells another shim that its call was not sent. Answers share
 // it: read it only.
 var markedUnanswered = []string{up.MarkUnanswered}
-
-// presetSeries makes the series of routes and groups, at 0.
-func (s *snapshot) presetSeries(m *metrics.Metrics) {
-	for name := range s.groups {
-		m.PresetUpstream(name)
-	}
-	for _, r := range s.Routes {
-		m.PresetUnanswered(r.Name)
-	}
-	if len(s.Routes) == 0 { // the only group's name is the route's
-		for name := range s.groups {
-			m.PresetUnanswered(name)
-		}
-	}
-}

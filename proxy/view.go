@@ -32,7 +32,7 @@ func (v view) About() admin.About {
 		Version: v.p.version, Started: v.p.started, Draining: v.p.draining.Load(), Observing: v.snap.Observing, InFlight: v.p.active.Load(),
 		Hash: v.snap.Hash, Configuration: v.snap.Configuration,
 		GroupNames: slices.Sorted(maps.Keys(v.snap.groups)), ReadyAll: v.snap.ReadyAll, Ready: v.p.ready,
-		Dedup: v.p.dedupStatus(),
+		Dedup: v.p.replay.Status(),
 	}
 }
 
@@ -70,34 +70,11 @@ func (v view) Complete(ctx context.Context, found []admin.Group) ([]admin.Group,
 		groups[i].Servers = slices.Clone(g.Servers)
 		for j, s := range g.Servers {
 			if known := v.snap.groups[g.Name].upstream.Server(s.Server); known != nil && v.snap.lacking.has(known, now) {
-				groups[i].Servers[j].Lacks = []string{newCall}
+				groups[i].Servers[j].Lacks = []string{runJob2}
 			}
 		}
 	}
 	return groups, v.p.addFindings(ctx, groups, v.snap)
-}
-
-// routesTo returns the routes to a group, as "host/path" or "/path".
-func (s *snapshot) routesTo(group string) []string {
-	var all []string
-	for _, r := range s.Routes {
-		if r.Upstream != group {
-			continue
-		}
-		hosts, paths := r.Hosts, r.Paths
-		if len(hosts) == 0 {
-			hosts = []string{""}
-		}
-		if len(paths) == 0 {
-			paths = []string{"/*"}
-		}
-		for _, h := range hosts {
-			for _, path := range paths {
-				all = append(all, h+path)
-			}
-		}
-	}
-	return all
 }
 
 // upstreamStats is what the metrics tell of the servers.

@@ -15,27 +15,28 @@ import (
 // noteResend counts a re-send. Of a client that makes several within a minute it
 // is certain that it does not see the header: that is counted too, and warned of.
 // A single one may be two programs that happen to do the same.
-func (p *Proxy) noteResend(ex *exchange, reason dedup.Reason) {
+func (p *passage) noteResend(reason dedup.Reason) {
 	if reason != dedup.Resend && reason != dedup.Overtaken {
 		return
 	}
-	p.metrics.Resends.WithLabelValues(ex.callName()).Inc()
-	if ex.snap.Observing || !p.dedupState.repeaters.several(ex.client, ex.received) {
+	ex := p.ex
+	p.Metrics.Resends.WithLabelValues(ex.callName()).Inc()
+	if ex.snap.Observing || !p.repeaters.several(ex.client, ex.received) {
 		return // while the shim observes, it is the shim that leaves the header out
 	}
-	p.metrics.HeaderLost.WithLabelValues(ex.callName()).Inc()
-	p.recent.Resent(ex.received, ex.client, ex.callName())
-	if p.dedupState.warned.due(ex.client, ex.received) {
-		p.log.Warn("a client repeats its calls: something between this shim and that client drops "+openapi.AuthHeader+
+	p.Metrics.HeaderLost.WithLabelValues(ex.callName()).Inc()
+	p.Recent.Resent(ex.received, ex.client, ex.callName())
+	if p.warned.due(ex.client, ex.received) {
+		p.Log.Warn("a client repeats its calls: something between this shim and that client drops "+openapi.AuthHeader+
 			" or changes its case (HTTP/2, Envoy, HAProxy and Go proxies do); see 'powerjob-shim doctor URL', run where the client is",
 			zap.Stringer(fieldClient, ex.client), zap.String(fieldCall, ex.callName()), zap.String(fieldRequestID, ex.id))
 	}
 }
 
 // noteRefresh counts a refresh: a login shows as one when its token is first used.
-func (p *Proxy) noteRefresh(ex *exchange, d dedup.Ruling) {
-	if d.Refreshed && ex.group.issuer == nil { // else it is counted as bridged
-		p.metrics.Logins.WithLabelValues(metrics.LoginRefresh, metrics.LoginOK).Inc()
+func (p *passage) noteRefresh(d dedup.Ruling) {
+	if d.Refreshed && p.ex.group.issuer == nil { // else it is counted as bridged
+		p.Metrics.Logins.WithLabelValues(metrics.LoginRefresh, metrics.LoginOK).Inc()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/dedup"
 )
 
@@ -13,7 +14,7 @@ import (
 var notReplayed = map[string]bool{
 	"Date": true, "Age": true, "Set-Cookie": true, requestIDHeader: true, "Server-Timing": true, "Alt-Svc": true,
 	"Content-Encoding": true, "Content-Length": true, "Etag": true,
-	"Trailer": true, authHeaderKey: true, shimHeader: true,
+	"Trailer": true, authKey: true, up.ShimHeader: true,
 }
 
 // ofReplays reports whether a replay carries the first answer's field of this
@@ -24,14 +25,15 @@ func ofReplays(name string) bool {
 
 // replay writes a recorded answer: it looks like the first one to the caller and
 // to every browser, cache and hop on the way.
-func (ex *exchange) replay(w http.ResponseWriter, a *dedup.Answer) error {
-	ex.fromUpstream = true
+func (p *passage) replay(w http.ResponseWriter, a *dedup.Answer) error {
+	p.ex.fromUpstream = true
 	h := w.Header()
 	for name, value := range a.Header.All() {
 		h[name] = append(h[name], value)
 	}
 	if a.Auth != "" {
-		h[authHeaderKey] = []string{a.Auth}
+		p.auth[0] = a.Auth
+		h[authKey] = p.auth[:]
 	}
 	return writeWhole(w, a.Status, a.Body)
 }

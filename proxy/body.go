@@ -1,33 +1,33 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
 	"powerjob-shim/proxy/body"
 )
 
-// limitBody refuses requests whose body is larger than max_body. One that does
-// not say how large it is breaks off there; the server sees no whole request.
-func (p *Proxy) limitBody(next handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, ex *exchange) {
-		bound := ex.snap.MaxBody
-		switch {
-		case bound <= 0:
-		case r.ContentLength > bound:
-			ex.lastOnConn = true // its body may still be on the way
-			ex.failBody(w, &http.MaxBytesError{Limit: bound})
-			return
-		case r.ContentLength < 0:
-			ex.in.ReadCloser = http.MaxBytesReader(w, ex.in.ReadCloser, bound)
-		}
-		next(w, r, ex)
+// attach gives r the body that ex holds, to be read again where another
+// connection must be tried.
+func (ex *Exchange) attach(r *http.Request) {
+	r.ContentLength, r.TransferEncoding, r.GetBody = int64(len(ex.body)), nil, ex.newBody
+	r.Body = http.NoBody
+	if len(ex.body) > 0 {
+		ex.held.Reset(ex.body)
+		r.Body = io.NopCloser(&ex.held)
 	}
 }
 
+// newBody returns the body that ex holds from its start.
+func (ex *Exchange) newBody() (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(ex.body)), nil
+}
+
 // failBody answers a request whose body could not be read to its end.
-func (ex *exchange) failBody(w http.ResponseWriter, err error) {
+func (ex *Exchange) failBody(w http.ResponseWriter, err error) {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		ex.fail(w, http.StatusRequestEntityTooLarge, "the request's body is larger than max_body")
@@ -45,7 +45,7 @@ func (ex *exchange) failBody(w http.ResponseWriter, err error) {
 
 // endBody bounds how long net/http waits for the rest of a body that nobody read
 // to its end, before the answer or after it.
-func (ex *exchange) endBody() {
+func (ex *Exchange) endBody() {
 	if ex.in.ReadCloser != nil && !ex.in.Ended() && ex.answer.status != http.StatusSwitchingProtocols {
 		wait := ex.pace.Timeout
 		if ex.answer.closing || ex.in.Broken() != nil {

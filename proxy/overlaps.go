@@ -54,16 +54,16 @@ func overlapOf(c dedup.Call) overlap {
 // underway is a call in flight whose caller can be asked.
 type underway struct {
 	of      overlap
-	caller  caller
+	caller  Caller
 	earlier []*underway // the newest that were in flight when it came, at most mostAsked
 	newer   *underway   // guarded by overlaps.mu, as older
 	older   *underway
 
-	mu    sync.Mutex
-	store store.Store // which is told of a hang-up; nil: not yet, or no more
-	id    dedup.ID
-	over  bool // the caller is not asked any more
-	gone  bool // he had hung up before that
+	mu     sync.Mutex
+	store  store.Store // which is told of a hang-up; nil: not yet, or no more
+	id     dedup.ID
+	over   bool // the caller is not asked any more
+	hungUp bool // he had hung up before that
 }
 
 // enter notes a call. leave must follow.
@@ -150,21 +150,21 @@ func (u *underway) ask() bool {
 	case u.store == nil || !u.caller.Gone():
 		return true
 	}
-	u.over, u.gone = true, true
+	u.over, u.hungUp = true, true
 	u.store.Leave(u.id)
 	return false
 }
 
 // settle ends the asking, and reports whether the caller had hung up by then. It
 // comes before the answer is written: a caller that closes the connection after
-// that is none who hung up, as many do so when they have their answer.
-func (u *underway) settle() (gone bool) {
+// that has not hung up, as many do so when they have their answer.
+func (u *underway) settle() (hungUp bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.over {
-		u.over, u.gone = true, u.caller.Gone()
+		u.over, u.hungUp = true, u.caller.Gone()
 	}
-	return u.gone
+	return u.hungUp
 }
 
 // close ends the asking of a call that is over.

@@ -11,50 +11,50 @@ import (
 // pass forwards a call whose answer is not kept (a read, a change without a
 // rule, one that is only observed) and streams it. The store learns of the
 // answer before its first byte is written: then the client may repeat the call.
-func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, ex *exchange, next handler, id dedup.ID) {
-	store := p.dedupState.store
+func (p *passage) pass(w http.ResponseWriter, r *http.Request, next Handler) {
 	whole := false
 	defer func() {
 		if !whole {
-			store.Finish(id, dedup.Outcome{Kind: dedup.Lost}) // counts only where no header came
-			store.Leave(id)
+			p.Store.Finish(p.call.ID, dedup.Outcome{Kind: dedup.Lost}) // counts only where no header came
+			p.leave()
 		}
 	}()
-	next(&passing{ResponseWriter: w, finish: func(status int) { store.Finish(id, ex.passed(status, w.Header())) }}, r, ex)
-	whole = !ex.hungUp
+	p.passing = passing{ResponseWriter: w, finish: func(status int) { p.Store.Finish(p.call.ID, p.passed(status, w.Header())) }}
+	next(&p.passing, r, p.ex)
+	whole = !p.ex.hungUp
 }
 
 // passUnheld is pass for a call whose body is not held here. It too changes
 // things, and its client may repeat it; of both the store learns with its answer,
 // since a body that stands still does neither.
-func (p *Proxy) passUnheld(w http.ResponseWriter, r *http.Request, ex *exchange, next handler, call dedup.Call) {
+func (p *passage) passUnheld(w http.ResponseWriter, r *http.Request, next Handler) {
 	out := dedup.Outcome{Kind: dedup.Lost}
-	tell := sync.OnceFunc(func() { p.noteEnded(ex, call, out) })
+	tell := sync.OnceFunc(func() { p.noteEnded(out) })
 	defer tell()
-	next(&passing{ResponseWriter: w, finish: func(status int) {
-		out = ex.passed(status, w.Header())
+	p.passing = passing{ResponseWriter: w, finish: func(status int) {
+		out = p.passed(status, w.Header())
 		tell()
-	}}, r, ex)
+	}}
+	next(&p.passing, r, p.ex)
 }
 
 // noteEnded tells the store of a call that has ended.
-func (p *Proxy) noteEnded(ex *exchange, call dedup.Call, out dedup.Outcome) {
-	store := p.dedupState.store
-	call.ID = store.NextID()
-	d := store.Arrive(call)
+func (p *passage) noteEnded(out dedup.Outcome) {
+	p.call.ID = p.Store.NextID()
+	d := p.Store.Arrive(p.call)
 	if d.Verdict == dedup.Refuse {
 		return
 	}
-	p.noteRefresh(ex, d)
-	p.noteResend(ex, d.Reason)
-	store.Finish(call.ID, out)
-	store.Delivered(call.ID)
+	p.noteRefresh(d)
+	p.noteResend(d.Reason)
+	p.Store.Finish(p.call.ID, out)
+	p.Store.Delivered(p.call.ID)
 }
 
 // passed is how a call ended that was passed on, at its answer's header.
-func (ex *exchange) passed(status int, h http.Header) dedup.Outcome {
-	out := dedup.Outcome{Kind: answeredKind(ex), Status: status, Passed: ex.tellsTrue(h)}
-	switch ex.outcome {
+func (p *passage) passed(status int, h http.Header) dedup.Outcome {
+	out := dedup.Outcome{Kind: answeredKind(p.ex), Status: status, Passed: tellsTrue(h, p.ex.match.Headers)}
+	switch p.ex.outcome {
 	case up.NotSent:
 		out.Kind = dedup.NotSent
 	case up.Unknown:

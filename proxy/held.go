@@ -16,15 +16,15 @@ import (
 
 var errSwitched = errors.New("the server switched protocols unasked")
 
-// forwardHeld sends a call that is held here and passes its answer on. It is what
+// held sends a call that is held here and passes its answer on. It is what
 // ReverseProxy does for everything else, without what only streams need: the
 // watch on the caller, upgrades, and a timer that flushes.
 //
 // An answer that breaks off panics with http.ErrAbortHandler, as there.
-func (p *Proxy) forwardHeld(w http.ResponseWriter, r *http.Request, ex *exchange) {
+func (f *Forwarder) held(w http.ResponseWriter, r *http.Request, ex *Exchange) {
 	out := &ex.sent.request
 	if ex.detached && ex.watched() { // the call outlives its caller, whom the context ends with
-		out = r.WithContext(p.life)
+		out = r.WithContext(f.life)
 	} else {
 		*out = *r
 	}
@@ -38,15 +38,15 @@ func (p *Proxy) forwardHeld(w http.ResponseWriter, r *http.Request, ex *exchange
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // else net/http would send its own
 	}
-	ex.address(out, r)
+	prepare(ex, out, r)
 
-	res, err := ex.send(out)
+	res, err := send(ex, out)
 	if err == nil && res.StatusCode == http.StatusSwitchingProtocols {
 		_ = res.Body.Close() // the connection, which nobody can use
 		err = errSwitched
 	}
 	if err != nil {
-		p.forwardFailed(w, out, ex, err)
+		failed(w, out, ex, err)
 		return
 	}
 	ex.fromUpstream = true
@@ -56,10 +56,10 @@ func (p *Proxy) forwardHeld(w http.ResponseWriter, r *http.Request, ex *exchange
 		h["Trailer"] = append(h["Trailer"], name)
 	}
 	w.WriteHeader(res.StatusCode)
-	err = p.copyAnswer(w, res)
+	err = f.copyAnswer(w, res)
 	_ = res.Body.Close() // it has been read, or is given up
 	if err != nil {
-		p.log.Debug("an answer broke off", zap.String(fieldRequestID, ex.id), zap.Error(err))
+		f.log.Debug("an answer broke off", zap.String(fieldRequestID, ex.id), zap.Error(err))
 		panic(http.ErrAbortHandler)
 	}
 	passTrailers(w, res.Trailer)
@@ -87,7 +87,7 @@ func passTrailers(w http.ResponseWriter, trailers http.Header) {
 // copyAnswer passes an answer's body on, in as few pieces as it came in: what is
 // here already goes out together, and nothing waits for what is not here yet. A
 // caller who has gone is found out by the wait for the next piece.
-func (p *Proxy) copyAnswer(w http.ResponseWriter, res *http.Response) error {
+func (f *Forwarder) copyAnswer(w http.ResponseWriter, res *http.Response) error {
 	if res.Body == http.NoBody {
 		return nil
 	}
@@ -95,8 +95,8 @@ func (p *Proxy) copyAnswer(w http.ResponseWriter, res *http.Response) error {
 	if conversation.IsEventStream(res.Header) {
 		_ = http.NewResponseController(w).Flush() // its first event may be far away
 	}
-	buf := p.buffers.Get()
-	defer p.buffers.Put(buf)
+	buf := f.buffers.Get()
+	defer f.buffers.Put(buf)
 	for n := 0; ; {
 		more, err := res.Body.Read(buf[n:])
 		n += more

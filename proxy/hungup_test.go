@@ -5,18 +5,14 @@ package proxy
 import (
 	"crypto/tls"
 	"encoding/pem"
-	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
-	"powerjob-shim/internal/peer"
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/internal/tcpfaults"
-	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
 )
 
@@ -48,7 +44,7 @@ func TestNothingIsSentForACallerWhoHasGone(t *testing.T) {
 		c := dial(t, s.addr)
 		leave(t, s, c, message)
 		close(released)
-		if line := s.logLine(t, 0); line[fieldUnanswered] != "caller_gone" || line[fieldStatus] != int64(statusHungUp) {
+		if line := s.logLine(t, 0); line[fieldUnanswered] != "caller_gone" || line[fieldStatus] != int64(hungUpStatus) {
 			t.Errorf("%q: logged as %v", message, line)
 		}
 		if n := s.sum(t, "powerjob_shim_unanswered_total", "reason", "caller_gone"); n != 1 {
@@ -123,37 +119,5 @@ func TestACallerIsSeenToGoOverTLS(t *testing.T) {
 	}
 	if sent := <-got; sent != "" {
 		t.Errorf("the server got %q", sent)
-	}
-}
-
-// polledCaller is one who is asked by his socket.
-type polledCaller struct{ syscall.RawConn }
-
-func (c polledCaller) Gone() bool              { return peer.Poll(c.RawConn) == peer.Gone }
-func (polledCaller) OnGone(func()) func() bool { return func() bool { return true } }
-
-func TestACallIsSentWhileSomebodyWantsIt(t *testing.T) {
-	accepted := make(chan net.Conn, 1)
-	far := dial(t, tcpfaults.Serve(t, func(c net.Conn) { accepted <- c }))
-	raw, err := (<-accepted).(*net.TCPConn).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ex := &exchange{caller: polledCaller{raw}, leads: 5, waiters: new(waiters)}
-	if err := ex.Wanted(); err != nil {
-		t.Errorf("while the caller is there: %v", err)
-	}
-	_ = far.Close()
-	eventually(t, "the caller goes", ex.caller.Gone)
-	if err := ex.Wanted(); !errors.Is(err, up.ErrHungUp) {
-		t.Errorf("without a caller: %v", err)
-	}
-	ex.waiters.add(5, 1)
-	if err := ex.Wanted(); err != nil {
-		t.Errorf("while somebody waits: %v", err)
-	}
-	ex.waiters.add(5, -1)
-	if err := ex.Wanted(); !errors.Is(err, up.ErrHungUp) {
-		t.Errorf("when nobody waits any more: %v", err)
 	}
 }

@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"powerjob-shim/metrics"
+)
+
+// statusHungUp is the status of requests whose caller went away before there
+// was an answer, in the log and the metrics only (nginx's number for it).
+const statusHungUp = 499
+
+// Account begins and ends a request.
+type Account struct {
+	Snapshot func() *snapshot // the one in force
+	Active   *atomic.Int64    // requests being served, hijacked ones included
+	Log      *zap.Logger
+	Metrics  *metrics.Metrics
+	Version  string
+}
+
+// Link makes the exchange, and writes a request's log line and metrics whatever
+// happened further in.
+func (a Account) Link(next Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.Active.Add(1)
+		defer a.Active.Add(-1)
+		ex, r := newExchange(w, r, a.Snapshot(), a.Metrics, a.Version)
+		finished := false
+		defer func() {
+			var broken any
+			if !finished {
+				broken = a.recovered(ex, recover())
+			}
+			ex.endBody()
+			a.record(r, ex)
+			if ex.answer.closing && broken == nil {
+				broken = http.ErrAbortHandler // net/http closes the connection
+			}
+			if broken != nil {
+				panic(broken)
+			}
+		}()
+		next(&ex.answer, r, ex)
+		finished = true
+	})
+}
+
+// recovered makes an answer of a panic of the chain, where none has begun, and
+// returns what to go on panicking with; nil: nothing.
+func (a Account) recovered(ex *Exchange, broken any) any {
+	if err, _ := broken.(error); broken == nil || errors.Is(err, http.ErrAbortHandler) {
+		return broken
+	}
+	a.Log.Error("handler panicked", zap.String(fieldRequestID, ex.id), zap.Any("panic", broken), zap.Stack("stack"))
+	if ex.answer.status != 0 {
+		return http.ErrAbortHandler
+	}
+	// A connection that is cut before its status line makes OkHttp silently send
+	// again.
+	ex.fail(&ex.answer, http.StatusInternalServerError, "a fault of the shim itself; its log has request id "+ex.id)
+	return nil
+}
+
+// record writes the log line and the metrics of a request that has ended.
+func (a Account) record(r *http.Request, ex *Exchange) {
+	took := time.Since(ex.received)
+	status := ex.answer.status
+	switch {
+	case ex.hungUp:
+		status = statusHungUp
+	case status == 0: // hijacked, or nothing was written
+		status = http.StatusOK
+	}
+	call := ex.callName()
+	a.Metrics.Answered(ex.route, call, status, took.Seconds(), ex.id)
+	if ex.unanswered != "" {
+		a.Metrics.Unanswered.WithLabelValues(ex.route, string(ex.unanswered)).Inc()
+	}
+	if !ex.snap.AccessLog {
+		return
+	}
+	if entry := a.Log.Check(zapcore.InfoLevel, "request"); entry != nil {
+		line := accessLine{r: r, ex: ex, call: call, status: status, took: took}
+		entry.Write(zap.Inline(&line))
+	}
+}
