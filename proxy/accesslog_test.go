@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"powerjob-shim/proxy/exchange"
+	"powerjob-shim/proxy/link"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -96,7 +98,7 @@ func TestARequestIDIsKeptIfSaneElseMade(t *testing.T) {
 		{[]string{"X-Request-Id: a", "X-Request-Id: b"}, false},
 	} {
 		answer := raw(t, s.addr, request("GET", "/", "", c.headers...))
-		sent, got := lines(up.requests()[i], requestIDHeader), lines(answer, requestIDHeader)
+		sent, got := lines(up.requests()[i], exchange.RequestIDHeader), lines(answer, exchange.RequestIDHeader)
 		if len(sent) != 1 || !slices.Equal(sent, got) {
 			t.Errorf("%q: the upstream got %q, the client %q", c.headers, sent, got)
 			continue
@@ -104,18 +106,18 @@ func TestARequestIDIsKeptIfSaneElseMade(t *testing.T) {
 		if kept := c.headers != nil && strings.EqualFold(sent[0], c.headers[0]); kept != c.kept {
 			t.Errorf("%q became %q", c.headers, sent)
 		}
-		if id := s.logLine(t, i)[fieldRequestID]; "X-Request-Id: "+id.(string) != sent[0] {
+		if id := s.logLine(t, i)[exchange.FieldRequestID]; "X-Request-Id: "+id.(string) != sent[0] {
 			t.Errorf("the log says %v, the upstream got %q", id, sent)
 		}
 	}
-	if answer := raw(t, s.addr, request("CONNECT", "a:1", "", "X-Request-Id: r")); len(lines(answer, requestIDHeader)) != 1 {
+	if answer := raw(t, s.addr, request("CONNECT", "a:1", "", "X-Request-Id: r")); len(lines(answer, exchange.RequestIDHeader)) != 1 {
 		t.Errorf("the shim's own error has no request id:\n%s", answer)
 	}
 }
 
 func TestAnUpstreamsOwnRequestIDIsKept(t *testing.T) {
 	s := newShim(t, settingsFor(t, newRawServer(t, answerWith("X-Request-ID: theirs")).url))
-	if got := lines(raw(t, s.addr, request("GET", "/", "")), requestIDHeader); !slices.Equal(got, []string{"X-Request-Id: theirs"}) {
+	if got := lines(raw(t, s.addr, request("GET", "/", "")), exchange.RequestIDHeader); !slices.Equal(got, []string{"X-Request-Id: theirs"}) {
 		t.Errorf("the client got %q", got)
 	}
 }
@@ -123,14 +125,14 @@ func TestAnUpstreamsOwnRequestIDIsKept(t *testing.T) {
 func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	up := newRawServer(t, answerWith())
 	s := newShim(t, settingsFor(t, up.url))
-	panics := Route_{Log: s.log, Metrics: s.metrics}.Link(func(w http.ResponseWriter, r *http.Request, _ *Exchange) {
+	panics := link.Route{Log: s.log, Metrics: s.metrics}.Link(func(w http.ResponseWriter, r *http.Request, _ *exchange.Exchange) {
 		if r.URL.Path == "/begun" {
 			_, _ = io.WriteString(w, "begun")
 			_ = http.NewResponseController(w).Flush()
 		}
 		panic("boom")
 	})
-	s.handler = Account{Snapshot: s.snap.Load, Active: &s.active, Log: s.log, Metrics: s.metrics}.Link(panics)
+	s.handler = link.Account{Snapshot: s.snap.Load, Active: &s.active, Log: s.log, Metrics: s.metrics}.Link(panics)
 	answer := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}"))
 	if statusOf(answer) != 500 || lines(answer, openapi.AuthHeader) != nil || strings.Contains(answer, "boom") {
 		t.Errorf("the client got %q", answer)
@@ -142,7 +144,7 @@ func TestAPanicIsAnsweredAndLogged(t *testing.T) {
 	if n := s.logs.FilterMessage("handler panicked").Len(); n != 2 {
 		t.Errorf("%d panics were logged, want 2", n)
 	}
-	if status := s.logLine(t, 0)[fieldStatus]; status != int64(500) {
+	if status := s.logLine(t, 0)[exchange.FieldStatus]; status != int64(500) {
 		t.Errorf("the log says %v, want 500", status)
 	}
 }
@@ -168,7 +170,7 @@ func TestTheTraceIsLogged(t *testing.T) {
 		"00-" + trace + "-" + parent + "-01, 00-" + trace + "-" + parent: "",
 	} {
 		raw(t, s.addr, request("GET", "/", "", "traceparent: "+header))
-		if got, _ := s.logLine(t, n)[fieldTraceID].(string); got != want {
+		if got, _ := s.logLine(t, n)[exchange.FieldTraceID].(string); got != want {
 			t.Errorf("%q: the log has %q, want %q", header, got, want)
 		}
 		n++

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/proxy/exchange"
+	"powerjob-shim/proxy/link/gate"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/openapi"
 )
@@ -37,14 +39,14 @@ func BenchmarkGateAlone(b *testing.B) {
 	p := benchProxy(b, func(s *Settings) { s.Access.Mode = access.Enforce })
 	p.tokens.Add(access.Fingerprint(benchToken), access.Grant{Group: "default", App: "1", Name: "app1", Since: time.Now()})
 	passed := 0
-	guarded := Gate{Metrics: p.metrics, Tokens: p.tokens}.Link(func(http.ResponseWriter, *http.Request, *Exchange) { passed++ })
+	guarded := gate.Gate{Metrics: p.metrics, Tokens: p.tokens}.Link(func(http.ResponseWriter, *http.Request, *exchange.Exchange) { passed++ })
 	call, _ := openapi.Lookup("saveJob")
 	snap := p.snap.Load()
 	r := httptest.NewRequest(http.MethodPost, "/openApi/saveJob", nil)
-	r.Header = http.Header{tokenKey: {benchToken}, appIDKey: {"1"}, "Content-Type": {"application/json"}}
+	r.Header = http.Header{exchange.TokenKey: {benchToken}, exchange.AppIDKey: {"1"}, "Content-Type": {"application/json"}}
 	b.ReportAllocs()
 	for b.Loop() {
-		ex := &Exchange{Facts: Facts{snap: snap, group: snap.groups["default"], path: "/openApi/saveJob", call: call, received: time.Now(), body: []byte(benchBody)}}
+		ex := &exchange.Exchange{Facts: exchange.Facts{Snap: snap, Group: snap.Groups["default"], Path: "/openApi/saveJob", Call: call, Received: time.Now(), Body: []byte(benchBody)}}
 		guarded(nil, r, ex)
 	}
 	if passed != b.N {

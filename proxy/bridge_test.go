@@ -176,8 +176,8 @@ func TestAnAppIDIsKeptForWhenTheServerIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokenOf(t, s.addr, "app1", "pw")
-	group := s.snap.Load().groups["default"]
-	group.asserted.Set("app1", 1, time.Time{}) // of long ago
+	group := s.snap.Load().Groups["default"]
+	group.Asserted.Set("app1", 1, time.Time{}) // of long ago
 	tokenOf(t, s.addr, "app1", "pw")
 }
 
@@ -218,7 +218,7 @@ func TestWhatTheBridgeSaysWhereTheServerCannotBeAsked(t *testing.T) {
 			if n := s.logs.FilterMessage("the login bridge cannot log a client in").Len(); n != 1 {
 				t.Errorf("logged %d times, want once", n)
 			}
-			if n := s.snap.Load().groups["default"].upstream.Servers[0].InFlight(); n != 0 {
+			if n := s.snap.Load().Groups["default"].Upstream.Servers[0].InFlight(); n != 0 {
 				t.Errorf("%d requests count as in flight", n)
 			}
 		})

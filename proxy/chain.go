@@ -1,6 +1,13 @@
 package proxy
 
-import "net/http"
+import (
+	"net/http"
+
+	"powerjob-shim/proxy/exchange"
+	"powerjob-shim/proxy/forward"
+	"powerjob-shim/proxy/link"
+	"powerjob-shim/proxy/link/gate"
+)
 
 // chain composes the handlers, from the outside in:
 //
@@ -29,22 +36,22 @@ import "net/http"
 // is written to the caller (exchange.AnswerWriter). The shim's own answers are not changed by
 // them: whatever of those needs the header writes it itself.
 func (p *Proxy) chain() http.Handler {
-	sender := newForwarder(p.life, p.log, p.metrics)
-	guard := Gate{Metrics: p.metrics, Tokens: p.tokens, Shared: p.sharedTokens, Denied: p.replay.Denied}
-	h := Handler(sender.Forward)
+	sender := forward.New(p.life, p.log, p.metrics)
+	guard := gate.Gate{Metrics: p.metrics, Tokens: p.tokens, Shared: p.sharedTokens, Denied: p.replay.Denied}
+	h := exchange.Handler(sender.Forward)
 	h = sender.Translate(h)
 	h = p.replay.Link(h)
-	h = Bridge{Log: p.log, Metrics: p.metrics, Life: p.life}.Link(h)
-	h = Login{Metrics: p.metrics, Store: p.store, Tokens: p.tokens, Shared: p.sharedTokens}.Link(h)
+	h = link.Bridge{Log: p.log, Metrics: p.metrics, Life: p.life}.Link(h)
+	h = link.Login{Metrics: p.metrics, Store: p.store, Tokens: p.tokens, Shared: p.sharedTokens}.Link(h)
 	h = guard.Link(h)
-	h = Hold{Bodies: &p.bodies}.Link(h)
+	h = link.Hold{Bodies: &p.bodies}.Link(h)
 	h = guard.Allow(h)
 	h = guard.Block(h)
-	h = Redirect(h)
-	h = Limit(h)
-	h = Loops(h)
-	h = Route_{Log: p.log, Metrics: p.metrics}.Link(h)
-	h = Challenge(h)
-	h = Framing{Draining: &p.draining}.Link(h)
-	return Account{Snapshot: p.snap.Load, Active: &p.active, Log: p.log, Metrics: p.metrics, Version: p.version}.Link(h)
+	h = link.Redirect(h)
+	h = link.Limit(h)
+	h = link.Loops(h)
+	h = link.Route{Log: p.log, Metrics: p.metrics}.Link(h)
+	h = link.Challenge(h)
+	h = link.Framing{Draining: &p.draining}.Link(h)
+	return link.Account{Snapshot: p.snap.Load, Active: &p.active, Log: p.log, Metrics: p.metrics, Version: p.version}.Link(h)
 }

@@ -13,6 +13,7 @@ import (
 
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/proxy/body"
+	"powerjob-shim/proxy/exchange"
 )
 
 // chunked makes a save's body chunked.
@@ -98,7 +99,7 @@ func TestALargeBodyPassesWholeAndIsCounted(t *testing.T) {
 			if n := s.sum(t, "powerjob_shim_dedup_bypassed_total", "reason", "body_too_large"); n != 2 {
 				t.Errorf("%v counted, want 2", n)
 			}
-			if reason := s.logLine(t, 0)[fieldReason]; reason != "body_too_large" {
+			if reason := s.logLine(t, 0)[exchange.FieldReason]; reason != "body_too_large" {
 				t.Errorf("the log says %v", reason)
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/proxy/exchange"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -162,7 +163,7 @@ func TestWhereNoConnectionIsHadNothingIsExecutedAndAllGet502(t *testing.T) {
 	const callers = 4
 	server, url := startLegacy(t, legacy.Options{})
 	s := newShim(t, answering(dedupSettings(t, url)))
-	calls := s.snap.Load().groups["default"].upstream.Connections
+	calls := s.snap.Load().Groups["default"].Upstream.Connections
 	connect, released, refusing := calls.Connect, make(chan struct{}), true
 	calls.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 		if refusing {
@@ -203,7 +204,7 @@ func TestOneWhoWaitsAndHangsUpHoldsNobodyUp(t *testing.T) {
 	s.inFlight(t, 2)
 	_ = c.Close()
 	s.inFlight(t, 1)
-	if line := s.logLine(t, 0); line[fieldStatus] != int64(hungUpStatus) {
+	if line := s.logLine(t, 0); line[exchange.FieldStatus] != int64(hungUpStatus) {
 		t.Errorf("the log says %v", line)
 	}
 	g.open()
@@ -217,7 +218,7 @@ func TestOneWhoWaitsAndHangsUpHoldsNobodyUp(t *testing.T) {
 func TestAPanicWakesThoseWhoWait(t *testing.T) {
 	s, server := newDedup(t, legacy.Options{})
 	arrived, released := make(chan struct{}), make(chan struct{})
-	calls := s.snap.Load().groups["default"].upstream.Connections
+	calls := s.snap.Load().Groups["default"].Upstream.Connections
 	connect := calls.Connect
 	calls.Connect = func(context.Context, string, func(net.Conn) net.Conn) (net.Conn, error) {
 		close(arrived)

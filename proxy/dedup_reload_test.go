@@ -10,6 +10,7 @@ import (
 
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/proxy/exchange"
 )
 
 // One thousand saves, a hundred reloads between and during them, every save
@@ -151,7 +152,7 @@ func TestADrainWaitsForALeaderWhoseCallerHasGone(t *testing.T) {
 		s.done <- nil
 	}
 	wantExecuted(t, server, "saveJob", 1)
-	if line := s.logLine(t, 0); line[fieldStatus] != int64(hungUpStatus) || line[fieldDecision] != "forwarded" {
+	if line := s.logLine(t, 0); line[exchange.FieldStatus] != int64(hungUpStatus) || line[exchange.FieldDecision] != "forwarded" {
 		t.Errorf("the log says %v", line)
 	}
 }
@@ -176,7 +177,7 @@ func TestOnceTheGraceIsOverLeaderAndWaiterAreToldSo(t *testing.T) {
 		t.Errorf("the one who waited got %q", got)
 	}
 	for i := range 2 {
-		if status := s.logLine(t, i)[fieldStatus]; status == int64(hungUpStatus) {
+		if status := s.logLine(t, i)[exchange.FieldStatus]; status == int64(hungUpStatus) {
 			t.Errorf("the log says %v of a caller who was there", status)
 		}
 	}

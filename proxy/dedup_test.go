@@ -6,6 +6,7 @@ import (
 
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/proxy/exchange"
 	"powerjob-shim/rules"
 )
 
@@ -138,7 +139,7 @@ func TestReSendsAreWarnedOfOncePerClientAddress(t *testing.T) {
 		t.Fatalf("%d warnings logged, want 2", len(warned))
 	}
 	for i, address := range []string{"192.0.2.1", "192.0.2.2"} {
-		if got := warned[i].ContextMap()[fieldClient]; got != address {
+		if got := warned[i].ContextMap()[exchange.FieldClient]; got != address {
 			t.Errorf("warning %d is about %v, want %s", i, got, address)
 		}
 	}
@@ -244,8 +245,8 @@ func TestWhatARepeatedSaveGets(t *testing.T) {
 	if date := b.Header.Get("Date"); date == "" || date == a.Header.Get("Date") {
 		t.Errorf("the repeated save got the date %q of the first", date)
 	}
-	if a.Header.Get(requestIDHeader) == "" || b.Header.Get(requestIDHeader) != "mine" {
-		t.Errorf("the request ids are %q and %q", a.Header.Get(requestIDHeader), b.Header.Get(requestIDHeader))
+	if a.Header.Get(exchange.RequestIDHeader) == "" || b.Header.Get(exchange.RequestIDHeader) != "mine" {
+		t.Errorf("the request ids are %q and %q", a.Header.Get(exchange.RequestIDHeader), b.Header.Get(exchange.RequestIDHeader))
 	}
 	for i, answer := range []string{first, again} {
 		if auth := lines(answer, authLine); len(auth) != 1 || auth[0] != "X-POWERJOB-AUTH-PASSED: true" {
@@ -258,17 +259,17 @@ func TestWhatARepeatedSaveGets(t *testing.T) {
 			t.Errorf("answer %d says %q, want %q", i, decision(answer), want)
 		}
 		line := s.logLine(t, i)
-		if line[fieldDecision] != want {
-			t.Errorf("log line %d says %v, want %q", i, line[fieldDecision], want)
+		if line[exchange.FieldDecision] != want {
+			t.Errorf("log line %d says %v, want %q", i, line[exchange.FieldDecision], want)
 		}
 		if n := s.sum(t, "powerjob_shim_dedup_total", "call", "saveJob", "decision", want); n != 1 {
 			t.Errorf("%v counted as %s, want 1", n, want)
 		}
 	}
-	if reason := s.logLine(t, 1)[fieldReason]; reason != "equal_body" {
+	if reason := s.logLine(t, 1)[exchange.FieldReason]; reason != "equal_body" {
 		t.Errorf("the log's reason is %v, want equal_body", reason)
 	}
-	if _, asked := s.logLine(t, 1)[fieldUpstreamServer]; asked {
+	if _, asked := s.logLine(t, 1)[exchange.FieldUpstreamServer]; asked {
 		t.Error("the log says that a server was asked for a replay")
 	}
 }

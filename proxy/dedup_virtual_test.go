@@ -17,6 +17,8 @@ import (
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/metrics"
+	"powerjob-shim/proxy/exchange"
+	"powerjob-shim/proxy/routing"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -65,8 +67,8 @@ func (n *memoryNet) dialer(host string) func(ctx context.Context, network, addr 
 }
 
 // dialBy has all connections to servers made by dial.
-func dialBy(g *group, dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
-	g.upstream.Connections.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+func dialBy(g *routing.Group, dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
+	g.Upstream.Connections.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 		c, err := dial(ctx, "tcp", server)
 		if err != nil {
 			return nil, err
@@ -138,14 +140,14 @@ func newWorld(t testing.TB, o legacy.Options, change func(*Settings)) *world {
 	if w.shim, err = New(Options{Metrics: metrics.New(w.registry, openapi.Names())}, settings); err != nil {
 		t.Fatal(err)
 	}
-	g := w.shim.snap.Load().groups["default"]
+	g := w.shim.snap.Load().Groups["default"]
 	dialBy(g, w.dialer(shimHost))
 	for _, addr := range []string{shimAddr, shimAddress} {
 		w.serve(t, addr, w.shim, w.shim.life)
 	}
 	t.Cleanup(func() {
-		w.shim.end(errStopping)
-		g.upstream.Connections.CloseIdle()
+		w.shim.end(exchange.ErrStopping)
+		g.Upstream.Connections.CloseIdle()
 		_ = w.server.Close()
 	})
 	return w

@@ -94,7 +94,7 @@ func TestABodyThatStandsStillIsGivenUp(t *testing.T) {
 			_, _ = io.WriteString(w, okBody)
 		}), context.Background())
 		p := mustProxy(t, settingsFor(t, "http://"+serverAddr))
-		dialBy(p.snap.Load().groups["default"], mem.dialer(shimHost))
+		dialBy(p.snap.Load().Groups["default"], mem.dialer(shimHost))
 		mem.serve(t, shimAddr, p, p.life)
 		for _, c := range []struct {
 			pause time.Duration
@@ -259,8 +259,8 @@ func TestNoRequestFailsWhileRoutesAndUpstreamsChange(t *testing.T) {
 		}
 		n := served.Load()
 		eventually(t, "callers go on", func() bool { return served.Load() > n+callers })
-		for _, g := range before.groups {
-			for _, srv := range g.upstream.Servers {
+		for _, g := range before.Groups {
+			for _, srv := range g.Upstream.Servers {
 				eventually(t, "the old servers are left", func() bool { return srv.InFlight() == 0 })
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"powerjob-shim/internal/address"
 	"powerjob-shim/internal/doctor"
 	"powerjob-shim/proxy/admin"
+	"powerjob-shim/proxy/routing"
 	up "powerjob-shim/proxy/upstream"
 )
 
@@ -40,7 +41,7 @@ type examination struct {
 
 // addFindings adds to groups what doctor says of each server that takes connections,
 // and returns what all that comes to; nil: it is not known of all servers.
-func (p *Proxy) addFindings(ctx context.Context, groups []admin.Group, snap *snapshot) *admin.Need {
+func (p *Proxy) addFindings(ctx context.Context, groups []admin.Group, snap *routing.Snapshot) *admin.Need {
 	if !p.probing {
 		return nil
 	}
@@ -51,7 +52,7 @@ func (p *Proxy) addFindings(ctx context.Context, groups []admin.Group, snap *sna
 	known := true
 	for i, g := range groups {
 		for j, state := range g.Servers {
-			finding := current[snap.groups[g.Name].upstream.Server(state.Server)].wait(waiting)
+			finding := current[snap.Groups[g.Name].Upstream.Server(state.Server)].wait(waiting)
 			groups[i].Servers[j].Doctor = finding
 			if finding == nil {
 				known = false
@@ -76,15 +77,15 @@ func needOf(findings []doctor.Finding) *admin.Need {
 
 // begin examines each server of snap whose finding is old, and returns the
 // examination of each. Those of servers that are gone are forgotten.
-func (es *examinations) begin(p *Proxy, snap *snapshot) map[*up.Server]*examination {
+func (es *examinations) begin(p *Proxy, snap *routing.Snapshot) map[*up.Server]*examination {
 	es.mu.Lock()
 	defer es.mu.Unlock()
 	if p.life.Err() != nil { // nothing new begins
 		return es.of
 	}
 	next := make(map[*up.Server]*examination)
-	for _, g := range snap.groups {
-		for _, s := range g.upstream.Servers {
+	for _, g := range snap.Groups {
+		for _, s := range g.Upstream.Servers {
 			e := es.of[s]
 			if e == nil || e.over() && time.Since(e.began) > examineEvery {
 				e = &examination{began: time.Now(), done: make(chan struct{}), last: e.told()}
@@ -101,12 +102,12 @@ func (es *examinations) begin(p *Proxy, snap *snapshot) map[*up.Server]*examinat
 }
 
 // targetOf is how a group's server is examined: as calls are sent to it.
-func targetOf(g *group, s *up.Server) doctor.Target {
-	prefix := strings.TrimSuffix(g.settings.Prefix(), "/openApi")
+func targetOf(g *routing.Group, s *up.Server) doctor.Target {
+	prefix := strings.TrimSuffix(g.Settings.Prefix(), "/openApi")
 	return doctor.Target{
 		Server:  address.Server{URL: &url.URL{Scheme: s.URL.Scheme, Host: s.URL.Host, Path: prefix}, Address: s.Name, Prefix: prefix},
-		Host:    g.upstream.AskedHost(s),
-		Connect: func(ctx context.Context) (net.Conn, error) { return g.upstream.Dial(ctx, s) },
+		Host:    g.Upstream.AskedHost(s),
+		Connect: func(ctx context.Context) (net.Conn, error) { return g.Upstream.Dial(ctx, s) },
 		Own:     true,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/tcpfaults"
+	"powerjob-shim/proxy/exchange"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -199,7 +200,7 @@ func TestACallerWhoHangsUpIs499(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("the upstream's request was not given up")
 	}
-	if status := s.logLine(t, 0)[fieldStatus]; status != int64(hungUpStatus) {
+	if status := s.logLine(t, 0)[exchange.FieldStatus]; status != int64(hungUpStatus) {
 		t.Errorf("the log says %v, want %d", status, hungUpStatus)
 	}
 	if n := s.sum(t, "powerjob_shim_requests_total", "code", "499"); n != 1 {

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"powerjob-shim/proxy/exchange"
 )
 
 // bothWays sends a save through a shim that holds it and one that streams it,
@@ -16,7 +18,7 @@ func bothWays(t *testing.T, answer string, extra ...string) (sent [2]string, cam
 	for i, settings := range []func(testing.TB, ...string) Settings{dedupSettings, settingsFor} {
 		up := newRawServer(t, answer)
 		s := newShim(t, settings(t, up.url))
-		message := strings.Replace(save(saveBody(0, "a")), "\r\n\r\n", "\r\n"+strings.Join(append(extra, requestIDHeader+": same"), "\r\n")+"\r\n\r\n", 1)
+		message := strings.Replace(save(saveBody(0, "a")), "\r\n\r\n", "\r\n"+strings.Join(append(extra, exchange.RequestIDHeader+": same"), "\r\n")+"\r\n\r\n", 1)
 		got := raw(t, s.addr, message)
 		if strings.HasPrefix(got, "HTTP/1.1 103") { // a stream's informational answers are passed on
 			_, got, _ = strings.Cut(got, "\r\n\r\n")

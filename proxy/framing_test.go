@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"powerjob-shim/proxy/exchange"
 )
 
 func TestAmbiguousFramingIsRefusedAndTheUpstreamSeesNothing(t *testing.T) {
@@ -160,7 +162,7 @@ func TestABodyThatBreaksOffIsNotForwardedAsAWholeOne(t *testing.T) {
 		if answer.StatusCode != http.StatusBadRequest {
 			t.Errorf("the client got %d, want 400", answer.StatusCode)
 		}
-		if status := s.logLine(t, i)[fieldStatus]; status != int64(hungUpStatus) {
+		if status := s.logLine(t, i)[exchange.FieldStatus]; status != int64(hungUpStatus) {
 			t.Errorf("the log says %v, want %d", status, hungUpStatus)
 		}
 	}

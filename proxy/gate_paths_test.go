@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/proxy/exchange"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -149,7 +150,7 @@ func FuzzTheGate(f *testing.F) {
 			if !authorised || e.AppID != 1 {
 				t.Errorf("%s %q, %q, %q, authorised %v: %s of app %d was executed", method, target, contentType, body, authorised, e.Call, e.AppID)
 			}
-			if path, err := openapi.RoutePath(strings.SplitN(requestURI(r), "?", 2)[0]); err != nil || openapi.ByPath(path) == nil || openapi.ByPath(path).Name != e.Call {
+			if path, err := openapi.RoutePath(strings.SplitN(exchange.RequestURI(r), "?", 2)[0]); err != nil || openapi.ByPath(path) == nil || openapi.ByPath(path).Name != e.Call {
 				t.Errorf("%q was executed as %s and recognised as %s, %v", target, e.Call, path, err)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"powerjob-shim/proxy/exchange"
+	"powerjob-shim/proxy/exchange/headercase"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/openapi"
 )
@@ -123,7 +125,7 @@ func TestUnderAContextPathTheRulesAreRelativeToThePrefix(t *testing.T) {
 	if found := lines(got, openapi.AuthHeader); len(found) != 1 {
 		t.Errorf("the client got %q", found)
 	}
-	if call := s.logLine(t, 0)[fieldCall]; call != "saveJob" {
+	if call := s.logLine(t, 0)[exchange.FieldCall]; call != "saveJob" {
 		t.Errorf("the call is %q, want saveJob", call)
 	}
 	if got := up.requests()[0]; !strings.HasPrefix(got, "POST /x/openApi/saveJob HTTP/1.1\r\n") {
@@ -149,8 +151,8 @@ func TestARuleWithoutAValueOnlyRestoresTheCase(t *testing.T) {
 func TestTwoRulesForOneHeaderWriteItOnce(t *testing.T) {
 	for _, first := range []string{"true", ""} {
 		h := http.Header{authLine: {"false"}}
-		apply(h, rules.Header{Name: openapi.AuthHeader, Value: first})
-		apply(h, rules.Header{Name: "x-powerjob-AUTH-passed", Value: "true"})
+		headercase.Apply(h, rules.Header{Name: openapi.AuthHeader, Value: first})
+		headercase.Apply(h, rules.Header{Name: "x-powerjob-AUTH-passed", Value: "true"})
 		if len(h) != 1 || !slices.Equal(h["x-powerjob-AUTH-passed"], []string{"false"}) { //nolint:staticcheck // SA1008: the case is the point
 			t.Errorf("the header is %v", h)
 		}

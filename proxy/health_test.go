@@ -39,14 +39,14 @@ func TestAServerThatAnswersWithErrorsIsEjectedAndSeen(t *testing.T) {
 	if err := s.Swap(Settings{Upstreams: map[string]Upstream{"default": u}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.snap.Load().groups["default"].upstream.Servers[0].Standing(time.Now()); got != up.StandingEjected {
+	if got := s.snap.Load().Groups["default"].Upstream.Servers[0].Standing(time.Now()); got != up.StandingEjected {
 		t.Errorf("after a reload the server is %v", got)
 	}
 	u.Health.Passive = nil
 	if err := s.Swap(Settings{Upstreams: map[string]Upstream{"default": u}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.snap.Load().groups["default"].upstream.Servers[0].Standing(time.Now()); got != up.StandingUp {
+	if got := s.snap.Load().Groups["default"].Upstream.Servers[0].Standing(time.Now()); got != up.StandingUp {
 		t.Errorf("without passive health the server is %v", got)
 	}
 }
@@ -97,7 +97,7 @@ func TestAnUnhealthyServerGetsRequestsOnlyWhenNoOtherTakesThem(t *testing.T) {
 	b.Start()
 	sick.Store(true)
 	s := newShim(t, checked(t, false, a, b.URL))
-	first := s.snap.Load().groups["default"].upstream.Servers[0]
+	first := s.snap.Load().Groups["default"].Upstream.Servers[0]
 	eventually(t, "the server is down", func() bool { return first.Standing(time.Now()) == up.StandingDown })
 	for range 20 {
 		raw(t, s.addr, request("GET", "/", ""))
@@ -108,7 +108,7 @@ func TestAnUnhealthyServerGetsRequestsOnlyWhenNoOtherTakesThem(t *testing.T) {
 	if code, body := s.ask(t, "/readyz"); code != 200 || !strings.Contains(body, "health check: status 503") {
 		t.Errorf("/readyz says %d %q", code, body)
 	}
-	s.snap.Load().groups["default"].upstream.Connections.CloseIdle() // else b might close one that is being written to
+	s.snap.Load().Groups["default"].Upstream.Connections.CloseIdle() // else b might close one that is being written to
 	b.Close()
 	if got := raw(t, s.addr, request("GET", "/", "")); statusOf(got) != 200 || atSick.Load() != 1 {
 		t.Errorf("with the other one gone, the client got %q", got)
@@ -119,7 +119,7 @@ func TestAnUnhealthyServerGetsRequestsOnlyWhenNoOtherTakesThem(t *testing.T) {
 
 func TestWithoutAHealthyServerCallersGet503(t *testing.T) {
 	s := newShim(t, answering(checked(t, true, deadServer(t), deadServer(t))))
-	eventually(t, "all are down", s.snap.Load().groups["default"].upstream.AllDown)
+	eventually(t, "all are down", s.snap.Load().Groups["default"].Upstream.AllDown)
 	got := raw(t, s.addr, request("POST", "/openApi/saveJob", "{}"))
 	if statusOf(got) != 503 || lines(got, "retry-after") != nil || lines(got, authLine) != nil || !strings.Contains(got, "Nothing was sent") {
 		t.Errorf("the client got %q", got)
@@ -132,7 +132,7 @@ func TestWithoutAHealthyServerCallersGet503(t *testing.T) {
 func TestChecksEndWithTheirGroup(t *testing.T) {
 	server := newRawServer(t, strings.Replace(answerWith(), "200 OK", "503 Service Unavailable", 1))
 	s := newShim(t, checked(t, false, server.url))
-	first := s.snap.Load().groups["default"].upstream.Servers[0]
+	first := s.snap.Load().Groups["default"].Upstream.Servers[0]
 	eventually(t, "the server is down", func() bool { return first.Standing(time.Now()) == up.StandingDown })
 	if err := s.Swap(settingsFor(t, server.url)); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/internal/tcpfaults"
+	"powerjob-shim/proxy/exchange"
 	"powerjob-shim/proxy/upstream/connect"
 )
 
@@ -44,7 +45,7 @@ func TestNothingIsSentForACallerWhoHasGone(t *testing.T) {
 		c := dial(t, s.addr)
 		leave(t, s, c, message)
 		close(released)
-		if line := s.logLine(t, 0); line[fieldUnanswered] != "caller_gone" || line[fieldStatus] != int64(hungUpStatus) {
+		if line := s.logLine(t, 0); line[exchange.FieldUnanswered] != "caller_gone" || line[exchange.FieldStatus] != int64(hungUpStatus) {
 			t.Errorf("%q: logged as %v", message, line)
 		}
 		if n := s.sum(t, "powerjob_shim_unanswered_total", "reason", "caller_gone"); n != 1 {
@@ -114,7 +115,7 @@ func TestACallerIsSeenToGoOverTLS(t *testing.T) {
 	<-shaking
 	_ = c.Close()
 	close(release)
-	if line := s.logLine(t, 0); line[fieldUnanswered] != "caller_gone" {
+	if line := s.logLine(t, 0); line[exchange.FieldUnanswered] != "caller_gone" {
 		t.Errorf("logged as %v", line)
 	}
 	if sent := <-got; sent != "" {

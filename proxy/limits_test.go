@@ -88,7 +88,7 @@ func TestAServerWithoutAFreeConnectionIsPassedOver(t *testing.T) {
 	eventually(t, "there is room again", func() bool { return statusOf(raw(t, s.addr, request("GET", "/", ""))) == 200 })
 	releaseB()
 	<-answers
-	for _, srv := range s.snap.Load().groups["default"].upstream.Servers {
+	for _, srv := range s.snap.Load().Groups["default"].Upstream.Servers {
 		eventually(t, "nothing is in flight", func() bool { return srv.InFlight() == 0 })
 	}
 }

@@ -96,7 +96,7 @@ func TestTwoGroupsOfOneShimMayCallEachOther(t *testing.T) {
 func TestAHopKeepsItsNameAcrossReloadsAndSharesItWithNobody(t *testing.T) {
 	settings := dedupSettings(t, deadServer(t))
 	a, b := mustProxy(t, settings), mustProxy(t, settings)
-	before := a.snap.Load().groups["default"].hop[0]
+	before := a.snap.Load().Groups["default"].Hop[0]
 	u := settings.Upstreams["default"]
 	u.Timeout++
 	settings.Upstreams = map[string]Upstream{"default": u, "other": u}
@@ -104,9 +104,9 @@ func TestAHopKeepsItsNameAcrossReloadsAndSharesItWithNobody(t *testing.T) {
 	if err := a.Swap(settings); err != nil {
 		t.Fatal(err)
 	}
-	groups := a.snap.Load().groups
-	if groups["default"].hop[0] != before || groups["other"].hop[0] == before || b.snap.Load().groups["default"].hop[0] == before {
-		t.Errorf("before %q, after %q, other group %q, other process %q", before, groups["default"].hop, groups["other"].hop, b.snap.Load().groups["default"].hop)
+	groups := a.snap.Load().Groups
+	if groups["default"].Hop[0] != before || groups["other"].Hop[0] == before || b.snap.Load().Groups["default"].Hop[0] == before {
+		t.Errorf("before %q, after %q, other group %q, other process %q", before, groups["default"].Hop, groups["other"].Hop, b.snap.Load().Groups["default"].Hop)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/proxy/exchange/headercase"
 	"powerjob-shim/rules/access"
 )
 
@@ -28,7 +29,7 @@ func headLines(message string, added ...string) []string {
 	all := []string{start}
 	for _, line := range strings.Split(rest, "\r\n") {
 		name, value, _ := strings.Cut(line, ":")
-		if !strings.HasPrefix(start, "HTTP/") || !strings.EqualFold(name, authKey) {
+		if !strings.HasPrefix(start, "HTTP/") || !strings.EqualFold(name, headercase.AuthKey) {
 			name = strings.ToLower(name)
 		}
 		if !slices.Contains(append(added, "connection", "date"), name) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/proxy/exchange"
 	"powerjob-shim/proxy/upstream/conversation"
 )
 
@@ -55,7 +56,7 @@ func TestAWebSocketPasses(t *testing.T) {
 	if _, err := r.ReadByte(); err != io.EOF {
 		t.Errorf("after the end came %v, want EOF", err)
 	}
-	if status := s.logLine(t, 0)[fieldStatus]; status != int64(101) {
+	if status := s.logLine(t, 0)[exchange.FieldStatus]; status != int64(101) {
 		t.Errorf("the log says %v, want 101", status)
 	}
 }

@@ -13,6 +13,6 @@ func (p *Proxy) plainCalls() func(target string, length int64) bool {
 	}
 	return func(target string, length int64) bool {
 		snap := p.snap.Load()
-		return length <= snap.Dedup.bodyBound() && snap.mayBeCall(target)
+		return length <= snap.Dedup.BodyBound() && snap.MayBeCall(target)
 	}
 }

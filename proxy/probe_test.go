@@ -18,6 +18,7 @@ import (
 	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/internal/testca"
 	"powerjob-shim/proxy/admin"
+	"powerjob-shim/proxy/exchange"
 	up "powerjob-shim/proxy/upstream"
 )
 
@@ -31,7 +32,7 @@ func probed(t *testing.T, s Settings) (*Proxy, *observer.ObservedLogs) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.end(errStopping); p.running.Wait() })
+	t.Cleanup(func() { p.end(exchange.ErrStopping); p.running.Wait() })
 	return p, logs
 }
 
@@ -187,6 +188,6 @@ func TestAHealthCheckTakesATLSPortForDown(t *testing.T) {
 	settings := checked(t, false, strings.Replace(server.URL, "https", "http", 1))
 	s := newShim(t, settings)
 	eventually(t, "the server is down", func() bool {
-		return s.snap.Load().groups["default"].upstream.Servers[0].Standing(time.Now()) == up.StandingDown
+		return s.snap.Load().Groups["default"].Upstream.Servers[0].Standing(time.Now()) == up.StandingDown
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"powerjob-shim/proxy/exchange"
 	"powerjob-shim/proxy/listen"
 )
 
@@ -36,7 +37,7 @@ func TestForwardingHeadersAreBelievedFromTrustedProxiesOnly(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: the upstream got %q, want %q", c.name, got, c.want)
 		}
-		if client := s.logLine(t, 0)[fieldClient]; client != c.client {
+		if client := s.logLine(t, 0)[exchange.FieldClient]; client != c.client {
 			t.Errorf("%s: the client is %v, want %s", c.name, client, c.client)
 		}
 	}
@@ -51,7 +52,7 @@ func TestTheClientOfAPROXYHeaderIsForwardedAndLogged(t *testing.T) {
 	if got := up.requests(); len(got) != 1 || !slices.Equal(lines(got[0], headerForwardedFor), []string{headerForwardedFor + ": 203.0.113.7"}) {
 		t.Errorf("the server got %q", got)
 	}
-	if client := s.logLine(t, 0)[fieldClient]; client != "203.0.113.7" {
+	if client := s.logLine(t, 0)[exchange.FieldClient]; client != "203.0.113.7" {
 		t.Errorf("the log says %v", client)
 	}
 	// Trusted proxies may change while the shim runs.

@@ -15,6 +15,8 @@ import (
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy/admin"
 	"powerjob-shim/proxy/body"
+	"powerjob-shim/proxy/replay"
+	"powerjob-shim/proxy/routing"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/proxy/upstream/connect"
 	"powerjob-shim/rules/access"
@@ -34,13 +36,13 @@ type Proxy struct {
 	started time.Time
 	process string // random; see newHop
 
-	snap    atomic.Pointer[snapshot]
+	snap    atomic.Pointer[routing.Snapshot]
 	swap    sync.Mutex // one Swap at a time
 	handler http.Handler
 	bodies  body.Holder
 
 	store  store.Store
-	replay *Replayer
+	replay *replay.Replayer
 	tokens *access.Tokens
 	// sharedTokens are the tokens of other replicas; nil without a shared store.
 	sharedTokens access.SharedTokens
@@ -80,7 +82,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	}
 	p.metrics.ObserveStore(func() metrics.StoreStats { return metrics.StoreStats(p.store.Stats()) })
 	p.tokens, p.sharedTokens = access.NewTokens(0), o.Tokens
-	p.replay = newReplayer(replayParts{Store: p.store, Tokens: p.tokens, Log: p.log, Metrics: p.metrics, Recent: p.recent, Life: p.life})
+	p.replay = replay.New(replay.Parts{Store: p.store, Tokens: p.tokens, Log: p.log, Metrics: p.metrics, Recent: p.recent, Life: p.life})
 	p.ready = o.Ready
 	p.bodies.Max = maxBodiesAtOnce
 	p.metrics.ObserveUpstreams(p.upstreamStats)
@@ -101,16 +103,16 @@ func (p *Proxy) Swap(s Settings) error {
 	p.swap.Lock()
 	defer p.swap.Unlock()
 	old := p.snap.Load()
-	next, err := compile(s, old, p.process, up.Options{Logger: p.log, Metrics: p.metrics, Dialer: p.dialer, Probe: p.probing})
+	next, err := routing.Compile(s, old, p.process, up.Options{Logger: p.log, Metrics: p.metrics, Dialer: p.dialer, Probe: p.probing})
 	if err != nil {
 		return fmt.Errorf("compiling the settings: %w", err)
 	}
-	next.presetSeries(p.metrics)
+	next.PresetSeries(p.metrics)
 	p.noteMode(next.Observing, old != nil && old.Observing)
-	next.start(p.life, &p.running, old)
+	next.Start(p.life, &p.running, old)
 	p.snap.Store(next)
 	if old != nil {
-		old.retire(next)
+		old.Retire(next)
 	}
 	return nil
 }

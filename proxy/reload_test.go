@@ -143,11 +143,11 @@ func TestAGroupIsKeptOnlyWhileEverySettingIsTheSame(t *testing.T) {
 	kept := func(u Upstream) bool {
 		t.Helper()
 		p := mustProxy(t, Settings{Upstreams: map[string]Upstream{"default": base}})
-		before := p.snap.Load().groups["default"]
+		before := p.snap.Load().Groups["default"]
 		if err := p.Swap(Settings{Upstreams: map[string]Upstream{"default": u}}); err != nil {
 			t.Fatal(err)
 		}
-		return p.snap.Load().groups["default"] == before
+		return p.snap.Load().Groups["default"] == before
 	}
 	for name, change := range map[string]func(*Upstream){
 		"timeout":        func(u *Upstream) { u.Timeout++ },

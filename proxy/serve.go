@@ -11,7 +11,9 @@ import (
 	"go.uber.org/zap"
 
 	"powerjob-shim/proxy/admin"
+	"powerjob-shim/proxy/exchange"
 	"powerjob-shim/proxy/listen"
+	"powerjob-shim/proxy/routing"
 	"powerjob-shim/rules/access"
 )
 
@@ -66,7 +68,7 @@ func (l lifecycle) Drain() (delay, grace time.Duration) {
 func (l lifecycle) InFlight() int64 { return l.active.Load() }
 
 // End implements listen.Lifecycle.
-func (l lifecycle) End() { l.end(errStopping) }
+func (l lifecycle) End() { l.end(exchange.ErrStopping) }
 
 // Close implements listen.Lifecycle: it closes the groups' idle connections, and
 // waits for what they do on their own.
@@ -81,4 +83,4 @@ func (l lifecycle) Trusts(proxy netip.Addr) bool {
 }
 
 // retire closes the idle connections of the current groups.
-func (p *Proxy) retire() { p.snap.Load().retire(&snapshot{}) }
+func (p *Proxy) retire() { p.snap.Load().Retire(&routing.Snapshot{}) }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"powerjob-shim/internal/standin/legacy"
+	"powerjob-shim/proxy/exchange"
+	"powerjob-shim/proxy/routing"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/openapi"
@@ -93,7 +95,7 @@ func TestARunJob2IsSentAsRunJobToAServerThatLacksIt(t *testing.T) {
 		if got := s.sum(t, "powerjob_shim_dedup_total", "call", "runJob2", "decision", "forwarded"); got != 2 {
 			t.Errorf("%v calls were counted as forwarded", got)
 		}
-		if line := s.logLine(t, 2); line[fieldCall] != "runJob2" || line[fieldTranslated] != "runJob" {
+		if line := s.logLine(t, 2); line[exchange.FieldCall] != "runJob2" || line[exchange.FieldTranslated] != "runJob" {
 			t.Errorf("logged %v", line)
 		}
 		if got := raw(t, s.admin, "GET /status HTTP/1.0\r\n\r\n"); !strings.Contains(got, `"lacks": [`) {
@@ -193,14 +195,14 @@ func TestWhatRunJobCannotCarryIsWarnedOfOnceAnHour(t *testing.T) {
 	if got := calls(server); got != "runJob2 6, runJob 0" {
 		t.Errorf("the server got %s", got)
 	}
-	var l lacking
+	var l routing.Lacking
 	one, other, now := new(up.Server), new(up.Server), time.Now()
 	for _, c := range []struct {
 		s    *up.Server
 		at   time.Duration
 		want bool
 	}{{one, 0, true}, {one, time.Hour - 1, false}, {other, time.Minute, true}, {one, time.Hour, true}} {
-		if got := l.warns(c.s, now.Add(c.at)); got != c.want {
+		if got := l.Warns(c.s, now.Add(c.at)); got != c.want {
 			t.Errorf("after %v: %t", c.at, got)
 		}
 	}
@@ -248,8 +250,8 @@ func TestAServerIsAskedAgainAfterAReloadAndEveryHour(t *testing.T) {
 		t.Errorf("after a reload the server got %s", got)
 	}
 	snap := s.snap.Load()
-	srv, now := snap.groups["default"].upstream.Servers[0], time.Now()
-	if !snap.lacking.has(srv, now.Add(59*time.Minute)) || snap.lacking.has(srv, now.Add(61*time.Minute)) {
+	srv, now := snap.Groups["default"].Upstream.Servers[0], time.Now()
+	if !snap.Lacking.Has(srv, now.Add(59*time.Minute)) || snap.Lacking.Has(srv, now.Add(61*time.Minute)) {
 		t.Error("it is not remembered for an hour")
 	}
 }

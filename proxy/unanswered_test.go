@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/proxy/exchange"
 	up "powerjob-shim/proxy/upstream"
 )
 
@@ -17,7 +18,7 @@ import (
 // reason.
 func (s *shim) unansweredLine(t testing.TB, n int) any {
 	t.Helper()
-	return s.logLine(t, n)[fieldUnanswered]
+	return s.logLine(t, n)[exchange.FieldUnanswered]
 }
 
 func TestAMachineClientWhoseServerIsDownGetsNoAnswer(t *testing.T) {
@@ -55,7 +56,7 @@ func TestAMachineClientWhoseServerIsDownGetsNoAnswer(t *testing.T) {
 		if closed {
 			want, n = "connect", 1
 		}
-		if line := s.logLine(t, 0); line[fieldUnanswered] != want || line[fieldStatus] != int64(http.StatusBadGateway) {
+		if line := s.logLine(t, 0); line[exchange.FieldUnanswered] != want || line[exchange.FieldStatus] != int64(http.StatusBadGateway) {
 			t.Errorf("%q: logged as %v", message, line)
 		}
 		if sum := s.sum(t, "powerjob_shim_unanswered_total", "route", "default", "reason", "connect"); sum != n {
@@ -132,7 +133,7 @@ func TestOnlyWhatMaySafelyBeSentAgainIsLeftUnanswered(t *testing.T) {
 func TestTheReasonTellsWhyNothingWasSent(t *testing.T) {
 	t.Run("unhealthy", func(t *testing.T) {
 		s := newShim(t, checked(t, true, deadServer(t)))
-		eventually(t, "all are down", s.snap.Load().groups["default"].upstream.AllDown)
+		eventually(t, "all are down", s.snap.Load().Groups["default"].Upstream.AllDown)
 		if got := raw(t, s.addr, save("{}")); got != "" || s.unansweredLine(t, 0) != "unhealthy" {
 			t.Errorf("got %q, for %v", got, s.unansweredLine(t, 0))
 		}
@@ -246,7 +247,7 @@ func TestAPipelinedRequestThatIsLeftUnansweredTakesNoAnswerAway(t *testing.T) {
 
 // blockDials holds each connection to a server back until the channel is closed.
 func blockDials(s *shim) (released chan struct{}) {
-	g := s.snap.Load().groups["default"]
+	g := s.snap.Load().Groups["default"]
 	released = make(chan struct{})
 	hold := func(ctx context.Context) error {
 		select {
@@ -256,8 +257,8 @@ func blockDials(s *shim) (released chan struct{}) {
 			return ctx.Err()
 		}
 	}
-	connect := g.upstream.Connections.Connect
-	g.upstream.Connections.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+	connect := g.Upstream.Connections.Connect
+	g.Upstream.Connections.Connect = func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 		if err := hold(ctx); err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy/admin"
+	"powerjob-shim/proxy/routing"
 	up "powerjob-shim/proxy/upstream"
 )
 
@@ -23,7 +24,7 @@ func (p *Proxy) Admin(o admin.Options) http.Handler {
 // view is the Proxy as the admin listener sees it.
 type view struct {
 	p    *Proxy
-	snap *snapshot
+	snap *routing.Snapshot
 }
 
 // About implements admin.View.
@@ -31,7 +32,7 @@ func (v view) About() admin.About {
 	return admin.About{
 		Version: v.p.version, Started: v.p.started, Draining: v.p.draining.Load(), Observing: v.snap.Observing, InFlight: v.p.active.Load(),
 		Hash: v.snap.Hash, Configuration: v.snap.Configuration,
-		GroupNames: slices.Sorted(maps.Keys(v.snap.groups)), ReadyAll: v.snap.ReadyAll, Ready: v.p.ready,
+		GroupNames: slices.Sorted(maps.Keys(v.snap.Groups)), ReadyAll: v.snap.ReadyAll, Ready: v.p.ready,
 		Dedup: v.p.replay.Status(),
 	}
 }
@@ -39,14 +40,14 @@ func (v view) About() admin.About {
 // Look implements admin.View.
 func (v view) Look(ctx context.Context) []admin.Group {
 	var wg sync.WaitGroup
-	groups := make([]admin.Group, 0, len(v.snap.groups))
-	for _, name := range slices.Sorted(maps.Keys(v.snap.groups)) {
-		g := v.snap.groups[name].upstream
+	groups := make([]admin.Group, 0, len(v.snap.Groups))
+	for _, name := range slices.Sorted(maps.Keys(v.snap.Groups)) {
+		g := v.snap.Groups[name].Upstream
 		servers := make([]admin.Server, len(g.Servers))
 		for i, s := range g.Servers {
 			wg.Go(func() { servers[i] = look(ctx, g, s) })
 		}
-		groups = append(groups, admin.Group{Name: name, Servers: servers, Routed: v.snap.routed(name), Routes: v.snap.routesTo(name)})
+		groups = append(groups, admin.Group{Name: name, Servers: servers, Routed: v.snap.Routed(name), Routes: v.snap.RoutesTo(name)})
 	}
 	wg.Wait()
 	return groups
@@ -69,8 +70,8 @@ func (v view) Complete(ctx context.Context, found []admin.Group) ([]admin.Group,
 	for i, g := range groups {
 		groups[i].Servers = slices.Clone(g.Servers)
 		for j, s := range g.Servers {
-			if known := v.snap.groups[g.Name].upstream.Server(s.Server); known != nil && v.snap.lacking.has(known, now) {
-				groups[i].Servers[j].Lacks = []string{runJob2}
+			if known := v.snap.Groups[g.Name].Upstream.Server(s.Server); known != nil && v.snap.Lacking.Has(known, now) {
+				groups[i].Servers[j].Lacks = []string{routing.RunJob2}
 			}
 		}
 	}
@@ -85,10 +86,10 @@ func (p *Proxy) upstreamStats() []metrics.UpstreamStats {
 	}
 	now := time.Now()
 	var all []metrics.UpstreamStats
-	for _, g := range snap.groups {
-		for _, s := range g.upstream.Servers {
+	for _, g := range snap.Groups {
+		for _, s := range g.Upstream.Servers {
 			all = append(all, metrics.UpstreamStats{
-				Upstream: g.name, Server: s.Name, Up: s.Standing(now) == up.StandingUp, InFlight: s.InFlight(),
+				Upstream: g.Name, Server: s.Name, Up: s.Standing(now) == up.StandingUp, InFlight: s.InFlight(),
 			})
 		}
 	}

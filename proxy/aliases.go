@@ -1,0 +1,28 @@
+package proxy
+
+import "powerjob-shim/proxy/routing"
+
+// What a Proxy is told, so that users of it need one package alone. See there.
+type (
+	// Settings are what a reload may change.
+	Settings = routing.Settings
+	// Upstream is a group of servers that hold the same data.
+	Upstream = routing.Upstream
+	// Policy is the part of Settings that a group can have for itself.
+	Policy = routing.Policy
+	// Route sends requests to an upstream.
+	Route = routing.Route
+	// Shutdown says how the Proxy ends.
+	Shutdown = routing.Shutdown
+	// DedupSettings are the settings of deduplication.
+	DedupSettings = routing.DedupSettings
+	// Compat says what is done for clients that are newer than their server.
+	Compat = routing.Compat
+)
+
+// The values of Compat.
+const (
+	CompatAuto  = routing.CompatAuto
+	CompatOff   = routing.CompatOff
+	CompatLossy = routing.CompatLossy
+)

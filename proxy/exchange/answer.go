@@ -1,0 +1,171 @@
+package exchange
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+
+	"powerjob-shim/metrics"
+	"powerjob-shim/proxy/exchange/headercase"
+	"powerjob-shim/proxy/listen"
+	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/rules"
+)
+
+// The headers that the shim itself writes.
+const (
+	RequestIDHeader = "X-Request-Id"
+	shimHeader      = up.ShimHeader
+)
+
+// outsideMark is shimHeader's value on answers to known calls outside the
+// prefix: doctor goes by it.
+const outsideMark = "outside-prefix"
+
+// shimValues are the values of shimHeader. Answers share them: read them only.
+var shimValues = func() map[rules.Decision][]string {
+	values := map[rules.Decision][]string{}
+	for _, d := range rules.Decisions() {
+		values[rules.Decision(d)] = []string{d}
+	}
+	return values
+}()
+
+// AnswerWriter is the last writer before the caller: it finishes an answer's
+// header at the moment it is written, when no one can canonicalise it any
+// more, and counts. http.ResponseController reaches what is beneath.
+type AnswerWriter struct {
+	http.ResponseWriter
+	ex      *Exchange
+	metrics *metrics.Metrics
+	Status  int  // 0: no header written yet
+	Closing bool // nothing is written: the connection is closed without an answer
+	version string
+	Bytes   int64 // bytes of body
+}
+
+// Unwrap lets http.ResponseController hijack, flush and set deadlines.
+func (w *AnswerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *AnswerWriter) WriteHeader(status int) {
+	if status == http.StatusContinue {
+		// The server asks for the body: net/http says so to the caller itself
+		// once the body is read, and would say it twice.
+		return
+	}
+	if status >= 200 && w.Status == 0 {
+		w.Status = status
+		if w.Closing = w.ex.closes(); !w.Closing {
+			w.finish()
+		}
+	}
+	if w.Closing {
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *AnswerWriter) Write(p []byte) (int, error) {
+	if w.Status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.Closing {
+		return len(p), nil
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.Bytes += int64(n)
+	if errors.Is(err, listen.ErrStalled) {
+		w.ex.Failure = listen.ErrStalled
+	}
+	return n, err
+}
+
+// FlushError writes the header if it is still to be written, and flushes.
+func (w *AnswerWriter) FlushError() error {
+	if w.Status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.Closing {
+		return nil
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack takes the connection over for a tunnel, which the log shows as 101.
+func (w *AnswerWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return conn, rw, err
+	}
+	w.Status = http.StatusSwitchingProtocols
+	if n := rw.Reader.Buffered(); n > 0 {
+		// ReverseProxy reads from the connection only.
+		behind, _ := rw.Reader.Peek(n) // it is there
+		conn = &begunConn{conn, bytes.NewReader(bytes.Clone(behind))}
+	}
+	return conn, rw, nil
+}
+
+// begunConn is a connection of which some bytes have been read already.
+type begunConn struct {
+	net.Conn
+	begun *bytes.Reader
+}
+
+// Read implements net.Conn.
+func (c *begunConn) Read(p []byte) (int, error) {
+	if c.begun.Len() > 0 {
+		return c.begun.Read(p)
+	}
+	return c.Conn.Read(p)
+}
+
+// CloseWrite says to the caller that the server sends nothing more.
+func (c *begunConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
+}
+
+// finish completes the header of a final answer.
+func (w *AnswerWriter) finish() {
+	h, ex := w.Header(), w.ex
+	if _, ok := h[RequestIDHeader]; !ok {
+		h[RequestIDHeader] = []string{ex.ID}
+	}
+	switch {
+	case ex.Snap.Observing:
+	case ex.Decided != "":
+		h[shimHeader] = shimValues[ex.Decided]
+	case ex.Outside:
+		h[shimHeader] = []string{outsideMark}
+	}
+	if ex.Unanswered != "" && ex.origin.shim {
+		h[shimHeader] = markedUnanswered
+	}
+	if ex.LastOnConn {
+		h["Connection"] = []string{"close"}
+	}
+	if ex.Introduces {
+		defer w.introduce(ex.sentAuth(h))
+	}
+	if !ex.FromUpstream || w.Status == http.StatusLoopDetected { // which is a shim's, come back
+		return
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // else net/http would guess one
+	}
+	if ex.Snap.Observing {
+		w.observeHeaders()
+		return
+	}
+	for _, rule := range ex.Match.Headers {
+		if action := headercase.Apply(h, rule); action != "" {
+			w.metrics.HeaderRule(action)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package exchange
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"powerjob-shim/proxy/body"
+)
+
+// Attach gives r the body that ex holds, to be read again where another
+// connection must be tried.
+func (ex *Exchange) Attach(r *http.Request) {
+	r.ContentLength, r.TransferEncoding, r.GetBody = int64(len(ex.Body)), nil, ex.NewBody
+	r.Body = http.NoBody
+	if len(ex.Body) > 0 {
+		ex.held.Reset(ex.Body)
+		r.Body = io.NopCloser(&ex.held)
+	}
+}
+
+// NewBody returns the body that ex holds from its start.
+func (ex *Exchange) NewBody() (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(ex.Body)), nil
+}
+
+// FailBody answers a request whose body could not be read to its end.
+func (ex *Exchange) FailBody(w http.ResponseWriter, err error) {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		ex.Fail(w, http.StatusRequestEntityTooLarge, "the request's body is larger than max_body")
+		return
+	}
+	if errors.Is(err, body.ErrTooSlow) {
+		ex.LastOnConn = true // the rest would come as slowly
+		ex.Fail(w, http.StatusBadRequest, "the request's body came too slowly (min_body_rate of the listener); send it again on a better line")
+		return
+	}
+	// Should the caller still listen, it sees an error and not the empty 200 of
+	// a handler that wrote nothing.
+	ex.Fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
+}
+
+// EndBody bounds how long net/http waits for the rest of a body that nobody read
+// to its end, before the answer or after it.
+func (ex *Exchange) EndBody() {
+	if ex.In.ReadCloser != nil && !ex.In.Ended() && ex.Answer.Status != http.StatusSwitchingProtocols {
+		wait := ex.Pace.Timeout
+		if ex.Answer.Closing || ex.In.Broken() != nil {
+			wait = 0 // nobody wants the rest
+		}
+		_ = http.NewResponseController(&ex.Answer).SetReadDeadline(time.Now().Add(wait)) // not possible: then it may wait
+	}
+}

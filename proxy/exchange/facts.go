@@ -1,0 +1,135 @@
+package exchange
+
+import (
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"strings"
+	"time"
+
+	"powerjob-shim/proxy/body"
+	"powerjob-shim/proxy/routing"
+	"powerjob-shim/rules"
+	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/openapi"
+)
+
+// Facts are what the links find out about a request.
+type Facts struct {
+	Snap     *routing.Snapshot // the configuration for the whole of this request
+	ID       string            // X-Request-Id
+	Received time.Time         // when its header had been read
+
+	Pace body.Pace // of its body
+
+	// Client is the caller's address after trusted_proxies. clientTrusted
+	// tells whether it is a real client's, as far as the configuration tells;
+	// it is false where a trusted proxy did not name whom it speaks for.
+	Client        netip.Addr
+	clientTrusted bool
+	PeerTrusted   bool // the connection comes from a trusted proxy
+	Introduces    bool // the caller is doctor, and asks who is on the way
+
+	Route string
+	Group *routing.Group
+	// Target is the request target for the server, byte for byte.
+	Target string
+	Path   string        // as a server routes it, context path cut off: "/openApi/saveJob"
+	Call   *openapi.Call // nil when it is not an OpenAPI call
+	Match  rules.Matched
+
+	// Outside: the path ends as a known call's, and is not under the group's
+	// prefix: no rule sees it.
+	Outside bool
+
+	// Ambiguous: path is as it came, because servers may read it differently.
+	Ambiguous bool
+
+	origin origin // see findOrigin
+
+	fingerprint   access.Token // see token
+	fingerprinted bool
+	Grant         *access.Grant // what its token stands for; nil: nothing known
+	Granted       bool          // grant has been looked for
+
+	// Body is the request's, where hold could hold it; else unheld, one of the
+	// bypass reasons, says why not. Both are empty where no link looks at it.
+	Body   []byte
+	Unheld string
+}
+
+// CallName is the label for logs and metrics.
+func (f *Facts) CallName() string {
+	if f.Call == nil {
+		return "other"
+	}
+	return f.Call.Name
+}
+
+// UnderOpenAPI reports whether the path is one of OpenAPI calls, known or not.
+func (f *Facts) UnderOpenAPI() bool { return strings.HasPrefix(f.Path, openapi.Prefix) }
+
+// underServer reports whether workers ask this path: their discovery
+// of servers.
+func (f *Facts) underServer() bool {
+	rest, ok := strings.CutPrefix(f.Path, strings.TrimSuffix(f.Group.Settings.Prefix(), "/openApi"))
+	return ok && !f.Ambiguous && strings.HasPrefix(rest, "/server/")
+}
+
+// Harmless reports whether a request may be sent again though a server may have
+// executed it: a call that changes nothing, or a login, which gives out one more
+// token. OkHttp would send it again by itself, and a client with several servers
+// to the next of them.
+//
+// Other requests are not: the web UI has GETs that change something (/job/run).
+func (f *Facts) Harmless() bool { return f.Call != nil && f.Call.Kind != openapi.Change }
+
+// Patience is how long a server may take until its answer's header.
+func (f *Facts) Patience() time.Duration {
+	if f.UnderOpenAPI() {
+		return f.Group.Settings.Timeout
+	}
+	return f.Group.Settings.StreamLimit()
+}
+
+// Noted reports whether the dedup store is told of r, the exchange's request: of
+// every call but a login, known or not, since its client may repeat it, and of what
+// a dedup rule names besides.
+func (f *Facts) Noted(r *http.Request) bool {
+	if kind, ok := openapi.KindOf(f.Path); ok && kind == openapi.Read {
+		return r.Method == http.MethodPost
+	}
+	return (f.Match.Dedup != nil || f.UnderOpenAPI()) && rules.Repeatable(r.Method, f.Path)
+}
+
+// ClientAddr is the address for the store and for warnings; invalid where the
+// client's own is not known.
+func (f *Facts) ClientAddr() netip.Addr {
+	if f.clientTrusted {
+		return f.Client
+	}
+	return netip.Addr{}
+}
+
+// The request headers of 5.x clients as net/http stores them.
+var (
+	TokenKey = textproto.CanonicalMIMEHeaderKey(openapi.TokenHeader)
+	AppIDKey = textproto.CanonicalMIMEHeaderKey(openapi.AppIDHeader)
+)
+
+// Token returns the fingerprint of the token that r, the exchange's request,
+// carries; zero: none.
+func (f *Facts) Token(r *http.Request) access.Token {
+	if !f.fingerprinted {
+		f.fingerprint, f.fingerprinted = access.Fingerprint(first(r.Header[TokenKey])), true
+	}
+	return f.fingerprint
+}
+
+// first returns the first value of a header, "" without one.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}

@@ -1,0 +1,92 @@
+package exchange
+
+import (
+	"net/http"
+
+	"powerjob-shim/metrics"
+	"powerjob-shim/proxy/routing"
+	up "powerjob-shim/proxy/upstream"
+)
+
+// Unanswered says why a request was left without an answer; "": it was answered.
+// The reasons are those of the metric and the log.
+//
+// PowerJob's clients and workers go on to their next address only where a
+// connection fails. Any status, 502 and 503 included, makes them give up at
+// once, or stay with this address for good. So where a server got nothing of a
+// request, its connection is closed: to its caller the shim is what its server
+// is, down.
+type Unanswered string
+
+const (
+	UnansweredConnect        Unanswered = metrics.UnansweredConnect
+	UnansweredUnhealthy      Unanswered = metrics.UnansweredUnhealthy
+	UnansweredMaxRequests    Unanswered = metrics.UnansweredMaxRequests
+	UnansweredMaxConnections Unanswered = metrics.UnansweredMaxConnections
+	UnansweredStopping       Unanswered = metrics.UnansweredStopping
+	UnansweredCallerGone     Unanswered = metrics.UnansweredCallerGone
+	UnansweredNoAnswer       Unanswered = metrics.UnansweredNoAnswer
+)
+
+// origin is what decides how a request is told that its server has no answer.
+type origin struct {
+	machine bool // a PowerJob client or worker that has come straight here
+	shim    bool // another shim, on behalf of its own caller
+	repeats bool // may be sent again though a server may have carried it out
+}
+
+// FindOrigin is called once the route is known. A request with forwarding headers
+// came through a proxy, which would turn a closed connection into a 502 of its
+// own; one with an Origin is a browser's.
+func (ex *Exchange) FindOrigin(r *http.Request) {
+	h := r.Header
+	ex.origin.shim = routing.ThroughShim(h)
+	ex.origin.repeats = ex.Harmless() || r.Method == http.MethodGet && ex.underServer()
+	if r.Method == http.MethodOptions || !ex.UnderOpenAPI() && !ex.underServer() {
+		return
+	}
+	for _, name := range [...]string{"Origin", forwarded, forwardedFor} {
+		if _, ok := h[name]; ok {
+			return
+		}
+	}
+	ex.origin.machine = true
+}
+
+// MayRepeat reports whether a request may be sent again though a server may have
+// carried it out.
+func (f *Facts) MayRepeat() bool { return f.origin.repeats }
+
+// Unsent fails a request of which nothing was sent to a server. Depending on the
+// caller it is an answer with this status and message, or a closed connection.
+func (ex *Exchange) Unsent(w http.ResponseWriter, status int, why Unanswered, message string) {
+	ex.Unanswered = why
+	ex.answerError(w, status, message)
+}
+
+// NoAnswer fails a request that was sent and got no answer. One that may be sent
+// again is treated like one that was not sent.
+func (ex *Exchange) NoAnswer(w http.ResponseWriter, status int, why Unanswered, message string) {
+	if !ex.MayRepeat() {
+		why = ""
+	}
+	ex.Unsent(w, status, why, message)
+}
+
+// closes decides, when an answer's header is about to be written, whether the
+// connection is closed instead.
+func (ex *Exchange) closes() bool {
+	switch {
+	case ex.Unanswered == "" || ex.origin.shim:
+		return false
+	case ex.origin.machine && !ex.Group.Settings.AnswerUnreachable:
+		return true
+	case ex.Unanswered != UnansweredCallerGone:
+		ex.Unanswered = "" // an answer says it
+	}
+	return false
+}
+
+// markedUnanswered tells another shim that its call was not sent. Answers share
+// it: read it only.
+var markedUnanswered = []string{up.MarkUnanswered}

@@ -1,0 +1,48 @@
+package forward
+
+import (
+	"net/http"
+
+	"powerjob-shim/proxy/exchange"
+	"powerjob-shim/proxy/exchange/headercase"
+)
+
+// prepare makes out's target and header what a server is to get of in. The
+// hop-by-hop headers are not in out any more.
+func prepare(ex *exchange.Exchange, out, in *http.Request) {
+	ex.SetTarget(out.URL, in.Host)
+	ex.SetForwarded(out, in)
+	h := out.Header
+	if !ex.Snap.Observing {
+		delete(h, headercase.AuthKey) // it is an answer's
+	}
+	if ex.Group.Issuer != nil { // the token is the shim's own, and the server knows neither
+		delete(h, exchange.TokenKey)
+		delete(h, exchange.AppIDKey)
+	}
+	if in.GetBody != nil { // the body is here already
+		keepJudged(ex, h, in.Header)
+	}
+	if ex.UnderOpenAPI() && (in.GetBody == nil || !ex.Snap.Observing) {
+		// With either, a proxy on the way that is written in Go takes a request without
+		// a body for repeatable, and sends it again by itself on a stale connection.
+		delete(h, "Idempotency-Key")
+		delete(h, "X-Idempotency-Key")
+	}
+}
+
+// keepJudged gives the server what the gate and the record went by, whatever a
+// Connection header names.
+func keepJudged(ex *exchange.Exchange, h, in http.Header) {
+	if !ex.Snap.Observing {
+		delete(h, "Expect")
+	}
+	if ex.Group.Issuer != nil {
+		return
+	}
+	for _, name := range [...]string{exchange.TokenKey, exchange.AppIDKey, "Content-Type"} {
+		if v, ok := in[name]; ok {
+			h[name] = v
+		}
+	}
+}

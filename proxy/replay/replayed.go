@@ -1,0 +1,42 @@
+package replay
+
+import (
+	"net/http"
+	"strings"
+
+	"powerjob-shim/proxy/exchange"
+	"powerjob-shim/proxy/exchange/headercase"
+	"powerjob-shim/proxy/exchange/recorder"
+	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/rules/dedup"
+)
+
+// notReplayed are the fields of an answer's header that are about the first
+// answer alone, or about a form of its body that a replay does not have: the
+// record holds it plain. The auth header is kept apart.
+var notReplayed = map[string]bool{
+	"Date": true, "Age": true, "Set-Cookie": true, exchange.RequestIDHeader: true, "Server-Timing": true, "Alt-Svc": true,
+	"Content-Encoding": true, "Content-Length": true, "Etag": true,
+	"Trailer": true, headercase.AuthKey: true, up.ShimHeader: true,
+}
+
+// ofReplays reports whether a replay carries the first answer's field of this
+// canonical name. The hop-by-hop fields have gone before.
+func ofReplays(name string) bool {
+	return !notReplayed[name] && !strings.HasPrefix(name, http.TrailerPrefix)
+}
+
+// replay writes a recorded answer: it looks like the first one to the caller and
+// to every browser, cache and hop on the way.
+func (p *passage) replay(w http.ResponseWriter, a *dedup.Answer) error {
+	p.ex.FromUpstream = true
+	h := w.Header()
+	for name, value := range a.Header.All() {
+		h[name] = append(h[name], value)
+	}
+	if a.Auth != "" {
+		p.auth[0] = a.Auth
+		h[headercase.AuthKey] = p.auth[:]
+	}
+	return recorder.WriteWhole(w, a.Status, a.Body)
+}

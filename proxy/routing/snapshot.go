@@ -1,0 +1,216 @@
+package routing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"powerjob-shim/metrics"
+	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/rules"
+)
+
+// Snapshot is the compiled configuration. It never changes; a request takes it
+// once. Groups are shared between snapshots while their settings are equal.
+type Snapshot struct {
+	Settings
+	Groups map[string]*Group
+	routes *routeTable
+	// prefixes are the groups' OpenAPI prefixes, each once.
+	prefixes []string
+	// fallbacks are the routes for what routes has none for.
+	fallbacks *routeTable
+	// Lacking is which servers have no runJob2.
+	Lacking *Lacking
+}
+
+// Compile checks s and prepares it. Groups of old (nil: none) that s has
+// unchanged are taken over with their connections. process is random, and the same
+// for the life of the Proxy.
+func Compile(s Settings, old *Snapshot, process string, o up.Options) (*Snapshot, error) {
+	if s.Rules == nil {
+		s.Rules = &rules.Set{}
+	}
+	next := &Snapshot{Lacking: new(Lacking), Settings: s, Groups: make(map[string]*Group, len(s.Upstreams))}
+	var errs []error
+	if len(s.Upstreams) == 0 {
+		errs = append(errs, errors.New("upstreams: at least one is needed"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Upstreams)) {
+		u := s.Upstreams[name]
+		var before *Group
+		if old != nil {
+			before = old.Groups[name]
+		}
+		u.Policy = nil // which is the routes' matter: it leaves connections alone
+		if before != nil && reflect.DeepEqual(before.Settings, u) {
+			next.Groups[name] = before
+			continue
+		}
+		g, err := newGroup(name, process, u, before, o)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		next.Groups[name] = g
+	}
+	for _, g := range next.Groups {
+		if prefix := g.Settings.Prefix(); !slices.Contains(next.prefixes, prefix) {
+			next.prefixes = append(next.prefixes, prefix)
+		}
+	}
+	errs = append(errs, next.compileRoutes()...)
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return next, nil
+}
+
+// compileRoutes makes the tables of routes.
+func (s *Snapshot) compileRoutes() (errs []error) {
+	s.routes, s.fallbacks = newRouteTable(s.OneLabelWildcards), newRouteTable(s.OneLabelWildcards)
+	if len(s.Routes) == 0 {
+		if len(s.Upstreams) > 1 {
+			errs = append(errs, errors.New("routes: several upstreams need routes that choose between them"))
+		}
+		for name, g := range s.Groups {
+			s.routes.add(&Route{}, &CompiledRoute{Name: name, Group: g, Snap: s.under(s.Upstreams[name].Policy), Rewriting: newRewriting(Route{}, g)})
+		}
+	}
+	policies := make(map[string]*Snapshot, len(s.Groups))
+	for name := range s.Groups {
+		policies[name] = s.under(s.Upstreams[name].Policy)
+	}
+	for i := range s.Routes {
+		r := &s.Routes[i]
+		if err := s.compileRoute(r, policies[r.Upstream]); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	s.routes.sort()
+	s.fallbacks.sort()
+	return errs
+}
+
+// compileRoute adds a route to its table. One whose upstream could not be made is
+// left out: the upstream has told its own error.
+func (s *Snapshot) compileRoute(r *Route, policy *Snapshot) error {
+	c := &CompiledRoute{Name: r.Name, Refuse: r.Refuse}
+	if r.Refuse == "" {
+		if c.Group = s.Groups[r.Upstream]; c.Group == nil {
+			if _, named := s.Upstreams[r.Upstream]; !named {
+				return fmt.Errorf("routes.%s: there is no upstream %q", r.Name, r.Upstream)
+			}
+			return nil
+		}
+		c.Snap, c.Rewriting = policy, newRewriting(*r, c.Group)
+	}
+	table := s.routes
+	if r.Fallback {
+		table = s.fallbacks
+	}
+	table.add(r, c)
+	return nil
+}
+
+// under returns s with the settings that p replaces; nil: p replaces none.
+func (s *Snapshot) under(p *Policy) *Snapshot {
+	if p == nil {
+		return nil
+	}
+	own := *s
+	if p.Rules != nil {
+		own.Rules = p.Rules
+	}
+	own.Access, own.Dedup.Observe, own.Observing = p.Access, p.Observe, p.Observing
+	return &own
+}
+
+// Start starts the groups that old (nil: none) does not have. What they do on
+// their own ends with life; running counts it.
+func (s *Snapshot) Start(life context.Context, running *sync.WaitGroup, old *Snapshot) {
+	for name, g := range s.Groups {
+		g.routedHost.Store(s.firstHost(name))
+		if old == nil || old.Groups[name] != g {
+			g.Upstream.Start(life, running)
+		}
+	}
+}
+
+// firstHost returns the first exact host of a group's routes, nil where no route has one.
+func (s *Snapshot) firstHost(name string) *string {
+	for _, r := range s.Routes {
+		for _, host := range r.Hosts {
+			if r.Upstream == name && !strings.HasPrefix(host, "*") {
+				host = strings.ToLower(host)
+				return &host
+			}
+		}
+	}
+	return nil
+}
+
+// Routed reports whether requests can get to a group.
+func (s *Snapshot) Routed(name string) bool {
+	return len(s.Routes) == 0 || slices.ContainsFunc(s.Routes, func(r Route) bool { return r.Upstream == name })
+}
+
+// Retire closes the groups that next does not have.
+func (s *Snapshot) Retire(next *Snapshot) {
+	for name, g := range s.Groups {
+		if next.Groups[name] != g {
+			g.Upstream.Close()
+		}
+	}
+}
+
+// MayBeCall reports whether a request target is under some group's OpenAPI prefix.
+func (s *Snapshot) MayBeCall(target string) bool {
+	return slices.ContainsFunc(s.prefixes, func(prefix string) bool {
+		rest, ok := strings.CutPrefix(target, prefix)
+		return ok && strings.HasPrefix(rest, "/")
+	})
+}
+
+// RoutesTo returns the routes to a group, as "host/path" or "/path".
+func (s *Snapshot) RoutesTo(group string) []string {
+	var all []string
+	for _, r := range s.Routes {
+		if r.Upstream != group {
+			continue
+		}
+		hosts, paths := r.Hosts, r.Paths
+		if len(hosts) == 0 {
+			hosts = []string{""}
+		}
+		if len(paths) == 0 {
+			paths = []string{"/*"}
+		}
+		for _, h := range hosts {
+			for _, path := range paths {
+				all = append(all, h+path)
+			}
+		}
+	}
+	return all
+}
+
+// PresetSeries makes the series of routes and groups, at 0.
+func (s *Snapshot) PresetSeries(m *metrics.Metrics) {
+	for name := range s.Groups {
+		m.PresetUpstream(name)
+	}
+	for _, r := range s.Routes {
+		m.PresetUnanswered(r.Name)
+	}
+	if len(s.Routes) == 0 { // the only group's name is the route's
+		for name := range s.Groups {
+			m.PresetUnanswered(name)
+		}
+	}
+}
