@@ -117,7 +117,7 @@ func TestEveryStatusOfTheShimHasACure(t *testing.T) {
 			}
 			f, ok := call.Fun.(*ast.SelectorExpr)
 			status, isStatus := call.Args[1].(*ast.SelectorExpr)
-			if ok && isStatus && slices.Contains([]string{"fail", "unsent", "noAnswer"}, f.Sel.Name) {
+			if ok && isStatus && slices.Contains([]string{"Fail", "Unsent", "NoAnswer"}, f.Sel.Name) {
 				statuses[codes[status.Sel.Name]] = true
 			}
 			return true

@@ -26,7 +26,7 @@ func BenchmarkGate(b *testing.B) {
 			})
 			p.tokens.Add(access.Fingerprint(benchToken), access.Grant{Group: "default", App: "1", Name: "app1", Since: time.Now()})
 			benchCalls(b, p, "saveJob", saves())
-			if n := p.replay.Status().Decisions["forwarded"]; n == 0 {
+			if n := p.replay.Decisions()["forwarded"]; n == 0 {
 				b.Fatal("nothing was forwarded")
 			}
 		})

@@ -26,6 +26,6 @@
 // routing has the settings, compiled; body holds bodies, and upstream speaks to servers.
 //
 // Where to look: exchange/answer.go and exchange/headercase write the header,
-// exchange/wanted.go and replay/overlaps.go say what a hang-up ends, forward/sender.go and
+// exchange/wanted.go and replay/overlaps.go say what a hang-up ends, forward/forward.go and
 // replay/leader.go apply an upstream's timeout, and package rules/openapi lists the calls.
 package proxy

@@ -13,7 +13,7 @@ import (
 
 	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
-	"powerjob-shim/proxy/admin"
+	"powerjob-shim/proxy/admin/recent"
 	"powerjob-shim/proxy/body"
 	"powerjob-shim/proxy/replay"
 	"powerjob-shim/proxy/routing"
@@ -34,7 +34,7 @@ type Proxy struct {
 	probing bool // see Options.Probe
 	version string
 	started time.Time
-	process string // random; see newHop
+	process string // random; see routing.Compile
 
 	snap    atomic.Pointer[routing.Snapshot]
 	swap    sync.Mutex // one Swap at a time
@@ -48,12 +48,12 @@ type Proxy struct {
 	sharedTokens access.SharedTokens
 	examinations examinations
 	ready        func() error // see Options; nil: the servers decide
-	recent       *admin.Recent
+	recent       *recent.Calls
 
 	draining atomic.Bool  // /readyz fails
 	active   atomic.Int64 // requests being served, hijacked ones included
 
-	// life ends, with errStopping as its cause, when requests still in flight
+	// life ends, with exchange.ErrStopping as its cause, when requests still in flight
 	// must be answered at once. A call that is detached from its caller has to
 	// watch it.
 	life context.Context
@@ -63,8 +63,7 @@ type Proxy struct {
 }
 
 // New makes a Proxy. It opens no listener; health checks begin, if there are
-// any. All problems of the settings are
-// reported, joined.
+// any. All problems of the settings are reported, joined.
 func New(o Options, s Settings) (*Proxy, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
@@ -75,7 +74,7 @@ func New(o Options, s Settings) (*Proxy, error) {
 	if o.Dialer == nil {
 		o.Dialer = new(connect.Dialer)
 	}
-	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, probing: o.Probe, version: o.Version, started: time.Now(), process: rand.Text(), recent: admin.NewRecent()}
+	p := &Proxy{log: o.Logger, metrics: o.Metrics, dialer: o.Dialer, probing: o.Probe, version: o.Version, started: time.Now(), process: rand.Text(), recent: recent.New()}
 	p.life, p.end = context.WithCancelCause(context.Background())
 	if p.store = o.Store; p.store == nil {
 		p.store = store.NewMemory(s.Dedup.Limits)

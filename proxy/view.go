@@ -33,7 +33,16 @@ func (v view) About() admin.About {
 		Version: v.p.version, Started: v.p.started, Draining: v.p.draining.Load(), Observing: v.snap.Observing, InFlight: v.p.active.Load(),
 		Hash: v.snap.Hash, Configuration: v.snap.Configuration,
 		GroupNames: slices.Sorted(maps.Keys(v.snap.Groups)), ReadyAll: v.snap.ReadyAll, Ready: v.p.ready,
-		Dedup: v.p.replay.Status(),
+		Dedup: v.p.dedupStatus(),
+	}
+}
+
+// dedupStatus is what /status tells under "dedup".
+func (p *Proxy) dedupStatus() admin.Dedup {
+	stats, status := p.store.Stats(), p.store.Status()
+	return admin.Dedup{
+		Store: status.Kind, Problems: status.Problems, Entries: stats.Entries, Bytes: stats.Bytes, InFlight: stats.InFlight,
+		Evicted: stats.Evicted, Decisions: p.replay.Decisions(),
 	}
 }
 

@@ -9,14 +9,16 @@ import (
 	"strings"
 	"time"
 
+	"powerjob-shim/proxy/admin/recent"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Options say what the admin listener serves, and to whom.
 type Options struct {
-	View   func() View // the current one; must be set
-	Recent *Recent     // for the status page; must be set
+	View   func() View   // the current one; must be set
+	Recent *recent.Calls // for the status page; must be set
 
 	Gatherer prometheus.Gatherer // for /metrics; nil: none
 	Pprof    bool

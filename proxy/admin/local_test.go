@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"powerjob-shim/proxy/admin/recent"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -32,7 +34,7 @@ func TestThePageIsForThisMachineOrForTheToken(t *testing.T) {
 		{"with the token", Options{TokenFile: token}, "shim.example", "s3cret", map[string]int{"/": 200, "/status": 200, "/metrics": 200, "/healthz": 200, "/readyz": 200}},
 		{"profiles need it too", Options{TokenFile: token, Pprof: true}, "shim.example", "", map[string]int{"/debug/pprof/": 401}},
 	} {
-		c.options.Gatherer, c.options.View, c.options.Recent = prometheus.NewRegistry(), seen(fakeView{}), NewRecent()
+		c.options.Gatherer, c.options.View, c.options.Recent = prometheus.NewRegistry(), seen(fakeView{}), recent.New()
 		h := Handler(c.options)
 		for path, want := range c.want {
 			r := httptest.NewRequest(http.MethodGet, path, nil)

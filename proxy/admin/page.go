@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/text/language"
 
+	"powerjob-shim/proxy/admin/recent"
 	"powerjob-shim/rules"
 )
 
@@ -38,12 +39,12 @@ var pageText string
 //
 // Its language is the query's lang, en or zh, else what Accept-Language likes
 // better, else English.
-func Page(recent *Recent, state func(context.Context) State) http.Handler {
+func Page(calls *recent.Calls, state func(context.Context) State) http.Handler {
 	page := template.Must(template.New("page").Funcs(template.FuncMap{"join": strings.Join}).Parse(pageText))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		lang := languageOf(r)
 		v := view{Lang: lang, T: words[lang], Nonce: rand.Text(), State: state(r.Context()), Now: time.Now()}
-		v.fill(recent)
+		v.fill(calls)
 		var b bytes.Buffer
 		if err := page.Execute(&b, &v); err != nil {
 			http.Error(w, "the page cannot be written: "+err.Error(), http.StatusInternalServerError)
@@ -88,7 +89,7 @@ type view struct {
 	State
 	Charts  []chart
 	Drops   []dropRow
-	Clients []Client
+	Clients []recent.Client
 }
 
 // chart is one decision's last hour.
@@ -99,19 +100,19 @@ type chart struct {
 }
 
 type dropRow struct {
-	Drop
+	recent.Drop
 	Why, Late string
 }
 
-func (v *view) fill(recent *Recent) {
-	hour := recent.Minutes(v.Now)
-	for _, d := range shown {
+func (v *view) fill(calls *recent.Calls) {
+	hour := calls.Minutes(v.Now)
+	for _, d := range recent.Shown() {
 		v.Charts = append(v.Charts, draw(d, v.T, hour))
 	}
-	for _, d := range recent.Drops() {
+	for _, d := range calls.Drops() {
 		v.Drops = append(v.Drops, dropRow{Drop: d, Why: cmp.Or(v.T["reason "+d.Reason], d.Reason), Late: late(d.After)})
 	}
-	v.Clients = recent.Clients(v.Now)
+	v.Clients = calls.Clients(v.Now)
 }
 
 // Verdict is a verdict in the reader's language.
@@ -133,7 +134,7 @@ func (v *view) Time(t time.Time) string { return t.UTC().Format("15:04:05") }
 
 const chartHeight = 24
 
-func draw(d rules.Decision, words map[string]string, hour []Minute) chart {
+func draw(d rules.Decision, words map[string]string, hour []recent.Minute) chart {
 	c := chart{Name: string(d), Label: words["decision "+string(d)]}
 	for _, m := range hour {
 		c.Sum += m.Counts[d]

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"powerjob-shim/proxy/admin/recent"
 )
 
 // Servers as they may be found.
@@ -49,7 +51,7 @@ func TestReadinessIsThatOfTheGroupsThatRequestsNeed(t *testing.T) {
 		"a group, while it drains":     {About{GroupNames: []string{"a"}, Draining: true}, []Group{{Name: "a", Servers: []Server{up}}}, "?group=a", 503, errDraining},
 		"another group, while it does": {About{GroupNames: []string{"a"}, Draining: true}, nil, "?group=c", 404, `there is no upstream "c"; there is a`},
 	} {
-		h := Handler(Options{View: seen(fakeView{about: &c.about, groups: &c.groups}), Recent: NewRecent()})
+		h := Handler(Options{View: seen(fakeView{about: &c.about, groups: &c.groups}), Recent: recent.New()})
 		if code, body := ask(h, "/readyz"+c.path); code != c.code || strings.TrimSuffix(body, "\n") != c.body {
 			t.Errorf("%s: %d %q, want %d %q", name, code, body, c.code, c.body)
 		}
@@ -60,7 +62,7 @@ func TestAConfigurationIsLookedAtOnceInAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := fakeView{looks: new(int)}, fakeView{looks: new(int)}
 		now := first
-		h := Handler(Options{View: func() View { return now }, Recent: NewRecent(), Local: true})
+		h := Handler(Options{View: func() View { return now }, Recent: recent.New(), Local: true})
 		all := func() {
 			for _, path := range []string{"/readyz", "/status", "/", "/readyz?group=default"} {
 				if code, body := ask(h, path); code != 200 {

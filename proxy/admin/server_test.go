@@ -10,13 +10,15 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"powerjob-shim/proxy/admin/recent"
 )
 
 // serve serves the admin listener with times of the test's own, and counts its
 // connections.
 func serve(t *testing.T, after times) (addr string, open func() int64) {
 	t.Helper()
-	h := Handler(Options{View: seen(fakeView{}), Recent: NewRecent(), Pprof: true})
+	h := Handler(Options{View: seen(fakeView{}), Recent: recent.New(), Pprof: true})
 	var n atomic.Int64
 	srv := newServer(h, nil, after)
 	srv.ConnState = func(_ net.Conn, to http.ConnState) {

@@ -18,7 +18,7 @@ import (
 
 // Exchange is one request's way through the chain. It is handed from link to link,
 // and has no lock: the chain runs on one goroutine, also when the caller has hung up
-// and the call goes on. Make one with newExchange.
+// and the call goes on. Make one with New.
 type Exchange struct {
 	Facts
 	Verdicts
@@ -27,7 +27,7 @@ type Exchange struct {
 	Caller Caller               // who is asked whether he is still there; nil: nobody
 	In     body.Counted         // the request's body as it comes
 	Answer AnswerWriter         // to the caller
-	held   bytes.Reader         // see attach
+	held   bytes.Reader         // see Attach
 	values [valueFor + 1]string // see value
 
 	// Sent is room for a held call's request to a server.

@@ -45,7 +45,7 @@ type Facts struct {
 	// Ambiguous: path is as it came, because servers may read it differently.
 	Ambiguous bool
 
-	origin origin // see findOrigin
+	origin origin // see FindOrigin
 
 	fingerprint   access.Token // see token
 	fingerprinted bool

@@ -18,6 +18,7 @@ import (
 // is, down.
 type Unanswered string
 
+// The values of Unanswered.
 const (
 	UnansweredConnect        Unanswered = metrics.UnansweredConnect
 	UnansweredUnhealthy      Unanswered = metrics.UnansweredUnhealthy

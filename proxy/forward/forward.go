@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -17,7 +18,7 @@ import (
 )
 
 // Forwarder sends requests to servers: streams through a ReverseProxy, calls that
-// are held directly. Make one with newForwarder; it is safe for concurrent use.
+// are held directly. Make one with New; it is safe for concurrent use.
 type Forwarder struct {
 	log     *zap.Logger
 	metrics *metrics.Metrics
@@ -117,4 +118,34 @@ func exchangeOf(r *http.Request) *exchange.Exchange {
 // withExchange returns r carrying ex.
 func withExchange(r *http.Request, ex *exchange.Exchange) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), exchangeKey{}, ex))
+}
+
+// sender is the Transport of the ReverseProxy.
+type sender struct{}
+
+// RoundTrip implements http.RoundTripper.
+func (sender) RoundTrip(out *http.Request) (*http.Response, error) { return send(exchangeOf(out), out) }
+
+// send sends out, which is the request of ex, to a server of its group, and
+// keeps what came of it.
+func send(ex *exchange.Exchange, out *http.Request) (*http.Response, error) {
+	r := up.Request{
+		HTTP: out, Call: ex.CallName(), Harmless: ex.Harmless(),
+		Until: ex.Until, HeadTimeout: ex.Patience(), Only: ex.Pinned, Caller: ex,
+	}
+	if readdress := ex.Readdress; readdress != nil {
+		r.Address = func(s *up.Server) { readdress(out, s) }
+	}
+	if ex.Spelled = nil; ex.Snap.Observing || ex.Introduces {
+		ex.Spelled = new(bytes.Buffer)
+		r.Head = ex.Spelled
+	}
+	sent := ex.Group.Upstream.Send(r)
+	ex.Server, ex.Reached, ex.Took = sent.Server, sent.Outcome, sent.Took
+	if sent.Err != nil {
+		return nil, sent.Err
+	}
+	ex.Denied = headercase.IsFalse(headercase.AuthValue(sent.Response.Header[headercase.AuthKey]))
+	headercase.KeepNamed(sent.Response.Header, ex.Match.Headers)
+	return sent.Response, nil
 }

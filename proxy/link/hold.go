@@ -17,7 +17,7 @@ type Hold struct{ Bodies *body.Holder }
 
 // Link reads a request's body into memory where a later link looks at it: the
 // gate, the logins, dedup. A body that cannot be held goes on as a stream, and
-// ex.unheld says why. All other requests are not touched.
+// ex.Unheld says why. All other requests are not touched.
 func (h Hold) Link(next exchange.Handler) exchange.Handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange) {
 		if !wantsBody(ex, r) {

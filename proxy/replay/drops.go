@@ -3,7 +3,7 @@ package replay
 import (
 	"strconv"
 
-	"powerjob-shim/proxy/admin"
+	"powerjob-shim/proxy/admin/recent"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -14,7 +14,7 @@ func (p *passage) noteDrop() {
 	if ex.Match.Dedup == nil {
 		return
 	}
-	p.Recent.Dropped(admin.Drop{
+	p.Recent.Dropped(recent.Drop{
 		At: ex.Received, Call: ex.CallName(), App: p.call.App, Subject: subjectOf(p.call.Subjects), Decision: ex.Decided, Reason: ex.Reason,
 		After: p.Recent.After(ex.Received, p.call.Key), Client: ex.Client,
 	})

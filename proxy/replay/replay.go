@@ -10,7 +10,7 @@ import (
 
 	"powerjob-shim/internal/store"
 	"powerjob-shim/metrics"
-	"powerjob-shim/proxy/admin"
+	"powerjob-shim/proxy/admin/recent"
 	"powerjob-shim/proxy/exchange"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules"
@@ -25,12 +25,12 @@ type Parts struct {
 	Tokens  *access.Tokens // which the gate and the logins know
 	Log     *zap.Logger
 	Metrics *metrics.Metrics
-	Recent  *admin.Recent
+	Recent  *recent.Calls
 	Life    context.Context // of those who wait for an equal call
 }
 
 // Replayer is the shell round the dedup rules: it asks the store what becomes of a
-// call, and does that. Make one with newReplayer; it is safe for concurrent use.
+// call, and does that. Make one with New; it is safe for concurrent use.
 type Replayer struct {
 	Parts
 	shared    bool         // several replicas have the store in common
@@ -43,6 +43,7 @@ type Replayer struct {
 	decisions map[rules.Decision]*atomic.Uint64
 }
 
+// New returns a Replayer that has decided nothing yet.
 func New(parts Parts) *Replayer {
 	s := &Replayer{Parts: parts, shared: parts.Store.Status().Kind != "memory", decisions: map[rules.Decision]*atomic.Uint64{}}
 	for _, d := range rules.Decisions() {
@@ -51,17 +52,13 @@ func New(parts Parts) *Replayer {
 	return s
 }
 
-// Status is what /status tells under "dedup".
-func (s *Replayer) Status() admin.Dedup {
-	stats, status := s.Store.Stats(), s.Store.Status()
-	decisions := map[rules.Decision]uint64{}
+// Decisions is how many calls came to which decision since the start.
+func (s *Replayer) Decisions() map[rules.Decision]uint64 {
+	all := make(map[rules.Decision]uint64, len(s.decisions))
 	for d, n := range s.decisions {
-		decisions[d] = n.Load()
+		all[d] = n.Load()
 	}
-	return admin.Dedup{
-		Store: status.Kind, Problems: status.Problems, Entries: stats.Entries, Bytes: stats.Bytes, InFlight: stats.InFlight,
-		Evicted: stats.Evicted, Decisions: decisions,
-	}
+	return all
 }
 
 // Held is how many bytes of answers are being collected.

@@ -13,7 +13,7 @@ type Group struct {
 	Name     string
 	Settings Upstream
 	Upstream *up.Group
-	Hop      []string // what it adds to loopHeader
+	Hop      []string // what it adds to LoopHeader
 
 	// routedHost is the first exact host of the group's routes, for questions to
 	// servers that get the callers' Host; nil where no route has an exact host. Reloads change it.

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// loopHeader lists what a request has passed (RFC 8586), for two purposes: a
+// LoopHeader lists what a request has passed (RFC 8586), for two purposes: a
 // request that comes back to the same group ends here, and a shim knows a
 // request that another shim sends on. Not Via: nginx and others stop compressing
 // for it.
@@ -17,7 +17,7 @@ const (
 	loopParam  = "id="
 )
 
-// newHop returns what a group of this process adds to loopHeader: random for the
+// newHop returns what a group of this process adds to LoopHeader: random for the
 // process, the same after a reload.
 func newHop(process, group string) []string {
 	sum := sha256.Sum256([]byte(process + "\x00" + group))

@@ -7,7 +7,7 @@ import (
 	"powerjob-shim/rules/dedup"
 )
 
-// record is what a shim asks of its dedup store, as proxy/dedup.go does. What
+// record is what a shim asks of its dedup store, as proxy/replay does. What
 // is to be done with an answer is passed along: it may take a while.
 type record interface {
 	nextID() dedup.ID

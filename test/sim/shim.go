@@ -18,7 +18,7 @@ const (
 	shimTimeout = 30 * time.Second
 )
 
-// shim is proxy/dedup.go in virtual time, around the real Machine.
+// shim is proxy/replay in virtual time, around the real Machine.
 type shim struct {
 	w         *world
 	name      string
@@ -64,7 +64,7 @@ func (s *shim) serve(x *exchange) {
 	})
 }
 
-// refuse is proxy/gate.go: the store learns of the call that it was refused.
+// refuse is replay.Replayer.Denied: the store learns of the call that it was refused.
 func (s *shim) refuse(x *exchange) {
 	s.w.result.Faults["false"]++
 	s.w.note("%s %s at %s: refused by the gate", x.thread.name, x.name(), s.name)

@@ -6,7 +6,7 @@
 // seed, and time is an event queue's. The clients are the Go port of the real
 // one (internal/standin/client, itself checked against traces of the real jar), each
 // thread a coroutine. The shims are rules/dedup's Machine, driven in the order
-// in which proxy/dedup.go drives it. Shims that share a store share the Machine,
+// in which proxy/replay drives it. Shims that share a store share the Machine,
 // or, over a network, a log: then each drives the real Node of
 // internal/store/redislog, and the log and the lines to it fail (SharedStore).
 //

@@ -168,7 +168,7 @@ func (h *history) note(in map[string]int, body string) {
 	in[body]++
 }
 
-// send is a request as proxy/dedup.go takes it through the store.
+// send is a request as proxy/replay takes it through the store.
 func (h *history) send(s *Store, body, token string) {
 	c := storetest.Call(s, body, token)
 	c.Window, c.Subjects.Known = window, nil

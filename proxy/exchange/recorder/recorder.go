@@ -12,7 +12,7 @@ import (
 // Recorder collects an answer of at most Limit bytes. A larger one it passes
 // on to W from then on, and an event stream from its beginning. It is an
 // http.ResponseWriter for the links behind the one that makes it. Make one with
-// newRecorder.
+// New.
 type Recorder struct {
 	w         http.ResponseWriter
 	ex        *exchange.Exchange
@@ -231,7 +231,7 @@ func WriteWhole(w http.ResponseWriter, status int, body []byte) error {
 	return writeAsItCame(w, status, body)
 }
 
-// writeAsItCame is writeWhole that leaves the answer's framing as it is.
+// writeAsItCame is WriteWhole that leaves the answer's framing as it is.
 func writeAsItCame(w http.ResponseWriter, status int, body []byte) error {
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {

@@ -1,4 +1,4 @@
-package admin
+package recent
 
 import (
 	"net/netip"
@@ -12,7 +12,7 @@ import (
 )
 
 func TestTheLastHourIsCountedByTheMinute(t *testing.T) {
-	r := NewRecent()
+	r := New()
 	now := time.Date(2026, 1, 2, 10, 0, 30, 0, time.UTC)
 	r.Decided(now, rules.Forwarded) // an hour and a minute before the last one
 	for range 3 {
@@ -38,7 +38,7 @@ func TestTheLastHourIsCountedByTheMinute(t *testing.T) {
 }
 
 func TestHowLateADroppedCallCame(t *testing.T) {
-	r := NewRecent()
+	r := New()
 	now := r.start.Add(time.Minute)
 	key, other := [32]byte{1, 2, 3, 4, 5, 6}, [32]byte{1, 2, 9, 4, 5, 6} // in one slot
 	if d := r.After(now, key); d != 0 {
@@ -54,7 +54,7 @@ func TestHowLateADroppedCallCame(t *testing.T) {
 }
 
 func TestListsKeepTheLatest(t *testing.T) {
-	r := NewRecent()
+	r := New()
 	now := time.Now()
 	for i := range maxDrops + 7 {
 		r.Dropped(Drop{Call: strconv.Itoa(i)})
@@ -82,7 +82,7 @@ func TestListsKeepTheLatest(t *testing.T) {
 // A caller may send 64 KiB as its app id: neither they nor the header around a
 // short one may be kept.
 func TestLittleIsKeptOfADroppedCallsApp(t *testing.T) {
-	r := NewRecent()
+	r := New()
 	header := "app1" + strings.Repeat("x", 1<<16)
 	for _, c := range []struct{ app, want string }{
 		{header[:4], "app1"},
@@ -103,7 +103,7 @@ func TestLittleIsKeptOfADroppedCallsApp(t *testing.T) {
 }
 
 func BenchmarkDecided(b *testing.B) {
-	r, now := NewRecent(), time.Now()
+	r, now := New(), time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Decided(now, rules.Forwarded)

@@ -1,4 +1,6 @@
-package admin
+// Package recent remembers what the status page shows of the last hour. Whoever decides
+// on calls tells it; package admin shows it.
+package recent
 
 import (
 	"cmp"
@@ -21,10 +23,10 @@ const (
 	maxApp     = 64 // bytes that are kept of an app id; a caller may send any text
 )
 
-// Recent remembers what the page shows of the last hour, in at most 100 KiB. It
-// is forgotten when the process ends. Make one with NewRecent; safe for
+// Calls remembers what was decided on the calls of the last hour, in at most 100 KiB. It
+// is forgotten when the process ends. Make one with New; safe for
 // concurrent use. Telling it of a call costs one atomic addition.
-type Recent struct {
+type Calls struct {
 	start   time.Time
 	minutes [minutes]minute // by Unix minute, modulo
 
@@ -46,8 +48,11 @@ type minute struct {
 	counts [len(shown)]atomic.Uint64
 }
 
-// shown are the decisions in the order in which the page shows them.
+// shown is what Shown returns.
 var shown = [...]rules.Decision{rules.Forwarded, rules.Replayed, rules.Coalesced, rules.Observed, rules.Bypassed, rules.Unknown}
+
+// Shown returns the decisions in the order in which the page shows them.
+func Shown() []rules.Decision { return slices.Clone(shown[:]) }
 
 // Drop is a call that was not sent to a server because an equal one had been,
 // or, with the decision observed, one that would not have been.
@@ -78,13 +83,13 @@ type Minute struct {
 	Counts map[rules.Decision]uint64
 }
 
-// NewRecent returns an empty memory.
-func NewRecent() *Recent {
-	return &Recent{start: time.Now(), clients: map[netip.Addr]*Client{}}
+// New returns an empty memory.
+func New() *Calls {
+	return &Calls{start: time.Now(), clients: map[netip.Addr]*Client{}}
 }
 
 // Decided counts what became of a call under a dedup rule.
-func (r *Recent) Decided(now time.Time, d rules.Decision) {
+func (r *Calls) Decided(now time.Time, d rules.Decision) {
 	i := slices.Index(shown[:], d)
 	if i < 0 {
 		return
@@ -98,7 +103,7 @@ func (r *Recent) Decided(now time.Time, d rules.Decision) {
 }
 
 // turn makes an old minute the new one.
-func (r *Recent) turn(m *minute, at int64) {
+func (r *Calls) turn(m *minute, at int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if m.at.Load() >= at {
@@ -111,14 +116,14 @@ func (r *Recent) turn(m *minute, at int64) {
 }
 
 // Led notes that a call with this key was sent to a server.
-func (r *Recent) Led(now time.Time, key [32]byte) {
+func (r *Calls) Led(now time.Time, key [32]byte) {
 	slot, tag := r.slot(key)
 	slot.Store(tag<<32 | uint64(r.clock(now)))
 }
 
 // After is how long before now a call with this key was sent, at least 1 ms; 0:
 // not known.
-func (r *Recent) After(now time.Time, key [32]byte) time.Duration {
+func (r *Calls) After(now time.Time, key [32]byte) time.Duration {
 	slot, tag := r.slot(key)
 	v := slot.Load()
 	if v == 0 || v>>32 != tag {
@@ -127,17 +132,17 @@ func (r *Recent) After(now time.Time, key [32]byte) time.Duration {
 	return max(1, time.Duration(r.clock(now)-uint32(v))) * time.Millisecond
 }
 
-func (r *Recent) slot(key [32]byte) (*atomic.Uint64, uint64) {
+func (r *Calls) slot(key [32]byte) (*atomic.Uint64, uint64) {
 	return &r.led[binary.LittleEndian.Uint16(key[:])%ledSlots], uint64(binary.LittleEndian.Uint32(key[2:]))
 }
 
 // clock counts milliseconds since the start; it begins again after 49 days.
-func (r *Recent) clock(now time.Time) uint32 {
+func (r *Calls) clock(now time.Time) uint32 {
 	return uint32(now.Sub(r.start).Milliseconds())
 }
 
 // Dropped notes a call that was not sent.
-func (r *Recent) Dropped(d Drop) {
+func (r *Calls) Dropped(d Drop) {
 	d.App = shorten(d.App)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -156,7 +161,7 @@ func shorten(app string) string {
 }
 
 // Resent notes a re-send of a client that made several.
-func (r *Recent) Resent(now time.Time, client netip.Addr, call string) {
+func (r *Calls) Resent(now time.Time, client netip.Addr, call string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.clients[client]
@@ -175,7 +180,7 @@ func (r *Recent) Resent(now time.Time, client netip.Addr, call string) {
 }
 
 // makeRoom forgets the client that has been silent for longest. It needs mu.
-func (r *Recent) makeRoom() {
+func (r *Calls) makeRoom() {
 	var oldest *Client
 	for _, c := range r.clients {
 		if oldest == nil || c.Last.Before(oldest.Last) {
@@ -186,7 +191,7 @@ func (r *Recent) makeRoom() {
 }
 
 // Minutes returns the last hour, the oldest minute first.
-func (r *Recent) Minutes(now time.Time) []Minute {
+func (r *Calls) Minutes(now time.Time) []Minute {
 	last := now.Unix() / 60
 	all := make([]Minute, minutes)
 	for i := range all {
@@ -204,7 +209,7 @@ func (r *Recent) Minutes(now time.Time) []Minute {
 }
 
 // Drops returns the last dropped calls, the newest first.
-func (r *Recent) Drops() []Drop {
+func (r *Calls) Drops() []Drop {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := make([]Drop, 0, min(r.dropped, maxDrops))
@@ -215,7 +220,7 @@ func (r *Recent) Drops() []Drop {
 }
 
 // Clients returns the clients that re-sent calls within the last hour, the latest first.
-func (r *Recent) Clients(now time.Time) []Client {
+func (r *Calls) Clients(now time.Time) []Client {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := []Client{}
