@@ -1,7 +1,6 @@
 package link
 
 import (
-	"cmp"
 	"net/http"
 	"strings"
 
@@ -37,7 +36,7 @@ func (l Route) Link(next exchange.Handler) exchange.Handler {
 		if err != nil {
 			path = raw
 		}
-		path = cmp.Or(path, "/")
+		path = orRoot(path)
 		route, byPath := ex.Snap.RouteFor(routing.Destination{Host: hosts.Bare(r.Host), Path: path, Slash: strings.HasSuffix(raw, "/")})
 		switch {
 		case err != nil && openapi.MayBeOpenAPI(raw) && !route.Observing(ex.Snap):
@@ -72,6 +71,14 @@ func (l Route) Link(next exchange.Handler) exchange.Handler {
 	}
 }
 
+// orRoot returns path, or "/" where it is empty. cmp.Or would be an allocation.
+func orRoot(path string) string {
+	if path == "" {
+		return "/"
+	}
+	return path
+}
+
 // rewrite makes the target and the path those that the server gets. It returns
 // why the request must be refused; "": it need not be.
 func rewrite(ex *exchange.Exchange, rw routing.Rewriting, raw string) (refusal string) {
@@ -93,7 +100,7 @@ func rewrite(ex *exchange.Exchange, rw routing.Rewriting, raw string) (refusal s
 		}
 		path = changed
 	}
-	ex.Path, ex.Ambiguous = cmp.Or(path, "/"), err != nil
+	ex.Path, ex.Ambiguous = orRoot(path), err != nil
 	return ""
 }
 

@@ -31,7 +31,7 @@ type passage struct {
 	taken  int64 // bytes of Replayer.answers
 
 	passing passing   // see pass
-	auth    [1]string // room for a replay's auth header
+	values  [3]string // room for the header of a replay
 }
 
 // newPassage describes r, the request of ex, to the store. One whose body is not held

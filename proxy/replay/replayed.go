@@ -30,13 +30,20 @@ func ofReplays(name string) bool {
 // to every browser, cache and hop on the way.
 func (p *passage) replay(w http.ResponseWriter, a *dedup.Answer) error {
 	p.ex.FromUpstream = true
-	h := w.Header()
+	h, room := w.Header(), p.values[:0]
+	set := func(name, value string) {
+		if h[name] != nil || len(room) == cap(room) {
+			h[name] = append(h[name], value)
+			return
+		}
+		room = append(room, value)
+		h[name] = room[len(room)-1 : len(room) : len(room)]
+	}
 	for name, value := range a.Header.All() {
-		h[name] = append(h[name], value)
+		set(name, value)
 	}
 	if a.Auth != "" {
-		p.auth[0] = a.Auth
-		h[headercase.AuthKey] = p.auth[:]
+		set(headercase.AuthKey, a.Auth)
 	}
 	return recorder.WriteWhole(w, a.Status, a.Body)
 }
