@@ -59,7 +59,7 @@ func (ex *Exchange) Watched() bool {
 	return is
 }
 
-// Gone implements Caller. That the shim stops does not mean that he has gone.
+// Gone implements Caller. That the shim stops does not mean that he has hung up.
 func (c watchedCaller) Gone() bool {
 	if c.ctx.Err() != nil {
 		return !errors.Is(context.Cause(c.ctx), ErrStopping)

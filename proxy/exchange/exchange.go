@@ -78,7 +78,7 @@ type Outcome struct {
 	Spelled *bytes.Buffer
 	// Denied: the upstream refused the call, its auth header says false.
 	Denied bool
-	// HungUp: the caller went away, or its body broke off, before there was an
+	// HungUp: the caller hung up, or its body broke off, before there was an
 	// answer. The log and the metrics say 499.
 	HungUp bool
 	// Unanswered: no server carried it out, and the caller should know by a

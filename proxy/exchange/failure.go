@@ -32,5 +32,5 @@ func (ex *Exchange) answerError(w http.ResponseWriter, status int, message strin
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a caller that is gone needs no answer
+	_, _ = w.Write(body) // a caller who has hung up needs no answer
 }

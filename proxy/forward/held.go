@@ -82,12 +82,12 @@ func passTrailers(w http.ResponseWriter, trailers http.Header) {
 		h[http.TrailerPrefix+name] = values
 	}
 	// Trailers need an answer in chunks, which net/http makes of one that is flushed.
-	_ = http.NewResponseController(w).Flush() // a caller who is gone needs no trailers
+	_ = http.NewResponseController(w).Flush() // a caller who has hung up needs no trailers
 }
 
 // copyAnswer passes an answer's body on, in as few pieces as it came in: what is
 // here already goes out together, and nothing waits for what is not here yet. A
-// caller who has gone is found out by the wait for the next piece.
+// caller who has hung up is found out by the wait for the next piece.
 func (f *Forwarder) copyAnswer(w http.ResponseWriter, res *http.Response) error {
 	if res.Body == http.NoBody {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"powerjob-shim/proxy/routing"
 )
 
-// statusHungUp is the status of requests whose caller went away before there
+// statusHungUp is the status of requests whose caller hung up before there
 // was an answer, in the log and the metrics only (nginx's number for it).
 const statusHungUp = 499
 

@@ -51,7 +51,7 @@ func deny(w http.ResponseWriter, d access.Denial) {
 	h["Content-Type"] = []string{exchange.ServerContentType}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body) // a caller that is gone needs no answer
+	_, _ = w.Write(body) // a caller who has hung up needs no answer
 }
 
 func (g Gate) noteGate(ex *exchange.Exchange, d access.Verdict, reason access.Reason) {

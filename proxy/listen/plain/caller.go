@@ -115,7 +115,7 @@ func (h *hangUp) unwatch() {
 	}
 }
 
-// happened is the Watcher's word that the caller has gone.
+// happened is the Watcher's word that the caller has hung up.
 func (h *hangUp) happened() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
