@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"testing"
+
+	"powerjob-shim/internal/socket"
 )
 
 func TestBeyondMaxConnectionsCallersAreMarkedAndBeyondTwiceAsManyClosed(t *testing.T) {
@@ -50,7 +52,7 @@ func TestBeyondMaxConnectionsCallersAreMarkedAndBeyondTwiceAsManyClosed(t *testi
 // telling net/http of a hang-up, which it listens for with reads of one byte.
 func TestAStillConnectionGoesOnTellingOfAHangUp(t *testing.T) {
 	ours, theirs := tcpPair(t)
-	c := strictConn{&movingConn{TCPConn: ours}, &Place{in: &connections{}, still: true}}
+	c := strictConn{&movingConn{Conn: socket.New(ours)}, &Place{in: &connections{}, still: true}}
 	if n, err := c.Read(make([]byte, 2)); n != 0 || err != nil {
 		t.Errorf("a body's reader got %d bytes, %v", n, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"powerjob-shim/internal/socket"
 )
 
 // ErrStalled is what writing to a caller fails with that takes nothing.
@@ -23,7 +25,7 @@ type clientConn interface {
 // it. One that takes a little now and then may be as slow as it likes. It
 // stands below TLS, whose records must not break off.
 type movingConn struct {
-	*net.TCPConn
+	*socket.Conn
 	stall time.Duration
 
 	deadline atomic.Int64 // that of writing, as set here; nanoseconds since 1970; 0: none is set
@@ -34,14 +36,14 @@ type movingConn struct {
 // Write implements net.Conn.
 func (c *movingConn) Write(b []byte) (n int, err error) {
 	if c.foreign.Load() {
-		return c.TCPConn.Write(b)
+		return c.Conn.Write(b)
 	}
 	if c.gone.Load() {
 		return 0, ErrStalled
 	}
 	for moved := time.Now(); ; {
 		c.extend(time.Now())
-		m, err := c.TCPConn.Write(b[n:])
+		m, err := c.Conn.Write(b[n:])
 		n += m
 		if !errors.Is(err, os.ErrDeadlineExceeded) || c.foreign.Load() {
 			return n, err
@@ -65,19 +67,19 @@ func (c *movingConn) extend(now time.Time) {
 	}
 	until := now.Add(c.stall)
 	c.deadline.Store(until.UnixNano())
-	_ = c.TCPConn.SetWriteDeadline(until) // the connection is closed if this fails
+	_ = c.Conn.SetWriteDeadline(until) // the connection is closed if this fails
 }
 
 // SetDeadline implements net.Conn.
 func (c *movingConn) SetDeadline(t time.Time) error {
 	c.takeOver(t)
-	return c.TCPConn.SetDeadline(t)
+	return c.Conn.SetDeadline(t)
 }
 
 // SetWriteDeadline implements net.Conn.
 func (c *movingConn) SetWriteDeadline(t time.Time) error {
 	c.takeOver(t)
-	return c.TCPConn.SetWriteDeadline(t)
+	return c.Conn.SetWriteDeadline(t)
 }
 
 func (c *movingConn) takeOver(t time.Time) {
@@ -103,7 +105,7 @@ type movingListener struct {
 func (l movingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok && err == nil {
-		return &movingConn{TCPConn: tcp, stall: l.stall}, nil
+		return &movingConn{Conn: socket.New(tcp), stall: l.stall}, nil
 	}
 	return c, err
 }

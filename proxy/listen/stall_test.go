@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/socket"
 )
 
 func TestAReaderThatTakesALittleNowAndThenIsServedToTheEnd(t *testing.T) {
@@ -13,7 +15,7 @@ func TestAReaderThatTakesALittleNowAndThenIsServedToTheEnd(t *testing.T) {
 	ours, theirs := tcpPair(t)
 	_ = ours.SetWriteBuffer(64 << 10)
 	_ = theirs.SetReadBuffer(64 << 10)
-	c := &movingConn{TCPConn: ours, stall: stall}
+	c := &movingConn{Conn: socket.New(ours), stall: stall}
 	sent := make(chan error, 1)
 	go func() {
 		_, err := c.Write(make([]byte, pieces<<20))
@@ -33,7 +35,7 @@ func TestAReaderThatTakesALittleNowAndThenIsServedToTheEnd(t *testing.T) {
 
 func TestAStalledConnectionTakesNothingMore(t *testing.T) {
 	ours, _ := tcpPair(t)
-	c := &movingConn{TCPConn: ours, stall: 50 * time.Millisecond}
+	c := &movingConn{Conn: socket.New(ours), stall: 50 * time.Millisecond}
 	n, err := io.Copy(c, io.LimitReader(zeros{}, 1<<30))
 	if !errors.Is(err, ErrStalled) || n == 0 {
 		t.Errorf("%d bytes, %v", n, err)
@@ -45,7 +47,7 @@ func TestAStalledConnectionTakesNothingMore(t *testing.T) {
 
 func TestADeadlineOfSomebodyElseCounts(t *testing.T) {
 	ours, _ := tcpPair(t)
-	c := &movingConn{TCPConn: ours, stall: time.Hour}
+	c := &movingConn{Conn: socket.New(ours), stall: time.Hour}
 	for _, set := range []func(time.Time) error{c.SetDeadline, c.SetWriteDeadline} {
 		if err := set(time.Now().Add(10 * time.Millisecond)); err != nil {
 			t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"powerjob-shim/internal/socket"
 )
 
 // net/http answers an unknown transfer coding with 501, in one Write of
@@ -43,7 +45,7 @@ func (l strictListener) Accept() (net.Conn, error) {
 			_ = tcp.Close() // nothing was read
 			continue
 		}
-		conn := l.proxied(&movingConn{TCPConn: tcp, stall: l.stallTimeout})
+		conn := l.proxied(&movingConn{Conn: socket.New(tcp), stall: l.stallTimeout})
 		switch {
 		case conn == nil:
 			place.leave()

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"powerjob-shim/internal/socket"
 )
 
 const (
@@ -183,7 +185,11 @@ func (d *Dialer) connect(ctx context.Context, network, address string) (net.Conn
 	if d.Connect != nil {
 		return d.Connect(ctx, network, address)
 	}
-	return (&net.Dialer{KeepAlive: keepAlive}).DialContext(ctx, network, address)
+	c, err := (&net.Dialer{KeepAlive: keepAlive}).DialContext(ctx, network, address)
+	if tcp, ok := c.(*net.TCPConn); ok {
+		return socket.New(tcp), nil
+	}
+	return c, err
 }
 
 // learn remembers that, of the addresses tried, only good answered; the zero

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"powerjob-shim/internal/socket"
 )
 
 // direct connects without TLS.
@@ -17,7 +19,7 @@ func direct(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (n
 	if err != nil {
 		return nil, err
 	}
-	return wrap(c), nil
+	return wrap(socket.New(c.(*net.TCPConn))), nil
 }
 
 // streams sends requests as streams.
