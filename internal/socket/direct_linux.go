@@ -72,7 +72,7 @@ func (t *transfer) call(trap, fd uintptr) (n int, done bool) {
 		case syscall.EAGAIN:
 			return 0, false
 		case 0:
-			return int(moved), true //nolint:gosec // at most len(left)
+			return int(moved), true
 		}
 		t.err = errno
 		return 0, true
