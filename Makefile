@@ -100,7 +100,7 @@ image-ingress: ## the ingress controller's image
 
 .PHONY: cost
 cost: ## what a request costs: time, bytes and allocations
-	$(GO) test -run '^$$' -bench . -benchmem ./proxy/ ./rules/...
+	$(GO) test -run '^$$' -bench . -benchmem ./proxy/ ./proxy/routing/ ./rules/...
 
 bin/caddy:
 	GOBIN=$(CURDIR)/bin nice -n 10 $(GO) install github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9

@@ -17,7 +17,7 @@ type Gate struct {
 	Tokens  *access.Tokens
 	// Shared are the tokens of other replicas; nil without a shared store.
 	Shared access.SharedTokens
-	// Denied is told of each call that is answered as a server's gate would.
+	// Denied is told of each call that is refused as a server would refuse it.
 	Denied func(r *http.Request, ex *exchange.Exchange)
 }
 
