@@ -21,15 +21,16 @@ import (
 )
 
 // Config is a complete configuration: decoded, defaulted and validated. It is
-// not changed after Load and may be read by any number of goroutines.
+// not changed after Load and may be read by any number of goroutines. The tags of
+// its fields have the defaults; table.go explains all tags.
 type Config struct {
 	// Listen has the addresses that clients connect to; at least one.
-	Listen []Listener `yaml:"listen"`
+	Listen []Listener `yaml:"listen" restart:"true"`
 	// Admin is the listener for metrics, health and status.
 	Admin Admin `yaml:"admin"`
-	// Mode is enforce (default) or observe: nothing on the wire is changed, and
+	// Mode is enforce or observe: nothing on the wire is changed, and
 	// all is counted.
-	Mode string `yaml:"mode" choice:"enforce,observe"`
+	Mode string `yaml:"mode" choice:"enforce,observe" default:"enforce"`
 	// Upstreams are the groups of servers by name; at least one.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
 	// Routes choose a group by host and path. Empty: all goes to the only group.
@@ -44,7 +45,7 @@ type Config struct {
 	// TrustedProxies are the peers whose X-Forwarded-For is believed. Empty: none.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
 	// MaxBody bounds the body of every request; 413 beyond. 0: no bound.
-	MaxBody  Size     `yaml:"max_body"`
+	MaxBody  Size     `yaml:"max_body" default:"0" min:"0" example:"256MiB, or 0 for no bound"`
 	Log      Log      `yaml:"log"`
 	Shutdown Shutdown `yaml:"shutdown"`
 
@@ -58,30 +59,30 @@ type Listener struct {
 	Address string `yaml:"address"`
 	// ProxyProtocol is off, accept or require: whether connections begin with a
 	// PROXY header (version 1 or 2). Only one from TrustedProxies is believed;
-	// from others the connection is closed. Default: off.
-	ProxyProtocol string `yaml:"proxy_protocol" choice:"off,accept,require"`
+	// from others the connection is closed.
+	ProxyProtocol string `yaml:"proxy_protocol" choice:"off,accept,require" default:"off"`
 	// TLS makes it an https listener. Nil: plain HTTP.
 	TLS *TLS `yaml:"tls"`
 	// Redirect answers plain HTTP with a redirect to https. Nil: no redirect.
 	Redirect *Redirect `yaml:"redirect"`
 	// MaxConnections bounds the open connections; 503 on those beyond, and from
 	// twice as many on they are closed unread. 0: no bound.
-	MaxConnections int `yaml:"max_connections"`
+	MaxConnections int `yaml:"max_connections" min:"0"`
 	// HeaderTimeout ends connections that take longer for the TLS handshake or
-	// for a request's header; without an answer. Default: 10s.
-	HeaderTimeout time.Duration `yaml:"header_timeout"`
+	// for a request's header; without an answer.
+	HeaderTimeout time.Duration `yaml:"header_timeout" default:"10s" min:"1"`
 	// BodyTimeout is how long a request's body may stand still; 400 then. There
-	// is no limit for all of it. Default: 30s.
-	BodyTimeout time.Duration `yaml:"body_timeout"`
+	// is no limit for all of it.
+	BodyTimeout time.Duration `yaml:"body_timeout" default:"30s" min:"1"`
 	// MinBodyRate is how fast a request's body must come, on average, once 30 s
-	// were spent waiting for the caller; 400 then. Default: 100B/s. 0: any rate.
-	MinBodyRate Rate `yaml:"min_body_rate"`
+	// were spent waiting for the caller; 400 then. 0: any rate.
+	MinBodyRate Rate `yaml:"min_body_rate" default:"100B/s" min:"0" example:"100B/s, or 0 for any rate"`
 	// StallTimeout lets a caller go that takes nothing of what is written to it
-	// for so long. Default: 30s.
-	StallTimeout time.Duration `yaml:"stall_timeout"`
+	// for so long.
+	StallTimeout time.Duration `yaml:"stall_timeout" default:"30s" min:"1"`
 	// IdleTimeout closes unused connections. PowerJob's client closes its own
-	// after 5 minutes, and should be the one who does. Default: 6m.
-	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// after 5 minutes, and should be the one who does.
+	IdleTimeout time.Duration `yaml:"idle_timeout" default:"6m" min:"1"`
 }
 
 // Values of Listener.ProxyProtocol.
@@ -104,46 +105,46 @@ type TLS struct {
 	Mode string `yaml:"mode" choice:"acme,files,self-signed"`
 
 	// Domains are the names to obtain certificates for (acme).
-	Domains []string `yaml:"domains"`
+	Domains []string `yaml:"domains" modes:"acme"`
 	// Email is the ACME account's contact; may be empty (acme).
-	Email string `yaml:"email"`
+	Email string `yaml:"email" modes:"acme"`
 	// CA is the ACME directory's URL. Empty: Let's Encrypt (acme).
-	CA string `yaml:"ca"`
+	CA string `yaml:"ca" modes:"acme"`
 	// CARoot is a PEM file with the root that the ACME server's own certificate
 	// is checked against. Empty: the system's roots (acme).
-	CARoot string `yaml:"ca_root"`
+	CARoot string `yaml:"ca_root" modes:"acme" file:"true"`
 	// Profile is one of the certificate profiles that the ACME server offers,
 	// such as Let's Encrypt's shortlived. Empty: its default (acme).
-	Profile string `yaml:"profile"`
-	// Challenges are http-01, tls-alpn-01 or both. Default: both (acme).
-	Challenges []string `yaml:"challenges" choice:"http-01,tls-alpn-01"`
+	Profile string `yaml:"profile" modes:"acme"`
+	// Challenges are http-01, tls-alpn-01 or both (acme).
+	Challenges []string `yaml:"challenges" choice:"http-01,tls-alpn-01" modes:"acme" default:"http-01,tls-alpn-01"`
 
 	// Files are certificate and key pairs, chosen by SNI (files).
-	Files []KeyPair `yaml:"files"`
+	Files []KeyPair `yaml:"files" modes:"files"`
 
 	// Names are those in the made certificate. Empty: localhost and the host's name (self-signed).
-	Names []string `yaml:"names"`
+	Names []string `yaml:"names" modes:"self-signed"`
 
 	// Storage is the directory that certificates are kept in (acme,
 	// self-signed), or "redis" (acme): the one of dedup.redis, encrypted with its
-	// key_secret if there is one. Default: /var/lib/powerjob-shim.
-	Storage string `yaml:"storage"`
+	// key_secret if there is one.
+	Storage string `yaml:"storage" modes:"acme,self-signed" default:"/var/lib/powerjob-shim"`
 	// ClientCA is a PEM file; clients must then show a certificate signed by it. Empty: they need none.
-	ClientCA string `yaml:"client_ca"`
-	// MinVersion is "1.2" (default) or "1.3".
-	MinVersion string `yaml:"min_version" choice:"1.2,1.3"`
+	ClientCA string `yaml:"client_ca" file:"true"`
+	// MinVersion is "1.2" or "1.3".
+	MinVersion string `yaml:"min_version" choice:"1.2,1.3" default:"1.2"`
 }
 
 // KeyPair names a PEM certificate chain and its key.
 type KeyPair struct {
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
+	Cert string `yaml:"cert" file:"true"`
+	Key  string `yaml:"key" file:"true"`
 }
 
 // Redirect sends plain HTTP requests to https. ACME challenges are answered in place.
 type Redirect struct {
-	// Port is that of the https URL. Default: 443.
-	Port int `yaml:"port"`
+	// Port is that of the https URL.
+	Port int `yaml:"port" default:"443"`
 	// OpenAPI redirects calls under /openApi/ as well. By default they are
 	// served: the client's OkHttp 3.14 makes a GET of a POST redirected by 301 or
 	// 302, and does not follow 307 and 308 (RetryAndFollowUpInterceptor).
@@ -152,17 +153,17 @@ type Redirect struct {
 
 // Admin is the listener for the status page, /metrics, /healthz, /readyz and /status.
 type Admin struct {
-	// Address is "host:port". Default: 127.0.0.1:9700.
-	Address string `yaml:"address"`
+	// Address is "host:port".
+	Address string `yaml:"address" default:"127.0.0.1:9700" restart:"true"`
 	// TokenFile holds a token that everything but /healthz and /readyz asks for, as
 	// a bearer token or as a password. It is read at each request. Empty: none is
 	// asked for, and off loopback the status page is not served.
-	TokenFile string `yaml:"token_file"`
+	TokenFile string `yaml:"token_file" restart:"true"`
 	// PProf serves /debug/pprof/ there too.
-	PProf bool `yaml:"pprof"`
-	// Ready is any (default): /readyz answers 200 while the servers of one routed
+	PProf bool `yaml:"pprof" default:"false" restart:"true"`
+	// Ready is any: /readyz answers 200 while the servers of one routed
 	// upstream group are ready; or all: only while those of each are.
-	Ready string `yaml:"ready" choice:"any,all"`
+	Ready string `yaml:"ready" choice:"any,all" default:"any"`
 }
 
 // Values of Admin.Ready.
@@ -179,8 +180,8 @@ type Route struct {
 	// Hosts are exact names or "*.example.com". Empty: every host.
 	Hosts []string `yaml:"hosts"`
 	// Paths are exact, or prefixes when they end in *; as they come, before
-	// StripPrefix. Default: /*.
-	Paths []string `yaml:"paths"`
+	// StripPrefix.
+	Paths []string `yaml:"paths" default:"/*"`
 	// Upstream is a group's name. Default: the only group.
 	Upstream string `yaml:"upstream"`
 	// StripPrefix is cut off the path of each request, as the Ingress that the
@@ -193,18 +194,18 @@ type Route struct {
 
 // Log says what is logged to standard error.
 type Log struct {
-	// Level is debug, info, warn or error. Default: info.
-	Level string `yaml:"level" choice:"debug,info,warn,error"`
-	// Format is json, console or auto: console on a terminal, else json. Default: auto.
-	Format string `yaml:"format" choice:"auto,json,console"`
-	// Access writes one line per request. Default: true.
-	Access bool `yaml:"access"`
+	// Level is debug, info, warn or error.
+	Level string `yaml:"level" choice:"debug,info,warn,error" default:"info"`
+	// Format is json, console or auto: console on a terminal, else json.
+	Format string `yaml:"format" choice:"auto,json,console" default:"auto" restart:"true"`
+	// Access writes one line per request.
+	Access bool `yaml:"access" default:"true"`
 }
 
 // Shutdown times the end after SIGTERM or SIGINT.
 type Shutdown struct {
-	// Grace is how long requests in flight may go on. Default: 20s; 0 cuts them at once.
-	Grace time.Duration `yaml:"grace"`
-	// Delay is how long new requests are still served after /readyz fails. Default: 0.
-	Delay time.Duration `yaml:"delay"`
+	// Grace is how long requests in flight may go on. 0 cuts them at once.
+	Grace time.Duration `yaml:"grace" default:"20s" min:"0"`
+	// Delay is how long new requests are still served after /readyz fails.
+	Delay time.Duration `yaml:"delay" default:"0s" min:"0"`
 }

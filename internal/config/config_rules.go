@@ -49,10 +49,10 @@ type RuleDedup struct {
 	// Match is body (equal calls within the window are one) or resend (only what
 	// is evidently the client's own repetition).
 	Match string `yaml:"match" choice:"body,resend"`
-	// Window runs from the first call's answer. Default: 5s.
-	Window time.Duration `yaml:"window"`
-	// Mode is enforce (default) or observe (count and forward).
-	Mode string `yaml:"mode" choice:"enforce,observe"`
+	// Window runs from the first call's answer.
+	Window time.Duration `yaml:"window" default:"5s" min:"1"`
+	// Mode is enforce or observe (count and forward).
+	Mode string `yaml:"mode" choice:"enforce,observe" default:"enforce"`
 }
 
 // Values of Dedup.Store.
@@ -63,24 +63,24 @@ const (
 
 // Dedup bounds the record of calls, and says where it is kept.
 type Dedup struct {
-	// Mode is enforce (default) or observe; observe wins over every rule's mode.
-	Mode string `yaml:"mode" choice:"enforce,observe"`
-	// Store is memory (default) or redis.
-	Store string `yaml:"store" choice:"memory,redis"`
-	// MaxEntries bounds the calls on record. Default: 100000.
-	MaxEntries int `yaml:"max_entries"`
-	// MaxBytes bounds their recorded answers. Default: 64MiB.
-	MaxBytes Size `yaml:"max_bytes"`
+	// Mode is enforce or observe; observe wins over every rule's mode.
+	Mode string `yaml:"mode" choice:"enforce,observe" default:"enforce"`
+	// Store is memory or redis.
+	Store string `yaml:"store" choice:"memory,redis" default:"memory" restart:"true"`
+	// MaxEntries bounds the calls on record.
+	MaxEntries int `yaml:"max_entries" default:"100000" min:"1" restart:"true"`
+	// MaxBytes bounds their recorded answers.
+	MaxBytes Size `yaml:"max_bytes" default:"64MiB" min:"1" restart:"true"`
 	// MaxBody is the largest request body that is compared; larger ones are
-	// forwarded as a stream. Default: 1MiB.
-	MaxBody Size `yaml:"max_body"`
-	// MaxAnswer is the largest answer that is recorded. Default: 256KiB.
-	MaxAnswer Size `yaml:"max_answer"`
+	// forwarded as a stream.
+	MaxBody Size `yaml:"max_body" default:"1MiB" min:"1"`
+	// MaxAnswer is the largest answer that is recorded.
+	MaxAnswer Size `yaml:"max_answer" default:"256KiB" min:"1"`
 	// MaxHeldAnswers bounds all answers that are being collected at once; beyond
-	// it they are streamed, and not recorded. Default: 32MiB.
-	MaxHeldAnswers Size `yaml:"max_held_answers"`
+	// it they are streamed, and not recorded.
+	MaxHeldAnswers Size `yaml:"max_held_answers" default:"32MiB" min:"1"`
 	// Redis is used when Store is redis.
-	Redis Redis `yaml:"redis"`
+	Redis Redis `yaml:"redis" restart:"true"`
 }
 
 // Redis is a Redis or Valkey, 6.2 or later.
@@ -107,25 +107,25 @@ type Redis struct {
 	SentinelPasswordEnv  string `yaml:"sentinel_password_env"`
 	// TLS is nil for a plain connection. It holds for sentinels too.
 	TLS *UpstreamTLS `yaml:"tls"`
-	// KeyPrefix begins every key. Default: "powerjob-shim:".
-	KeyPrefix string `yaml:"key_prefix"`
+	// KeyPrefix begins every key.
+	KeyPrefix string `yaml:"key_prefix" default:"powerjob-shim:"`
 	// KeySecretFile or KeySecretEnv has a secret (32 bytes or more) that keys are
 	// HMACs with. Neither: keys are plain SHA-256.
 	KeySecretFile string `yaml:"key_secret_file"`
 	KeySecretEnv  string `yaml:"key_secret_env"`
 	// KeySecret is what they hold; it cannot be written in the file.
 	KeySecret Secret `yaml:"-"`
-	// Timeout bounds all Redis work of one request. Default: 200ms, well under
+	// Timeout bounds all Redis work of one request. It must be well under
 	// the client's own 2s.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" default:"200ms" min:"1"`
 }
 
 // Auth is the gate: who may call what is under /openApi/.
 type Auth struct {
-	// Mode is off (default), observe or enforce.
-	Mode string `yaml:"mode" choice:"off,observe,enforce"`
-	// TokenTTL is how long a token counts after its login. Default: 168h, as on a real server.
-	TokenTTL time.Duration `yaml:"token_ttl"`
+	// Mode is off, observe or enforce.
+	Mode string `yaml:"mode" choice:"off,observe,enforce" default:"off"`
+	// TokenTTL is how long a token counts after its login. The default is a real server's.
+	TokenTTL time.Duration `yaml:"token_ttl" default:"168h" min:"1"`
 	// LegacyClients lets 4.x clients through, which have no token.
 	LegacyClients LegacyClients `yaml:"legacy_clients"`
 	// Allow narrows who may call.

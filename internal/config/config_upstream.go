@@ -18,30 +18,28 @@ type Upstream struct {
 	// Host is the Host header that the servers get: keep (the caller's), upstream
 	// (that of the server's URL), or a name, with a port where it is to carry one.
 	// A name is also the one that https servers are asked for, unless
-	// tls.server_name is given. Default: keep.
-	Host string `yaml:"host"`
+	// tls.server_name is given.
+	Host string `yaml:"host" default:"keep"`
 	// Unreachable says what PowerJob's clients and workers get where nothing of a
 	// request was sent to a server: close (their connection is closed, so that they go
 	// on to their next address) or error (502 or 503, on which they give up).
-	// Default: close.
-	Unreachable string `yaml:"unreachable" choice:"close,error"`
+	Unreachable string `yaml:"unreachable" choice:"close,error" default:"close"`
 	// Timeout runs until the answer's header; for calls under a dedup rule, over
-	// the whole answer, but with Config.Mode observe. Default: 30s.
-	Timeout time.Duration `yaml:"timeout"`
+	// the whole answer, but with Config.Mode observe.
+	Timeout time.Duration `yaml:"timeout" default:"30s" min:"1"`
 	// StreamTimeout is the same for what is no call: pages, uploads, downloads.
-	// Default: 10m.
-	StreamTimeout time.Duration `yaml:"stream_timeout"`
+	StreamTimeout time.Duration `yaml:"stream_timeout" default:"10m" min:"1"`
 	// IdleTimeout closes unused connections to the servers. It must be shorter
 	// than the servers' own (Tomcat's is 60s by default, 20s in its server.xml),
-	// or a call may meet a connection that is just being closed. Default: 15s.
-	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// or a call may meet a connection that is just being closed.
+	IdleTimeout time.Duration `yaml:"idle_timeout" default:"15s" min:"1"`
 	// OpenAPIPrefix is where the OpenAPI stands on servers with a context path that
 	// the callers write themselves. Default: /openApi behind the path of Servers.
 	OpenAPIPrefix string `yaml:"openapi_prefix"`
 	// MaxConnections bounds connections per server. 0: no bound.
-	MaxConnections int `yaml:"max_connections"`
+	MaxConnections int `yaml:"max_connections" min:"0"`
 	// MaxRequests bounds requests in flight; 503 beyond, or what Unreachable says. 0: no bound.
-	MaxRequests int `yaml:"max_requests"`
+	MaxRequests int `yaml:"max_requests" min:"0"`
 	// TLS is for https servers. Nil: the system's roots and no client certificate.
 	TLS *UpstreamTLS `yaml:"tls"`
 	// Health says how broken servers are found. Nil: not at all; a dial error still goes on to the next server.
@@ -88,20 +86,20 @@ const (
 // Compat says which calls of newer clients are translated for older servers.
 type Compat struct {
 	// RunJob2, by which clients of 5.1.2 start jobs, is sent as runJob to a server
-	// that has none. auto (default): unless outerKey or extendValue is set, which
+	// that has none. auto: unless outerKey or extendValue is set, which
 	// an older server cannot keep; lossy: then too, both are lost; off: never.
-	RunJob2 string `yaml:"run_job2" choice:"auto,off,lossy"`
+	RunJob2 string `yaml:"run_job2" choice:"auto,off,lossy" default:"auto"`
 }
 
 // UpstreamTLS checks https servers, and shows them a certificate.
 type UpstreamTLS struct {
 	// CAFile is a PEM file of roots. Empty: the system's.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" file:"true"`
 	// ServerName is checked instead of the URL's host. Empty: the URL's host.
 	ServerName string `yaml:"server_name"`
 	// CertFile and KeyFile are the client certificate; both or neither.
-	CertFile string `yaml:"cert_file"`
-	KeyFile  string `yaml:"key_file"`
+	CertFile string `yaml:"cert_file" file:"true"`
+	KeyFile  string `yaml:"key_file" file:"true"`
 	// PinSHA256 are base64 SHA-256 hashes of public keys (SPKI, RFC 7469, 2.4). A
 	// server with one of them is accepted whatever its name, chain and dates; all
 	// others are refused. Empty: name and chain decide.
@@ -128,26 +126,26 @@ const (
 
 // ActiveHealth asks each server from time to time.
 type ActiveHealth struct {
-	// Check is assert (default) or tcp.
-	Check string `yaml:"check" choice:"assert,tcp"`
-	// Interval lies between two checks of a server. Default: 5s.
-	Interval time.Duration `yaml:"interval"`
-	// Timeout of one check, at most Interval. Default: 2s.
-	Timeout time.Duration `yaml:"timeout"`
-	// Unhealthy is how many failures in a row take a server out. Default: 3.
-	Unhealthy int `yaml:"unhealthy"`
-	// Healthy is how many successes in a row bring it back. Default: 2.
-	Healthy int `yaml:"healthy"`
+	// Check is assert or tcp.
+	Check string `yaml:"check" choice:"assert,tcp" default:"assert"`
+	// Interval lies between two checks of a server.
+	Interval time.Duration `yaml:"interval" default:"5s" min:"1"`
+	// Timeout of one check, at most Interval.
+	Timeout time.Duration `yaml:"timeout" default:"2s" min:"1"`
+	// Unhealthy is how many failures in a row take a server out.
+	Unhealthy int `yaml:"unhealthy" default:"3" min:"1"`
+	// Healthy is how many successes in a row bring it back.
+	Healthy int `yaml:"healthy" default:"2" min:"1"`
 }
 
 // PassiveHealth takes servers out by what happens to ordinary requests; never the last one.
 type PassiveHealth struct {
-	// Failures in a row (dial errors, 5xx) that eject a server. Default: 5.
-	Failures int `yaml:"failures"`
-	// Eject is how long, the first time; it doubles from one to the next. Default: 10s.
-	Eject time.Duration `yaml:"eject"`
-	// MaxEject bounds that. Default: 5m.
-	MaxEject time.Duration `yaml:"max_eject"`
+	// Failures in a row (dial errors, 5xx) that eject a server.
+	Failures int `yaml:"failures" default:"5" min:"1"`
+	// Eject is how long, the first time; it doubles from one to the next.
+	Eject time.Duration `yaml:"eject" default:"10s" min:"1"`
+	// MaxEject bounds that.
+	MaxEject time.Duration `yaml:"max_eject" default:"5m"`
 }
 
 // LoginBridge answers /openApi/authApp for servers before 5.1.0.
@@ -161,8 +159,8 @@ type LoginBridge struct {
 	SecretEnv  string `yaml:"secret_env"`
 	// Secret is what they hold; it cannot be written in the file. Empty: neither was given.
 	Secret Secret `yaml:"-"`
-	// TokenTTL is a token's life. Default: 168h, as on a real server.
-	TokenTTL time.Duration `yaml:"token_ttl"`
+	// TokenTTL is a token's life. The default is a real server's.
+	TokenTTL time.Duration `yaml:"token_ttl" default:"168h" min:"1"`
 }
 
 // BridgeApp is an app's name and password, as registered in PowerJob. Exactly

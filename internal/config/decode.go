@@ -10,25 +10,6 @@ import (
 	"time"
 )
 
-// field is a key of one of this package's structs.
-type field struct {
-	key   string
-	index int
-	typ   reflect.Type
-}
-
-// fieldsOf returns the keys that a struct has in a file, in order.
-func fieldsOf(t reflect.Type) []field {
-	var fields []field
-	for i := range t.NumField() {
-		key := t.Field(i).Tag.Get("yaml")
-		if key != "" && key != "-" {
-			fields = append(fields, field{key, i, t.Field(i).Type})
-		}
-	}
-	return fields
-}
-
 // decode turns a layer's values into a Config and reports what has the wrong
 // type or an unknown key. It decodes strictly and by hand, rather than by
 // mapstructure, because every problem is to be named with its place.

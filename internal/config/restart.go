@@ -2,24 +2,6 @@ package config
 
 import "reflect"
 
-// restartOnly are the keys that a running process cannot change: sockets that
-// are bound, the store and its bounds, the log's encoder. default.yaml marks
-// them with (restart).
-var restartOnly = []struct {
-	path  string
-	value func(*Config) any
-}{
-	{"listen", func(c *Config) any { return c.Listen }},
-	{"admin.address", func(c *Config) any { return c.Admin.Address }},
-	{"admin.token_file", func(c *Config) any { return c.Admin.TokenFile }},
-	{"admin.pprof", func(c *Config) any { return c.Admin.PProf }},
-	{"dedup.store", func(c *Config) any { return c.Dedup.Store }},
-	{"dedup.max_entries", func(c *Config) any { return c.Dedup.MaxEntries }},
-	{"dedup.max_bytes", func(c *Config) any { return c.Dedup.MaxBytes }},
-	{"dedup.redis", func(c *Config) any { return c.Dedup.Redis.untilRestart() }},
-	{"log.format", func(c *Config) any { return c.Log.Format }},
-}
-
 // untilRestart leaves out the secrets whose files are read while the process runs.
 func (r Redis) untilRestart() Redis {
 	for _, s := range []struct {
@@ -34,13 +16,30 @@ func (r Redis) untilRestart() Redis {
 }
 
 // RestartNeeded names the keys that differ and that a reload leaves as they
-// were. All other keys count from the next request on.
+// were: sockets that are bound, the store and its bounds, the log's encoder. All
+// other keys count from the next request on.
 func RestartNeeded(running, loaded *Config) []string {
-	var keys []string
-	for _, key := range restartOnly {
-		if !reflect.DeepEqual(key.value(running), key.value(loaded)) {
-			keys = append(keys, key.path)
+	return restartNeeded("", reflect.ValueOf(running).Elem(), reflect.ValueOf(loaded).Elem())
+}
+
+func restartNeeded(path string, running, loaded reflect.Value) (keys []string) {
+	for _, f := range fieldsOf(running.Type()) {
+		a, b, at := running.Field(f.index), loaded.Field(f.index), join(path, f.key)
+		switch {
+		case f.tag.Get("restart") != "":
+			if !reflect.DeepEqual(untilRestart(a), untilRestart(b)) {
+				keys = append(keys, at)
+			}
+		case f.typ.Kind() == reflect.Struct:
+			keys = append(keys, restartNeeded(at, a, b)...)
 		}
 	}
 	return keys
+}
+
+func untilRestart(value reflect.Value) any {
+	if r, ok := value.Interface().(Redis); ok {
+		return r.untilRestart()
+	}
+	return value.Interface()
 }

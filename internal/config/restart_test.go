@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"powerjob-shim/configs"
 )
 
 func TestRestartNeededNamesTheChangedKeys(t *testing.T) {
@@ -39,11 +37,5 @@ func TestRestartNeededNamesTheChangedKeys(t *testing.T) {
 	redis.Dedup.Store = StoreRedis
 	if got := RestartNeeded(running, &redis); !slices.Equal(got, []string{"dedup.store"}) {
 		t.Errorf("another store: %v", got)
-	}
-}
-
-func TestDefaultYAMLMarksWhatNeedsARestart(t *testing.T) {
-	if marks := strings.Count(string(configs.DefaultYAML()), "(restart)") - 1; marks != len(restartOnly) { // one in the introduction
-		t.Errorf("%d marks for %d keys", marks, len(restartOnly))
 	}
 }

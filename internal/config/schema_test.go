@@ -23,14 +23,10 @@ import (
 )
 
 // TestTheSchemaIsThatOfTheTypes holds schema.json to the types, their comments
-// and default.yaml; -update writes it.
+// and tags; -update writes it.
 func TestTheSchemaIsThatOfTheTypes(t *testing.T) {
 	g := generator{comments: commentsOf(t)}
-	var defaults map[string]any
-	if err := yaml.Unmarshal(configs.DefaultYAML(), &defaults); err != nil {
-		t.Fatal(err)
-	}
-	schema := g.object(reflect.TypeFor[Config](), defaults)
+	schema := g.object(reflect.TypeFor[Config]())
 	schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	schema["title"] = "powerjob-shim's configuration"
 	got, err := json.MarshalIndent(schema, "", "  ")
@@ -55,25 +51,28 @@ type generator struct {
 
 type schema = map[string]any
 
-func (g generator) object(of reflect.Type, defaults map[string]any) schema {
+func (g generator) object(of reflect.Type) schema {
 	properties := schema{}
 	for _, f := range fieldsOf(of) {
-		def := defaults[f.key]
-		below, _ := def.(map[string]any)
-		property := g.of(f.typ, of.Field(f.index).Tag.Get("choice"), below)
+		property := g.of(f.typ, f)
 		name := of.Field(f.index).Name
 		if text := g.comments[of.Name()+"."+name]; text != "" {
 			property["description"] = regexp.MustCompile("^"+name+`\b`).ReplaceAllString(text, f.key)
 		}
-		if _, list := def.([]any); def != nil && below == nil && !list {
-			property["default"] = def
+		if text := f.tag.Get("default"); text == "0" {
+			property["default"] = 0
+		} else if text != "" {
+			property["default"] = f.written(text)
+		}
+		if least := f.tag.Get("min"); least != "" && f.typ.Kind() == reflect.Int {
+			property["minimum"] = json.Number(least)
 		}
 		properties[f.key] = property
 	}
 	return schema{"type": "object", "additionalProperties": false, "properties": properties}
 }
 
-func (g generator) of(of reflect.Type, choice string, defaults map[string]any) schema {
+func (g generator) of(of reflect.Type, f field) schema {
 	switch of {
 	case reflect.TypeFor[time.Duration]():
 		return orZero(`^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$`)
@@ -88,21 +87,21 @@ func (g generator) of(of reflect.Type, choice string, defaults map[string]any) s
 	}
 	switch of.Kind() {
 	case reflect.Pointer:
-		return g.of(of.Elem(), choice, defaults)
+		return g.of(of.Elem(), f)
 	case reflect.Struct:
-		return g.object(of, defaults)
+		return g.object(of)
 	case reflect.Slice:
-		return schema{"type": "array", "items": g.of(of.Elem(), choice, nil)}
+		return schema{"type": "array", "items": g.of(of.Elem(), f)}
 	case reflect.Map:
-		return schema{"type": "object", "additionalProperties": g.of(of.Elem(), choice, nil)}
+		return schema{"type": "object", "additionalProperties": g.of(of.Elem(), f)}
 	case reflect.Bool:
 		return schema{"type": "boolean"}
 	case reflect.Int:
 		return schema{"type": "integer"}
 	}
 	out := schema{"type": "string"}
-	if choice != "" {
-		out["enum"] = strings.Split(choice, ",")
+	if words := f.list("choice"); words != nil {
+		out["enum"] = words
 	}
 	return out
 }

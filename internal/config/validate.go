@@ -4,11 +4,9 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Each listener is compared with each other one, and a route with every pair of
@@ -29,12 +27,7 @@ func validate(cfg *Config, src Source, at places, r *report) {
 	v.rules()
 	v.dedup()
 	v.auth()
-	if v.cfg.MaxBody < 0 {
-		v.bad("max_body", "must not be negative; write for example 256MiB, or 0 for no bound")
-	}
-	v.choices("", reflect.ValueOf(cfg).Elem())
-	v.notNegative("shutdown.grace", cfg.Shutdown.Grace)
-	v.notNegative("shutdown.delay", cfg.Shutdown.Delay)
+	v.keys()
 }
 
 type validator struct {
@@ -50,24 +43,6 @@ func (v *validator) bad(path, format string, args ...any) {
 }
 
 func (v *validator) given(path string) bool { _, ok := v.places[path]; return ok }
-
-func (v *validator) positive(path string, d time.Duration, example string) {
-	if d <= 0 {
-		v.bad(path, "must be more than 0; write for example %s", example)
-	}
-}
-
-func (v *validator) notNegative(path string, d time.Duration) {
-	if d < 0 {
-		v.bad(path, "must not be negative; write 0 or more")
-	}
-}
-
-func (v *validator) atLeast(path string, n, least int) {
-	if n < least {
-		v.bad(path, "%d is too small; write %d or more", n, least)
-	}
-}
 
 // distinct reports what stands twice in a list.
 func (v *validator) distinct(path string, list []string) {
@@ -98,14 +73,6 @@ func (v *validator) listeners() {
 
 func (v *validator) listener(path string, l *Listener) {
 	v.address(path+".address", l.Address, ":7700")
-	v.atLeast(path+".max_connections", l.MaxConnections, 0)
-	v.positive(path+".header_timeout", l.HeaderTimeout, "10s")
-	v.positive(path+".body_timeout", l.BodyTimeout, "30s")
-	if l.MinBodyRate < 0 {
-		v.bad(path+".min_body_rate", "must not be negative; write for example 100B/s, or 0 for any rate")
-	}
-	v.positive(path+".stall_timeout", l.StallTimeout, "30s")
-	v.positive(path+".idle_timeout", l.IdleTimeout, "6m")
 	if (l.ProxyProtocol == ProxyAccept || l.ProxyProtocol == ProxyRequire) && len(v.cfg.TrustedProxies) == 0 {
 		v.bad(path+".proxy_protocol", "needs trusted_proxies: only a balancer's own address may name the client; write for example trusted_proxies: [10.0.0.0/8]")
 	}

@@ -26,11 +26,8 @@ func (v *validator) rules() {
 		if rule.Header != nil {
 			v.header(path+".header", rule.Header)
 		}
-		if d := rule.Dedup; d != nil {
-			v.positive(path+".dedup.window", d.Window, "5s")
-			if rules.OnlyReads(rule.Paths) {
-				v.bad(path+".paths", "names only reads and logins, which are never deduplicated; name calls that change something, such as /openApi/saveJob, or take dedup away")
-			}
+		if rule.Dedup != nil && rules.OnlyReads(rule.Paths) {
+			v.bad(path+".paths", "names only reads and logins, which are never deduplicated; name calls that change something, such as /openApi/saveJob, or take dedup away")
 		}
 	}
 }
@@ -56,23 +53,8 @@ const maxEntries = 10_000_000
 
 func (v *validator) dedup() {
 	d := &v.cfg.Dedup
-	v.atLeast("dedup.max_entries", d.MaxEntries, 1)
 	if d.MaxEntries > maxEntries {
 		v.bad("dedup.max_entries", "%d is more than memory holds; write at most %d", d.MaxEntries, maxEntries)
-	}
-	for _, bound := range []struct {
-		path    string
-		size    Size
-		example string
-	}{
-		{"dedup.max_bytes", d.MaxBytes, "64MiB"},
-		{"dedup.max_body", d.MaxBody, "1MiB"},
-		{"dedup.max_answer", d.MaxAnswer, "256KiB"},
-		{"dedup.max_held_answers", d.MaxHeldAnswers, "32MiB"},
-	} {
-		if bound.size <= 0 {
-			v.bad(bound.path, "must be more than 0; write for example %s", bound.example)
-		}
 	}
 	if d.MaxAnswer > d.MaxBytes && d.MaxBytes > 0 {
 		v.bad("dedup.max_answer", "%v is more than max_bytes (%v) has room for", d.MaxAnswer, d.MaxBytes)
@@ -104,7 +86,6 @@ func (v *validator) redis(path string, c *Redis) {
 	if c.KeyPrefix == "" || strings.ContainsAny(c.KeyPrefix, "{} \t\r\n") {
 		v.bad(path+".key_prefix", "%q must be something without spaces and braces; write for example powerjob-shim:", c.KeyPrefix)
 	}
-	v.positive(path+".timeout", c.Timeout, "200ms")
 	if c.TLS != nil {
 		v.upstreamTLS(path+".tls", c.TLS)
 	}
@@ -112,7 +93,6 @@ func (v *validator) redis(path string, c *Redis) {
 
 func (v *validator) auth() {
 	a := &v.cfg.Auth
-	v.positive("auth.token_ttl", a.TokenTTL, "168h")
 	v.appNames("auth.legacy_clients.apps", a.LegacyClients.Apps)
 	v.appNames("auth.allow.apps", a.Allow.Apps)
 	if len(a.Block) > 0 {

@@ -12,7 +12,6 @@ import (
 )
 
 func (v *validator) upstreamTLS(path string, t *UpstreamTLS) {
-	v.readable(path+".ca_file", t.CAFile)
 	v.keyPair(path, "cert_file", t.CertFile, "key_file", t.KeyFile)
 	if t.ServerName != "" && !isHostName(t.ServerName) {
 		v.bad(path+".server_name", "%q is not a host name", t.ServerName)
@@ -32,8 +31,6 @@ func (v *validator) keyPair(path, certKey, cert, keyKey, key string) {
 	case cert == "" && key != "":
 		v.bad(path+"."+certKey, "is missing beside %s", keyKey)
 	}
-	v.readable(path+"."+certKey, cert)
-	v.readable(path+"."+keyKey, key)
 }
 
 // readable checks that a file is there; an empty name means that no file is set.
@@ -62,15 +59,6 @@ func (v *validator) tokenFile(path, file string) {
 }
 
 func (v *validator) tls(path string, t *TLS) {
-	v.readable(path+".client_ca", t.ClientCA)
-	for _, k := range []struct{ key, modes string }{
-		{"domains", TLSACME}, {"email", TLSACME}, {"ca", TLSACME}, {"ca_root", TLSACME}, {"profile", TLSACME}, {"challenges", TLSACME},
-		{"files", TLSFiles}, {"names", TLSSelfSigned}, {"storage", TLSACME + " and " + TLSSelfSigned},
-	} {
-		if v.given(path+"."+k.key) && t.Mode != "" && !strings.Contains(k.modes, t.Mode) {
-			v.bad(path+"."+k.key, "is for mode %s; take it away, or change the mode (%s)", k.modes, t.Mode)
-		}
-	}
 	switch t.Mode {
 	case TLSACME:
 		v.acme(path, t)
@@ -118,7 +106,6 @@ func (v *validator) acme(path string, t *TLS) {
 	if u, err := url.Parse(t.CA); t.CA != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
 		v.bad(path+".ca", "%q is not an https URL; write the ACME directory's", t.CA)
 	}
-	v.readable(path+".ca_root", t.CARoot)
 	if len(t.Challenges) == 0 {
 		v.bad(path+".challenges", "is empty; write http-01, tls-alpn-01 or both")
 	}

@@ -25,14 +25,9 @@ func (v *validator) upstream(path, name string, u *Upstream) {
 	v.servers(path, u)
 	v.contextPath(path, u)
 	v.host(path+".host", u.Host)
-	v.positive(path+".timeout", u.Timeout, "30s")
-	v.positive(path+".stream_timeout", u.StreamTimeout, "10m")
-	v.positive(path+".idle_timeout", u.IdleTimeout, "15s")
 	if v.given(path + ".openapi_prefix") {
 		v.openAPIPrefix(path+".openapi_prefix", u.OpenAPIPrefix)
 	}
-	v.atLeast(path+".max_connections", u.MaxConnections, 0)
-	v.atLeast(path+".max_requests", u.MaxRequests, 0)
 	if u.Health != nil {
 		v.health(path+".health", u.Health)
 	}
@@ -132,21 +127,11 @@ func (v *validator) health(path string, h *Health) {
 	if h.Active == nil && h.Passive == nil {
 		v.bad(path, "is empty; write active: {} or passive: {} for their defaults, or take it away")
 	}
-	if a := h.Active; a != nil {
-		v.positive(path+".active.interval", a.Interval, "5s")
-		v.positive(path+".active.timeout", a.Timeout, "2s")
-		if a.Interval > 0 && a.Timeout > a.Interval {
-			v.bad(path+".active.timeout", "%s is longer than the interval (%s)", formatDuration(a.Timeout), formatDuration(a.Interval))
-		}
-		v.atLeast(path+".active.unhealthy", a.Unhealthy, 1)
-		v.atLeast(path+".active.healthy", a.Healthy, 1)
+	if a := h.Active; a != nil && a.Interval > 0 && a.Timeout > a.Interval {
+		v.bad(path+".active.timeout", "%s is longer than the interval (%s)", formatDuration(a.Timeout), formatDuration(a.Interval))
 	}
-	if p := h.Passive; p != nil {
-		v.atLeast(path+".passive.failures", p.Failures, 1)
-		v.positive(path+".passive.eject", p.Eject, "10s")
-		if p.MaxEject < p.Eject {
-			v.bad(path+".passive.max_eject", "%s is shorter than eject (%s)", formatDuration(p.MaxEject), formatDuration(p.Eject))
-		}
+	if p := h.Passive; p != nil && p.MaxEject < p.Eject {
+		v.bad(path+".passive.max_eject", "%s is shorter than eject (%s)", formatDuration(p.MaxEject), formatDuration(p.Eject))
 	}
 }
 
@@ -162,5 +147,4 @@ func (v *validator) loginBridge(path string, b *LoginBridge) {
 		}
 	}
 	v.distinct(path+".apps", names)
-	v.positive(path+".token_ttl", b.TokenTTL, "168h")
 }
