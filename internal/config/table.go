@@ -96,7 +96,14 @@ func applyDefaults(cfg *Config, given func(path string) bool) {
 			parse.value(path, f.written(text), in.Field(f.index))
 		}
 	})
+	derivedDefaults(cfg, given)
+}
+
+// derivedDefaults are those that depend on other keys.
+func derivedDefaults(cfg *Config, given func(path string) bool) {
+	var only string // the only group
 	for name, u := range cfg.Upstreams {
+		only = name
 		path := join("upstreams", name)
 		set(given, path+".openapi_prefix", &u.OpenAPIPrefix, u.ContextPath()+"/openApi")
 		if u.Health != nil && u.Health.Active != nil {
@@ -107,10 +114,8 @@ func applyDefaults(cfg *Config, given func(path string) bool) {
 		cfg.Upstreams[name] = u
 	}
 	for i := range cfg.Routes {
-		for name := range cfg.Upstreams {
-			if len(cfg.Upstreams) == 1 {
-				set(given, index("routes", i)+".upstream", &cfg.Routes[i].Upstream, name)
-			}
+		if len(cfg.Upstreams) == 1 {
+			set(given, index("routes", i)+".upstream", &cfg.Routes[i].Upstream, only)
 		}
 	}
 }
