@@ -2,7 +2,7 @@ package proxy
 
 import "powerjob-shim/proxy/routing"
 
-// What a Proxy is told, so that users of it need one package alone. See there.
+// The settings of package routing, so that users of a Proxy import one package.
 type (
 	// Settings are what a reload may change.
 	Settings = routing.Settings

@@ -23,18 +23,18 @@ import (
 //	block      before anything is read of a path that nobody may call
 //	allow      before a body is read for somebody who may not call anyway
 //	hold       before all that looks into a body: it is read once
-//	gate       before all that acts on a call: who may not make it, did not
+//	gate       before all that acts on a call: a refused call has no effect
 //	login      before the links that answer logins, so that it sees every token that
 //	           is given out
-//	bridge     before replay: its answers are no server's
+//	bridge     before replay, which remembers answers of servers only
 //	replay     after all that refuses or answers by itself, so that nothing is
 //	           remembered of a call that was refused, and every answer passes it once
 //	translate  behind replay, whose key and record are those of the call as it came
 //	forward    sends it on
 //
-// The header rules are no link of the chain: they act when an answer's header
-// is written to the caller (exchange.AnswerWriter). The shim's own answers are not changed by
-// them: whatever of those needs the header writes it itself.
+// The header rules are not a link of the chain: they act when an answer's header is
+// written to the caller (exchange.AnswerWriter). They do not change the shim's own
+// answers: one that needs the header writes it itself.
 func (p *Proxy) chain() http.Handler {
 	sender := forward.New(p.life, p.log, p.metrics)
 	guard := gate.Gate{Metrics: p.metrics, Tokens: p.tokens, Shared: p.sharedTokens, Denied: p.replay.Denied}

@@ -21,7 +21,7 @@ const (
 )
 
 // outsideMark is shimHeader's value on answers to known calls outside the
-// prefix: doctor goes by it.
+// prefix. Doctor looks for it.
 const outsideMark = "outside-prefix"
 
 // shimValues are the values of shimHeader. Answers share them: read them only.
@@ -33,9 +33,9 @@ var shimValues = func() map[rules.Decision][]string {
 	return values
 }()
 
-// AnswerWriter is the last writer before the caller: it finishes an answer's
-// header at the moment it is written, when no one can canonicalise it any
-// more, and counts. http.ResponseController reaches what is beneath.
+// AnswerWriter is the last writer before the caller. It finishes an answer's header
+// when it is written, so that nobody can canonicalise it afterwards, and counts
+// the body's bytes. http.ResponseController reaches the writer beneath.
 type AnswerWriter struct {
 	http.ResponseWriter
 	ex      *Exchange
@@ -153,7 +153,7 @@ func (w *AnswerWriter) finish() {
 	if ex.Introduces {
 		defer w.introduce(ex.sentAuth(h))
 	}
-	if !ex.FromUpstream || w.Status == http.StatusLoopDetected { // which is a shim's, come back
+	if !ex.FromUpstream || w.Status == http.StatusLoopDetected { // 508 is written by a shim, perhaps this one
 		return
 	}
 	if _, ok := h["Content-Type"]; !ok {

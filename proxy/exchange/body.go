@@ -43,14 +43,14 @@ func (ex *Exchange) FailBody(w http.ResponseWriter, err error) {
 	ex.Fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
 }
 
-// EndBody bounds how long net/http waits for the rest of a body that nobody read
-// to its end, before the answer or after it.
+// EndBody bounds how long net/http waits for the rest of a body that was not read
+// to its end.
 func (ex *Exchange) EndBody() {
 	if ex.In.ReadCloser != nil && !ex.In.Ended() && ex.Answer.Status != http.StatusSwitchingProtocols {
 		wait := ex.Pace.Timeout
 		if ex.Answer.Closing || ex.In.Broken() != nil {
 			wait = 0 // nobody wants the rest
 		}
-		_ = http.NewResponseController(&ex.Answer).SetReadDeadline(time.Now().Add(wait)) // not possible: then it may wait
+		_ = http.NewResponseController(&ex.Answer).SetReadDeadline(time.Now().Add(wait)) // where it fails, net/http waits as long as it likes
 	}
 }

@@ -32,8 +32,8 @@ func callerOf(r *http.Request) Caller {
 	return watchedCaller{r.Context(), listen.PlaceOf(r)}
 }
 
-// WhileThere returns a context for what ends when the caller hangs up. done must
-// follow.
+// WhileThere returns a context that ends when the caller hangs up. Call done when it
+// is not needed any more.
 func (ex *Exchange) WhileThere(ctx context.Context) (_ context.Context, done func()) {
 	if ex.Caller == nil || ex.Watched() {
 		return ctx, func() {}
@@ -46,11 +46,11 @@ func (ex *Exchange) WhileThere(ctx context.Context) (_ context.Context, done fun
 	}
 }
 
-// watchedCaller is one whom net/http's server watches: the context of his
+// watchedCaller is a caller whom net/http's server watches: the context of his
 // request ends when he hangs up.
 type watchedCaller struct {
 	ctx   context.Context
-	place *listen.Place // his connection's, which tells sooner; nil: no listener of ours
+	place *listen.Place // his connection, which tells sooner; nil: the listener is not ours
 }
 
 // Watched reports whether the request came by net/http's server.

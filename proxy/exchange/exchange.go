@@ -24,7 +24,7 @@ type Exchange struct {
 	Verdicts
 	Outcome
 
-	Caller Caller               // who is asked whether he is still there; nil: nobody
+	Caller Caller               // asked whether he is still there; nil: nobody is asked
 	In     body.Counted         // the request's body as it comes
 	Answer AnswerWriter         // to the caller
 	held   bytes.Reader         // see Attach
@@ -51,11 +51,11 @@ type Verdicts struct {
 	// Detached: the call goes on when its caller hangs up.
 	Detached bool
 	Until    time.Time // when the server's whole answer must be here; zero: no limit
-	// Waiters knows who else waits for the call's answer; nil: nobody can.
+	// Waiters tells whether others wait for the call's answer; nil: nobody can.
 	Waiters interface{ Waiting() bool }
 
-	Pinned *up.Server // the only one that it may go to; nil: any
-	// Readdress makes of the request what a server is to get; nil: it gets what came.
+	Pinned *up.Server // the only server that may get the request; nil: any
+	// Readdress changes the request into what a server is to get; nil: it gets what came.
 	Readdress func(out *http.Request, s *up.Server)
 
 	LastOnConn bool // the connection is closed after the answer
@@ -86,9 +86,9 @@ type Outcome struct {
 	Unanswered Unanswered
 }
 
-// New makes the exchange of a request that has come under snap, whose answer
-// goes to w. The request to go on with is returned: net/http must not see our
-// changes to its own.
+// New makes the exchange of a request, under snap, whose answer goes to w. It
+// returns the request that the links go on with: net/http must not see what they
+// change.
 func New(w http.ResponseWriter, r *http.Request, snap *routing.Snapshot, m *metrics.Metrics, version string) (*Exchange, *http.Request) {
 	ex := &Exchange{
 		Facts:  Facts{Snap: snap, ID: requestID(r), Received: time.Now(), Pace: body.Pace(listen.PaceOf(r))},
@@ -108,14 +108,14 @@ func New(w http.ResponseWriter, r *http.Request, snap *routing.Snapshot, m *metr
 	return ex, r
 }
 
-// value returns v as a header's values, in the room that i names: a slice of
-// its own for each would be an allocation.
+// value returns v as a header's values. They lie in the exchange, at i: a new slice
+// would be an allocation.
 func (ex *Exchange) value(i int, v string) []string {
 	ex.values[i] = v
 	return ex.values[i : i+1 : i+1]
 }
 
-// The rooms of Exchange.values.
+// Indexes of Exchange.values.
 const (
 	valueID = iota
 	valueHost

@@ -22,9 +22,8 @@ type Facts struct {
 
 	Pace body.Pace // of its body
 
-	// Client is the caller's address after trusted_proxies. clientTrusted
-	// tells whether it is a real client's, as far as the configuration tells;
-	// it is false where a trusted proxy did not name whom it speaks for.
+	// Client is the caller's address after trusted_proxies. clientTrusted is false
+	// where a trusted proxy did not say for whom it speaks: then Client is a proxy.
 	Client        netip.Addr
 	clientTrusted bool
 	PeerTrusted   bool // the connection comes from a trusted proxy
@@ -42,23 +41,23 @@ type Facts struct {
 	// prefix: no rule sees it.
 	Outside bool
 
-	// Ambiguous: path is as it came, because servers may read it differently.
+	// Ambiguous: Path is as it came, because servers may read it in several ways.
 	Ambiguous bool
 
 	origin origin // see FindOrigin
 
-	fingerprint   access.Token // see token
+	fingerprint   access.Token // see Token
 	fingerprinted bool
 	Grant         *access.Grant // what its token stands for; nil: nothing known
-	Granted       bool          // grant has been looked for
+	Granted       bool          // Grant has been looked for
 
-	// Body is the request's, where hold could hold it; else unheld, one of the
-	// bypass reasons, says why not. Both are empty where no link looks at it.
+	// Body is the request's body if it could be held; else Unheld is the bypass
+	// reason that says why. Both are empty where no link needs the body.
 	Body   []byte
 	Unheld string
 }
 
-// CallName is the label for logs and metrics.
+// CallName is the call's label in logs and metrics; "other" for what is no call.
 func (f *Facts) CallName() string {
 	if f.Call == nil {
 		return "other"
@@ -69,8 +68,7 @@ func (f *Facts) CallName() string {
 // UnderOpenAPI reports whether the path is one of OpenAPI calls, known or not.
 func (f *Facts) UnderOpenAPI() bool { return strings.HasPrefix(f.Path, openapi.Prefix) }
 
-// underServer reports whether workers ask this path: their discovery
-// of servers.
+// underServer reports whether the path is one that workers ask to find servers.
 func (f *Facts) underServer() bool {
 	rest, ok := strings.CutPrefix(f.Path, strings.TrimSuffix(f.Group.Settings.Prefix(), "/openApi"))
 	return ok && !f.Ambiguous && strings.HasPrefix(rest, "/server/")
@@ -102,8 +100,7 @@ func (f *Facts) Noted(r *http.Request) bool {
 	return (f.Match.Dedup != nil || f.UnderOpenAPI()) && rules.Repeatable(r.Method, f.Path)
 }
 
-// ClientAddr is the address for the store and for warnings; invalid where the
-// client's own is not known.
+// ClientAddr is the client's own address; the zero Addr where only a proxy's is known.
 func (f *Facts) ClientAddr() netip.Addr {
 	if f.clientTrusted {
 		return f.Client

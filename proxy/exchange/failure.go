@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// ServerContentType is that of a 5.x server's answers.
+// ServerContentType is the Content-Type of a 5.x server's answers.
 const ServerContentType = "application/json;charset=utf-8"
 
 // envelope is how PowerJob wraps every answer (tech.powerjob.common.response.ResultDTO).
@@ -24,7 +24,7 @@ func (ex *Exchange) Fail(w http.ResponseWriter, status int, message string) {
 	ex.answerError(w, status, message)
 }
 
-// answerError is fail for callers that have set ex.unanswered.
+// answerError is Fail without a change of ex.Unanswered.
 func (ex *Exchange) answerError(w http.ResponseWriter, status int, message string) {
 	ex.FromUpstream = false
 	body, _ := json.Marshal(envelope{Message: "powerjob-shim: " + message}) // strings always marshal

@@ -27,9 +27,9 @@ func (w *AnswerWriter) introduce(sent rules.HeaderAction) {
 	h[doctor.Header] = append(slices.Clone(h[doctor.Header]), shim.Mark())
 }
 
-// sentAuth says what the auth header's rule makes of a server's answer, from how
-// the server wrote it. "": the answer is no server's, no rule is about the header,
-// or how it was written is not known.
+// sentAuth returns what the auth header's rule does to an answer, judged by how the
+// server wrote the header. It is "" if the answer is not a server's, no rule is
+// about the header, or its spelling is not known.
 func (ex *Exchange) sentAuth(h http.Header) rules.HeaderAction {
 	ruled := slices.ContainsFunc(ex.Match.Headers, func(r rules.Header) bool { return strings.EqualFold(r.Name, openapi.AuthHeader) })
 	if !ex.FromUpstream || !ruled || ex.Spelled == nil {

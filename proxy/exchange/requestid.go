@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// requestID returns the caller's X-Request-Id if it is fit to be logged and
-// sent on, else a new one.
+// requestID returns the caller's X-Request-Id if it may be logged and sent on, else
+// a new one.
 func requestID(r *http.Request) string {
 	if values := r.Header[RequestIDHeader]; len(values) == 1 && saneID(values[0]) {
 		return strings.Clone(values[0]) // a metric's exemplar may keep it

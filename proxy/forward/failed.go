@@ -11,9 +11,9 @@ import (
 	"powerjob-shim/proxy/upstream/connect"
 )
 
-// failed answers for a server of which there is no answer, or none that can be
-// passed on. It says to the caller what happened, what may have been executed,
-// and what to do.
+// failed answers in place of a server that gave no answer, or none that can be passed
+// on. It tells the caller what happened, what may have been executed, and what to
+// do.
 func failed(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange, err error) {
 	ex.Failure = err
 	if ex.Reached == up.Answered { // an answer that cannot be passed on

@@ -109,8 +109,8 @@ func outgoing(pr *httputil.ProxyRequest) {
 
 type exchangeKey struct{}
 
-// exchangeOf returns the exchange that withExchange has put into r: within
-// ReverseProxy nothing else goes along with a request.
+// exchangeOf returns the exchange that withExchange has put into r. Through
+// ReverseProxy, only the context travels with a request.
 func exchangeOf(r *http.Request) *exchange.Exchange {
 	return r.Context().Value(exchangeKey{}).(*exchange.Exchange)
 }
@@ -126,8 +126,8 @@ type sender struct{}
 // RoundTrip implements http.RoundTripper.
 func (sender) RoundTrip(out *http.Request) (*http.Response, error) { return send(exchangeOf(out), out) }
 
-// send sends out, which is the request of ex, to a server of its group, and
-// keeps what came of it.
+// send sends out, the request of ex, to a server of its group, and notes in ex what
+// became of it.
 func send(ex *exchange.Exchange, out *http.Request) (*http.Response, error) {
 	r := up.Request{
 		HTTP: out, Call: ex.CallName(), Harmless: ex.Harmless(),

@@ -66,7 +66,7 @@ func (f *Forwarder) held(w http.ResponseWriter, r *http.Request, ex *exchange.Ex
 	passTrailers(w, res.Trailer)
 }
 
-// headers lends the headers of requests to a server.
+// headers has used headers of requests, for the next ones.
 var headers = sync.Pool{New: func() any { return http.Header{} }}
 
 // passTrailers passes on what came behind an answer's body, announced or not.

@@ -7,8 +7,8 @@ import (
 	"powerjob-shim/proxy/exchange/headercase"
 )
 
-// prepare makes out's target and header what a server is to get of in. The
-// hop-by-hop headers are not in out any more.
+// prepare sets the target and the header that a server is to get for the request in.
+// The hop-by-hop headers have been removed from out.
 func prepare(ex *exchange.Exchange, out, in *http.Request) {
 	ex.SetTarget(out.URL, in.Host)
 	ex.SetForwarded(out, in)
@@ -31,8 +31,8 @@ func prepare(ex *exchange.Exchange, out, in *http.Request) {
 	}
 }
 
-// keepJudged gives the server what the gate and the record went by, whatever a
-// Connection header names.
+// keepJudged gives the server the headers by which the gate and the store judged the
+// call, even if a Connection header names them.
 func keepJudged(ex *exchange.Exchange, h, in http.Header) {
 	if !ex.Snap.Observing {
 		delete(h, "Expect")

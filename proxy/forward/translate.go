@@ -18,7 +18,7 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// runJob is what they have in place of runJob2.
+// runJob is what servers without runJob2 have in its place.
 const runJob = "runJob"
 
 // maxNotFound bounds what is read of a server's 404; Spring's have some 120 bytes.
@@ -149,9 +149,9 @@ func passBroken(w http.ResponseWriter, rec *recorder.Recorder) {
 	panic(http.ErrAbortHandler)
 }
 
-// address makes out what s is to get: runJob2, or runJob where it is known to
-// have no other. A call with fields that runJob cannot carry is always tried as
-// what it is.
+// address makes out the request that s is to get: runJob2, or runJob if s is known to
+// lack runJob2. A call with fields that runJob cannot carry is always tried as
+// runJob2.
 func (t *translation) address(out *http.Request, s *up.Server) {
 	if t.ex.Pinned == nil {
 		t.old = len(t.run.Lost) == 0 && t.known.Has(s, time.Now())

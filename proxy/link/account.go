@@ -54,8 +54,8 @@ func (a Account) Link(next exchange.Handler) http.Handler {
 	})
 }
 
-// recovered makes an answer of a panic of the chain, where none has begun, and
-// returns what to go on panicking with; nil: nothing.
+// recovered answers for a chain that has panicked, unless an answer has begun. It
+// returns the value to go on panicking with; nil: the panic ends here.
 func (a Account) recovered(ex *exchange.Exchange, broken any) any {
 	if err, _ := broken.(error); broken == nil || errors.Is(err, http.ErrAbortHandler) {
 		return broken

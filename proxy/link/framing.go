@@ -8,12 +8,12 @@ import (
 	"powerjob-shim/proxy/listen"
 )
 
-// Framing is the link of what a request is made of.
+// Framing is the link that looks at how a request is framed.
 type Framing struct{ Draining *atomic.Bool }
 
-// Link refuses what is no request to a server or came on a connection too
-// many, and closes the connection after requests whose end others might see
-// elsewhere, so that nothing behind them is taken for a request:
+// Link refuses what is not a request to a server, or came on a connection beyond the
+// bound. It closes the connection after requests whose end others might see
+// elsewhere, so that nobody takes what follows for a request:
 //
 //   - chunked: a Content-Length beside Transfer-Encoding is removed by net/http
 //     before a handler could see it, and RFC 9112, 6.3 wants the connection
@@ -40,7 +40,7 @@ func (f Framing) Link(next exchange.Handler) exchange.Handler {
 			ex.Fail(w, http.StatusBadRequest, "the target * is for OPTIONS only")
 			return
 		case len(r.TransferEncoding) > 0, r.ProtoMinor == 0:
-			delete(r.Header, "Upgrade") // a tunnel would go on where this must end
+			delete(r.Header, "Upgrade") // a tunnel would outlive the request
 		default:
 			// While this shim is stopping, its callers should go elsewhere before
 			// their connections are closed.

@@ -19,7 +19,7 @@ import (
 // 300 bytes.
 const maxLoginAnswer = 64 << 10
 
-// Login is the link that learns of logins.
+// Login is the link that notes which tokens logins give out.
 type Login struct {
 	Metrics *metrics.Metrics
 	Store   store.Store

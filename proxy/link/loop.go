@@ -7,8 +7,8 @@ import (
 	"powerjob-shim/proxy/routing"
 )
 
-// Loops answers requests that have come back: a group's server leads to the
-// shim itself, and each request would go round until nothing is left.
+// Loops answers requests that have come back, because a group's server leads to the
+// shim itself: each would go round until no connection is left.
 func Loops(next exchange.Handler) exchange.Handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange) {
 		if len(r.Header[routing.LoopHeader]) > 0 && ex.Group.Passed(r.Header) {

@@ -19,7 +19,7 @@ const (
 	encodedStrip = "this path begins with its route's strip_prefix in an encoded form; write it in plain letters"
 )
 
-// Route finds out where a request goes.
+// Route is the link that finds out where a request goes.
 type Route struct {
 	Log     *zap.Logger
 	Metrics *metrics.Metrics
@@ -116,8 +116,8 @@ func findCall(ex *exchange.Exchange) {
 	ex.Outside = call != nil
 }
 
-// noteOutside counts a known call that passes outside the prefix, and so by all
-// rules. The first one of a group is logged with what to set.
+// noteOutside counts a known call outside the prefix, which no rule sees. The first
+// one of a group is logged, with what to set.
 func (l Route) noteOutside(ex *exchange.Exchange) {
 	before, call := outside(ex.Path)
 	l.Metrics.Outside.WithLabelValues(call.Name).Inc()
@@ -139,8 +139,8 @@ func (l Route) noteOutside(ex *exchange.Exchange) {
 		zap.String(exchange.FieldCall, call.Name), zap.String(exchange.FieldPath, ex.Path), zap.String("openapi_prefix", g.Settings.Prefix()))
 }
 
-// outside returns what stands before the prefix in a path that ends like a known
-// call's and is not under the servers' prefix: "/x" of "/x/openApi/saveJob".
+// outside returns the call that a path ends with though it is not under the servers'
+// prefix, and what is before the call: "/x" of "/x/openApi/saveJob".
 func outside(path string) (before string, call *openapi.Call) {
 	i := strings.LastIndex(path, openapi.Prefix)
 	if i < 0 {

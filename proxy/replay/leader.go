@@ -46,8 +46,8 @@ func (p *passage) lead(w http.ResponseWriter, r *http.Request, next exchange.Han
 		}
 		return
 	}
-	// A caller that closes the connection after this is no one who hung up:
-	// many do as soon as they have their answer.
+	// A caller that closes the connection after this has not hung up: many close it
+	// as soon as they have their answer.
 	hungUp := p.underway.settle()
 	stay()
 	if p.rec.Broken() {
@@ -104,7 +104,7 @@ func (p *passage) outcome(whole bool) dedup.Outcome {
 	}
 	status, limit := p.rec.Status(), p.rec.Limit()
 	body, ok := p.rec.PlainBody(limit)
-	if !ok || limit < 0 { // not to be read, nor for others
+	if !ok || limit < 0 { // it cannot be read, or is too large to be kept
 		return dedup.Outcome{Kind: dedup.Answered, Status: status}
 	}
 	answer := &dedup.Answer{
@@ -126,7 +126,7 @@ func (p *passage) finish(out dedup.Outcome) {
 // leave tells the store that the caller has hung up.
 func (p *passage) leave() { p.Store.Leave(p.call.ID) }
 
-// Waiting implements what an Exchange asks: whether others wait for the answer.
+// Waiting reports whether others wait for the answer; see exchange.Verdicts.
 func (p *passage) Waiting() bool { return p.waiters.any(p.call.ID) }
 
 // KeepHeader implements Keeper.
@@ -135,7 +135,7 @@ func (p *passage) KeepHeader(h http.Header) (size int) {
 	return len(p.kept)
 }
 
-// Take implements Keeper: all answers together may hold so much.
+// Take implements Keeper. All answers together have HeldAnswersBound bytes.
 func (p *passage) Take(n int64) bool {
 	if p.answers.Add(n) > p.ex.Snap.Dedup.HeldAnswersBound() {
 		p.answers.Add(-n)

@@ -56,12 +56,12 @@ func overlapOf(c dedup.Call) overlap {
 type underway struct {
 	of      overlap
 	caller  exchange.Caller
-	earlier []*underway // the newest that were in flight when it came, at most mostAsked
+	earlier []*underway // those in flight when it came, the newest first, at most mostAsked
 	newer   *underway   // guarded by overlaps.mu, as older
 	older   *underway
 
 	mu     sync.Mutex
-	store  store.Store // which is told of a hang-up; nil: not yet, or no more
+	store  store.Store // to be told of a hang-up; nil: the call has not arrived, or is only passed on
 	id     dedup.ID
 	over   bool // the caller is not asked any more
 	hungUp bool // he had hung up before that
@@ -129,7 +129,7 @@ func (u *underway) askEarlier() (there bool) {
 // arrive takes the call to the store. From then on its caller can be asked, unless
 // the call is only passed on.
 func (u *underway) arrive(store store.Store, call dedup.Call) dedup.Ruling {
-	u.mu.Lock() // whoever asks meanwhile gets to know what has come of it
+	u.mu.Lock() // somebody who asks meanwhile waits for the decision
 	defer u.mu.Unlock()
 	d := store.Arrive(call)
 	switch d.Verdict {

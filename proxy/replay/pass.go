@@ -26,9 +26,9 @@ func (p *passage) pass(w http.ResponseWriter, r *http.Request, next exchange.Han
 	whole = !p.ex.HungUp
 }
 
-// passUnheld is pass for a call whose body is not held here. It too changes
-// things, and its client may repeat it; of both the store learns with its answer,
-// since a body that stands still does neither.
+// passUnheld is pass for a call whose body is not held here. It too may change
+// something, and its client may repeat it. The store learns of it with its answer:
+// while its body is on the way, neither has happened.
 func (p *passage) passUnheld(w http.ResponseWriter, r *http.Request, next exchange.Handler) {
 	out := dedup.Outcome{Kind: dedup.Lost}
 	tell := sync.OnceFunc(func() { p.noteEnded(out) })
@@ -53,7 +53,8 @@ func (p *passage) noteEnded(out dedup.Outcome) {
 	p.Store.Delivered(p.call.ID)
 }
 
-// passed is how a call ended that was passed on, at its answer's header.
+// passed is the outcome of a call that is passed on, as far as its answer's header
+// tells.
 func (p *passage) passed(status int, h http.Header) dedup.Outcome {
 	out := dedup.Outcome{Kind: answeredKind(p.ex), Status: status, Passed: headercase.TellsTrue(h, p.ex.Match.Headers)}
 	switch p.ex.Reached {

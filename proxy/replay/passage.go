@@ -34,9 +34,9 @@ type passage struct {
 	values  [3]string // room for the header of a replay
 }
 
-// newPassage describes r, the request of ex, to the store. One whose body is not held
-// here may change anything, is equal only to others of its length, and gets nobody
-// else's answer.
+// newPassage describes r, the request of ex, to the store. A request whose body is not
+// held here may change anything, equals only others of its length, and never gets
+// another call's answer.
 func (s *Replayer) newPassage(r *http.Request, ex *exchange.Exchange, window time.Duration) *passage {
 	p := &passage{Replayer: s, ex: ex}
 	contentType, method, body := r.Header.Get("Content-Type"), r.Method, ex.Body

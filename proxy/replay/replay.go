@@ -64,9 +64,9 @@ func (s *Replayer) Decisions() map[rules.Decision]uint64 {
 // Held is how many bytes of answers are being collected.
 func (s *Replayer) Held() int64 { return s.answers.Load() }
 
-// Link answers repeated calls from the store, and tells the store of every
-// call that it needs to know a repetition by. Without any dedup rule it passes
-// everything on. Of logins the store learns by the login link.
+// Link answers repeated calls from the store, and tells the store of every call by
+// which it recognises repetitions. Without any dedup rule it passes everything on.
+// The login link tells the store of logins.
 func (s *Replayer) Link(next exchange.Handler) exchange.Handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange) {
 		window := ex.Snap.Rules.Window()
@@ -185,7 +185,8 @@ func (p *passage) waitFor(ctx context.Context, leader dedup.ID) (dedup.Ruling, e
 	return d, err
 }
 
-// gaveUp ends the wait of a caller that nobody waits for any more.
+// gaveUp answers a caller whose wait ended without a decision: he hung up, or the shim
+// stops.
 func (p *passage) gaveUp(w http.ResponseWriter, err error) {
 	p.decide(p.ex, rules.Unknown, "")
 	if errors.Is(err, exchange.ErrStopping) {

@@ -11,9 +11,9 @@ import (
 	"powerjob-shim/rules/dedup"
 )
 
-// notReplayed are the fields of an answer's header that are about the first
-// answer alone, or about a form of its body that a replay does not have: the
-// record holds it plain. The auth header is kept apart.
+// notReplayed are the fields of an answer's header that belong to the first answer
+// alone, or to a coding of its body: the store keeps the body plain. The auth header
+// is kept apart.
 var notReplayed = map[string]bool{
 	"Date": true, "Age": true, "Set-Cookie": true, exchange.RequestIDHeader: true, "Server-Timing": true, "Alt-Svc": true,
 	"Content-Encoding": true, "Content-Length": true, "Etag": true,
@@ -21,7 +21,7 @@ var notReplayed = map[string]bool{
 }
 
 // ofReplays reports whether a replay carries the first answer's field of this
-// canonical name. The hop-by-hop fields have gone before.
+// canonical name. The hop-by-hop fields were removed before.
 func ofReplays(name string) bool {
 	return !notReplayed[name] && !strings.HasPrefix(name, http.TrailerPrefix)
 }

@@ -13,9 +13,9 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// noteResend counts a re-send. Of a client that makes several within a minute it
-// is certain that it does not see the header: that is counted too, and warned of.
-// A single one may be two programs that happen to do the same.
+// noteResend counts a re-send. A client that makes several within a minute certainly
+// does not see the header: that is counted too, and warned of. A single one may be
+// two programs that happen to do the same.
 func (p *passage) noteResend(reason dedup.Reason) {
 	if reason != dedup.Resend && reason != dedup.Overtaken {
 		return

@@ -44,8 +44,8 @@ func newGroup(name, process string, u Upstream, old *Group, o up.Options) (*Grou
 	return g, nil
 }
 
-// askedHost is the Host of questions to servers that get the callers' own; "": no
-// route has an exact host.
+// askedHost is the Host of our own questions to servers that get the callers' Host;
+// "": no route has an exact host.
 func (g *Group) askedHost() string {
 	if host := g.routedHost.Load(); host != nil {
 		return *host

@@ -10,8 +10,8 @@ import (
 // RunJob2 is the call that servers before 5.1.2 lack.
 const RunJob2 = "runJob2"
 
-// warnAgain is how long nothing more is said of a server's calls that cannot be
-// said otherwise.
+// warnAgain is the time between two warnings about one server's calls that cannot
+// be translated.
 const warnAgain = time.Hour
 
 // lackingFor is how long a server is not asked again for a call that it lacks.
@@ -25,8 +25,8 @@ type Lacking struct {
 	warned map[*up.Server]time.Time // guarded by mu; of a call that could not be translated
 }
 
-// Warns reports whether a call that s lacks, and that cannot be said otherwise, is
-// to be warned of: once in warnAgain for each server.
+// Warns reports whether to warn of a call that s lacks and that cannot be
+// translated, and notes it: once in warnAgain for each server.
 func (l *Lacking) Warns(s *up.Server, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -34,7 +34,7 @@ type CompiledRoute struct {
 	Rewriting Rewriting
 }
 
-// newRewriting is what r does to paths before they go to g.
+// newRewriting compiles what r does to paths before they go to g.
 func newRewriting(r Route, g *Group) Rewriting {
 	return Rewriting{
 		strip: strings.TrimSuffix(r.StripPrefix, "/"), add: strings.TrimSuffix(r.AddPrefix, "/"), context: g.Settings.ContextPath,

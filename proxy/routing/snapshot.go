@@ -23,7 +23,7 @@ type Snapshot struct {
 	routes *routeTable
 	// prefixes are the groups' OpenAPI prefixes, each once.
 	prefixes []string
-	// fallbacks are the routes for what routes has none for.
+	// fallbacks are asked where routes finds none.
 	fallbacks *routeTable
 	// Lacking is which servers have no runJob2.
 	Lacking *Lacking
@@ -47,7 +47,7 @@ func Compile(s Settings, old *Snapshot, process string, o up.Options) (*Snapshot
 		if old != nil {
 			before = old.Groups[name]
 		}
-		u.Policy = nil // which is the routes' matter: it leaves connections alone
+		u.Policy = nil // routes compile it; a change of it keeps the connections
 		if before != nil && reflect.DeepEqual(before.Settings, u) {
 			next.Groups[name] = before
 			continue

@@ -21,7 +21,7 @@ type Recorder struct {
 	status    int         // 0: no header yet
 	body      []byte
 	streaming bool   // it is passed on as it comes
-	broken    bool   // it is passed on as far as it came
+	broken    bool   // see BreaksOff
 	crowded   bool   // there was no room for more, although the answer is not too large
 	keeper    Keeper // nil: the answer is kept for nobody
 }
@@ -80,8 +80,8 @@ func (rec *Recorder) Broken() bool { return rec.broken }
 // Header implements http.ResponseWriter.
 func (rec *Recorder) Header() http.Header { return rec.header }
 
-// WriteHeader implements http.ResponseWriter. Informational ones are dropped:
-// they are about a request that has been read already.
+// WriteHeader implements http.ResponseWriter. It drops informational answers: the
+// request has been read already.
 func (rec *Recorder) WriteHeader(status int) {
 	if status < 200 || rec.status != 0 {
 		return
@@ -173,8 +173,8 @@ func (rec *Recorder) announced() int {
 	return n
 }
 
-// FlushError flushes an answer that is passed on; of others there is nothing to
-// be seen before the end.
+// FlushError flushes an answer that is passed on. The caller sees nothing of others
+// before their end.
 func (rec *Recorder) FlushError() error {
 	if rec.streaming {
 		return http.NewResponseController(rec.w).Flush()

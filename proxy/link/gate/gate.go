@@ -78,7 +78,7 @@ func (g Gate) judge(r *http.Request, ex *exchange.Exchange) (c access.Caller, re
 	if ex.Call != nil && ex.Call.Kind == openapi.Login {
 		name, err := ex.Call.LoginName(r.Header["Content-Type"], r.URL.RawQuery, ex.Body)
 		if ex.Unheld != "" && len(policy.Apps) == 0 {
-			err = nil // nobody need know
+			err = nil // no policy asks for it
 		}
 		c.AppsErr = err
 		return c, unreadable(ex, policy.JudgeLogin(c, name, err)), true
@@ -116,8 +116,8 @@ func unreadable(ex *exchange.Exchange, reason access.Reason) access.Reason {
 	return reason
 }
 
-// Allow refuses calls before their bodies are read that cannot pass whatever
-// stands in them: callers that may not call must not use up the memory for bodies.
+// Allow refuses, before its body is read, a call that cannot pass whatever the body
+// says: callers that may not call must not use up the memory for bodies.
 // A refusal that a client answers with a login is Link's: the store must
 // learn which call it was.
 func (g Gate) Allow(next exchange.Handler) exchange.Handler {

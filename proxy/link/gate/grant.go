@@ -8,7 +8,7 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// callerOf is what shows of a call's caller before its body is read.
+// callerOf is what is known of a call's caller before its body is read.
 func (g Gate) callerOf(r *http.Request, ex *exchange.Exchange) access.Caller {
 	c := access.Caller{
 		Now: ex.Received, Addr: ex.ClientAddr(), Call: ex.Call,

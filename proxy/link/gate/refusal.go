@@ -43,7 +43,7 @@ func refuse(ex *exchange.Exchange, w http.ResponseWriter, reason access.Reason) 
 }
 
 // deny writes a server's own refusal. The name of its header is in exact case:
-// the client's login and re-send hang on it.
+// the client logs in and sends again because of it.
 func deny(w http.ResponseWriter, d access.Denial) {
 	body, _ := json.Marshal(d) // strings always marshal
 	h := w.Header()
