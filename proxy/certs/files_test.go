@@ -105,7 +105,7 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 	put(t, file, []byte("nothing"))
 	for want, s := range map[string]Settings{
 		"no certificates: neither files, self-signed nor acme": {},
-		"missing.crt: no such file":                            {Files: []KeyPair{{dir + "/missing.crt", pair.Key}}},
+		"missing.crt cannot be read: no such file":             {Files: []KeyPair{{dir + "/missing.crt", pair.Key}}},
 		"private key does not match public key":                {Files: []KeyPair{pair, mismatch}},
 		"loading the clients' CA: ":                            {Files: []KeyPair{pair}, ClientCA: file},
 		"loading the root of the ACME server: ":                {ACME: &ACME{Domains: []string{"a.test"}, Storage: dir, CARoot: file}},
