@@ -18,6 +18,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"powerjob-shim/internal/await"
 )
 
 // startOn runs the program with its standard error on w, whose other end is r,
@@ -103,7 +105,7 @@ func TestAReaderOfTheLogThatGoesAwayEndsNothing(t *testing.T) {
 	cmd, listen, admin := startOn(t, r, w, "--upstream", echo(t))
 	_ = r.Close() // the next write is a SIGPIPE
 	askMany(t, listen, 3)
-	eventually(t, "lines are counted as dropped", func() bool { return droppedLines(t, admin) >= 3 }, func() string { return "" })
+	await.That(t, "lines are counted as dropped", func() bool { return droppedLines(t, admin) >= 3 }, func() string { return "" })
 	askMany(t, listen, 3)
 	endsWell(t, cmd)
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/redistest"
 )
 
@@ -176,7 +177,7 @@ func firstSYNIsLost(t *testing.T, path string) {
 		before := dropped(t)
 		got := make(chan string, 1)
 		go func() { got <- call(t, p.listen, fmt.Sprint("late ", i)) }()
-		eventually(t, "a SYN is lost", func() bool { return dropped(t) > before }, p.stderr)
+		await.That(t, "a SYN is lost", func() bool { return dropped(t) > before }, p.stderr)
 		ip(t, "addr", "add", "10.8.0.8/32", "dev", "lo")
 		status := <-got
 		if status == "HTTP/1.1 200 OK" {
@@ -201,7 +202,7 @@ func firstRedisAddressDrops(t *testing.T, path string) {
 	if status := call(t, p.listen, "job"); status != "HTTP/1.1 200 OK" {
 		t.Errorf("the call got %q\n%s", status, p.stderr())
 	}
-	eventually(t, "the store works", func() bool {
+	await.That(t, "the store works", func() bool {
 		_, body := get(t, "http://"+p.admin+"/readyz")
 		return !strings.Contains(body, "redis")
 	}, p.stderr)

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/await"
 )
 
 // patience bounds what should happen soon on a busy machine.
@@ -134,7 +136,7 @@ func (p *process) stderr() string {
 func (p *process) waitFor(t *testing.T, msg string) map[string]any {
 	t.Helper()
 	var found map[string]any
-	eventually(t, "the log says "+msg, func() bool {
+	await.That(t, "the log says "+msg, func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		for _, line := range p.log {
@@ -146,15 +148,6 @@ func (p *process) waitFor(t *testing.T, msg string) map[string]any {
 		return false
 	}, p.stderr)
 	return found
-}
-
-func eventually(t *testing.T, what string, ok func() bool, context func() string) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s\n%s", patience, what, context())
-		}
-	}
 }
 
 func get(t *testing.T, url string) (int, string) {

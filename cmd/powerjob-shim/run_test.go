@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/standin/legacy"
 )
 
@@ -114,7 +115,7 @@ func TestRunStartsWithoutItsUpstreamAndRecovers(t *testing.T) {
 	s := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: patience}
 	go func() { _ = s.Serve(ln) }()
 	t.Cleanup(func() { _ = s.Close() })
-	eventually(t, "/readyz recovers", func() bool { code, _ := get(t, "http://"+p.admin+"/readyz"); return code == 200 }, p.stderr)
+	await.That(t, "/readyz recovers", func() bool { code, _ := get(t, "http://"+p.admin+"/readyz"); return code == 200 }, p.stderr)
 }
 
 func TestSignalsDrainAndASecondOneEndsAtOnce(t *testing.T) {
@@ -166,7 +167,7 @@ func TestAChangedFileAndASIGHUPReload(t *testing.T) {
 		return func() bool { return strings.Count(p.stderr(), `"msg":"configuration loaded"`) == n }
 	}
 	write(second, "")
-	eventually(t, "the file is loaded", loaded(1), p.stderr)
+	await.That(t, "the file is loaded", loaded(1), p.stderr)
 	if _, body := get(t, "http://"+p.admin+"/status"); !strings.Contains(body, strings.TrimPrefix(second, "http://")) {
 		t.Errorf("/status says %s", body)
 	}
@@ -185,7 +186,7 @@ func TestAChangedFileAndASIGHUPReload(t *testing.T) {
 	}
 
 	write(first, "listen: [{address: \":1\"}]\nadmin: {pprof: true}\n")
-	eventually(t, "the good file is loaded", loaded(2), p.stderr)
+	await.That(t, "the good file is loaded", loaded(2), p.stderr)
 	keys, _ := p.waitFor(t, "these keys keep their old value until a restart")["keys"].([]any)
 	if fmt.Sprint(keys) != "[admin.pprof]" { // --listen wins over the file's
 		t.Errorf("the log names %v", keys)
@@ -217,13 +218,13 @@ func TestAReloadChangesTheLogsLevel(t *testing.T) {
 	get(t, "http://"+p.listen+"/logged")
 
 	write("warn")
-	eventually(t, "the level is warn", func() bool { return loadedAt() != first }, p.stderr)
+	await.That(t, "the level is warn", func() bool { return loadedAt() != first }, p.stderr)
 	get(t, "http://"+p.listen+"/silent")
 
 	write("info")
 	p.waitFor(t, "configuration loaded")
 	get(t, "http://"+p.listen+"/again")
-	eventually(t, "requests are logged again", func() bool { return strings.Contains(p.stderr(), `"path":"/again"`) }, p.stderr)
+	await.That(t, "requests are logged again", func() bool { return strings.Contains(p.stderr(), `"path":"/again"`) }, p.stderr)
 	if log := p.stderr(); !strings.Contains(log, `"path":"/logged"`) || strings.Contains(log, `"path":"/silent"`) {
 		t.Errorf("the log has a request that it should not have, or lacks one:\n%s", log)
 	}

@@ -62,13 +62,3 @@ func dial(t testing.TB, addr string) net.Conn {
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
-
-// eventually waits for a condition that nothing signals.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}

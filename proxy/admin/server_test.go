@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/proxy/admin/recent"
 )
 
@@ -73,7 +74,7 @@ func TestAdminConnectionsThatNobodyUsesEnd(t *testing.T) {
 			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
 				t.Errorf("got %q, %v", answer, err)
 			}
-			eventually(t, "the shim has closed it", func() bool { return open() == 0 })
+			await.That(t, "the shim has closed it", func() bool { return open() == 0 })
 		})
 	}
 	t.Run("a reader that does not read", func(t *testing.T) {
@@ -89,7 +90,7 @@ func TestAdminConnectionsThatNobodyUsesEnd(t *testing.T) {
 				break
 			}
 		}
-		eventually(t, "the shim has closed it", func() bool { return open() == 0 })
+		await.That(t, "the shim has closed it", func() bool { return open() == 0 })
 	})
 	t.Run("a profile", func(t *testing.T) {
 		addr, _ := serve(t, times{idle: short, stall: short, body: short})

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+
+	"powerjob-shim/internal/await"
 )
 
 // halfStored stops the first account between its two files until the second
@@ -65,7 +67,7 @@ func TestNamesWithoutAnAddressShareOneAccount(t *testing.T) {
 	s := newSite(t, https, plain, Settings{ACME: &ACME{
 		Domains: []string{"one.test", "two.test"}, CA: ca.Directory, CARoot: ca.Root, Profile: "default", TLSALPN01: true, Shared: storage,
 	}})
-	eventually(t, "both have certificates", func() bool { return s.signed("one.test") != nil && s.signed("two.test") != nil })
+	await.That(t, "both have certificates", func() bool { return s.signed("one.test") != nil && s.signed("two.test") != nil })
 	if n := ca.Count("POST /sign-me-up"); n != 1 {
 		t.Errorf("%d accounts were made, not 1", n)
 	}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/pebble"
 	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/internal/testca"
@@ -166,7 +167,7 @@ func TestCertificatesAreObtainedByEitherChallenge(t *testing.T) {
 			}}
 			s := newSite(t, https, plain, settings)
 			for _, name := range settings.ACME.Domains {
-				eventually(t, "there is a certificate for "+name, func() bool {
+				await.That(t, "there is a certificate for "+name, func() bool {
 					leaf := s.signed(name) // before it has its own, it gets the first one
 					return leaf != nil && leaf.VerifyHostname(name) == nil
 				})
@@ -211,14 +212,14 @@ func TestACertificateIsRenewedInTime(t *testing.T) {
 	s := newSite(t, https, plain, Settings{renew: time.Second, ACME: &ACME{
 		Domains: []string{"renewed.test"}, CA: ca.Directory, CARoot: ca.Root, Profile: "shortlived", TLSALPN01: true, Storage: t.TempDir(),
 	}})
-	eventually(t, "there is a certificate", func() bool { return s.signed("renewed.test") != nil })
+	await.That(t, "there is a certificate", func() bool { return s.signed("renewed.test") != nil })
 	first := s.signed("renewed.test")
 	served := first
-	eventually(t, "there is another one", func() bool { served = s.signed("renewed.test"); return !served.Equal(first) })
+	await.That(t, "there is another one", func() bool { served = s.signed("renewed.test"); return !served.Equal(first) })
 	if now := time.Now(); now.After(first.NotAfter) {
 		t.Errorf("it came %v after the first one's end", now.Sub(first.NotAfter))
 	}
-	eventually(t, "the renewal is told", func() bool { return s.heard(Renewed) > 0 })
+	await.That(t, "the renewal is told", func() bool { return s.heard(Renewed) > 0 })
 	if s.heard(Obtained) != 1 {
 		t.Errorf("%d obtained", s.heard(Obtained))
 	}
@@ -257,7 +258,7 @@ func TestWhileTheAuthorityIsDownTheOtherNamesAreServed(t *testing.T) {
 	one := acme
 	one.Domains = []string{"early.test"}
 	s := newSite(t, https, plain, Settings{ACME: &one})
-	eventually(t, "there is a certificate", func() bool { return s.signed("early.test") != nil })
+	await.That(t, "there is a certificate", func() bool { return s.signed("early.test") != nil })
 	s.stop()
 	way.Refuse(true)
 
@@ -268,7 +269,7 @@ func TestWhileTheAuthorityIsDownTheOtherNamesAreServed(t *testing.T) {
 	if s.signed("early.test") == nil {
 		t.Error("the name that has a certificate is not served with it")
 	}
-	eventually(t, "the failure is told", func() bool { return s.heard(Failed) > 0 })
+	await.That(t, "the failure is told", func() bool { return s.heard(Failed) > 0 })
 	if leaf, err := shakeOnly(s.https.String(), &tls.Config{ServerName: "late.test", InsecureSkipVerify: true}); err != nil || leaf.VerifyHostname("late.test") != nil {
 		t.Errorf("the other name is not stood in for: %v", err)
 	}
@@ -278,7 +279,7 @@ func TestWhileTheAuthorityIsDownTheOtherNamesAreServed(t *testing.T) {
 
 	// The next attempt comes by itself; see retryIntervals.
 	way.Refuse(false)
-	eventually(t, "the authority is back, and there is a certificate", func() bool { return s.signed("late.test") != nil })
+	await.That(t, "the authority is back, and there is a certificate", func() bool { return s.signed("late.test") != nil })
 }
 
 func TestAnAuthorityNeedsNoClientCertificate(t *testing.T) {
@@ -294,7 +295,7 @@ func TestAnAuthorityNeedsNoClientCertificate(t *testing.T) {
 	s := newSite(t, https, plain, Settings{ClientCA: trusted, ACME: &ACME{
 		Domains: []string{"mutual.test"}, CA: ca.Directory, CARoot: ca.Root, Profile: "default", TLSALPN01: true, Storage: dir,
 	}})
-	eventually(t, "the certificate is there", func() bool { return !s.Expiries()[0].NotAfter.IsZero() })
+	await.That(t, "the certificate is there", func() bool { return !s.Expiries()[0].NotAfter.IsZero() })
 	if _, err := shake(s.https.String(), &tls.Config{InsecureSkipVerify: true}); err == nil {
 		t.Error("a client without a certificate was accepted")
 	}

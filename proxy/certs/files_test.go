@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/testca"
 )
 
@@ -53,22 +54,22 @@ func TestChangedFilesAreServedAndBadOnesAreNot(t *testing.T) {
 	}
 	newCert, newKey := ca.Leaf(t, "new.test")
 	put(t, pair.Cert, newCert) // and for a while the key does not belong to it
-	eventually(t, "the mismatch is logged", func() bool { return logs.FilterMessage("loading certificates, the old ones stay").Len() == 1 })
+	await.That(t, "the mismatch is logged", func() bool { return logs.FilterMessage("loading certificates, the old ones stay").Len() == 1 })
 	if !serves("old.test")() {
 		t.Error("the old certificate is gone")
 	}
 	put(t, pair.Key, newKey)
-	eventually(t, "the new certificate is served", serves("new.test"))
+	await.That(t, "the new certificate is served", serves("new.test"))
 
 	if err := os.Remove(pair.Key); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the missing file is logged", func() bool { return logs.FilterMessage("reading certificates, the old ones stay").Len() == 1 })
+	await.That(t, "the missing file is logged", func() bool { return logs.FilterMessage("reading certificates, the old ones stay").Len() == 1 })
 	if !serves("new.test")() {
 		t.Error("the certificate went with its file")
 	}
 	write(t, dir, "tls", cert, key)
-	eventually(t, "the files that came back are served", serves("old.test"))
+	await.That(t, "the files that came back are served", serves("old.test"))
 	if n := logs.FilterMessage("reading certificates, the old ones stay").Len(); n != 1 {
 		t.Errorf("the missing file was logged %d times", n)
 	}
@@ -92,7 +93,7 @@ func TestASwappedDirectoryLinkIsNoticed(t *testing.T) {
 	volume("..1", "old.test")
 	_, addr := run(t, Settings{Files: []KeyPair{{filepath.Join(dir, "..data", "tls.crt"), filepath.Join(dir, "..data", "tls.key")}}, poll: soon})
 	volume("..2", "new.test")
-	eventually(t, "the new certificate is served", func() bool { return served(t, addr, "").DNSNames[0] == "new.test" })
+	await.That(t, "the new certificate is served", func() bool { return served(t, addr, "").DNSNames[0] == "new.test" })
 }
 
 func TestOpenTellsWhatIsWrong(t *testing.T) {
@@ -140,7 +141,7 @@ func TestClientsNeedACertificateOfTheCAAndTheCAMayChange(t *testing.T) {
 		t.Errorf("without: %t, another CA's: %t, the CA's: %t", accepted(nil), accepted(otherCA), accepted(ca))
 	}
 	put(t, trusted, otherCA.PEM)
-	eventually(t, "the new CA counts", func() bool { return accepted(otherCA) && !accepted(ca) })
+	await.That(t, "the new CA counts", func() bool { return accepted(otherCA) && !accepted(ca) })
 }
 
 func TestOldVersionsOfTLSAreRefused(t *testing.T) {

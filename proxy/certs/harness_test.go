@@ -99,12 +99,3 @@ func shake(addr string, cfg *tls.Config) (*x509.Certificate, error) {
 	}
 	return c.ConnectionState().PeerCertificates[0], nil
 }
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/redistest"
 	"powerjob-shim/proxy/certs/redisstore"
 )
@@ -31,10 +32,10 @@ func TestReplicasThatShareARedisAskForACertificateOnce(t *testing.T) {
 		}})
 	}
 	for _, s := range sites {
-		eventually(t, "each has the certificate", func() bool { return s.signed("shared.test") != nil })
+		await.That(t, "each has the certificate", func() bool { return s.signed("shared.test") != nil })
 	}
 	obtained := func() int { return sites[0].heard(Obtained) + sites[1].heard(Obtained) }
-	eventually(t, "one has said so", func() bool { return obtained() > 0 })
+	await.That(t, "one has said so", func() bool { return obtained() > 0 })
 	if a, b := sites[0].signed("shared.test"), sites[1].signed("shared.test"); a.SerialNumber.Cmp(b.SerialNumber) != 0 {
 		t.Error("they have different certificates")
 	}

@@ -176,16 +176,6 @@ func statusOf(answer string) int {
 	return code
 }
 
-// eventually waits for a condition that nothing signals.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
-
 // tcpPair returns the two ends of a connection.
 func tcpPair(t testing.TB) (accepted, dialed *net.TCPConn) {
 	t.Helper()

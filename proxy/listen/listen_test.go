@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"powerjob-shim/internal/await"
 )
 
 var quiet = log.New(io.Discard, "", 0)
@@ -91,7 +93,7 @@ func TestDrainingEndsWhatIsInFlightAfterTheGrace(t *testing.T) {
 func TestASecondSignalEndsTheDelay(t *testing.T) {
 	s := open(t, &house{delay: time.Hour}, func(http.ResponseWriter, *http.Request) {}, Listener{})
 	s.stop()
-	eventually(t, "draining", s.house.draining.Load)
+	await.That(t, "draining", s.house.draining.Load)
 	if got := raw(t, s.addr, closing); statusOf(got) != 200 {
 		t.Errorf("during the delay the client got %q", got)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"testing"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/socket"
 )
 
@@ -31,7 +32,7 @@ func TestBeyondMaxConnectionsCallersAreMarkedAndBeyondTwiceAsManyClosed(t *testi
 	var idle []*net.TCPConn
 	for range 4 {
 		idle = append(idle, dial(t, s.addr))
-		eventually(t, "the connection is counted", func() bool { return open.Load() == int64(len(idle)) })
+		await.That(t, "the connection is counted", func() bool { return open.Load() == int64(len(idle)) })
 	}
 	if got := ask(idle[0]); got != 200 {
 		t.Errorf("within the bound the client got %d", got)
@@ -45,7 +46,7 @@ func TestBeyondMaxConnectionsCallersAreMarkedAndBeyondTwiceAsManyClosed(t *testi
 	for _, c := range idle {
 		_ = c.Close()
 	}
-	eventually(t, "all places are free", func() bool { return open.Load() == 0 })
+	await.That(t, "all places are free", func() bool { return open.Load() == 0 })
 }
 
 // A connection that keeps still says nothing to readers of a body, and goes on
@@ -73,7 +74,7 @@ func TestAPlaceTellsThatItsCallerHasGone(t *testing.T) {
 		t.Error("the caller is there, and seems gone")
 	}
 	_ = theirs.Close()
-	eventually(t, "the caller goes", place.Gone)
+	await.That(t, "the caller goes", place.Gone)
 	var none *Place
 	if none.Gone() || none.Over() {
 		t.Error("without a place, a caller is gone or over the bound")

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"powerjob-shim/internal/await"
 )
 
 // openTLS serves https, and counts the requests that its handler gets.
@@ -43,7 +45,7 @@ func TestALPNIsHTTP1OrNothing(t *testing.T) {
 			t.Errorf("%q: agreed on %q, want %q", c.offered, got, c.want)
 		}
 	}
-	eventually(t, "the refusals are logged", func() bool { return s.logs.FilterMessage("TLS handshake failed").Len() == 2 })
+	await.That(t, "the refusals are logged", func() bool { return s.logs.FilterMessage("TLS handshake failed").Len() == 2 })
 }
 
 func TestNoRequestsAreServedToACertificateAuthority(t *testing.T) {

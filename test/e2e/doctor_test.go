@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/doctor"
 )
 
@@ -76,7 +77,7 @@ func TestStatusHasTheVerdictOnARealServer(t *testing.T) {
 		}
 		Needed *struct{ Header bool }
 	}
-	eventually(t, "the server has been examined", func() bool {
+	await.That(t, "the server has been examined", func() bool {
 		res, err := http.Get("http://" + shim.admin + "/status")
 		if err != nil {
 			t.Fatal(err)

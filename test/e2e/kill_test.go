@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/standin/legacy"
 )
 
@@ -99,7 +100,7 @@ func (r *calling) await(t *testing.T, n int) {
 		return n
 	}
 	from := succeeded()
-	eventually(t, fmt.Sprint(n, " calls succeed"), func() bool { return succeeded() >= from+n }, func() string { return "" })
+	await.That(t, fmt.Sprint(n, " calls succeed"), func() bool { return succeeded() >= from+n }, func() string { return "" })
 }
 
 func (r *calling) end() []attempt {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/standin/legacy"
 )
 
@@ -24,7 +25,7 @@ func TestKubeServingGoesOnWhileTheAPIServerIsAway(t *testing.T) {
 	server, address := startStandIn(t, legacy.Options{})
 	c.apply(t, localhostService("standin", address)+ingressYAML("one", i.namespace, "", "standin", ""), "-n", i.namespace)
 	nothing := func() string { return "" }
-	eventually(t, "it is served", replica.serves("one.test", "/"), nothing)
+	await.That(t, "it is served", replica.serves("one.test", "/"), nothing)
 
 	client := newClient(t, v510, standInApp, replica.listen)
 	done := make(chan struct{})
@@ -62,7 +63,7 @@ func TestKubeServingGoesOnWhileTheAPIServerIsAway(t *testing.T) {
 	}
 	late.ready(t)
 	c.apply(t, ingressYAML("two", i.namespace, "two.test", "standin", ""), "-n", i.namespace)
-	eventually(t, "what is new is served", replica.serves("two.test", "/"), nothing)
-	eventually(t, "somebody leads", func() bool { return i.addresses(t, "two") != "null" }, nothing)
+	await.That(t, "what is new is served", replica.serves("two.test", "/"), nothing)
+	await.That(t, "somebody leads", func() bool { return i.addresses(t, "two") != "null" }, nothing)
 	t.Logf("away for %v: %d calls, each executed once", away, calls)
 }

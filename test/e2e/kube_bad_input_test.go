@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"powerjob-shim/internal/await"
 )
 
 // TestKubeWhatIsWrongIsToldAndRefusedAlone: each kind of bad input gets an Event
@@ -31,8 +33,8 @@ func TestKubeWhatIsWrongIsToldAndRefusedAlone(t *testing.T) {
 		"---\napiVersion: v1\nkind: Secret\nmetadata: {name: garbled}\ntype: kubernetes.io/tls\nstringData: {tls.crt: no certificate, tls.key: no key}\n" +
 		ingressYAML("good", class, "good.test", "page", "") + ingressYAML("nothing", class, "double.test", "page", "")
 	c.apply(t, objects, "-n", class)
-	eventually(t, "the good one is served", replica.serves("good.test", "/"), func() string { return "" })
-	eventually(t, "the older one is served", replica.serves("double.test", "/"), func() string { return "" })
+	await.That(t, "the good one is served", replica.serves("good.test", "/"), func() string { return "" })
+	await.That(t, "the older one is served", replica.serves("double.test", "/"), func() string { return "" })
 
 	cases := []struct{ name, reason, advice, text string }{
 		{"pattern", "InvalidPath", "write whole segments such as /powerjob", edit("pattern", "path: /, pathType: Prefix", `path: "/(.*)", pathType: ImplementationSpecific`)},
@@ -55,7 +57,7 @@ func TestKubeWhatIsWrongIsToldAndRefusedAlone(t *testing.T) {
 	c.apply(t, all.String(), "-n", class)
 	for _, w := range cases {
 		told := func() string { return fmt.Sprint(i.events(t, w.name)) }
-		eventually(t, "an Event tells of "+w.name, func() bool {
+		await.That(t, "an Event tells of "+w.name, func() bool {
 			for message := range i.events(t, w.name) {
 				if strings.HasPrefix(message, w.reason+": ") && strings.Contains(message, w.advice) {
 					return true
@@ -74,7 +76,7 @@ func TestKubeWhatIsWrongIsToldAndRefusedAlone(t *testing.T) {
 			t.Errorf("%s: %d %s", w.name, status, body)
 		}
 	}
-	eventually(t, "an Event tells of the younger", func() bool {
+	await.That(t, "an Event tells of the younger", func() bool {
 		for message := range i.events(t, "younger") {
 			if strings.HasPrefix(message, "HostConflict: ") && strings.Contains(message, "older Ingress wrong/nothing; write another host or path") {
 				return true
@@ -95,7 +97,7 @@ func TestKubeWhatIsWrongIsToldAndRefusedAlone(t *testing.T) {
 	}
 	// A good Ingress that gets a bad annotation is served as before.
 	i.annotate(t, "good", "mode", "off")
-	eventually(t, "an Event tells of it", func() bool { return len(i.events(t, "good")) > 0 }, func() string { return "" })
+	await.That(t, "an Event tells of it", func() bool { return len(i.events(t, "good")) > 0 }, func() string { return "" })
 	if !replica.serves("good.test", "/")() {
 		t.Error("its last good state is not served")
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/internal/testca"
 )
@@ -134,7 +135,7 @@ func (w *changing) round(n int) {
 	c.must(w.t, http.MethodPatch, ingresses+"/round", map[string]any{"spec": spec}, nil)
 	block, _ := pem.Decode(cert)
 	for _, r := range w.replicas {
-		eventually(w.t, fmt.Sprint("round ", n, " is served"), func() bool {
+		await.That(w.t, fmt.Sprint("round ", n, " is served"), func() bool {
 			return string(shown(r.https, "round.test")) == string(block.Bytes) && r.serves("round.test", fmt.Sprint("/", n))()
 		}, func() string {
 			status, body := r.get("round.test", fmt.Sprint("/", n))

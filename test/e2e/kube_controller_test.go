@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"powerjob-shim/internal/await"
 )
 
 // ingressBinary builds the controller once, as users run it.
@@ -98,7 +100,7 @@ func (i *installed) run(t testing.TB, identity, api string, more ...string) *con
 // ready waits until the replica is.
 func (c *controller) ready(t *testing.T) *controller {
 	t.Helper()
-	eventually(t, "the controller is ready", c.isReady, func() string { return "" })
+	await.That(t, "the controller is ready", c.isReady, func() string { return "" })
 	return c
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/standin/legacy"
 )
 
@@ -52,14 +53,14 @@ func TestKubeFromIngressNginxAndBack(t *testing.T) {
 		t.Errorf("before the switch the shim answers %d", status)
 	}
 	c.kubectl(t, translated, "apply", "-f", "-")
-	eventually(t, "the shim serves it", replica.serves(host, path), func() string { return "" })
+	await.That(t, "the shim serves it", replica.serves(host, path), func() string { return "" })
 	now := c.reading(t, "/apis/networking.k8s.io/v1/namespaces/"+namespace+"/ingresses/powerjob")
 	if got := now.at("metadata", "annotations", "powerjob-shim.dev/timeout"); got != "600s" {
 		t.Errorf("its timeout is %v", got)
 	}
 	// Back.
 	c.kubectl(t, saved, "apply", "-f", "-")
-	eventually(t, "the shim serves it no more", func() bool { status, _ := replica.get(host, path); return status == http.StatusNotFound }, func() string { return "" })
+	await.That(t, "the shim serves it no more", func() bool { status, _ := replica.get(host, path); return status == http.StatusNotFound }, func() string { return "" })
 	now = c.reading(t, "/apis/networking.k8s.io/v1/namespaces/"+namespace+"/ingresses/powerjob")
 	annotations, _ := now.at("metadata", "annotations").(map[string]any)
 	if annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"] != "600" || annotations["powerjob-shim.dev/timeout"] != nil || now.at("spec", "ingressClassName") != nil {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"powerjob-shim/internal/await"
 )
 
 // leader is who holds a release's Lease; "": nobody yet.
@@ -91,10 +93,10 @@ func TestKubeAnotherReplicaLeadsWhenTheLeaderIsKilled(t *testing.T) {
 	}
 	nothing := func() string { return "" }
 	told := func(name string) func() bool { return func() bool { return len(i.events(t, name)) > 0 } }
-	eventually(t, "the status has the Service's address", written("good"), nothing)
-	eventually(t, "an Event tells what is wrong", told("bad"), nothing)
+	await.That(t, "the status has the Service's address", written("good"), nothing)
+	await.That(t, "an Event tells what is wrong", told("bad"), nothing)
 	for n, r := range replicas {
-		eventually(t, fmt.Sprint("replica ", n, " serves"), r.serves("good.test", "/"), nothing)
+		await.That(t, fmt.Sprint("replica ", n, " serves"), r.serves("good.test", "/"), nothing)
 	}
 	leader := slices.Index([]string{"0", "1"}, i.leader())
 	if leader < 0 {
@@ -107,16 +109,16 @@ func TestKubeAnotherReplicaLeadsWhenTheLeaderIsKilled(t *testing.T) {
 
 	replicas[leader].kill()
 	c.apply(t, ingressYAML("later", i.namespace, "later.test", "page", good)+ingressYAML("wrong", i.namespace, "wrong.test", "gone", good), "-n", i.namespace)
-	eventually(t, "the other serves on", replicas[other].serves("later.test", "/"), nothing)
-	eventually(t, "the other leads", func() bool { return i.leader() == fmt.Sprint(other) }, nothing)
-	eventually(t, "it writes the status", written("later"), nothing)
-	eventually(t, "and Events", told("wrong"), nothing)
+	await.That(t, "the other serves on", replicas[other].serves("later.test", "/"), nothing)
+	await.That(t, "the other leads", func() bool { return i.leader() == fmt.Sprint(other) }, nothing)
+	await.That(t, "it writes the status", written("later"), nothing)
+	await.That(t, "and Events", told("wrong"), nothing)
 
 	// A problem that comes back is told again, by the same Event.
 	i.annotate(t, "bad", "window", "5s")
-	eventually(t, "what was bad is served", replicas[other].serves("bad.test", "/"), nothing)
+	await.That(t, "what was bad is served", replicas[other].serves("bad.test", "/"), nothing)
 	i.annotate(t, "bad", "window", "5")
-	eventually(t, "it is told again", func() bool {
+	await.That(t, "it is told again", func() bool {
 		return slices.ContainsFunc(recorders[other].writes(), func(a apiRequest) bool { return a.verb == "patch" && a.resource == "events" })
 	}, func() string { return fmt.Sprint(i.events(t, "bad")) })
 	compareRights(t, i, append(recorders[0].all(), recorders[1].all()...))
@@ -213,8 +215,8 @@ func TestKubeTheServiceAccountMayDoLittle(t *testing.T) {
 	log := c.record(t)
 	replica := narrow.run(t, "one", log.url).ready(t)
 	c.apply(t, localhostService("page", page(t))+ingressYAML("plain", "narrow", "plain.test", "page", "")+secured("other.test", "other"), "-n", "watched")
-	eventually(t, "the namespace's Ingress is served", replica.serves("plain.test", "/"), func() string { return "" })
-	eventually(t, "an unnamed Secret is refused", func() bool {
+	await.That(t, "the namespace's Ingress is served", replica.serves("plain.test", "/"), func() string { return "" })
+	await.That(t, "an unnamed Secret is refused", func() bool {
 		status, body := replica.get("other.test", "/")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "rbac.secretNames")
 	}, func() string { return fmt.Sprint(replica.get("other.test", "/")) })

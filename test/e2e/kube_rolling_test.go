@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/standin/legacy"
 )
 
@@ -118,7 +119,7 @@ func TestKubeARollingUpdateLosesNoCall(t *testing.T) {
 	more := func(n int64) {
 		t.Helper()
 		from := sum()
-		eventually(t, "calls go on", func() bool { return sum() >= from+n || t.Failed() }, func() string { return "" })
+		await.That(t, "calls go on", func() bool { return sum() >= from+n || t.Failed() }, func() string { return "" })
 	}
 	more(20)
 	for n, old := range replicas {
@@ -127,7 +128,7 @@ func TestKubeARollingUpdateLosesNoCall(t *testing.T) {
 		if err := old.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the old one is no longer ready", func() bool { return !old.isReady() }, func() string { return "" })
+		await.That(t, "the old one is no longer ready", func() bool { return !old.isReady() }, func() string { return "" })
 		more(20) // some of them come to it
 		service.remove(old.listen)
 		<-old.ended

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/await"
 )
 
 // maxResident is what a controller with 1,000 Ingresses may use: the limit that
@@ -23,7 +25,7 @@ func TestKubeAThousandIngresses(t *testing.T) {
 	i := c.install(t, "thousand", "")
 	first := i.run(t, "one", c.url).ready(t)
 	c.apply(t, localhostService("page", page(t))+ingressYAML("h0", i.namespace, "h0.test", "page", ""), "-n", i.namespace)
-	eventually(t, "the first is served", first.serves("h0.test", "/"), func() string { return "" })
+	await.That(t, "the first is served", first.serves("h0.test", "/"), func() string { return "" })
 	alone := resident(t, first)
 	one := first.cost(t, "h0.test")
 
@@ -51,9 +53,9 @@ func TestKubeAThousandIngresses(t *testing.T) {
 			return r.metric(t, "powerjob_shim_ingress_ingresses") == 1000 && r.serves("h999.test", "/")()
 		}
 	}
-	eventually(t, "all are served", all(first), func() string { return "" })
+	await.That(t, "all are served", all(first), func() string { return "" })
 	served := time.Since(start)
-	eventually(t, "all have a status", func() bool { return i.withStatus(t) == 1000 }, func() string { return fmt.Sprint(i.withStatus(t), " have one") })
+	await.That(t, "all have a status", func() bool { return i.withStatus(t) == 1000 }, func() string { return fmt.Sprint(i.withStatus(t), " have one") })
 	many := first.cost(t, "h999.test")
 	grown := resident(t, first)
 

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/await"
 )
 
 // dropping listens at a port whose SYNs are dropped until take is called: its
@@ -80,7 +82,7 @@ func TestALostSYNExecutesNothingTwice(t *testing.T) {
 			given := make(chan struct{})
 			go func() {
 				defer close(given)
-				eventually(t, "the first shim gives up", func() bool {
+				await.That(t, "the first shim gives up", func() bool {
 					return first.metric(t, "powerjob_shim_unanswered_total") > 0
 				}, func() string { return "" })
 				take(server)

@@ -61,16 +61,6 @@ func missing(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// eventually waits until ok, and else fails with what context tells.
-func eventually(t *testing.T, what string, ok func() bool, context func() string) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s\n%s", patience, what, context())
-		}
-	}
-}
-
 // fileWith makes a file with this text, for as long as the test runs.
 func fileWith(t testing.TB, name, text string) string {
 	t.Helper()

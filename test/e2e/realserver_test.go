@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+
+	"powerjob-shim/internal/await"
 )
 
 // TestThe436ClientOnARealServerThroughTheShim counts jobs in the answers of a
@@ -92,7 +94,7 @@ func awaitFailure(t *testing.T, c *javaClient, wfInstance int64) {
 	t.Helper()
 	const failed = 3 // WorkflowInstanceStatus.FAILED
 	var last result
-	eventually(t, "the workflow instance fails", func() bool {
+	await.That(t, "the workflow instance fails", func() bool {
 		last = c.must(t, 0, "fetchWorkflowInstanceInfo", wfInstance)
 		var info struct{ Status int }
 		return json.Unmarshal(last.Data, &info) == nil && info.Status == failed

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/redistest"
 	"powerjob-shim/internal/standin/legacy"
 )
@@ -215,7 +216,7 @@ func TestReplicasExecuteEveryCallOnce(t *testing.T) {
 			soFar, wait := loop(stop, clients, id)
 			more := func() { // calls go on
 				n := soFar() + 50
-				eventually(t, "50 more calls", func() bool { return soFar() >= n }, func() string { return "" })
+				await.That(t, "50 more calls", func() bool { return soFar() >= n }, func() string { return "" })
 			}
 			more()
 			from := time.Now()
@@ -230,7 +231,7 @@ func TestReplicasExecuteEveryCallOnce(t *testing.T) {
 			if strings.Contains(c.name, "of a shim") {
 				alive = shims[1:]
 			}
-			eventually(t, "the shims say that their store works", func() bool {
+			await.That(t, "the shims say that their store works", func() bool {
 				for _, s := range alive {
 					if strings.Contains(readyz(t, s), "redis") {
 						return false

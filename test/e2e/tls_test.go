@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/freeport"
 	"powerjob-shim/internal/pebble"
 	"powerjob-shim/internal/standin/legacy"
@@ -102,7 +103,7 @@ func TestTheJavaClientOverHTTPSIsExecutedOnce(t *testing.T) {
 			https, tlsPort := freePort(t)
 			plain, httpPort := freePort(t)
 			s := startTLSShim(t, server, https, plain, acme(startPebble(t, httpPort, tlsPort), t.TempDir()))
-			eventually(t, "the certificate is signed", func() bool { return strings.Contains(certificateOf(t, https).Issuer.CommonName, "Pebble") }, func() string { return "" })
+			await.That(t, "the certificate is signed", func() bool { return strings.Contains(certificateOf(t, https).Issuer.CommonName, "Pebble") }, func() string { return "" })
 			return s
 		},
 	} {
@@ -173,7 +174,7 @@ func TestTwoInstancesWithOneStorageAskOnce(t *testing.T) {
 	second := startTLSShim(t, address, anyPort, anyPort, acme(ca, storage))
 	first := startTLSShim(t, address, https, plain, acme(ca, storage))
 	for _, s := range []*shim{first, second} {
-		eventually(t, "the certificate is signed", func() bool { return strings.Contains(certificateOf(t, s.listen).Issuer.CommonName, "Pebble") }, ca.Log)
+		await.That(t, "the certificate is signed", func() bool { return strings.Contains(certificateOf(t, s.listen).Issuer.CommonName, "Pebble") }, ca.Log)
 	}
 	if !certificateOf(t, first.listen).Equal(certificateOf(t, second.listen)) {
 		t.Error("the instances have different certificates")
@@ -230,7 +231,7 @@ func TestNoCallFailsWhileTheCertificateChanges(t *testing.T) {
 	}
 	for _, name := range []string{"second.test", "third.test"} {
 		writePair(t, dir, name)
-		eventually(t, name+" is shown", func() bool { _, ok := seen.Load(name); return ok }, func() string { return "" })
+		await.That(t, name+" is shown", func() bool { _, ok := seen.Load(name); return ok }, func() string { return "" })
 	}
 	close(stop)
 	all.Wait()

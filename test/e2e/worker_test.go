@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/children"
 )
 
@@ -130,7 +131,7 @@ func TestWhatRealWorkersAskPasses(t *testing.T) {
 					t.Errorf("the server was asked %q, want %q", got, want)
 				}
 				if real {
-					eventually(t, "the server lists the worker", func() bool { return app.workers(t) == 1 }, func() string { return "" })
+					await.That(t, "the server lists the worker", func() bool { return app.workers(t) == 1 }, func() string { return "" })
 				}
 			})
 		}

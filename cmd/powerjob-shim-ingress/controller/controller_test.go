@@ -18,6 +18,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"powerjob-shim/cmd/powerjob-shim-ingress/plan"
+	"powerjob-shim/internal/await"
 )
 
 func TestWhatTheIngressesSayIsServed(t *testing.T) {
@@ -30,22 +31,22 @@ func TestWhatTheIngressesSayIsServed(t *testing.T) {
 	foreign.Spec.IngressClassName = &other
 	c.add(foreign)
 	ctl := c.run(Options{})
-	eventually(t, "ready", func() bool { return ctl.Ready() == nil })
+	await.That(t, "ready", func() bool { return ctl.Ready() == nil })
 	if !c.answers("one.test", "a")() || !c.answers("foreign.test", "404")() {
 		t.Error("ready, but one.test is not served by a, or foreign.test is")
 	}
 	c.add(ingress("two", "two.test", "b"))
-	eventually(t, "a new Ingress is served", c.answers("two.test", "b"))
+	await.That(t, "a new Ingress is served", c.answers("two.test", "b"))
 	c.update(ingress("one", "one.test", "b"))
-	eventually(t, "a changed one is served", c.answers("one.test", "b"))
+	await.That(t, "a changed one is served", c.answers("one.test", "b"))
 	if err := c.Networking.Ingresses("default").Delete(t.Context(), "two", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a deleted one is not", c.answers("two.test", "404"))
+	await.That(t, "a deleted one is not", c.answers("two.test", "404"))
 	moved := foreign.DeepCopy()
 	moved.Spec.IngressClassName = ingress("", "", "").Spec.IngressClassName
 	c.update(moved)
-	eventually(t, "one that changed its class is served", c.answers("foreign.test", "a"))
+	await.That(t, "one that changed its class is served", c.answers("foreign.test", "a"))
 	if n, _ := ctl.Counts(); n != 2 {
 		t.Errorf("%d Ingresses are counted, want 2", n)
 	}
@@ -64,7 +65,7 @@ func TestItIsNotReadyBeforeEverythingHasBeenRead(t *testing.T) {
 		t.Errorf("ready before the Services are known: %v", err)
 	}
 	close(reading)
-	eventually(t, "ready", func() bool { return ctl.Ready() == nil })
+	await.That(t, "ready", func() bool { return ctl.Ready() == nil })
 }
 
 func TestInOneNamespaceNothingElseIsAskedFor(t *testing.T) {
@@ -72,8 +73,8 @@ func TestInOneNamespaceNothingElseIsAskedFor(t *testing.T) {
 	c.service("a")
 	c.add(ingress("one", "one.test", "a"))
 	ctl := c.run(Options{Namespace: "default", Class: "shim"})
-	eventually(t, "ready", func() bool { return ctl.Ready() == nil })
-	eventually(t, "served", c.answers("one.test", "a"))
+	await.That(t, "ready", func() bool { return ctl.Ready() == nil })
+	await.That(t, "served", c.answers("one.test", "a"))
 	for _, a := range c.fake.Actions() {
 		if a.GetVerb() != "create" && (a.GetNamespace() != "default" || a.GetResource().Resource == "ingressclasses") {
 			t.Errorf("asked for %s %s in %q", a.GetVerb(), a.GetResource().Resource, a.GetNamespace())
@@ -106,7 +107,7 @@ func TestAPlanThatCannotBeAppliedLeavesTheOneBefore(t *testing.T) {
 	}
 	ctl.Changed()
 	<-applied
-	eventually(t, "the next plan counts", func() bool { n, _ := ctl.Counts(); return n == 1 })
+	await.That(t, "the next plan counts", func() bool { n, _ := ctl.Counts(); return n == 1 })
 }
 
 func TestSecretsAreReadByNameAlone(t *testing.T) {
@@ -122,7 +123,7 @@ func TestSecretsAreReadByNameAlone(t *testing.T) {
 	missing.Spec.TLS = []networkingv1.IngressTLS{{SecretName: "gone"}}
 	c.add(missing)
 	ctl := c.run(Options{DefaultSecret: "default/s"})
-	eventually(t, "ready", func() bool { return ctl.Ready() == nil })
+	await.That(t, "ready", func() bool { return ctl.Ready() == nil })
 	made := c.last()
 	if made.Certificates["one.test"] == nil || made.Certificates[""] != made.Certificates["one.test"] {
 		t.Errorf("ready, with certificates for %v", made.Certificates)
@@ -144,7 +145,7 @@ func TestSecretsAreReadByNameAlone(t *testing.T) {
 	ctl.secrets.mu.Lock()
 	ctl.secrets.list["default/gone"].next = time.Time{} // in place of readSoon
 	ctl.secrets.mu.Unlock()
-	eventually(t, "a Secret that comes later is served", c.answers("two.test", "a"))
+	await.That(t, "a Secret that comes later is served", c.answers("two.test", "a"))
 }
 
 func TestABadSecretLeavesTheGoodOneInForce(t *testing.T) {

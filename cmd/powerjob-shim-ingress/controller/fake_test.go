@@ -106,16 +106,6 @@ func (c *cluster) run(o Options) *Controller {
 	return ctl
 }
 
-// eventually waits until what is true.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("after %v it is still not so: %s", patience, what)
-		}
-	}
-}
-
 // last returns the newest plan.
 func (c *cluster) last() plan.Plan {
 	c.mu.Lock()

@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"powerjob-shim/internal/await"
 )
 
 // events returns the messages of those about an Ingress.
@@ -47,8 +49,8 @@ func TestTheLeaderWritesEventsAndStatus(t *testing.T) {
 	bad.Annotations["powerjob-shim.dev/window"] = "5"
 	c.add(bad)
 	ctl := c.run(Options{Status: Status{Addresses: []string{"lb.example.com", "192.0.2.1"}}})
-	eventually(t, "the status has the addresses", func() bool { return c.addresses("good") == "192.0.2.1 lb.example.com" })
-	eventually(t, "an Event tells", func() bool { return len(c.events("bad")) > 0 })
+	await.That(t, "the status has the addresses", func() bool { return c.addresses("good") == "192.0.2.1 lb.example.com" })
+	await.That(t, "an Event tells", func() bool { return len(c.events("bad")) > 0 })
 	if got := c.events("bad"); len(got) != 1 || !strings.HasPrefix(got[0], "InvalidAnnotation: ") || !strings.Contains(got[0], "such as 5s") {
 		t.Errorf("Events: %q", got)
 	}
@@ -67,12 +69,12 @@ func TestOnlyTheLeaderWrites(t *testing.T) {
 	c.service("a")
 	c.add(ingress("one", "one.test", "a"))
 	first := c.run(Options{})
-	eventually(t, "the first leads", first.Leading)
+	await.That(t, "the first leads", first.Leading)
 	second := c.run(Options{
 		Leader: Leader{Namespace: "default", Name: "lease", Identity: "two", Lease: 15 * time.Second},
 		Status: Status{Addresses: []string{"192.0.2.1"}},
 	})
-	eventually(t, "the second is ready", func() bool { return second.Ready() == nil })
+	await.That(t, "the second is ready", func() bool { return second.Ready() == nil })
 	if second.Leading() || c.addresses("one") != "" {
 		t.Error("two leaders")
 	}
@@ -88,11 +90,11 @@ func TestAProblemIsToldOnceAndAgainWhenItComesBack(t *testing.T) {
 	ing := ingress("one", "one.test", "gone")
 	c.add(ing)
 	c.run(Options{})
-	eventually(t, "an Event tells", func() bool { return len(c.events("one")) == 1 })
+	await.That(t, "an Event tells", func() bool { return len(c.events("one")) == 1 })
 	c.update(ingress("one", "one.test", "a"))
-	eventually(t, "served", c.answers("one.test", "a"))
+	await.That(t, "served", c.answers("one.test", "a"))
 	c.update(ingress("one", "one.test", "lost"))
-	eventually(t, "another Event tells", func() bool {
+	await.That(t, "another Event tells", func() bool {
 		return slices.ContainsFunc(c.events("one"), func(e string) bool { return strings.Contains(e, "no Service default/lost") })
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/await"
 )
 
 // asking serves calls whose caller the test asks. Once release is closed, calls
@@ -47,7 +49,7 @@ func TestACallerIsAskedWhetherHeIsThere(t *testing.T) {
 			told := make(chan struct{})
 			stop := caller.OnGone(func() { close(told) })
 			leave(c.(*net.TCPConn))
-			until(t, "the caller is gone", caller.Gone)
+			await.That(t, "the caller is gone", caller.Gone)
 			<-told
 			if stop() {
 				t.Error("stop says that nobody was told")
@@ -142,7 +144,7 @@ func TestACallerOnTLSIsAskedThroughTLS(t *testing.T) {
 		caller := <-callers
 		if more {
 			write(t, c, call("echo", "two"))
-			until(t, "the next request has arrived", func() bool {
+			await.That(t, "the next request has arrived", func() bool {
 				if caller.Gone() {
 					t.Fatal("a caller with another request behind this one is said to be gone")
 				}
@@ -159,7 +161,7 @@ func TestACallerOnTLSIsAskedThroughTLS(t *testing.T) {
 		if err := c.CloseWrite(); err != nil { // close_notify, and no FIN
 			t.Fatal(err)
 		}
-		until(t, "the caller is gone", caller.Gone)
+		await.That(t, "the caller is gone", caller.Gone)
 		close(release)
 	}
 }

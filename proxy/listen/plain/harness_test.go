@@ -121,13 +121,3 @@ func answerOf(t testing.TB, rd *bufio.Reader) (status int, body string) {
 	}
 	return res.StatusCode, string(b)
 }
-
-// until waits for a condition that nothing signals.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waiting until %s", what)
-		}
-	}
-}

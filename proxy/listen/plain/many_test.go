@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"powerjob-shim/internal/await"
 )
 
 // left returns how many goroutines and descriptors there are.
@@ -42,7 +44,7 @@ func dialMany(t *testing.T, s *serving, n int) (all []net.Conn) {
 // wantNothingLeft waits until no more is there than was.
 func wantNothingLeft(t *testing.T, goroutines, descriptors int) {
 	t.Helper()
-	until(t, "goroutines and descriptors are gone", func() bool {
+	await.That(t, "goroutines and descriptors are gone", func() bool {
 		g, d := left(t)
 		return g <= goroutines && d <= descriptors
 	})
@@ -51,7 +53,7 @@ func wantNothingLeft(t *testing.T, goroutines, descriptors int) {
 func TestIdleConnectionsLeaveNothing(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "well") }, nil)
 	s.dial(t).Close() // what the first connection needs is there
-	until(t, "it is served", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.ln != nil && len(s.conns) == 0 })
+	await.That(t, "it is served", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.ln != nil && len(s.conns) == 0 })
 	goroutines, descriptors := left(t)
 	all := dialMany(t, s, 10_000)
 	for _, c := range all {
@@ -85,7 +87,7 @@ func TestBusyConnectionsLeaveNothing(t *testing.T) {
 		_, _ = io.WriteString(w, "well")
 	}, nil)
 	s.dial(t).Close()
-	until(t, "it is served", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.ln != nil && len(s.conns) == 0 })
+	await.That(t, "it is served", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.ln != nil && len(s.conns) == 0 })
 	goroutines, descriptors := left(t)
 	all := dialMany(t, s, 2_000)
 	in.Add(len(all))
@@ -96,7 +98,7 @@ func TestBusyConnectionsLeaveNothing(t *testing.T) {
 	for _, c := range all[:len(all)/2] {
 		_ = c.Close()
 	}
-	until(t, "half of them have gone", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.conns) <= len(all)-len(all)/2 })
+	await.That(t, "half of them have gone", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.conns) <= len(all)-len(all)/2 })
 	close(release)
 	for _, c := range all[len(all)/2:] {
 		if status, body := answerOf(t, bufio.NewReaderSize(c, 512)); status != http.StatusOK || body != "well" {

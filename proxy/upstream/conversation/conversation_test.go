@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/leaks"
 	"powerjob-shim/internal/tcpfaults"
 )
@@ -35,15 +36,6 @@ func newCall(t *testing.T, addr, body string) Call {
 		t.Fatal(err)
 	}
 	return Call{Request: r}
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !is(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-	}
 }
 
 // A server may refuse a request that it does not read on.
@@ -280,8 +272,8 @@ func TestUnusedConnectionsEnd(t *testing.T) {
 	if err := <-ended; !errors.Is(err, io.EOF) {
 		t.Errorf("the server saw %v, want the end", err)
 	}
-	eventually(t, "no connection is kept", func() bool { return pool.Idle() == 0 })
-	eventually(t, "no timer runs", func() bool {
+	await.That(t, "no connection is kept", func() bool { return pool.Idle() == 0 })
+	await.That(t, "no timer runs", func() bool {
 		pool.mu.Lock()
 		defer pool.mu.Unlock()
 		return pool.sweeper == nil && len(pool.idle) == 0
