@@ -5,6 +5,7 @@ package ordered
 
 import (
 	"iter"
+	"math"
 	"slices"
 	"sort"
 )
@@ -18,6 +19,9 @@ type Key struct {
 
 // Less reports whether k comes before another key.
 func (k Key) Less(than Key) bool { return k.At < than.At || k.At == than.At && k.N < than.N }
+
+// Last is the key behind everything: nothing has it.
+var Last = Key{At: math.MaxInt64, N: math.MaxUint64}
 
 // List is a list in the order of its keys. It consists of blocks of a bounded
 // size, so that no step moves more than one block and, once in a while, the list
@@ -109,12 +113,12 @@ func without[T any](block []item[T], i int) []item[T] {
 	return block[1:]
 }
 
-// FirstKey returns the key of the first thing, and false where there is none.
-func (l *List[T]) FirstKey() (Key, bool) {
+// FirstKey returns the key of the first thing; that of an empty list is Last.
+func (l *List[T]) FirstKey() Key {
 	if l.len == 0 {
-		return Key{}, false
+		return Last
 	}
-	return l.blocks[0][0].key, true
+	return l.blocks[0][0].key
 }
 
 // First returns the first thing. The list must not be empty.

@@ -110,7 +110,7 @@ func (s *Memory) Presented(_ string, token access.Token) {
 func (s *Memory) Undelivered(_ string, token access.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.m.Undelivered(time.Now(), token)
+	s.m.Presented(time.Now(), token)
 }
 
 // Now implements Store.

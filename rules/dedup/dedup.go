@@ -4,24 +4,14 @@
 // Its Machine is a deterministic state machine: what it decides depends on its
 // state, the time it is given and the event, on nothing else. Nothing here does any
 // I/O, has a clock, a goroutine or a lock, so that a simulation can drive it through
-// years of traffic and a reader can follow it in one sitting. The simple way to use it
-// is a store, which makes each of its steps atomic: store.NewMemory of
-// powerjob-shim/internal/store. Its steps are
-//
-//	d := machine.Arrive(now, call)
-//	switch d.Verdict {
-//	case dedup.Lead:   // forward it, then machine.Finish(now, call.ID, outcome)
-//	case dedup.Wait:   // until its leader ended: d = machine.Resume(now, call.ID)
-//	case dedup.Replay: // write d.Answer
-//	}
-//	machine.Leave(now, call.ID)     // only if the caller hung up
-//	machine.Delivered(now, call.ID) // at last; not after Refuse
+// years of traffic and a reader can follow it in one sitting. Package
+// powerjob-shim/internal/store makes its steps atomic, and shows their order.
 //
 // # How a repetition is known
 //
 // Each call that arrives is kept (state.go). Once it is answered it leaves a mark: a note
-// that its client may send it once more, until a login explains that. Logins are in login.go. machine.go asks four
-// rules, in this order:
+// that its client may send it once more, until a login explains that. Logins are in
+// login.go. machine.go asks four rules, in this order:
 //
 //   - retry.go: the caller of an earlier equal call hung up before it had its
 //     answer, and this call carries the same token: it is that caller again.
@@ -35,44 +25,31 @@
 //
 // What they have in common: key.go says which calls are equal, peer.go which may be one
 // client's, stranger.go what a refused token explains, looks.go how far a search goes.
-// finish.go has the end of a call, expiry.go that of its window, over.go what becomes
-// of it between the two: it goes to the archive (rules/dedup/archive), which keeps
-// many in little room. disown.go forgets all evidence at once.
+// finish.go has the end of a call, mark.go its mark, expiry.go the end of its window,
+// over.go what becomes of it between the two: it goes to the archive
+// (rules/dedup/archive), which keeps many in little room. disown.go forgets all evidence
+// at once.
 //
 // # Interleavings
 //
-// What follows are the orders of events that the rules are shaped by (played in
-// testdata/scenes), one client object with a shared token field, header lost. T is a constructor's
-// token, R1, R2 are refresh tokens.
+// These orders of events, all where the header is lost, have shaped the rules.
+// testdata/scenes tells each under its number, line by line.
 //
-//  1. One thread. call(T) answered: mark. Login: R1 open. call(R1): the mark is
-//     older than R1's login, R1 is open: replayed, both spent.
-//  2. Two threads, calls A and B. A(T), B(T) answered: marks a, b. Login R1,
-//     login R2; the field now holds R2. A(R2): R2 is open, pays for a. B(R2):
-//     R2 is spent, but R1 is open, not later than R2 and of one lineage: pays for b.
-//  3. Two threads, equal calls. A(T) answered: mark a. Login R1. A'(R1), the
-//     second thread's first send, takes mark a: it looks like the re-send.
-//     A(R1), the true re-send, finds nothing and is executed: two calls, two
-//     executions, each with an equal answer. A' logs in: R2. If A(R1) is
-//     answered later than that, A'(R2) has an open login and no mark: an
-//     orphan. If A(R1) was here already, A'(R2) waits for its answer. If not,
-//     A'(R2) is executed, and its answer goes to A(R1).
-//  4. The caller of A(T) hangs up after 2 s, the upstream answers after 3.
-//     A(T) again: the token is the same, so it is the same caller: it waits
-//     for that answer and gets it, once. A third A(T) is a new call.
-//  5. save A, save B, save A on one job: the second save A is executed, since
-//     B's save raised the job's generation. A's own re-send is known by
-//     evidence, which the generation does not stop: executing it late would
-//     undo B.
-//  6. Two threads, calls A and B, and logins R1 and R2, R1 for A and asked for
-//     first. A's thread is preempted with R1 in its hands, B's stores R2, A's
-//     stores R1. A(R1): R1 is open, pays for a. B(R1): R1 is spent; R2 is
-//     open, later than R1, but had been given out when R1 was first used: pays
-//     for b. Where nothing tells clients apart, R2 may be another client's;
-//     so it still pays for its own token's call, once.
+//  1. One thread: a call, its answer, a login, the call again.
+//  2. Two threads. The second one's login overwrites the first one's token, in the field
+//     that they share; the first login pays for the second call.
+//  3. Two threads with equal calls. One's first send takes the answer that was kept for
+//     the other's re-send: swap.go.
+//  4. A caller hangs up, and calls again with the same token: it gets the first call's
+//     answer, once. A third call is a new one.
+//  5. save A, save B, save A on one job: the second save A is executed, since B came in
+//     between. A re-send of the first is not: executing it late would undo B.
+//  6. Two threads, one of which is preempted between its login and the shared field, so
+//     that the older token overwrites the younger: see borrowedLogin.
 package dedup
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -152,8 +129,7 @@ type Ruling struct {
 	Answer  *Answer     // of Replay
 	Outcome OutcomeKind // of Fail
 	Leader  ID          // of Wait
-	// Waited says that the answer was waited for, not found.
-	Waited bool
+	Waited  bool        // the answer was waited for, not found
 	// Refreshed says that this call is the first to use the token of a login
 	// without a token: that login was a refresh, not a constructor's. Of other
 	// makes of clients than the Java one nobody can say which it was.
@@ -197,16 +173,7 @@ type Limits struct {
 
 // WithDefaults returns l with the defaults in place of its zero fields.
 func (l Limits) WithDefaults() Limits {
-	if l.Entries <= 0 {
-		l.Entries = 100_000
-	}
-	if l.Bytes <= 0 {
-		l.Bytes = 64 << 20
-	}
-	if l.InFlight <= 0 {
-		l.InFlight = 10_000
-	}
-	return l
+	return Limits{cmp.Or(max(l.Entries, 0), 100_000), cmp.Or(max(l.Bytes, 0), 64<<20), cmp.Or(max(l.InFlight, 0), 10_000)}
 }
 
 // Stats is what a store holds at the moment.

@@ -11,13 +11,13 @@ func (m *Machine) Disown() {
 		m.close(m.opens.Pop())
 	}
 	for _, h := range m.histories {
-		for _, marks := range []*ordered.List[*mark]{&h.unspent, &h.spent} {
+		for _, marks := range [...]*ordered.List[*call]{&h.unspent, &h.spent} {
 			for marks.Len() > 0 {
-				marks.Pop().owner.forgetMark()
+				marks.Pop().forgetMark()
 			}
 		}
 	}
-	m.over.ForgetMarks(func(o *over) { o.stamp.set = false })
+	m.over.ForgetMarks(func(o *over) { o.mark.set = false })
 	for _, a := range m.apps {
 		a.refused, a.strangers = ordered.List[*caller]{}, ordered.List[*caller]{}
 	}

@@ -1,15 +1,27 @@
 package dedup
 
+import (
+	"iter"
+
+	"powerjob-shim/internal/ordered"
+	"powerjob-shim/rules/guard"
+)
+
 // plainMatch finds an equal call that c is one with by the operator's choice:
 // nothing else changed, or is just changing, what they both change.
 func (m *Machine) plainMatch(c *call) *call {
-	for _, leader := range few(m, c.history.leaders.Backward(end)) {
-		if !leader.body || leader.stale || leader.phase != leading && !leader.recorded() {
-			continue
-		}
-		if m.untouched(leader) && m.mayHave(c, leader) {
-			return leader
+	return m.newest(&c.history.leaders, func(x *call) bool {
+		return x.body && (x.phase == leading || x.recorded()) && x.change.Untouched(m.inFlight(c.history)) && m.mayHave(c, x)
+	})
+}
+
+// inFlight yields what the calls of h in flight change.
+func (m *Machine) inFlight(h *history) iter.Seq[*guard.Change] {
+	return func(yield func(*guard.Change) bool) {
+		for _, c := range few(m, h.leaders.Backward(ordered.Last)) {
+			if c.phase == leading && !yield(&c.change) {
+				return
+			}
 		}
 	}
-	return nil
 }

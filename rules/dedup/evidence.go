@@ -1,10 +1,10 @@
 package dedup
 
 import (
+	"cmp"
 	"iter"
 
 	"powerjob-shim/internal/ordered"
-	"powerjob-shim/rules/access"
 )
 
 // evidence finds the mark that c is the re-send of and the login that pays for it.
@@ -14,25 +14,25 @@ func (m *Machine) evidence(c *call, r *login) claim {
 	if r == nil || !r.refresh {
 		return claim{}
 	}
-	payers := m.payers(r, c.peer)
-	if len(payers.all) == 0 && !r.open && !r.paidForAnother {
+	payers := m.payers(r, c.by.peer)
+	if len(payers) == 0 && !r.open && !r.paidForAnother {
 		return claim{} // most calls of a client whose header arrives end here
 	}
 	own := m.ownClient(c, r)
-	refusedOnly := payers.refusals.explain(r, own)
+	refusedOnly := m.refusalsExplain(r, c.by.peer, own)
 	var best claim
-	for key, mk := range m.candidates(c.history, r) {
-		if refusedOnly && !mk.denied || !mk.provokes(r) || !r.app.together(mk.by.peer, r.peer, c.peer) {
+	for key, of := range m.candidates(c.history, r) {
+		if refusedOnly && !of.denied || !of.provokes(r) || !r.app.together(of.by.peer, r.peer, c.by.peer) {
 			continue
 		}
-		k := claim{mark: mk, key: key}
-		if k.pays, k.grounds = m.payerOf(c, r, &mk, &payers, own); refusedOnly && k.grounds == borrowedLogin {
+		k := claim{candidate: of, key: key}
+		if k.pays, k.grounds = m.payerOf(c, r, &of, payers, own); refusedOnly && k.grounds == borrowedLogin {
 			continue
 		}
 		if k.likelier(&best) {
 			best = k
 		}
-		if best.grounds > borrowedLogin && (best.mark.denied || !r.app.hasRefusals()) {
+		if best.grounds > borrowedLogin && (best.denied || !r.app.hasRefusals()) {
 			break // nothing that is older is likelier
 		}
 	}
@@ -41,7 +41,7 @@ func (m *Machine) evidence(c *call, r *login) claim {
 
 // claim is a mark and a login that may pay for its re-send.
 type claim struct {
-	mark    mark
+	candidate
 	key     ordered.Key // of the mark
 	pays    *login
 	grounds grounds
@@ -76,8 +76,8 @@ func (k *claim) likelier(than *claim) bool {
 		return k.grounds != noGrounds
 	case sure != thanSure:
 		return sure
-	case sure && k.mark.denied != than.mark.denied:
-		return k.mark.denied
+	case sure && k.denied != than.denied:
+		return k.denied
 	}
 	return than.key.Less(k.key)
 }
@@ -85,58 +85,52 @@ func (k *claim) likelier(than *claim) bool {
 // candidates yields the unspent marks that a call with the token of r may be the
 // re-send of: those before r was requested, then the younger ones, both from the
 // newest on.
-func (m *Machine) candidates(h *history, r *login) iter.Seq2[ordered.Key, mark] {
-	return func(yield func(ordered.Key, mark) bool) {
+func (m *Machine) candidates(h *history, r *login) iter.Seq2[ordered.Key, candidate] {
+	return func(yield func(ordered.Key, candidate) bool) {
 		requested := before(r.requested)
-		for key, mk := range few(m, m.unspent(h, requested)) {
-			if !yield(key, mk) {
+		for key, of := range few(m, m.unspent(h, requested)) {
+			if !yield(key, of) {
 				return
 			}
 		}
-		for key, mk := range few(m, m.unspent(h, end)) {
-			if key.Less(requested) || !yield(key, mk) {
+		for key, of := range few(m, m.unspent(h, ordered.Last)) {
+			if key.Less(requested) || !yield(key, of) {
 				return
 			}
 		}
 	}
 }
 
-// payerOf finds the login that pays for mk, and on what grounds.
-func (m *Machine) payerOf(c *call, r *login, mk *mark, payers *payers, known bool) (*login, grounds) {
-	mayOwn := mk.at < r.requested && !(known && mk.unissued)
+// payerOf finds the login that pays for a mark, and on what grounds. known says that the
+// client is known from its first login on.
+func (m *Machine) payerOf(c *call, r *login, of *candidate, payers []payer, known bool) (*login, grounds) {
+	mayOwn := of.at < r.requested && !(known && of.unissued)
 	if mayOwn && (r.open || r.paidForAnother) {
 		return r, ownLogin
 	}
-	l := m.overwritten(mk, payers)
+	l := m.overwritten(of, payers, c.by.peer)
 	switch {
 	case l == nil:
-	case mayOwn && m.oneClient(c.history, mk, r):
+	case mayOwn && m.oneClient(c.history, of, r):
 		return l, passedLogin
-	case mk.at < l.requested && m.related(mk.by.lineage, r.lineage):
+	case of.at < l.requested && m.related(of.by.lineage, r.lineage):
 		return l, borrowedLogin
 	}
 	return nil, noGrounds
 }
 
-// oneClient reports whether mk, of h, and r may be one client's as far as lineages
+// oneClient reports whether a mark of h and r may be one client's as far as lineages
 // tell. An orphan's answer is for its own lineage: otherHalf finds whose else it is.
-// A lineage that was guessed is no reason against the only call of a key, where
-// clients have threads.
-func (m *Machine) oneClient(h *history, mk *mark, r *login) bool {
-	if mk.by.lineage == r.lineage {
+// A lineage that was guessed, from one of several equal calls, is no reason against the
+// only call of a key, where clients have threads.
+func (m *Machine) oneClient(h *history, of *candidate, r *login) bool {
+	if of.by.lineage == r.lineage {
 		return true
 	}
-	if mk.owner != nil && mk.owner.orphan != nil {
+	if of.call != nil && of.call.orphan != nil {
 		return false
 	}
-	return m.related(mk.by.lineage, r.lineage) || r.app.threads && m.single(h) && (r.guessed || m.guessed(mk.by.token))
-}
-
-// guessed reports whether the lineage of a token comes from one of several equal
-// calls, which may have been another client's.
-func (m *Machine) guessed(token access.Token) bool {
-	l := m.logins[token]
-	return l != nil && l.guessed
+	return m.related(of.by.lineage, r.lineage) || r.app.threads && m.single(h) && (r.guessed || m.seen(of.by.token).guessed)
 }
 
 // single reports whether one call is all that is known of the key.
@@ -144,25 +138,21 @@ func (m *Machine) single(h *history) bool {
 	return h.unspent.Len()+h.spent.Len()+m.over.Count(h.key) == 1
 }
 
-// payers are the open logins whose tokens the one of a call may have overwritten in
-// the field that the threads of a client share, the last requested first.
-type payers struct {
-	all      []payer
-	refusals refusals
-}
-
-// payer is an open login that may pay for a call with another token.
+// payer is an open login that may pay for a call with another token: in the field that
+// the threads of a client share, that token may have overwritten its own.
 type payer struct {
 	*login
-	owed        answerOnce // refusals.explain
-	owedIfKnown answerOnce // the same for a client that is known from its first login on
+	// Whether refusals explain it, for a client that is known from its first login on
+	// and for one that is not: asked once for all marks.
+	asked, explained [2]bool
 }
 
-func (m *Machine) payers(r *login, of peer) payers {
-	found := payers{refusals: refusals{m: m, of: of}}
-	for _, l := range few(m, r.app.open.Backward(end)) {
+// payers returns the logins whose tokens the one of r may have overwritten, the last
+// requested first.
+func (m *Machine) payers(r *login, of peer) (found []payer) {
+	for _, l := range few(m, r.app.open.Backward(ordered.Last)) {
 		if r.overwrote(l, of) {
-			found.all = append(found.all, payer{login: l})
+			found = append(found, payer{login: l})
 		}
 	}
 	return found
@@ -175,68 +165,54 @@ func (l *login) overwrote(o *login, of peer) bool {
 	return o != l && (!l.used || o.issuedAt <= l.usedAt) && l.app.together(o.peer, l.peer, of)
 }
 
-// overwritten finds the one of payers that pays for mk: the first one after the
+// overwritten finds the one of payers that pays for a mark: the first one after the
 // answer, as clients log in at once, or else the last one before it. Later ones can
 // pay for younger answers too.
-func (m *Machine) overwritten(mk *mark, payers *payers) (found *login) {
-	known := m.fromItsStart(mk)
-	for i := range payers.all {
-		p := &payers.all[i]
-		if !mk.provokes(p.login) || !mk.denied && payers.owed(p, known) { // a refusal explains p better
+func (m *Machine) overwritten(of *candidate, payers []payer, by peer) (found *login) {
+	known := m.fromItsStart(of)
+	for i := range payers {
+		p := &payers[i]
+		if !of.provokes(p.login) || !of.denied && m.owed(p, by, known) { // a refusal explains p better
 			continue
 		}
-		if mk.at < p.requested {
+		if of.at < p.requested {
 			found = p.login
 			continue
 		}
-		if found == nil {
-			found = p.login
-		}
-		break
+		return cmp.Or(found, p.login)
 	}
 	return found
 }
 
-// owed reports whether refused calls explain p and all other open logins of its
-// client.
-func (ps *payers) owed(p *payer, known bool) bool {
-	answer := &p.owed
+// owed reports whether p and all other open logins of its client owe their re-sends to
+// refused calls.
+func (m *Machine) owed(p *payer, by peer, known bool) bool {
+	client := 0
 	if known {
-		answer = &p.owedIfKnown
+		client = 1
 	}
-	if *answer == notAsked {
-		*answer = no
-		if ps.refusals.explain(p.login, known) {
-			*answer = yes
-		}
+	if !p.asked[client] {
+		p.asked[client], p.explained[client] = true, m.refusalsExplain(p.login, by, known)
 	}
-	return *answer == yes
+	return p.explained[client]
 }
 
-// answerOnce is the answer to a question that is asked once at most.
-type answerOnce uint8
-
-const (
-	notAsked answerOnce = iota
-	no
-	yes
-)
-
-// spend uses up the mark and the login of a claim.
-func (m *Machine) spend(c *call, r *login, k *claim) *mark {
-	h, single := c.history, m.single(c.history)
-	mk := m.recall(h, k)
-	c.spentMark, c.spentLogin = mk, k.pays
-	mk.unlink()
-	h.spent.Add(mk.key(), mk)
-	mk.spent = true
-	mk.paid = payment{c.arrival, k.pays.token}
-	if k.pays == r {
-		r.lineage, r.guessed = mk.by.lineage, m.guessed(mk.by.token) || !single
+// spend uses up the mark and the login of a claim, and returns the call that left it.
+func (m *Machine) spend(c *call, r *login, k *claim) *call {
+	first := k.call
+	if first == nil {
+		o := m.over.RecallMark(c.key, k.key)
+		first = m.recalled(c.history, &o)
 	}
-	r.known = r.known || m.known(mk.by)
+	c.repeats, c.spentLogin = first, k.pays
+	first.setSpent(true)
+	first.mark.spentBy, first.mark.paidBy = c.arrival, k.pays.token
+	if k.pays == r {
+		r.lineage, r.guessed = k.by.lineage, m.seen(k.by.token).guessed || !m.single(c.history)
+	}
+	r.known = r.known || m.known(k.by)
 	k.pays.paidForAnother = k.pays != r
-	r.app.threads = r.app.threads || k.pays != r && mk.by.lineage == r.lineage
+	r.app.threads = r.app.threads || k.pays != r && k.by.lineage == r.lineage
 	m.close(k.pays)
-	return mk
+	return first
 }

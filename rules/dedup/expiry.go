@@ -15,6 +15,9 @@ const (
 	callBytes = 512
 )
 
+// remembered is what is forgotten when its window ends: a call or a login.
+type remembered interface{ expire(m *Machine) }
+
 // clock turns the time of an event into the Machine's.
 func (m *Machine) clock(t time.Time) moment {
 	if m.epoch.IsZero() {
@@ -26,7 +29,7 @@ func (m *Machine) clock(t time.Time) moment {
 // remember puts a call that has ended into the queue of windows and makes room.
 func (m *Machine) remember(now moment, c *call) {
 	c.ends = now.add(c.window)
-	m.expiries.Add(c.endKey(), c)
+	m.windows.Add(c.endKey(), c)
 	m.grow(entryBytes + callBytes)
 }
 
@@ -42,7 +45,8 @@ func (m *Machine) grow(bytes int64) {
 // expireDue expires everything that is due at t.
 func (m *Machine) expireDue(t time.Time) (now moment) {
 	now = m.clock(t)
-	for due(&m.leases, now) {
+	due := func(first ordered.Key) bool { return first.At <= int64(now) }
+	for due(m.leases.FirstKey()) {
 		c := m.leases.Pop()
 		if m.calls[c.id] != c {
 			continue
@@ -52,58 +56,47 @@ func (m *Machine) expireDue(t time.Time) (now moment) {
 		}
 		m.forgetArrival(c)
 	}
-	for due(&m.opens, now) { // the client is gone that was to repeat a call
+	for due(m.opens.FirstKey()) { // the client is gone that was to repeat a call
 		m.close(m.opens.Pop())
 	}
-	for m.nextEnd() <= now {
+	for due(m.windows.FirstKey()) || due(m.over.FirstEnd()) {
 		m.expireNext()
 	}
 	return now
 }
 
-// due reports whether the first of a queue is due at the moment now.
-func due[T any](queue *ordered.List[T], now moment) bool {
-	first, ok := queue.FirstKey()
-	return ok && first.At <= int64(now)
-}
-
-// expireNext ends the window that ends next, of a call or a login.
+// expireNext ends the window that ends next.
 func (m *Machine) expireNext() {
-	call, archived, login := firstKey(m.expiries.FirstKey()), firstKey(m.over.FirstEnd()), firstKey(m.unused.FirstKey())
-	switch {
-	case min(call.At, archived.At) > login.At:
-		m.stats.Entries--
-		m.stats.Bytes -= entryBytes
-		m.expireLogin(m.unused.Pop())
-	case archived.Less(call):
-		m.expireArchived()
-	default:
-		m.expireCall()
-	}
-}
-
-// nextEnd returns when the next window ends.
-func (m *Machine) nextEnd() moment {
-	return moment(min(firstKey(m.expiries.FirstKey()).At, firstKey(m.over.FirstEnd()).At, firstKey(m.unused.FirstKey()).At))
-}
-
-// firstKey is the first key of a list; that of an empty one is behind everything.
-func firstKey(key ordered.Key, ok bool) ordered.Key {
-	if !ok {
-		return end
-	}
-	return key
-}
-
-// expireCall forgets the call whose window ends first of those in m.expiries.
-func (m *Machine) expireCall() {
-	c := m.expiries.Pop()
 	m.stats.Entries--
-	m.stats.Bytes -= entryBytes + callBytes
+	m.stats.Bytes -= entryBytes
+	if m.over.FirstEnd().Less(m.windows.FirstKey()) {
+		m.expireArchived()
+	} else {
+		m.windows.Pop().expire(m)
+	}
+}
+
+func (c *call) expire(m *Machine) {
+	m.stats.Bytes -= callBytes
 	if c.recorded() && c.dedup {
 		m.stats.Bytes -= c.answer.Bytes()
 	}
 	c.phase = dropped
 	m.forgetCall(c)
 	m.settle(c.history)
+}
+
+// expireArchived expires the call whose window ends first of those in the archive.
+func (m *Machine) expireArchived() {
+	o := m.over.Expire()
+	if o.Facts.dedup {
+		m.stats.Bytes -= o.Bytes
+	}
+	if refused := o.By.in.refusedLike(&o.Facts.mark); refused != nil {
+		refused.Remove(ordered.Key{At: int64(o.Facts.mark.at), N: o.Arrival})
+	}
+	m.things.Release(o.By.group, o.Watches[:]...)
+	if h := m.histories[o.Key]; h != nil {
+		m.settle(h)
+	}
 }

@@ -3,7 +3,6 @@ package dedup
 import (
 	"time"
 
-	"powerjob-shim/internal/ordered"
 	"powerjob-shim/rules/access"
 )
 
@@ -19,18 +18,12 @@ func (m *Machine) Finish(t time.Time, id ID, out Outcome) {
 
 func (m *Machine) finish(now moment, c *call, out Outcome) {
 	c.phase, c.outcome, c.answer, c.mark.passed = answered, out.Kind, out.Answer, out.Passed
-	if c.creates && out.Kind == Kept && len(out.Created) == 0 {
-		c.unknown = true // something was made, and nobody knows what
-	}
-	if !c.unlisted || out.mayHaveChanged() {
-		m.raiseAtEnd(c, out.Created)
-	}
-
+	m.things.Ended(&c.change, out.mayHaveChanged(), out.Kind == Kept, out.Created)
 	kept := c.dedup && out.Kind == Kept
 	if !kept {
-		c.history.unlinkLeader(c)
+		c.history.leaders.Remove(c.leaderKey())
 	}
-	repeatable := kept || out.Kind == Denied && c.token != (access.Token{}) || out.Kind == Answered && out.Status == 200
+	repeatable := kept || out.Kind == Denied && c.by.token != (access.Token{}) || out.Kind == Answered && out.Status == 200
 	if repeatable && !c.left && !c.resend {
 		m.leaveMark(now, c, out.Kind == Denied)
 	}
@@ -57,13 +50,24 @@ func (m *Machine) Leave(t time.Time, id ID) {
 	}
 	c.left = true
 	c.forgetMark()
-	if c.spentMark != nil && (c.leader != nil || !c.dedup) {
+	if c.repeats != nil && (c.leader != nil || !c.dedup) {
 		m.giveBack(c)
 	} else { // the retry is known by its token
-		c.source().owe(c.asDeserter(), c.resend)
+		c.source().owe(c.by.asDeserter(), c.resend)
 	}
 	if c.phase != leading {
 		m.forgetArrival(c)
+	}
+}
+
+// giveBack undoes what c spent: a re-send's answer could not be delivered.
+func (m *Machine) giveBack(c *call) {
+	if first := c.repeats; first.mark.set && first.mark.spent {
+		first.setSpent(false)
+	}
+	if l := c.spentLogin; l.paidForAnother || l.token == c.by.token { // else it has paid for its own meanwhile
+		l.paidForAnother = false
+		m.reopen(l)
 	}
 }
 
@@ -86,93 +90,18 @@ func (m *Machine) forgetArrival(c *call) {
 	if c.phase == waiting {
 		c.phase = dropped
 	}
-	if !c.remembered() {
+	switch {
+	case !c.mark.set && !(c.recorded() && c.dedup):
 		m.forgetCall(c)
-	} else if !c.dedup && c.mark.set && !c.mark.spent { // for its mark alone, as a read is
+	case !c.dedup && c.mark.set && !c.mark.spent: // it is remembered for its mark alone, as a read is
 		m.put(c)
 	}
 	m.settle(c.history)
 }
 
-// remembered reports whether c is in the queue of windows.
-func (c *call) remembered() bool { return c.recorded() && c.dedup || c.mark.set }
-
 // forgetCall forgets all that c holds.
 func (m *Machine) forgetCall(c *call) {
-	m.unlinkWatches(c)
+	m.things.Forget(&c.change)
 	c.forgetMark()
-	c.history.unlinkLeader(c)
+	c.history.leaders.Remove(c.leaderKey())
 }
-
-// unlinkLeader removes c from h's leaders, if it is among them.
-func (h *history) unlinkLeader(c *call) {
-	if c.started != 0 {
-		h.leaders.Remove(c.leaderKey())
-	}
-}
-
-// leaveMark notes that c's answer is being written to a first send.
-func (m *Machine) leaveMark(now moment, c *call, denied bool) {
-	c.mark = mark{stamp: stamp{set: true, denied: denied, unissued: denied && !m.ours(c.token), passed: c.mark.passed, at: now}, owner: c, by: m.callerOf(c)}
-	c.mark.link()
-	if !c.recorded() || !c.dedup {
-		m.remember(now, c)
-	}
-}
-
-// ours reports whether a token was seen being given out.
-func (m *Machine) ours(token access.Token) bool {
-	l := m.logins[token]
-	return l != nil && l.ours
-}
-
-func (c *call) forgetMark() {
-	if !c.mark.set {
-		return
-	}
-	if c.mark.spent {
-		c.history.spent.Remove(c.mark.key())
-	} else {
-		c.mark.unlink()
-	}
-	c.mark.set = false
-}
-
-// giveBack undoes what c spent: a re-send's answer could not be delivered.
-func (m *Machine) giveBack(c *call) {
-	if mk := c.spentMark; mk.set && mk.spent {
-		mk.owner.history.spent.Remove(mk.key())
-		mk.spent = false
-		mk.link()
-	}
-	if l := c.spentLogin; l.paidForAnother || l.token == c.token { // else it has paid for its own meanwhile
-		l.paidForAnother = false
-		m.reopen(l)
-	}
-}
-
-// link puts mk among the unspent marks of its key and, if its token was refused, among
-// those that explain a login of its app.
-func (mk *mark) link() {
-	mk.owner.history.unspent.Add(mk.key(), mk)
-	if refused := mk.by.in.refusedLike(&mk.stamp); refused != nil {
-		refused.Add(mk.key(), mk.by)
-	}
-}
-
-// unlink undoes link.
-func (mk *mark) unlink() {
-	mk.owner.history.unspent.Remove(mk.key())
-	if refused := mk.by.in.refusedLike(&mk.stamp); refused != nil {
-		refused.Remove(mk.key())
-	}
-}
-
-// key is where a mark is among others.
-func (mk *mark) key() ordered.Key { return ordered.Key{At: int64(mk.at), N: mk.owner.arrival} }
-
-func (c *call) leaderKey() ordered.Key { return ordered.Key{N: c.started} }
-
-func (c *call) endKey() ordered.Key { return ordered.Key{At: int64(c.ends), N: c.arrival} }
-
-func (c *call) leaseKey() ordered.Key { return ordered.Key{At: int64(c.lease), N: c.arrival} }

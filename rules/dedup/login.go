@@ -47,6 +47,9 @@ type login struct {
 	lineage        access.Token // the constructor's token that it goes back to, as far as known
 }
 
+// appKey names an app of a group by its id.
+type appKey struct{ group, id string }
+
 // app is an app of a group.
 type app struct {
 	key    appKey
@@ -76,15 +79,9 @@ func (m *Machine) Issued(t time.Time, in Issue) {
 	}
 }
 
-// Presented takes in that an authApp carried a token: a constructor's, which pays for
-// no re-send.
-func (m *Machine) Presented(t time.Time, token access.Token) { m.owesNothing(t, token) }
-
-// Undelivered takes in that a token which was given out did not reach its client, who
-// logs in once more: two logins, and one re-send at most.
-func (m *Machine) Undelivered(t time.Time, token access.Token) { m.owesNothing(t, token) }
-
-func (m *Machine) owesNothing(t time.Time, token access.Token) {
+// Presented takes in that a login is followed by no re-send: an authApp carried its token,
+// which is a constructor's then, or it did not reach its client, who logs in once more.
+func (m *Machine) Presented(t time.Time, token access.Token) {
 	m.expireDue(t)
 	if l := m.logins[token]; l != nil {
 		l.refresh = false
@@ -102,15 +99,27 @@ func (m *Machine) loginOf(now moment, in Call) *login {
 	l := m.logins[in.Token]
 	if l == nil {
 		l = m.addLogin(now, in.Token, appKey{in.Group, in.App}, peer{in.Addr, in.Agent}, in.Window)
+	} else {
+		m.touch(l, now, in.Window)
 	}
 	l.ours = l.ours || in.Issued
-	m.touch(l, now, in.Window)
 	l.paidForAnother = l.paidForAnother && l.openUntil > now
 	if l.ours && in.Addr.IsValid() && l.addr.IsValid() && in.Addr != l.addr {
 		l.app.mixed = true
 	}
 	return l
 }
+
+// seen returns what is known of a token, to be read only. Of one that is not known, that
+// is nothing.
+func (m *Machine) seen(token access.Token) *login {
+	if l := m.logins[token]; l != nil {
+		return l
+	}
+	return &unseen
+}
+
+var unseen login
 
 func (m *Machine) addLogin(now moment, token access.Token, key appKey, of peer, window time.Duration) *login {
 	a := m.apps[key]
@@ -119,15 +128,21 @@ func (m *Machine) addLogin(now moment, token access.Token, key appKey, of peer, 
 		m.apps[key] = a
 	}
 	a.logins++
-	m.seq++
-	l := &login{peer: of, token: token, app: a, number: m.seq, window: window, lineage: token}
+	l := &login{peer: of, token: token, app: a, number: m.next(), window: window, lineage: token}
 	m.logins[token] = l
 	m.touch(l, now, window)
 	m.grow(entryBytes)
 	return l
 }
 
-func (m *Machine) expireLogin(l *login) {
+// touch keeps a login known for a window from now on.
+func (m *Machine) touch(l *login, now moment, window time.Duration) {
+	m.windows.Remove(l.at(l.expires))
+	l.expires = max(l.expires, now.add(max(window, l.window)))
+	m.windows.Add(l.at(l.expires), l)
+}
+
+func (l *login) expire(m *Machine) {
 	m.close(l)
 	delete(m.logins, l.token)
 	if l.app.logins--; l.app.logins == 0 {
@@ -136,22 +151,10 @@ func (m *Machine) expireLogin(l *login) {
 }
 
 // related reports whether two lineages may be one client's: they are the same,
-// or of one of them it is not known where it begins.
-func (m *Machine) related(a, b access.Token) bool { return a == b || !m.begins(a) || !m.begins(b) }
-
-// begins reports whether a lineage begins with that token: it is no refresh.
-func (m *Machine) begins(token access.Token) bool {
-	l := m.logins[token]
-	return l == nil || !l.refresh
-}
-
-// touch keeps a login known for a window from now on.
-func (m *Machine) touch(l *login, now moment, window time.Duration) {
-	m.unused.Remove(l.at(l.expires))
-	l.expires = max(l.expires, now.add(max(window, l.window)))
-	if m.logins[l.token] == l { // it may have been evicted at once
-		m.unused.Add(l.at(l.expires), l)
-	}
+// or of one of them it is not known where it begins. It begins with a token that is no
+// refresh.
+func (m *Machine) related(a, b access.Token) bool {
+	return a == b || m.seen(a).refresh || m.seen(b).refresh
 }
 
 // close ends what a login is open for: its re-send has come, or none is owed.
@@ -172,5 +175,6 @@ func (m *Machine) reopen(l *login) {
 	}
 }
 
-// at is where a login is in a list that is ordered by a moment of it.
-func (l *login) at(t moment) ordered.Key { return ordered.Key{At: int64(t), N: l.number} }
+// at is where a login is in a list that is ordered by a moment of it: behind calls of
+// the same moment.
+func (l *login) at(t moment) ordered.Key { return ordered.Key{At: int64(t), N: 1<<63 | l.number} }

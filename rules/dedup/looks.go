@@ -2,7 +2,6 @@ package dedup
 
 import (
 	"iter"
-	"math"
 
 	"powerjob-shim/internal/ordered"
 )
@@ -29,8 +28,25 @@ func few[T any](m *Machine, all iter.Seq2[ordered.Key, T]) iter.Seq2[ordered.Key
 	}
 }
 
-// before is the key in front of everything from a moment on.
-func before(t moment) ordered.Key { return ordered.Key{At: int64(t)} }
+// count counts how many of all are such, up to most.
+func count[T any](m *Machine, most int, all iter.Seq2[ordered.Key, T], such func(T) bool) (n int) {
+	for _, of := range few(m, all) {
+		if such(of) {
+			n++
+		}
+		if n == most {
+			break
+		}
+	}
+	return n
+}
 
-// end is the key behind everything.
-var end = ordered.Key{At: math.MaxInt64, N: math.MaxUint64}
+// newest returns the last call of a list that is such; nil if none is.
+func (m *Machine) newest(calls *ordered.List[*call], such func(*call) bool) *call {
+	for _, c := range few(m, calls.Backward(ordered.Last)) {
+		if such(c) {
+			return c
+		}
+	}
+	return nil
+}

@@ -32,21 +32,20 @@ func (m *Machine) LeaseEnds(id ID) time.Time {
 	return m.epoch
 }
 
+// decide asks the rules. r is the login that issued the call's token, nil if it has none.
 func (m *Machine) decide(now moment, in Call, r *login) Ruling {
 	c := m.admit(now, in)
-	h := c.history
-
 	if in.Dedup {
 		if leader := m.retryOf(c); leader != nil {
-			c.resend = leader.repay(c.asDeserter())
+			c.resend = leader.repay(c.by.asDeserter())
 			return m.follow(now, c, leader, Retry, in.Observe)
 		}
 	}
 	if k := m.evidence(c, r); k.grounds != noGrounds {
-		mk := m.spend(c, r, &k)
-		leader := mk.owner.source()
+		first := m.spend(c, r, &k)
+		leader := first.source()
 		switch {
-		case mk.denied:
+		case first.mark.denied:
 			return m.lead(c, AfterFalse)
 		case in.Dedup && leader.recorded() && m.mayHave(c, leader):
 			return m.follow(now, c, leader, Resend, in.Observe)
@@ -55,7 +54,7 @@ func (m *Machine) decide(now moment, in Call, r *login) Ruling {
 		}
 	}
 	if in.Dedup {
-		orphan := m.orphaned(h, r)
+		orphan := m.orphaned(c.history, r)
 		if other := m.otherHalf(c, r, orphan); other != nil {
 			c.spentLogin, other.orphan = cmp.Or(other.orphan, r), nil
 			m.close(c.spentLogin)
@@ -83,51 +82,37 @@ func (m *Machine) Resume(t time.Time, id ID) Ruling {
 	if c == nil || c.phase != waiting {
 		return Ruling{Verdict: Fail, Outcome: Lost}
 	}
-	leader := c.leader
-	if leader.phase == leading {
-		return Ruling{Verdict: Wait, Reason: c.reason, Leader: leader.id}
-	}
-	switch leader.outcome {
-	case NotSent, Lost:
+	reason, leader := c.reason, c.leader
+	switch {
+	case leader.phase == leading:
+		return Ruling{Verdict: Wait, Reason: reason, Leader: leader.id}
+	case leader.outcome == NotSent || leader.outcome == Lost:
 		m.forgetArrival(c)
-		return Ruling{Verdict: Fail, Reason: c.reason, Outcome: leader.outcome, Waited: true}
-	case Denied:
-	default:
-		if leader.answer != nil && m.mayHave(c, leader) {
-			d := m.deliver(now, c)
-			d.Waited = true
-			return d
-		}
+		return Ruling{Verdict: Fail, Reason: reason, Outcome: leader.outcome, Waited: true}
+	case leader.outcome != Denied && leader.answer != nil && m.mayHave(c, leader):
+		d := m.deliver(now, c)
+		d.Waited = true
+		return d
 	}
-	// Nothing to be had from the leader: this call goes on its own way.
-	reason := c.reason
-	c.leader, c.reason = nil, First
-	d := m.start(c)
-	d.Reason = reason
-	return d
+	c.leader, c.reason = nil, First // there is nothing to be had from the leader
+	return m.lead(c, reason)
 }
 
 // admit makes the call's entry.
 func (m *Machine) admit(now moment, in Call) *call {
-	h := m.history(in.Key)
-	m.seq++
-	c := &call{
-		entry: entry{dedup: in.Dedup, body: in.Body}, key: in.Key, arrival: m.seq,
-		id: in.ID, history: h, group: in.Group, app: in.App, token: in.Token, peer: peer{in.Addr, in.Agent}, window: in.Window,
-	}
-	c.mark.owner = c
-	if s := in.Subjects; s.Unknown || s.Creates || len(s.Known) > 0 {
-		c.unknown, c.creates, c.everything, c.unlisted = s.Unknown, s.Creates, s.Unknown, s.Unlisted
-		c.watches = m.watchesOf(in, c.first[:0])
-	}
 	lease := in.Lease
 	if lease <= 0 {
 		lease = time.Hour
 	}
-	h.open++
+	c := &call{
+		entry: entry{dedup: in.Dedup, body: in.Body}, key: in.Key, id: in.ID, arrival: m.next(), history: m.history(in.Key),
+		by:     m.callerOf(caller{peer: peer{in.Addr, in.Agent}, group: in.Group, app: in.App, token: in.Token}),
+		window: in.Window, lease: now.add(lease),
+	}
+	m.things.Watch(&c.change, in.Group, in.Subjects)
+	c.history.open++
 	m.calls[c.id] = c
 	m.stats.InFlight = len(m.calls)
-	c.lease = now.add(lease)
 	m.leases.Add(c.leaseKey(), c)
 	return c
 }
@@ -145,23 +130,16 @@ func (m *Machine) history(key Key) *history {
 	return h
 }
 
+// lead makes c a leader: it is about to be sent.
 func (m *Machine) lead(c *call, reason Reason) Ruling {
-	c.resend = c.resend || reason == Resend || reason == AfterFalse
-	d := m.start(c)
-	d.Reason = reason
-	return d
-}
-
-// start makes c a leader: it is about to be sent.
-func (m *Machine) start(c *call) Ruling {
 	c.phase = leading
+	c.resend = c.resend || reason == Resend || reason == AfterFalse
 	if c.dedup {
-		m.seq++
-		c.started = m.seq
+		c.started = m.next()
 		c.history.leaders.Add(c.leaderKey(), c)
 	}
-	m.raiseAtStart(c)
-	return Ruling{Verdict: Lead}
+	m.things.Sent(&c.change)
+	return Ruling{Verdict: Lead, Reason: reason}
 }
 
 // follow gives c the answer of leader, now or when it is there.
@@ -191,21 +169,13 @@ func (m *Machine) deliver(now moment, c *call) Ruling {
 	return Ruling{Verdict: Replay, Reason: c.reason, Answer: leader.answer}
 }
 
-// source is the call whose answer c had: its own, or its leader's.
-func (c *call) source() *call {
-	if c.leader != nil {
-		return c.leader
-	}
-	return c
-}
-
 // mayHave reports whether c may get leader's answer. Where the upstream checks
 // tokens, an answer belongs to the token that earned it and to those that were
 // issued to the same app.
 func (m *Machine) mayHave(c, leader *call) bool {
-	if leader.answer == nil || leader.answer.Auth == "" || c.token == leader.token {
+	if leader.answer == nil || leader.answer.Auth == "" || c.by.token == leader.by.token {
 		return true
 	}
-	l := m.logins[c.token]
-	return l != nil && l.issued && l.app.key.id == leader.app
+	l := m.seen(c.by.token)
+	return l.issued && l.app.key.id == leader.by.app
 }

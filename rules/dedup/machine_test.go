@@ -14,6 +14,7 @@ import (
 	"powerjob-shim/internal/ordered"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup/archive"
+	"powerjob-shim/rules/guard"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -75,7 +76,7 @@ func (noArchive) Marks(archive.Key, ordered.Key, ordered.Key) iter.Seq2[ordered.
 	return func(func(ordered.Key, archive.Mark[over, *caller]) bool) {}
 }
 func (noArchive) Recall(archive.Key) (c archive.Call[over, *caller], ok bool) { return c, false }
-func (noArchive) FirstEnd() (key ordered.Key, ok bool)                        { return key, false }
+func (noArchive) FirstEnd() ordered.Key                                       { return ordered.Last }
 func (noArchive) ForgetMarks(func(*over))                                     {}
 func (noArchive) Count(archive.Key) int                                       { return 0 }
 
@@ -132,7 +133,7 @@ func (w *walk) decided(t *rapid.T, a *arrival) {
 	case Resend, Overtaken, AfterFalse:
 		if !a.d.Waited {
 			w.resends++
-			if c := w.m.calls[a.in.ID]; c.spentLogin.paidForAnother && c.spentLogin.token != c.token {
+			if c := w.m.calls[a.in.ID]; c.spentLogin.paidForAnother && c.spentLogin.token != c.by.token {
 				w.lent++
 			}
 		}
@@ -257,11 +258,14 @@ func (w *walk) check(t *rapid.T) {
 		t.Fatalf("%d in flight, %d known, %d open outside", n, len(m.calls), len(w.open))
 	}
 	packed := m.over.(*archive.Packed[over, *caller])
-	entries := m.expiries.Len() + packed.Calls() + m.unused.Len()
-	bytes := int64(entries)*entryBytes + int64(m.expiries.Len())*callBytes + packed.Bytes()
-	for _, c := range all(&m.expiries) {
-		if c.recorded() && c.dedup {
-			bytes += c.answer.Bytes()
+	entries := m.windows.Len() + packed.Calls()
+	bytes := int64(entries)*entryBytes + packed.Bytes()
+	for _, r := range all(&m.windows) {
+		if c, ok := r.(*call); ok {
+			bytes += callBytes
+			if c.recorded() && c.dedup {
+				bytes += c.answer.Bytes()
+			}
 		}
 	}
 	if s := m.Stats(); s.Entries != entries || s.Bytes != bytes || s.Entries > m.limits.Entries {
@@ -281,8 +285,8 @@ func (w *walk) check(t *rapid.T) {
 				t.Fatal("a leader that does not lead")
 			}
 		}
-		for key, mk := range m.unspent(h, end) {
-			if !mk.set || mk.spent || mk.owner != nil && mk.owner.history != h {
+		for key, mk := range m.unspent(h, ordered.Last) {
+			if !mk.set || mk.spent || mk.call != nil && mk.call.history != h {
 				t.Fatal("a mark that is not unspent")
 			}
 			if a := mk.by.in; a != nil && (a.refused.Has(key) != (mk.denied && !mk.unissued) || a.strangers.Has(key) != (mk.denied && mk.unissued)) {
@@ -290,11 +294,11 @@ func (w *walk) check(t *rapid.T) {
 			}
 		}
 	}
-	watched, busy := packed.Watched(), map[*archive.Thing]int32{}
+	watched, busy := packed.Watched(), map[*guard.Thing]int32{}
 	for c := range m.everyCall() {
-		for _, w := range c.watches {
+		for _, w := range c.change.Watches {
 			watched[w.Thing]++
-			if c.phase == leading && c.changes(&w) {
+			if c.phase == leading && c.change.Changes(&w) {
 				busy[w.Thing]++
 			}
 		}
@@ -308,7 +312,7 @@ func (w *walk) check(t *rapid.T) {
 
 // all returns what a list has, the last one first.
 func all[T any](l *ordered.List[T]) (all []T) {
-	for _, of := range l.Backward(end) {
+	for _, of := range l.Backward(ordered.Last) {
 		all = append(all, of)
 	}
 	return all
@@ -320,8 +324,10 @@ func (m *Machine) everyCall() map[*call]bool {
 	for _, c := range m.calls {
 		every[c] = true
 	}
-	for _, c := range all(&m.expiries) {
-		every[c] = true
+	for _, r := range all(&m.windows) {
+		if c, ok := r.(*call); ok {
+			every[c] = true
+		}
 	}
 	return every
 }
@@ -330,7 +336,7 @@ func (m *Machine) everyCall() map[*call]bool {
 func (m *Machine) holds() map[string]int {
 	return map[string]int{
 		"calls": len(m.calls), "histories": len(m.histories), "logins": len(m.logins), "apps": len(m.apps), "leases": m.leases.Len(),
-		"windows of calls": m.expiries.Len(), "windows of logins": m.unused.Len(), "open logins": m.opens.Len(),
+		"windows": m.windows.Len(), "open logins": m.opens.Len(),
 		"parts of the archive": m.over.(*archive.Packed[over, *caller]).Len(), "things": m.things.Len(),
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"powerjob-shim/internal/ordered"
 	"powerjob-shim/rules/dedup/archive"
+	"powerjob-shim/rules/guard"
 )
 
 // Most calls are over within milliseconds and remembered for seconds. Once nothing is
@@ -16,23 +17,23 @@ import (
 // over is what the archive keeps for the rules of a call that is over.
 type over struct {
 	entry
-	stamp stamp
-	paid  payment
+	mark   mark
+	change guard.Facts
 }
 
 // Mark implements archive.Facts.
-func (o over) Mark() (at int64, open bool) { return int64(o.stamp.at), o.stamp.set && !o.stamp.spent }
+func (o over) Mark() (at int64, open bool) { return int64(o.mark.at), o.mark.set && !o.mark.spent }
 
 // Returns implements archive.Facts.
-func (o over) Returns() bool { return o.dedup || o.stamp.set && o.stamp.spent }
+func (o over) Returns() bool { return o.dedup || o.mark.set && o.mark.spent }
 
 // settle puts h's only call into the archive if nothing of h is in flight.
 func (m *Machine) settle(h *history) {
-	c := h.only()
-	if c == nil && h.open+h.leaders.Len()+h.unspent.Len()+h.spent.Len() > 0 {
+	if h.open > 0 {
 		return
 	}
-	if c != nil && (m.over.Count(h.key) > 0 || !m.put(c)) {
+	c, several := h.only()
+	if several || c != nil && (m.over.Count(h.key) > 0 || !m.put(c)) {
 		return
 	}
 	if m.histories[h.key] == h {
@@ -40,24 +41,18 @@ func (m *Machine) settle(h *history) {
 	}
 }
 
-// only returns the only call of h, nil while there are others or any is in flight.
-func (h *history) only() (c *call) {
-	if h.open > 0 || h.leaders.Len() > 1 || h.unspent.Len()+h.spent.Len() > 1 {
-		return nil
-	}
-	for _, marks := range [...]*ordered.List[*mark]{&h.unspent, &h.spent} {
-		if marks.Len() > 0 {
-			c = marks.First().owner
+// only returns the only call that h lists; nil where it lists none, or several.
+func (h *history) only() (c *call, several bool) {
+	for _, list := range [...]*ordered.List[*call]{&h.leaders, &h.unspent, &h.spent} {
+		if list.Len() == 0 {
+			continue
 		}
-	}
-	if h.leaders.Len() > 0 {
-		leader := h.leaders.First()
-		if c != nil && c != leader {
-			return nil
+		if list.Len() > 1 || c != nil && c != list.First() {
+			return nil, true
 		}
-		c = leader
+		c = list.First()
 	}
-	return c
+	return c, false
 }
 
 // put puts c, which is over, into the archive, unless it owes something.
@@ -65,32 +60,25 @@ func (m *Machine) put(c *call) bool {
 	if c.leader != nil || len(c.deserters) > 0 || c.orphan != nil {
 		return false
 	}
-	if !c.body || !c.recorded() || c.stale { // no plain match looks at what it watches
-		m.unlinkWatches(c)
+	if m.things.Settle(&c.change); !c.body || !c.recorded() || c.change.Stale { // no plain match asks what it changed
+		m.things.Forget(&c.change)
 	}
-	m.unlinkUncounted(c)
-	if len(c.watches) > archive.MaxWatches {
+	if len(c.change.Watches) > archive.MaxWatches {
 		return false
 	}
-	if c.mark.by == nil {
-		c.mark.by = m.callerOf(c)
-	}
 	o := archive.Call[over, *caller]{
-		Key: c.key, Arrival: c.arrival, Ends: int64(c.ends), By: c.mark.by,
-		Facts: over{c.entry, c.mark.stamp, c.mark.paid},
+		Key: c.key, Arrival: c.arrival, Ends: int64(c.ends), By: c.by, Facts: over{c.entry, c.mark, c.change.Facts},
 	}
-	copy(o.Watches[:], c.watches)
+	copy(o.Watches[:], c.change.Watches)
 	if c.recorded() {
 		o.Answer = c.answer
 	}
 	if !m.over.Put(o) {
 		return false
 	}
-	h := c.history
-	h.unlinkLeader(c)
-	h.unspent.Remove(c.mark.key())
-	h.spent.Remove(c.mark.key())
-	m.expiries.Remove(c.endKey())
+	c.history.leaders.Remove(c.leaderKey())
+	c.withMarks().Remove(c.markKey())
+	m.windows.Remove(c.endKey())
 	m.stats.Bytes -= callBytes
 	return true
 }
@@ -98,54 +86,42 @@ func (m *Machine) put(c *call) bool {
 // recalled makes a call of what the archive kept of it.
 func (m *Machine) recalled(h *history, o *archive.Call[over, *caller]) *call {
 	c := &call{
-		entry: o.Facts.entry, key: o.Key, arrival: o.Arrival, phase: answered, ends: moment(o.Ends), answer: o.Answer,
-		history: h, group: o.By.group, app: o.By.app, token: o.By.token, peer: o.By.peer,
+		entry: o.Facts.entry, mark: o.Facts.mark, key: o.Key, arrival: o.Arrival, by: o.By, history: h,
+		phase: answered, ends: moment(o.Ends), answer: o.Answer,
 	}
-	c.mark = mark{stamp: o.Facts.stamp, owner: c, by: o.By, paid: o.Facts.paid}
-	switch {
-	case !c.mark.set:
-	case c.mark.spent:
-		h.spent.Add(c.mark.key(), &c.mark)
-	default:
-		h.unspent.Add(c.mark.key(), &c.mark)
+	if c.mark.set {
+		c.withMarks().Add(c.markKey(), c)
 	}
 	if c.dedup && c.answer != nil {
 		c.started = c.arrival // all others were sent later
 		h.leaders.Add(c.leaderKey(), c)
 	}
-	for i, w := range o.Watches {
-		if w.Thing != nil {
-			c.watches = append(c.first[:i], w)
-		}
-	}
-	m.expiries.Add(c.endKey(), c)
+	c.change.Recalled(o.Facts.change, o.By.group, o.Watches[:]...)
+	m.windows.Add(c.endKey(), c)
 	m.stats.Bytes += callBytes
 	return c
 }
 
-// recall returns the mark of a claim for its call to be followed and spent.
-func (m *Machine) recall(h *history, k *claim) *mark {
-	if k.mark.owner != nil {
-		return &k.mark.owner.mark
-	}
-	o := m.over.RecallMark(h.key, k.key)
-	return &m.recalled(h, &o).mark
+// candidate is an unspent mark, and the call that left it.
+type candidate struct {
+	mark
+	by   *caller
+	call *call // nil while it is in the archive
 }
 
 // unspent yields the unspent marks of h that are before a key, the latest first.
-// Those of calls in the archive have no owner.
-func (m *Machine) unspent(h *history, before ordered.Key) iter.Seq2[ordered.Key, mark] {
-	return func(yield func(ordered.Key, mark) bool) {
+func (m *Machine) unspent(h *history, before ordered.Key) iter.Seq2[ordered.Key, candidate] {
+	return func(yield func(ordered.Key, candidate) bool) {
 		archived := func(from ordered.Key) bool {
 			for at, o := range m.over.Marks(h.key, from, before) {
-				if !yield(at, mark{stamp: o.Facts.stamp, by: o.By, paid: o.Facts.paid}) {
+				if !yield(at, candidate{mark: o.Facts.mark, by: o.By}) {
 					return false
 				}
 			}
 			return true
 		}
-		for at, mk := range h.unspent.Backward(before) {
-			if !archived(at) || !yield(at, *mk) {
+		for at, c := range h.unspent.Backward(before) {
+			if !archived(at) || !yield(at, candidate{c.mark, c.by, c}) {
 				return
 			}
 			before = at
@@ -154,37 +130,13 @@ func (m *Machine) unspent(h *history, before ordered.Key) iter.Seq2[ordered.Key,
 	}
 }
 
-// expireArchived forgets the call whose window ends first of those in the archive.
-func (m *Machine) expireArchived() {
-	o := m.over.Expire()
-	m.stats.Entries--
-	m.stats.Bytes -= entryBytes
-	if o.Facts.dedup {
-		m.stats.Bytes -= o.Bytes
-	}
-	if at, open := o.Facts.Mark(); open {
-		if refused := o.By.in.refusedLike(&o.Facts.stamp); refused != nil {
-			refused.Remove(ordered.Key{At: at, N: o.Arrival})
-		}
-	}
-	for _, w := range o.Watches {
-		if w.Thing != nil {
-			m.things.Release(o.By.group, w.Thing)
-		}
-	}
-	if h := m.histories[o.Key]; h != nil {
-		m.settle(h)
-	}
-}
-
-// callerOf returns whose call c is: the one that the token's last call had, if
-// it is the same.
-func (m *Machine) callerOf(c *call) *caller {
-	by := caller{group: c.group, app: c.app, token: c.token, lineage: c.token, peer: c.peer, in: m.apps[appKey{c.group, c.app}]}
+// callerOf returns whose a call is: the caller that the token's last call had, if it is
+// the same.
+func (m *Machine) callerOf(by caller) *caller {
 	last := &m.nobody
-	if l := m.logins[c.token]; l != nil {
-		by.lineage = l.lineage
-		last = &l.caller
+	by.lineage, by.in = by.token, m.apps[appKey{by.group, by.app}]
+	if l := m.logins[by.token]; l != nil {
+		by.lineage, last = l.lineage, &l.caller
 	}
 	if *last == nil || **last != by {
 		*last = new(caller)

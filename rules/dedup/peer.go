@@ -37,25 +37,11 @@ type peer struct {
 
 // together reports whether three peers may be one client.
 func (a *app) together(x, y, z peer) bool {
-	return a.oneAddress(x.addr, y.addr, z.addr) && oneAgent(x.agent, y.agent, z.agent)
+	return (a.mixed || same(x.addr, y.addr, z.addr)) && same(x.agent, y.agent, z.agent)
 }
 
-func (a *app) oneAddress(x, y, z netip.Addr) bool {
-	if a.mixed || !x.IsValid() || !y.IsValid() || !z.IsValid() {
-		return true
-	}
-	return x == y && y == z
+// same reports whether three things may be the same one. A zero one tells nothing.
+func same[T comparable](x, y, z T) bool {
+	var none T
+	return x == none || y == none || z == none || x == y && y == z
 }
-
-func oneAgent(x, y, z Agent) bool {
-	if x == (Agent{}) || y == (Agent{}) || z == (Agent{}) {
-		return true
-	}
-	return x == y && y == z
-}
-
-// provokes reports whether the answer that left mk can have made l's client log
-// in. The Java client looks the header up in its exact case, which hops change
-// although the answer went out with it; no other client does. Many of those log in
-// once for each client object, which is no sign of anything.
-func (mk *mark) provokes(l *login) bool { return !mk.passed || !l.agent.Foreign() }

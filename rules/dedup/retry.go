@@ -13,11 +13,11 @@ type deserter struct {
 	addr  netip.Addr // valid only where there is no token
 }
 
-func (c *call) asDeserter() deserter {
-	if c.token != (access.Token{}) {
-		return deserter{token: c.token}
+func (by *caller) asDeserter() deserter {
+	if by.token != (access.Token{}) {
+		return deserter{token: by.token}
 	}
-	return deserter{addr: c.peer.addr}
+	return deserter{addr: by.addr}
 }
 
 // deserters are the callers that hung up before they had a call's answer. Each has
@@ -33,13 +33,10 @@ func (m *Machine) retryOf(c *call) *call {
 		return nil
 	}
 	h.deserted = false
-	for _, leader := range few(m, h.leaders.Backward(end)) {
-		h.deserted = h.deserted || len(leader.deserters) > 0
-		if len(leader.deserters[c.asDeserter()]) > 0 {
-			return leader
-		}
-	}
-	return nil
+	return m.newest(&h.leaders, func(x *call) bool {
+		h.deserted = h.deserted || len(x.deserters) > 0
+		return len(x.deserters[c.by.asDeserter()]) > 0
+	})
 }
 
 // owe notes that a caller that was to have c's answer hung up.
@@ -58,11 +55,8 @@ func (c *call) owe(to deserter, resend bool) {
 // re-send.
 func (c *call) repay(to deserter) (resend bool) {
 	all := c.deserters[to]
-	resend = all[0]
-	if len(all) == 1 {
+	if c.deserters[to] = all[1:]; len(all) == 1 {
 		delete(c.deserters, to)
-	} else {
-		c.deserters[to] = all[1:]
 	}
-	return resend
+	return all[0]
 }

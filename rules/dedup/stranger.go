@@ -17,9 +17,9 @@ import (
 
 // refusedLike returns the list of refused calls that a mark is in while it is
 // unspent, nil where its call was not refused or nobody knows the app.
-func (a *app) refusedLike(mk *stamp) *ordered.List[*caller] {
+func (a *app) refusedLike(mk *mark) *ordered.List[*caller] {
 	switch {
-	case !mk.denied || a == nil:
+	case !mk.denied || mk.spent || a == nil:
 		return nil
 	case mk.unissued:
 		return &a.strangers
@@ -29,83 +29,43 @@ func (a *app) refusedLike(mk *stamp) *ordered.List[*caller] {
 
 func (a *app) hasRefusals() bool { return a.refused.Len()+a.strangers.Len() > 0 }
 
-// refusals tells which logins of a client refused calls explain. It is for one call,
-// and counts once what is the same for several logins.
-type refusals struct {
-	m    *Machine
-	of   peer // who makes the call
-	like peer // open is for logins of it
-	open int  // 0: not counted yet
-}
-
-// explain reports whether refused calls explain all open logins of r's client: then
-// none of them can be from a header that was lost. known says that the client is
-// known from its first login on.
-func (rs *refusals) explain(r *login, known bool) bool {
-	if rs.open == 0 || rs.like != r.peer {
-		rs.like, rs.open = r.peer, max(rs.openLike(r), 1)
-	}
-	return rs.before(r, known, rs.open) == rs.open
-}
-
-// openLike counts the open logins of r's client.
-func (rs *refusals) openLike(r *login) (n int) {
-	for _, l := range few(rs.m, r.app.open.Backward(end)) {
-		if r.app.together(l.peer, r.peer, rs.of) {
-			n++
-		}
-	}
-	return n
-}
-
-// before counts the refused calls that may explain r's login, up to most.
-func (rs *refusals) before(r *login, known bool, most int) (n int) {
+// refusalsExplain reports whether refused calls explain all open logins of r's client:
+// then none of them can be from a header that was lost. of makes the call that is
+// decided. known says that the client is known from its first login on.
+func (m *Machine) refusalsExplain(r *login, of peer, known bool) bool {
 	a := r.app
-	for _, by := range few(rs.m, a.refused.Backward(before(r.requested))) {
-		if a.together(by.peer, r.peer, rs.of) {
-			if n++; n == most {
-				return n
-			}
-		}
+	if !a.hasRefusals() {
+		return false
 	}
-	if known {
-		return n
+	open := max(1, count(m, looks, a.open.Backward(ordered.Last), func(l *login) bool { return a.together(l.peer, r.peer, of) }))
+	alike := func(by *caller) bool { return a.together(by.peer, r.peer, of) }
+	explained := count(m, open, a.refused.Backward(before(r.requested)), alike)
+	if known || explained == open {
+		return explained == open
 	}
-	strange := 0 // all together explain one login
-	for _, by := range few(rs.m, a.strangers.Backward(before(r.requested))) {
-		switch {
-		case !a.together(by.peer, r.peer, rs.of):
-		case a.mixed || !r.addr.IsValid() || by.peer.addr != r.addr:
-			strange = 1
-		default:
-			n++
-		}
-		if n+strange == most {
-			return most
-		}
-	}
-	return n + strange
+	fromThere := func(by *caller) bool { return !a.mixed && r.addr.IsValid() && by.addr == r.addr }
+	strangers := a.strangers.Backward(before(r.requested))
+	explained += count(m, open, strangers, func(by *caller) bool { return alike(by) && fromThere(by) })
+	explained += count(m, 1, strangers, func(by *caller) bool { return alike(by) && !fromThere(by) }) // all of them together
+	return explained >= open
 }
 
 // ownClient reports whether r may be the login of a client that is known from its
 // first login on, for an answer to a call that equals c.
 func (m *Machine) ownClient(c *call, r *login) bool {
-	for _, mk := range few(m, m.unspent(c.history, before(r.requested))) {
-		if m.fromItsStart(&mk) && mk.provokes(r) && r.app.together(mk.by.peer, r.peer, c.peer) {
-			return true
-		}
-	}
-	return false
+	return count(m, 1, m.unspent(c.history, before(r.requested)), func(of candidate) bool {
+		return m.fromItsStart(&of) && of.provokes(r) && r.app.together(of.by.peer, r.peer, c.by.peer)
+	}) > 0
 }
 
-// fromItsStart reports whether mk's client was seen when it first logged in.
-func (m *Machine) fromItsStart(mk *mark) bool { return !mk.denied && m.known(mk.by) }
+// fromItsStart reports whether the client of a mark was seen when it first logged in.
+func (m *Machine) fromItsStart(of *candidate) bool { return !of.denied && m.known(of.by) }
 
 // known reports whether a caller's client was seen when it first logged in: its
 // token goes back to a constructor's. The constructor's own may be forgotten.
 func (m *Machine) known(by *caller) bool {
 	for _, token := range [...]access.Token{by.token, by.lineage} {
-		if l := m.logins[token]; l != nil && l.ours && (l.known || !l.refresh || l.agent.Foreign()) {
+		if l := m.seen(token); l.ours && (l.known || !l.refresh || l.agent.Foreign()) {
 			return true
 		}
 	}

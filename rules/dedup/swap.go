@@ -1,6 +1,9 @@
 package dedup
 
-import "powerjob-shim/rules/access"
+import (
+	"powerjob-shim/internal/ordered"
+	"powerjob-shim/rules/access"
+)
 
 // Two threads of a client can change places: the first call of one is given the
 // answer that the re-send of the other was to have. That leaves two halves of one
@@ -13,18 +16,10 @@ import "powerjob-shim/rules/access"
 //
 // Whichever comes first is executed, and the other gets its answer.
 
-// orphaned reports whether r is open although every mark that its login can
-// have come from is spent: another thread took the answer that was meant here.
+// orphaned reports whether an equal call with the token of r is an orphan.
 func (m *Machine) orphaned(h *history, r *login) bool {
-	if r == nil || !r.refresh || !r.open {
-		return false
-	}
-	for _, mk := range few(m, h.spent.Backward(before(r.requested))) {
-		if mk.provokes(r) {
-			return true
-		}
-	}
-	return false
+	return r != nil && r.refresh && r.open &&
+		count(m, 1, h.spent.Backward(before(r.requested)), func(x *call) bool { return x.mark.provokes(r) }) > 0
 }
 
 // otherHalf finds the call that c is one with, the newest of several. orphan says
@@ -33,46 +28,32 @@ func (m *Machine) otherHalf(c *call, r *login, orphan bool) *call {
 	if r == nil || !r.refresh {
 		return nil
 	}
-	for _, x := range few(m, c.history.leaders.Backward(end)) {
+	return m.newest(&c.history.leaders, func(x *call) bool {
 		if x.mark.spent || x.phase != leading && !(x.recorded() && m.mayHave(c, x)) {
-			continue
+			return false
 		}
-		if m.isOrphan(x, c, r) && (r.open || m.paidFor(c.history, r.token, nil, nil)) || orphan && m.isOvertaken(x, c, r) {
-			return x
-		}
-	}
-	return nil
+		return isOrphan(x, c, r) && (r.open || m.paidFor(c.history, r.token, ordered.Last, ordered.Last.N)) || orphan && m.isOvertaken(x, c, r)
+	})
 }
 
 // isOrphan reports whether x is an orphan whose client c may be, with the token of r.
-func (m *Machine) isOrphan(x, c *call, r *login) bool {
+func isOrphan(x, c *call, r *login) bool {
 	o := x.orphan
-	return o != nil && o.open && o != r && o.app == r.app && r.app.together(x.peer, o.peer, c.peer)
+	return o != nil && o.open && o != r && o.app == r.app && r.app.together(x.by.peer, o.peer, c.by.peer)
 }
 
 // isOvertaken reports whether x is the overtaken re-send to the orphan c.
 func (m *Machine) isOvertaken(x, c *call, r *login) bool {
-	if x.orphan != nil || x.resend || x.left || x.reason != First {
-		return false
-	}
-	l := m.logins[x.token]
-	return l != nil && l.refresh && !l.open && l != r && l.app == r.app &&
-		r.app.together(x.peer, r.peer, c.peer) && m.paidFor(c.history, x.token, x, r)
+	l := m.seen(x.by.token)
+	return x.orphan == nil && !x.resend && !x.left && x.reason == First &&
+		l.refresh && !l.open && l != r && l.app == r.app && r.app.together(x.by.peer, r.peer, c.by.peer) &&
+		m.paidFor(c.history, x.by.token, before(r.requested), x.arrival)
 }
 
-// paidFor reports whether the login of a token paid for an answer of h; if x is
-// given, before x came and for an answer older than r.
-func (m *Machine) paidFor(h *history, token access.Token, x *call, r *login) bool {
-	last := end
-	if r != nil {
-		last = before(r.requested)
-	}
-	for _, mk := range few(m, h.spent.Backward(last)) {
-		if paid := mk.paid; paid.token == token && (x == nil || paid.arrival < x.arrival) {
-			return true
-		}
-	}
-	return false
+// paidFor reports whether the login of a token paid for an answer of h that was given
+// before last, in a call that came before an arrival.
+func (m *Machine) paidFor(h *history, token access.Token, last ordered.Key, arrival uint64) bool {
+	return count(m, 1, h.spent.Backward(last), func(x *call) bool { return x.mark.paidBy == token && x.mark.spentBy < arrival }) > 0
 }
 
 // becomeResend takes back that c looked like a first send.

@@ -8,7 +8,8 @@ const (
 	logins   = "rules/dedup/login.go"
 	over     = "rules/dedup/over.go"
 	peers    = "rules/dedup/peer.go"
-	guard    = "rules/dedup/guard.go"
+	marks    = "rules/dedup/mark.go"
+	guard    = "rules/guard/guard.go"
 )
 
 var mutants = []mutant{
@@ -18,7 +19,7 @@ var mutants = []mutant{
 		"TestAnotherTokenAloneIsNoEvidence",
 	},
 	{
-		"constructors' tokens count", logins, "Machine.owesNothing",
+		"constructors' tokens count", logins, "Machine.Presented",
 		as("l.refresh = false; l.lineage = l.token; m.close(l)", ""),
 		"TestAConstructorsTokenPaysForNothing",
 	},
@@ -39,7 +40,7 @@ var mutants = []mutant{
 	},
 	{
 		"the generation stops evidence too", arrive, "Machine.decide",
-		as("i.Dedup && l.recorded() && m.mayHave(c, l)", "i.Dedup && l.recorded() && m.mayHave(c, l) && !l.stale && m.untouched(l)"),
+		as("i.Dedup && l.recorded() && m.mayHave(c, l)", "i.Dedup && l.recorded() && m.mayHave(c, l) && l.change.Untouched(m.inFlight(c.history))"),
 		"TestInterleaving5ALateResendIsNotExecutedOverANewerSave",
 	},
 	{
@@ -54,12 +55,12 @@ var mutants = []mutant{
 	},
 	{
 		"any login gets an orphan's answer", swap, "Machine.otherHalf",
-		as("m.isOrphan(x, c, r) && y", "m.isOrphan(x, c, r)"),
+		as("isOrphan(x, c, r) && y", "isOrphan(x, c, r)"),
 		"TestAnOrphansAnswerIsNotForALoginThatPaidForAnotherCall",
 	},
 	{
 		"disowned marks count", "rules/dedup/disown.go", "Machine.Disown",
-		as("for l.Len() > 0 { l.Pop().owner.forgetMark() }", "_ = l"),
+		as("for l.Len() > 0 { l.Pop().forgetMark() }", "_ = l"),
 		"TestNoMarkOfSeveralThatWereDisownedIsForALaterLogin",
 	},
 	{
@@ -78,13 +79,13 @@ var mutants = []mutant{
 		"TestInterleaving3AnOrphanWaitsForTheOthersResend",
 	},
 	{
-		"a create without a subject", guard, "Machine.raiseAtEnd",
+		"a create without a subject", guard, "Things.Ended",
 		as("for _, s := range c { ___ }", "for _, s := range c[:0] { ___ }"),
 		"TestCreateDeleteCreate",
 	},
 	{
-		"a change counts from its end only", guard, "Machine.raiseAtStart",
-		as("m.seq++; w.Thing.Gen = m.seq; w.Thing.Busy++", ""),
+		"a change counts from its end only", guard, "Things.Sent",
+		as("ts.raise(w.Thing); w.Thing.Busy++", ""),
 		"TestNothingIsReplayedWhileItsThingIsBeingChanged",
 	},
 	{
@@ -93,17 +94,17 @@ var mutants = []mutant{
 		"TestTheDefaultRulesCoverEveryChangingCall",
 	},
 	{
-		"a change in flight does not count", guard, "Machine.untouched",
+		"a change in flight does not count", guard, "Change.Untouched",
 		as("x || w.Thing.Busy > 0 && y", "x"),
 		"TestNothingIsReplayedWhileItsThingIsBeingChanged",
 	},
 	{
-		"an answer is never stale", guard, "Machine.raiseAtEnd",
-		as("c.stale = c.stale || x", "c.stale = false && x"),
+		"an answer is never stale", guard, "Things.Ended",
+		as("c.Stale = c.Stale || x", "c.Stale = false && x"),
 		"TestAnAnswerThatAChangeCameInBetweenIsStale",
 	},
 	{
-		"an unknown subject changes nothing", guard, "call.changes",
+		"an unknown subject changes nothing", guard, "Change.Changes",
 		as("x || c.everything", "x"),
 		"TestAChangeOfUnknownSubjectMayChangeAnything",
 	},
@@ -144,7 +145,7 @@ var mutants = []mutant{
 	},
 	{
 		"the latest login pays", evidence, "Machine.overwritten",
-		as("f = p.login; continue", "f = p.login; break"),
+		as("f = p.login; continue", "return p.login"),
 		"TestOfSeveralLoginsTheFirstAfterTheAnswerPays",
 	},
 	{
@@ -159,12 +160,12 @@ var mutants = []mutant{
 	},
 	{
 		"a guessed lineage is believed", evidence, "Machine.oneClient",
-		as("r.guessed || m.guessed(t)", "false"),
+		as("r.guessed || m.seen(t).guessed", "false"),
 		"TestALineageThatWasGuessedIsNoReasonAgainstTheOnlyCallOfItsKey",
 	},
 	{
 		"an orphan's answer is for any lineage", evidence, "Machine.oneClient",
-		as("if k.owner != nil && k.owner.orphan != nil { ___ }", ""),
+		as("if k.call != nil && k.call.orphan != nil { ___ }", ""),
 		"TestAnOrphansAnswerIsNotForALoginThatPaidForAnotherCall",
 	},
 	{
@@ -174,7 +175,7 @@ var mutants = []mutant{
 	},
 	{
 		"a refusal does not explain another thread's login", evidence, "Machine.overwritten",
-		as("!k.denied && p.owed(x, y)", "!k.denied && p.owed(x, y) && false"),
+		as("!k.denied && m.owed(x, y, z)", "!k.denied && m.owed(x, y, z) && false"),
 		"TestALoginThatARefusalExplainsPaysForNoOtherToken",
 	},
 	{
@@ -209,7 +210,7 @@ var mutants = []mutant{
 	},
 	{
 		"any address will do", peers, "app.together",
-		as("a.oneAddress(x, y, z) && v", "v"),
+		as("(a.mixed || w) && v", "v"),
 		"TestALoginFromElsewhereIsNoEvidence",
 	},
 	{
@@ -219,7 +220,7 @@ var mutants = []mutant{
 	},
 	{
 		"refusals explain nothing", evidence, "Machine.evidence",
-		as("p.refusals.explain(r, o)", "false"),
+		as("m.refusalsExplain(r, p, o)", "false"),
 		"TestALoginThatARefusalExplainsIsNoEvidenceForAnotherCall",
 	},
 	{
@@ -238,18 +239,18 @@ var mutants = []mutant{
 		"TestAResendThatGaveUpGivesBothBack",
 	},
 	{
-		"what is given back is no evidence", finish, "Machine.giveBack",
-		as("k.link()", ""),
+		"what is given back is no evidence", marks, "call.setSpent",
+		as("c.mark.spent = s; c.linkMark()", "c.mark.spent = s; if s { c.linkMark() }"),
 		"TestAMarkThatWasGivenBackTakesItsOldPlace",
 	},
 	{
 		"checked answers are for everybody", arrive, "Machine.mayHave",
-		as("l != nil && l.issued && x", "true || x"),
+		as("l.issued && x", "true || x"),
 		"TestACheckedAnswerIsForItsTokenAndThoseOfItsApp",
 	},
 	{
 		"a history ends before its calls", over, "Machine.settle",
-		as("h.open + h.leaders.Len()", "h.leaders.Len()"),
+		as("h.open > 0", "false"),
 		"TestWhoForwardsItselfAfterItsLeaderIsRemembered",
 	},
 	{
@@ -264,12 +265,12 @@ var mutants = []mutant{
 	},
 	{
 		"an archived call forgets what it must not see changed", over, "Machine.put",
-		as("copy(o.Watches[:], c.watches)", ""),
+		as("copy(o.Watches[:], c.change.Watches)", ""),
 		"TestCreateDeleteCreate",
 	},
 	{
 		"a recalled call forgets that its mark is spent", over, "Machine.recalled",
-		as("c.mark.spent", "false"),
+		as("if c.mark.set { ___ }", "c.mark.spent = false; c.withMarks().Add(c.markKey(), c)"),
 		"TestInterleaving3AnOrphanWaitsForTheOthersResend",
 	},
 	{

@@ -71,12 +71,12 @@ func buildAll(t *testing.T, root string) map[int]binary {
 		}
 		w, alone := weave(t, file, string(source), mutants)
 		apart = append(apart, alone...)
-		dir := filepath.Dir(file)
+		dir := testsOf(file)
 		if byDir[dir] == nil {
 			byDir[dir] = overlay{}
 		}
 		byDir[dir][file] = w.source
-		byDir[dir][filepath.Join(dir, "woven_mutant.go")] = fmt.Sprintf(chooser, w.pkg)
+		byDir[dir][filepath.Join(filepath.Dir(file), "woven_mutant.go")] = fmt.Sprintf(chooser, w.pkg)
 		for _, i := range w.numbers {
 			built[i] = binary{dir: dir}
 		}
@@ -106,10 +106,14 @@ func buildAll(t *testing.T, root string) map[int]binary {
 }
 
 // testsOf is the package whose tests must notice a mutant of file: its own, but
-// for the default configuration, which is tested where it is loaded.
+// for the default configuration, which is tested where it is loaded, and for the guard,
+// which is tested by the rules that it serves.
 func testsOf(file string) string {
-	if filepath.Ext(file) != ".go" {
+	switch {
+	case filepath.Ext(file) != ".go":
 		return "internal/config"
+	case file == guard:
+		return "rules/dedup"
 	}
 	return filepath.Dir(file)
 }

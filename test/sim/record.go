@@ -69,7 +69,7 @@ func (m *memory) leave(id dedup.ID)          { m.machine.Leave(m.w.now, id) }
 func (m *memory) delivered(id dedup.ID)      { m.machine.Delivered(m.w.now, id) }
 func (m *memory) now(then func(time.Time))   { then(m.w.now) }
 func (m *memory) presented(t access.Token)   { m.machine.Presented(m.w.now, t) }
-func (m *memory) undelivered(t access.Token) { m.machine.Undelivered(m.w.now, t) }
+func (m *memory) undelivered(t access.Token) { m.machine.Presented(m.w.now, t) }
 func (m *memory) issued(in dedup.Issue, then func()) {
 	m.machine.Issued(m.w.now, in)
 	then()

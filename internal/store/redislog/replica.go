@@ -241,7 +241,7 @@ func (r *Replica) end(which ...*peer) (resumed []Resumed) {
 // endLeases finds those who wait for a leader whose lease has ended.
 func (r *Replica) endLeases() (resumed []Resumed) {
 	var ended []dedup.ID
-	for first, ok := r.leases.FirstKey(); ok && first.At <= r.now.UnixNano(); first, ok = r.leases.FirstKey() {
+	for r.leases.FirstKey().At <= r.now.UnixNano() {
 		ended = append(ended, r.leases.Pop())
 	}
 	slices.Sort(ended)

@@ -14,6 +14,7 @@ import (
 	"iter"
 
 	"powerjob-shim/internal/ordered"
+	"powerjob-shim/rules/guard"
 )
 
 // Key identifies equal calls.
@@ -34,8 +35,8 @@ type Calls[F Facts, By comparable] interface {
 	Recall(key Key) (Call[F, By], bool)
 	// RecallMark takes out the call whose mark Marks has yielded.
 	RecallMark(key Key, mark ordered.Key) Call[F, By]
-	// FirstEnd tells whose window ends first; false where there is no call.
-	FirstEnd() (ordered.Key, bool)
+	// FirstEnd tells whose window ends first; ordered.Last where there is no call.
+	FirstEnd() ordered.Key
 	// Expire takes out that call. Its answer is not recalled.
 	Expire() Call[F, By]
 	// ForgetMarks changes what is known of all calls, so that none has a mark.
@@ -62,7 +63,7 @@ type Call[F Facts, By comparable] struct {
 	By      By                // whose call it was: equal ones are kept once
 	Answer  *Answer           // nil: none is kept
 	Bytes   int64             // what the answer is counted for
-	Watches [MaxWatches]Watch // those of its first things; the others are zero
+	Watches [MaxWatches]guard.Watch // those of its first things; the others are zero
 }
 
 // MaxWatches is how many things a call that is kept may watch.

@@ -6,6 +6,7 @@ import (
 
 	"powerjob-shim/internal/ordered"
 	"powerjob-shim/internal/slab"
+	"powerjob-shim/rules/guard"
 )
 
 // Packed is Calls in little room. Most calls are over within milliseconds and
@@ -16,7 +17,7 @@ type Packed[F Facts, By comparable] struct {
 	records slab.Slab[record[F]]
 	answers answers
 	callers slab.Pool[By]
-	things  *Things
+	things  *guard.Things
 	ends    ordered.List[slab.Slot] // windows, of all
 
 	// Of calls with an open mark, and of those that must come back. Mostly a key has
@@ -43,7 +44,7 @@ type prefix uint32
 func prefixOf(k Key) prefix { return prefix(binary.BigEndian.Uint32(k[:])) }
 
 // NewPacked returns an empty archive of calls that watch some of things.
-func NewPacked[F Facts, By comparable](things *Things) *Packed[F, By] {
+func NewPacked[F Facts, By comparable](things *guard.Things) *Packed[F, By] {
 	return &Packed[F, By]{things: things, single: map[prefix]slab.Slot{}, pages: map[Key]*ordered.List[slab.Slot]{}}
 }
 
@@ -60,7 +61,7 @@ func (p *Packed[F, By]) Put(c Call[F, By]) bool {
 	}
 	for i, w := range c.Watches {
 		if w.Thing != nil {
-			r.things[i], r.gens[i] = w.Thing.slot, w.Gen
+			r.things[i], r.gens[i] = w.Thing.Slot(), w.Gen
 		}
 	}
 	p.ends.Add(r.endKey(), s)
@@ -166,7 +167,7 @@ func (p *Packed[F, By]) take(s slab.Slot, withAnswer bool) Call[F, By] {
 	}
 	for i, thing := range r.things {
 		if thing != 0 {
-			c.Watches[i] = Watch{p.things.all.At(thing), r.gens[i]}
+			c.Watches[i] = guard.Watch{Thing: p.things.At(thing), Gen: r.gens[i]}
 		}
 	}
 	p.unlist(s, r)
@@ -178,14 +179,14 @@ func (p *Packed[F, By]) take(s slab.Slot, withAnswer bool) Call[F, By] {
 }
 
 // FirstEnd implements Calls.
-func (p *Packed[F, By]) FirstEnd() (ordered.Key, bool) { return p.ends.FirstKey() }
+func (p *Packed[F, By]) FirstEnd() ordered.Key { return p.ends.FirstKey() }
 
 // Expire implements Calls.
 func (p *Packed[F, By]) Expire() Call[F, By] { return p.take(p.ends.First(), false) }
 
 // ForgetMarks implements Calls.
 func (p *Packed[F, By]) ForgetMarks(forget func(*F)) {
-	for _, s := range p.ends.Backward(last) {
+	for _, s := range p.ends.Backward(ordered.Last) {
 		r := p.records.At(s)
 		p.unlist(s, r)
 		if forget(&r.facts); r.facts.Returns() {
@@ -222,27 +223,24 @@ func (r *record[F]) markKey() ordered.Key {
 
 func (r *record[F]) endKey() ordered.Key { return ordered.Key{At: r.ends, N: r.arrival} }
 
-// last is behind every key.
-var last = ordered.Key{At: 1<<63 - 1, N: 1<<64 - 1}
-
 // Calls returns how many calls there are.
 func (p *Packed[F, By]) Calls() int { return p.records.Len() }
 
 // Bytes returns what all answers are counted for.
 func (p *Packed[F, By]) Bytes() (all int64) {
-	for _, s := range p.ends.Backward(last) {
+	for _, s := range p.ends.Backward(ordered.Last) {
 		all += p.answers.bytes(p.records.At(s).answer)
 	}
 	return all
 }
 
 // Watched returns how many calls watch each thing.
-func (p *Packed[F, By]) Watched() map[*Thing]int32 {
-	all := map[*Thing]int32{}
-	for _, s := range p.ends.Backward(last) {
+func (p *Packed[F, By]) Watched() map[*guard.Thing]int32 {
+	all := map[*guard.Thing]int32{}
+	for _, s := range p.ends.Backward(ordered.Last) {
 		for _, thing := range p.records.At(s).things {
 			if thing != 0 {
-				all[p.things.all.At(thing)]++
+				all[p.things.At(thing)]++
 			}
 		}
 	}

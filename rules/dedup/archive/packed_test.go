@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"powerjob-shim/internal/ordered"
+	"powerjob-shim/rules/guard"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -88,9 +89,11 @@ func (p plain) first() (first kept, ok bool) {
 	return first, ok
 }
 
-func (p plain) FirstEnd() (ordered.Key, bool) {
-	c, ok := p.first()
-	return ordered.Key{At: c.Ends, N: c.Arrival}, ok
+func (p plain) FirstEnd() ordered.Key {
+	if c, ok := p.first(); ok {
+		return ordered.Key{At: c.Ends, N: c.Arrival}
+	}
+	return ordered.Last
 }
 
 func (p plain) Expire() kept {
@@ -112,9 +115,9 @@ func (p plain) Count(key Key) int { return len(p.listed(key)) }
 type pair struct {
 	packed *Packed[noted, string]
 	plain  plain
-	things *Things
+	things *guard.Things
 	n      uint64
-	watch  []Watch
+	watch  []guard.Watch
 }
 
 func (p *pair) key(t *rapid.T) Key {
@@ -153,7 +156,7 @@ func (p *pair) recall(t *rapid.T) {
 
 func (p *pair) recallMark(t *rapid.T) {
 	key := p.key(t)
-	marks := slices.SortedFunc(maps.Keys(maps.Collect(p.plain.Marks(key, ordered.Key{}, last))), func(a, b ordered.Key) int { return cmp.Compare(a.N, b.N) })
+	marks := slices.SortedFunc(maps.Keys(maps.Collect(p.plain.Marks(key, ordered.Key{}, ordered.Last))), func(a, b ordered.Key) int { return cmp.Compare(a.N, b.N) })
 	if len(marks) == 0 {
 		t.Skip("there is no mark")
 	}
@@ -188,7 +191,7 @@ func (p *pair) check(t *rapid.T) {
 			t.Fatalf("a key has %d calls, want %d", got, want)
 		}
 		from := ordered.Key{At: int64(p.n / 3)}
-		for _, before := range []ordered.Key{last, {At: int64(p.n / 2)}} {
+		for _, before := range []ordered.Key{ordered.Last, {At: int64(p.n / 2)}} {
 			var got, want []any
 			for at, m := range p.packed.Marks(key, from, before) {
 				got = append(got, at, m)
@@ -201,9 +204,8 @@ func (p *pair) check(t *rapid.T) {
 			}
 		}
 	}
-	got, ok := p.packed.FirstEnd()
-	if want, wanted := p.plain.FirstEnd(); ok != wanted || got != want {
-		t.Fatalf("the first end is %v, %v, want %v, %v", got, ok, want, wanted)
+	if got, want := p.packed.FirstEnd(), p.plain.FirstEnd(); got != want {
+		t.Fatalf("the first end is %v, want %v", got, want)
 	}
 	if len(p.plain.all) == 0 && p.packed.Len() != 0 {
 		t.Fatalf("%d parts are left over", p.packed.Len())
@@ -213,37 +215,14 @@ func (p *pair) check(t *rapid.T) {
 // Whatever comes and goes, packing makes no difference.
 func TestPackedCallsComeBackAsTheyWere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := &pair{plain: plain{map[uint64]kept{}}, things: &Things{}}
+		p := &pair{plain: plain{map[uint64]kept{}}, things: &guard.Things{}}
 		p.packed = NewPacked[noted, string](p.things)
-		for i := range 3 {
-			thing := p.things.Hold("g", openapi.Subject{ID: int64(i)}, func() uint64 { return 1 })
-			p.watch = append(p.watch, Watch{thing, uint64(10 * i)})
-		}
+		var change guard.Change
+		p.things.Watch(&change, "g", openapi.Subjects{Known: []openapi.Subject{{ID: 3}, {ID: 4}, {ID: 5}}})
+		p.watch = change.Watches
 		t.Repeat(map[string]func(*rapid.T){
 			"put": p.put, "put another": p.put, "recall": p.recall, "recall a mark": p.recallMark, "expire": p.expire,
 			"forget marks": p.forgetMarks, "": p.check,
 		})
 	})
-}
-
-// What calls change is known for as long as one of them watches it.
-func TestThingsAreKnownWhileTheyAreHeld(t *testing.T) {
-	var ts Things
-	gen := uint64(0)
-	next := func() uint64 { gen++; return gen }
-	is := openapi.Subject{Kind: openapi.Job, ID: 1}
-	a, b := ts.Hold("g", is, next), ts.Hold("g", is, next)
-	other := ts.Hold("h", is, next)
-	if a != b || a == other || a.Gen != 1 || other.Gen != 2 {
-		t.Errorf("got %+v, %+v and %+v", a, b, other)
-	}
-	ts.Release("g", a)
-	if ts.Len() != 2 {
-		t.Errorf("%d things are known, want 2: one is held still", ts.Len())
-	}
-	ts.Release("g", b)
-	ts.Release("h", other)
-	if ts.Len() != 0 || len(ts.named) != 0 {
-		t.Errorf("%d things are left over", ts.Len())
-	}
 }

@@ -1,4 +1,4 @@
-package archive
+package guard
 
 import (
 	"powerjob-shim/internal/slab"
@@ -15,21 +15,22 @@ type Thing struct {
 	slot    slab.Slot
 }
 
-// Watch is a thing as a call saw it last.
-type Watch struct {
-	Thing *Thing
-	Gen   uint64
-}
-
 // Things are all things that remembered calls watch. The zero value is empty.
 type Things struct {
+	gen   uint64 // the last generation given out
 	all   slab.Slab[Thing]
 	named map[string]map[openapi.Subject]slab.Slot // by group
 }
 
-// Hold returns the thing of a group that a subject names. It stays known until it has
-// been released as often as it was held. A new one has the generation that gen returns.
-func (ts *Things) Hold(group string, is openapi.Subject, gen func() uint64) *Thing {
+// Slot returns where a thing is among Things.
+func (t *Thing) Slot() slab.Slot { return t.slot }
+
+// At returns the thing in a slot.
+func (ts *Things) At(s slab.Slot) *Thing { return ts.all.At(s) }
+
+// hold returns the thing of a group that a subject names. It stays known until it has
+// been released as often as it was held.
+func (ts *Things) hold(group string, is openapi.Subject) *Thing {
 	if ts.named == nil {
 		ts.named = map[string]map[openapi.Subject]slab.Slot{}
 	}
@@ -41,7 +42,8 @@ func (ts *Things) Hold(group string, is openapi.Subject, gen func() uint64) *Thi
 	s := all[is]
 	if s == 0 {
 		s = ts.all.Add()
-		*ts.all.At(s) = Thing{Is: is, Gen: gen(), slot: s}
+		*ts.all.At(s) = Thing{Is: is, slot: s}
+		ts.raise(ts.all.At(s))
 		all[is] = s
 	}
 	t := ts.all.At(s)
@@ -49,8 +51,8 @@ func (ts *Things) Hold(group string, is openapi.Subject, gen func() uint64) *Thi
 	return t
 }
 
-// Release undoes one Hold.
-func (ts *Things) Release(group string, t *Thing) {
+// release undoes one hold.
+func (ts *Things) release(group string, t *Thing) {
 	if t.holders--; t.holders > 0 {
 		return
 	}
@@ -59,6 +61,12 @@ func (ts *Things) Release(group string, t *Thing) {
 		delete(ts.named, group)
 	}
 	ts.all.Remove(t.slot)
+}
+
+// raise gives a thing a generation that none has had.
+func (ts *Things) raise(t *Thing) {
+	ts.gen++
+	t.Gen = ts.gen
 }
 
 // Len returns how many things there are.
