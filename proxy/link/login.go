@@ -117,7 +117,7 @@ func (l *loginCall) answered(rec *recorder.Recorder) (given access.Token) {
 // refusal.
 func (l *loginCall) issued(answer []byte, name string) (token access.Token) {
 	ex := l.ex
-	result, agent := metrics.LoginRefused, dedup.AgentOf(l.r.UserAgent())
+	result, agent := metrics.LoginRefused, openapi.AgentOf(l.r.UserAgent())
 	if got, ok := openapi.IssuedBy(answer); ok {
 		result = metrics.LoginOK
 		token = access.Fingerprint(got.Token)

@@ -53,7 +53,7 @@ func (s *Replayer) newPassage(r *http.Request, ex *exchange.Exchange, window tim
 		Lease:  ex.Group.Settings.Timeout + time.Minute,
 		Window: window,
 		Addr:   ex.ClientAddr(),
-		Agent:  dedup.AgentOf(r.UserAgent()),
+		Agent:  openapi.AgentOf(r.UserAgent()),
 	}
 	if ex.Group.Settings.Timeout == 0 {
 		call.Lease = 0

@@ -1,14 +1,18 @@
 package dedup
 
-import "testing"
+import (
+	"testing"
+
+	"powerjob-shim/rules/openapi"
+)
 
 const (
 	java   = "okhttp/3.14.9"
 	script = "python-requests/2.32.5"
 )
 
-func by(agent string) func(*Call)       { return func(c *Call) { c.Agent = AgentOf(agent) } }
-func loginBy(agent string) func(*Issue) { return func(in *Issue) { in.Agent = AgentOf(agent) } }
+func by(agent string) func(*Call)       { return func(c *Call) { c.Agent = openapi.AgentOf(agent) } }
+func loginBy(agent string) func(*Issue) { return func(in *Issue) { in.Agent = openapi.AgentOf(agent) } }
 
 // passed is an answer that goes out with true.
 func passed(answer string) Outcome {

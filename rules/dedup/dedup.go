@@ -21,7 +21,7 @@
 //   - swap.go: two threads of a client changed places, and each call is the other's
 //     re-send.
 //   - equal.go: by the operator's choice (match: body), equal calls inside the
-//     window are one, as long as no other change touched the same thing (guard.go).
+//     window are one, as long as no other change touched the same thing (rules/guard).
 //
 // What they have in common: key.go says which calls are equal, peer.go which may be one
 // client's, stranger.go what a refused token explains, looks.go how far a search goes.
@@ -71,7 +71,7 @@ type Call struct {
 	Token    access.Token // zero: none
 	Issued   bool         // the token was seen being given out, however long ago
 	Addr     netip.Addr   // the client's address; invalid where it cannot be trusted
-	Agent    Agent
+	Agent    openapi.Agent
 	Subjects openapi.Subjects
 
 	// Window is how long the call's answer and marks are remembered, from the

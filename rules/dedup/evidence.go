@@ -175,11 +175,10 @@ func (m *Machine) overwritten(of *candidate, payers []payer, by peer) (found *lo
 		if !of.provokes(p.login) || !of.denied && m.owed(p, by, known) { // a refusal explains p better
 			continue
 		}
-		if of.at < p.requested {
-			found = p.login
-			continue
+		if of.at >= p.requested {
+			return cmp.Or(found, p.login)
 		}
-		return cmp.Or(found, p.login)
+		found = p.login
 	}
 	return found
 }

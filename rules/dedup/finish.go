@@ -1,6 +1,7 @@
 package dedup
 
 import (
+	"cmp"
 	"time"
 
 	"powerjob-shim/rules/access"
@@ -53,7 +54,7 @@ func (m *Machine) Leave(t time.Time, id ID) {
 	if c.repeats != nil && (c.leader != nil || !c.dedup) {
 		m.giveBack(c)
 	} else { // the retry is known by its token
-		c.source().owe(c.by.asDeserter(), c.resend)
+		cmp.Or(c.leader, c).owe(c.by.asDeserter(), c.resend)
 	}
 	if c.phase != leading {
 		m.forgetArrival(c)

@@ -6,6 +6,7 @@ import (
 
 	"powerjob-shim/internal/ordered"
 	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/openapi"
 )
 
 // Issue is a token that an upstream gave out in answer to an authApp.
@@ -14,7 +15,7 @@ type Issue struct {
 	App       string // data.appId of the answer
 	Token     access.Token
 	Addr      netip.Addr // the client's address; invalid where it cannot be trusted
-	Agent     Agent
+	Agent     openapi.Agent
 	Requested time.Time // when the authApp arrived
 	// Bare says that the authApp carried no token: a constructor's first login,
 	// or a refresh that is followed by one re-send.
@@ -110,8 +111,7 @@ func (m *Machine) loginOf(now moment, in Call) *login {
 	return l
 }
 
-// seen returns what is known of a token, to be read only. Of one that is not known, that
-// is nothing.
+// seen returns what is known of a token, to be read only: maybe nothing.
 func (m *Machine) seen(token access.Token) *login {
 	if l := m.logins[token]; l != nil {
 		return l
@@ -150,9 +150,8 @@ func (l *login) expire(m *Machine) {
 	}
 }
 
-// related reports whether two lineages may be one client's: they are the same,
-// or of one of them it is not known where it begins. It begins with a token that is no
-// refresh.
+// related reports whether two lineages may be one client's: they are the same, or one
+// begins with a refresh, so that what was before it is not known.
 func (m *Machine) related(a, b access.Token) bool {
 	return a == b || m.seen(a).refresh || m.seen(b).refresh
 }
@@ -175,6 +174,5 @@ func (m *Machine) reopen(l *login) {
 	}
 }
 
-// at is where a login is in a list that is ordered by a moment of it: behind calls of
-// the same moment.
+// at is where a login is in a list by a moment of it: behind calls of that moment.
 func (l *login) at(t moment) ordered.Key { return ordered.Key{At: int64(t), N: 1<<63 | l.number} }

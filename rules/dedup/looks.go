@@ -18,10 +18,8 @@ func few[T any](m *Machine, all iter.Seq2[ordered.Key, T]) iter.Seq2[ordered.Key
 		left := looks
 		for key, of := range all {
 			m.looked++
-			if !yield(key, of) {
-				return
-			}
-			if left--; left == 0 {
+			left--
+			if !yield(key, of) || left == 0 {
 				return
 			}
 		}

@@ -43,7 +43,7 @@ func (m *Machine) decide(now moment, in Call, r *login) Ruling {
 	}
 	if k := m.evidence(c, r); k.grounds != noGrounds {
 		first := m.spend(c, r, &k)
-		leader := first.source()
+		leader := cmp.Or(first.leader, first)
 		switch {
 		case first.mark.denied:
 			return m.lead(c, AfterFalse)
@@ -58,7 +58,8 @@ func (m *Machine) decide(now moment, in Call, r *login) Ruling {
 		if other := m.otherHalf(c, r, orphan); other != nil {
 			c.spentLogin, other.orphan = cmp.Or(other.orphan, r), nil
 			m.close(c.spentLogin)
-			other.becomeResend() // its answer is owed to nobody else
+			other.resend = true // although it looked like a first send
+			other.forgetMark()
 			return m.follow(now, c, other, Overtaken, in.Observe)
 		}
 		if orphan {
@@ -100,14 +101,10 @@ func (m *Machine) Resume(t time.Time, id ID) Ruling {
 
 // admit makes the call's entry.
 func (m *Machine) admit(now moment, in Call) *call {
-	lease := in.Lease
-	if lease <= 0 {
-		lease = time.Hour
-	}
 	c := &call{
 		entry: entry{dedup: in.Dedup, body: in.Body}, key: in.Key, id: in.ID, arrival: m.next(), history: m.history(in.Key),
 		by:     m.callerOf(caller{peer: peer{in.Addr, in.Agent}, group: in.Group, app: in.App, token: in.Token}),
-		window: in.Window, lease: now.add(lease),
+		window: in.Window, lease: now.add(cmp.Or(max(in.Lease, 0), time.Hour)),
 	}
 	m.things.Watch(&c.change, in.Group, in.Subjects)
 	c.history.open++

@@ -33,12 +33,10 @@ func (m *Machine) settle(h *history) {
 		return
 	}
 	c, several := h.only()
-	if several || c != nil && (m.over.Count(h.key) > 0 || !m.put(c)) {
+	if several || c != nil && (m.over.Count(h.key) > 0 || !m.put(c)) || m.histories[h.key] != h {
 		return
 	}
-	if m.histories[h.key] == h {
-		delete(m.histories, h.key)
-	}
+	delete(m.histories, h.key)
 }
 
 // only returns the only call that h lists; nil where it lists none, or several.

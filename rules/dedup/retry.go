@@ -20,11 +20,6 @@ func (by *caller) asDeserter() deserter {
 	return deserter{addr: by.addr}
 }
 
-// deserters are the callers that hung up before they had a call's answer. Each has
-// one entry for each call it deserted, which says whether that was a re-send, so that
-// its retry leaves no mark either.
-type deserters map[deserter][]bool
-
 // retryOf finds the newest equal call whose caller hung up before it had its
 // answer and that this caller is.
 func (m *Machine) retryOf(c *call) *call {
@@ -45,7 +40,7 @@ func (c *call) owe(to deserter, resend bool) {
 		return
 	}
 	if c.deserters == nil {
-		c.deserters = deserters{}
+		c.deserters = map[deserter][]bool{}
 	}
 	c.deserters[to] = append(c.deserters[to], resend)
 	c.history.deserted = true

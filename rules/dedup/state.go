@@ -92,9 +92,9 @@ type call struct {
 
 	// Of a leader:
 	answer    *Answer
-	deserters deserters // they were to have this answer
-	started   uint64    // counts up with the leaders: where it is among its history's
-	orphan    *login    // the open login that this answer remembers
+	deserters map[deserter][]bool // who hung up before they had its answer; for each of their calls, whether it was a re-send
+	started   uint64              // counts up with the leaders: where it is among its history's
+	orphan    *login              // the open login that this answer remembers
 
 	// Of a call that was taken for a repetition:
 	reason     Reason
@@ -123,14 +123,6 @@ type caller struct {
 
 // recorded reports whether c's answer can be given to others.
 func (c *call) recorded() bool { return c.phase == answered && c.outcome == Kept && c.leader == nil }
-
-// source is the call whose answer c had: its own, or its leader's.
-func (c *call) source() *call {
-	if c.leader != nil {
-		return c.leader
-	}
-	return c
-}
 
 // history is what is known of one key, but for calls in the archive.
 type history struct {

@@ -55,9 +55,3 @@ func (m *Machine) isOvertaken(x, c *call, r *login) bool {
 func (m *Machine) paidFor(h *history, token access.Token, last ordered.Key, arrival uint64) bool {
 	return count(m, 1, h.spent.Backward(last), func(x *call) bool { return x.mark.paidBy == token && x.mark.spentBy < arrival }) > 0
 }
-
-// becomeResend takes back that c looked like a first send.
-func (c *call) becomeResend() {
-	c.resend = true
-	c.forgetMark()
-}

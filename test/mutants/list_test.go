@@ -145,7 +145,7 @@ var mutants = []mutant{
 	},
 	{
 		"the latest login pays", evidence, "Machine.overwritten",
-		as("f = p.login; continue", "return p.login"),
+		as("f = p.login", "return p.login"),
 		"TestOfSeveralLoginsTheFirstAfterTheAnswerPays",
 	},
 	{
@@ -195,7 +195,7 @@ var mutants = []mutant{
 	},
 	{
 		"an orphan's answer is owed once more", arrive, "Machine.decide",
-		as("o.becomeResend()", ""),
+		as("o.resend = true; o.forgetMark()", ""),
 		"TestAnOrphansAnswerIsOwedToNobodyOnceItWasOvertaken",
 	},
 	{

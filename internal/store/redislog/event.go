@@ -213,11 +213,13 @@ func appendAddr(b []byte, a netip.Addr) []byte {
 	return append(append(b, byte(len(raw))), raw...)
 }
 
-func appendAgent(b []byte, a dedup.Agent) []byte {
+func appendAgent(b []byte, a openapi.Agent) []byte {
 	return append(binary.BigEndian.AppendUint64(b, a.Print), flag(a.OkHTTP, 1))
 }
 
-func (r *reader) agent() dedup.Agent { return dedup.Agent{Print: r.uint64(), OkHTTP: r.byte() != 0} }
+func (r *reader) agent() openapi.Agent {
+	return openapi.Agent{Print: r.uint64(), OkHTTP: r.byte() != 0}
+}
 
 func appendSubjects(b []byte, all []openapi.Subject) []byte {
 	b = binary.AppendUvarint(b, uint64(len(all)))

@@ -22,7 +22,7 @@ func sampleEvents() []*Event {
 		{Replica: 1<<64 - 1, N: 1<<64 - 1, kind: arrive, call: dedup.Call{
 			ID: 7, Key: dedup.Key{1, 31: 2}, App: "1", Token: access.Token{3, 15: 4}, Addr: addr,
 			Subjects: openapi.Subjects{Known: subjects, Creates: true, Unknown: true, Unlisted: true},
-			Agent:    dedup.AgentOf("okhttp/3.14.9"),
+			Agent:    openapi.AgentOf("okhttp/3.14.9"),
 			Window:   time.Second, Lease: time.Minute, Dedup: true, Body: true, Observe: true, Issued: true,
 		}},
 		{Replica: 1, N: 3, kind: arrive, call: dedup.Call{ID: 7, Window: 1}},

@@ -60,9 +60,9 @@ type Call[F Facts, By comparable] struct {
 	Arrival uint64 // no other call has it
 	Ends    int64  // when its window does
 	Facts   F
-	By      By                // whose call it was: equal ones are kept once
-	Answer  *Answer           // nil: none is kept
-	Bytes   int64             // what the answer is counted for
+	By      By                      // whose call it was: equal ones are kept once
+	Answer  *Answer                 // nil: none is kept
+	Bytes   int64                   // what the answer is counted for
 	Watches [MaxWatches]guard.Watch // those of its first things; the others are zero
 }
 
