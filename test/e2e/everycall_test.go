@@ -29,6 +29,7 @@ func TestEveryChangingCallIsExecutedOnce(t *testing.T) {
 				name += ", haproxy loses the header"
 			}
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				server, address := startStandIn(t, legacy.Options{Mode: mode})
 				shim := startShim(t, address)
 				front, repeated := shim.listen, 0

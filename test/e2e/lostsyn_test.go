@@ -60,6 +60,7 @@ func TestALostSYNExecutesNothingTwice(t *testing.T) {
 	need(t, "java", "mvn")
 	for _, version := range []string{v436, v510, v511} {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel() // it waits for most of its time
 			near := startMortal(t)
 			server := near.Server
 			far := &mortal{Server: server, address: "127.0.0.1:0"} // the same one, at another address

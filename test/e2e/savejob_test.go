@@ -42,6 +42,7 @@ func TestSaveJobThroughTheShimIsExecutedOnce(t *testing.T) {
 		{"4.3.6 to a 5.1.0 server through the shim", v436, legacy.Legacy, through, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // most of it is the start of a JVM
 			server, address := startStandIn(t, legacy.Options{Mode: c.mode})
 			client := newClient(t, c.version, standInApp, c.path(t, address))
 			for i := range saves {
