@@ -179,7 +179,7 @@ func TestABodyThatArrivesTooLateIsForwardedAllTheSame(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, legacy.Options{}, nil)
+				w := newBubble(t, legacy.Options{}, nil)
 				c, err := w.dialer("10.0.1.1")(t.Context(), "tcp", shimAddr)
 				if err != nil {
 					t.Fatal(err)

@@ -106,7 +106,7 @@ var operations = []struct {
 func (f family) play(t *testing.T, stream, seed uint64) {
 	faults := rand.New(rand.NewPCG(seed, stream<<8|0xff))
 	var mu sync.Mutex // guards faults
-	w := newWorld(t, legacy.Options{Fault: func(legacy.Request) (fault legacy.Fault) {
+	w := newBubble(t, legacy.Options{Fault: func(legacy.Request) (fault legacy.Fault) {
 		mu.Lock()
 		defer mu.Unlock()
 		fault.DelayBefore = time.Duration(faults.IntN(8000)) * time.Microsecond

@@ -117,17 +117,17 @@ const (
 	shimAddress = shimHost + ":7701" // the same shim at another address
 )
 
-// world is a stand-in server behind a shim on a memoryNet.
-type world struct {
+// bubble is a stand-in server behind a shim on a memoryNet, in virtual time.
+type bubble struct {
 	*memoryNet
 	shim     *Proxy
 	server   *legacy.Server
 	registry *prometheus.Registry
 }
 
-// newWorld must be called in a bubble.
-func newWorld(t testing.TB, o legacy.Options, change func(*Settings)) *world {
-	w := &world{memoryNet: newMemoryNet(), server: legacy.New(o), registry: prometheus.NewRegistry()}
+// newBubble must be called in a bubble of testing/synctest.
+func newBubble(t testing.TB, o legacy.Options, change func(*Settings)) *bubble {
+	w := &bubble{memoryNet: newMemoryNet(), server: legacy.New(o), registry: prometheus.NewRegistry()}
 	w.serve(t, serverAddr, w.server, context.Background())
 	settings := dedupSettings(t, "http://"+serverAddr)
 	up := settings.Upstreams["default"]
@@ -155,7 +155,7 @@ func newWorld(t testing.TB, o legacy.Options, change func(*Settings)) *world {
 
 // logIn makes a client object on a host of its own, with the real limit of 2 s
 // for each call.
-func (w *world) logIn(t testing.TB, host string, addresses ...string) *client.Client {
+func (w *bubble) logIn(t testing.TB, host string, addresses ...string) *client.Client {
 	t.Helper()
 	transport := &client.SocketTransport{Dial: w.dialer(host)}
 	t.Cleanup(transport.CloseIdle)
@@ -197,7 +197,7 @@ func TestASlowServersAnswerIsThereForTheRetry(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, legacy.Options{Fault: slowOnce(c.call, c.delay)}, nil)
+				w := newBubble(t, legacy.Options{Fault: slowOnce(c.call, c.delay)}, nil)
 				user := w.logIn(t, "10.0.1.1", c.addresses...)
 				params := client.Params{"jobId": 1, "delay": 0}
 				if c.call == "saveJob" {
@@ -237,7 +237,7 @@ func TestASlowServersAnswerIsThereForTheRetry(t *testing.T) {
 func TestAServerThatNeverAnswersIsGivenUpAndTheNextCallIsForwarded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const timeout = 29 * time.Second
-		w := newWorld(t, legacy.Options{Fault: slowOnce("runJob", 24*time.Hour)}, func(s *Settings) {
+		w := newBubble(t, legacy.Options{Fault: slowOnce("runJob", 24*time.Hour)}, func(s *Settings) {
 			up := s.Upstreams["default"]
 			up.Timeout = timeout
 			s.Upstreams["default"] = up
@@ -274,7 +274,7 @@ func TestAServerThatNeverAnswersIsGivenUpAndTheNextCallIsForwarded(t *testing.T)
 // Past the window an equal save is a new one, and nothing is held any longer.
 func TestTheWindowEndsAndTheRecordIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, legacy.Options{}, nil)
+		w := newBubble(t, legacy.Options{}, nil)
 		user := w.logIn(t, "10.0.1.1", shimAddr)
 		must(t, user, "saveJob", client.Params{"jobName": "a"})
 		time.Sleep(dedupWindow - 10*time.Millisecond)

@@ -18,18 +18,18 @@ import (
 
 func TestMain(m *testing.M) { leaks.Main(m) }
 
-// writes is an output that records each write with its time. gate, when it is
+// writes is an output that records each write with its time. hold, when it is
 // not nil, is received from before each write.
 type writes struct {
 	mu    sync.Mutex
 	texts []string
 	times []time.Time
-	gate  chan error
+	hold  chan error
 }
 
 func (w *writes) Write(p []byte) (int, error) {
-	if w.gate != nil {
-		if err := <-w.gate; err != nil {
+	if w.hold != nil {
+		if err := <-w.hold; err != nil {
 			return 0, err
 		}
 	}
@@ -120,7 +120,7 @@ func TestALineBeforeAPanicIsWritten(t *testing.T) {
 
 func TestAnOutputThatTakesNothingHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out := &writes{gate: make(chan error)}
+		out := &writes{hold: make(chan error)}
 		l := Open(Options{Out: out})
 		begin := time.Now()
 		long := strings.Repeat("x", MaxValue)
@@ -141,7 +141,7 @@ func TestAnOutputThatTakesNothingHoldsNobodyUp(t *testing.T) {
 		if held > 2*MaxQueued {
 			t.Errorf("%d bytes are held", held)
 		}
-		close(out.gate) // a reader comes back
+		close(out.hold) // a reader comes back
 		time.Sleep(time.Second)
 		var last struct {
 			Level   string
@@ -169,7 +169,7 @@ func TestAnOutputThatTakesNothingHoldsNobodyUp(t *testing.T) {
 }
 
 func TestAnOutputThatHangsDoesNotHoldUpTheEnd(t *testing.T) {
-	out := &writes{gate: make(chan error)}
+	out := &writes{hold: make(chan error)}
 	l := Open(Options{Out: out})
 	l.Logger.Warn("stuck")
 	begin := time.Now()
@@ -177,22 +177,22 @@ func TestAnOutputThatHangsDoesNotHoldUpTheEnd(t *testing.T) {
 	if d := time.Since(begin); d < closePatience || d > 10*closePatience {
 		t.Errorf("the end took %v", d)
 	}
-	close(out.gate)
+	close(out.hold)
 	<-l.queue.done
 }
 
 func TestAnOutputThatFailsLosesLinesAndCountsThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out := &writes{gate: make(chan error)}
+		out := &writes{hold: make(chan error)}
 		l := Open(Options{Out: out})
 		l.Logger.Info("one")
 		l.Logger.Warn("two")
-		out.gate <- errors.New("broken pipe")
+		out.hold <- errors.New("broken pipe")
 		synctest.Wait()
 		if l.Dropped() != 2 {
 			t.Errorf("%d lines were dropped, want 2", l.Dropped())
 		}
-		close(out.gate) // what comes later is written again
+		close(out.hold) // what comes later is written again
 		l.Logger.Info("three")
 		l.Close()
 		if got := out.text(); !strings.Contains(got, "three") || !strings.Contains(got, `"dropped":2`) {

@@ -135,8 +135,8 @@ func (c *controller) serves(host, path string) func() bool {
 	return func() bool { status, _ := c.get(host, path); return status == http.StatusOK }
 }
 
-// recorder passes a replica's requests on to the API server and keeps them.
-type recorder struct {
+// witness passes a replica's requests on to the API server and keeps them.
+type witness struct {
 	url string
 
 	mu   sync.Mutex // protects made
@@ -149,13 +149,13 @@ type apiRequest struct {
 	status                                 int
 }
 
-func (c *cluster) record(t testing.TB) *recorder {
+func (c *cluster) witness(t testing.TB) *witness {
 	t.Helper()
 	to, err := url.Parse(c.url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &recorder{}
+	r := &witness{}
 	pass := &httputil.ReverseProxy{
 		Rewrite:   func(p *httputil.ProxyRequest) { p.SetURL(to) },
 		Transport: c.anyone.Transport,
@@ -212,14 +212,14 @@ func readAsked(req *http.Request) (a apiRequest) {
 }
 
 // all returns what was asked so far.
-func (r *recorder) all() []apiRequest {
+func (r *witness) all() []apiRequest {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.made)
 }
 
 // writes are those that change anything but the Lease.
-func (r *recorder) writes() (list []apiRequest) {
+func (r *witness) writes() (list []apiRequest) {
 	for _, a := range r.all() {
 		if a.resource != "leases" && slices.Contains([]string{"create", "update", "patch", "delete"}, a.verb) {
 			list = append(list, a)

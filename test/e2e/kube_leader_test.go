@@ -79,8 +79,8 @@ func page(t testing.TB) (address string) {
 func TestKubeAnotherReplicaLeadsWhenTheLeaderIsKilled(t *testing.T) {
 	c := needCluster(t)
 	i := c.install(t, "leading", "")
-	recorders := []*recorder{c.record(t), c.record(t)}
-	replicas := []*controller{i.run(t, "0", recorders[0].url).ready(t), i.run(t, "1", recorders[1].url).ready(t)}
+	witnesses := []*witness{c.witness(t), c.witness(t)}
+	replicas := []*controller{i.run(t, "0", witnesses[0].url).ready(t), i.run(t, "1", witnesses[1].url).ready(t)}
 	const bad, good = `powerjob-shim.dev/window: "5"`, ""
 	cert := "---\napiVersion: v1\nkind: Secret\nmetadata: {name: none}\nstringData: {a: b}\n"
 	withSecret := strings.Replace(ingressYAML("secure", i.namespace, "secure.test", "page", good), "spec: {", "spec: {tls: [{secretName: none}], ", 1)
@@ -103,7 +103,7 @@ func TestKubeAnotherReplicaLeadsWhenTheLeaderIsKilled(t *testing.T) {
 		t.Fatalf("%q leads", i.leader())
 	}
 	other := 1 - leader
-	if list := recorders[other].writes(); len(list) > 0 {
+	if list := witnesses[other].writes(); len(list) > 0 {
 		t.Errorf("the replica that does not lead wrote %v", list)
 	}
 
@@ -119,9 +119,9 @@ func TestKubeAnotherReplicaLeadsWhenTheLeaderIsKilled(t *testing.T) {
 	await.That(t, "what was bad is served", replicas[other].serves("bad.test", "/"), nothing)
 	i.annotate(t, "bad", "window", "5")
 	await.That(t, "it is told again", func() bool {
-		return slices.ContainsFunc(recorders[other].writes(), func(a apiRequest) bool { return a.verb == "patch" && a.resource == "events" })
+		return slices.ContainsFunc(witnesses[other].writes(), func(a apiRequest) bool { return a.verb == "patch" && a.resource == "events" })
 	}, func() string { return fmt.Sprint(i.events(t, "bad")) })
-	compareRights(t, i, append(recorders[0].all(), recorders[1].all()...))
+	compareRights(t, i, append(witnesses[0].all(), witnesses[1].all()...))
 }
 
 // compareRights holds what the chart's roles allow to what was asked for.
@@ -212,7 +212,7 @@ func TestKubeTheServiceAccountMayDoLittle(t *testing.T) {
 	secured := func(host, secret string) string {
 		return strings.Replace(ingressYAML(secret, "narrow", host, "page", ""), "spec: {", "spec: {tls: [{secretName: "+secret+"}], ", 1)
 	}
-	log := c.record(t)
+	log := c.witness(t)
 	replica := narrow.run(t, "one", log.url).ready(t)
 	c.apply(t, localhostService("page", page(t))+ingressYAML("plain", "narrow", "plain.test", "page", "")+secured("other.test", "other"), "-n", "watched")
 	await.That(t, "the namespace's Ingress is served", replica.serves("plain.test", "/"), func() string { return "" })

@@ -25,7 +25,7 @@ func TestOnlyReadyEndpointsAreServers(t *testing.T) {
 		{"ending ones where none is ready", []discoveryv1.Endpoint{endpoint("10.0.0.3", &no, &no, &yes), endpoint("10.0.0.4", &no, &yes, &yes)}, "10.0.0.4:7700"},
 		{"none", nil, ""},
 	} {
-		w := newWorld(t)
+		w := newDraft(t)
 		w.Services["default/a"] = &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a"}, Spec: corev1.ServiceSpec{
 			Ports: []corev1.ServicePort{{Name: "other", Port: 81}, {Name: "web", Port: 80}},
 		}}
@@ -56,7 +56,7 @@ func TestHeadlessServicesAreServedByTheirEndpoints(t *testing.T) {
 		{[]discoveryv1.EndpointPort{{Name: &unnamed, Port: &target}}, "10.0.0.1:8080"},
 		{nil, "10.0.0.1:80"},
 	} {
-		w := newWorld(t)
+		w := newDraft(t)
 		w.Services["default/a"] = &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a"}, Spec: corev1.ServiceSpec{
 			ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Port: 80}},
 		}}

@@ -25,20 +25,20 @@ import (
 	"powerjob-shim/rules/access"
 )
 
-// world are objects in the making; each Service leads to a server that answers
+// draft is objects in the making; each Service leads to a server that answers
 // with the Service's name and the path that it got.
-type world struct {
+type draft struct {
 	t *testing.T
 	Objects
 	age int
 }
 
-func newWorld(t *testing.T) *world {
-	return &world{t: t, Objects: Objects{Services: map[string]*corev1.Service{}, Slices: map[string][]*discoveryv1.EndpointSlice{}, Secrets: map[string]Secret{}}}
+func newDraft(t *testing.T) *draft {
+	return &draft{t: t, Objects: Objects{Services: map[string]*corev1.Service{}, Slices: map[string][]*discoveryv1.EndpointSlice{}, Secrets: map[string]Secret{}}}
 }
 
 // service adds default/name, an ExternalName with port 80's server.
-func (w *world) service(names ...string) *world {
+func (w *draft) service(names ...string) *draft {
 	for _, name := range names {
 		srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, name, " ", r.URL.Path) }))
 		w.t.Cleanup(srv.Close)
@@ -54,7 +54,7 @@ func (w *world) service(names ...string) *world {
 
 // ingress adds one that is younger than those before. A rule is "host type path
 // service", the host "-" for none.
-func (w *world) ingress(name string, rules ...string) *networkingv1.Ingress {
+func (w *draft) ingress(name string, rules ...string) *networkingv1.Ingress {
 	w.age++
 	ing := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{
 		Namespace: "default", Name: name, Annotations: map[string]string{}, CreationTimestamp: metav1.NewTime(time.Unix(int64(w.age), 0)),
@@ -105,7 +105,7 @@ func ask(t *testing.T, p *proxy.Proxy, host, path string) string {
 	return string(body)
 }
 
-func (w *world) proxy() (*proxy.Proxy, Plan) {
+func (w *draft) proxy() (*proxy.Proxy, Plan) {
 	w.t.Helper()
 	made, _ := Make(w.Objects, testBase(w.t), nil)
 	p, err := proxy.New(proxy.Options{}, made.Settings)
@@ -140,7 +140,7 @@ func TestTheIngressAPIsSentences(t *testing.T) {
 		{"Several Ingresses for one host are one list of paths", "h Prefix /a a;h Prefix /b b;h Exact /a/x c", "h/a=a h/b=b h/a/x=c h/c=404"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
-			w := newWorld(t).service("a", "b", "c")
+			w := newDraft(t).service("a", "b", "c")
 			for i, rule := range strings.Split(c.rules, ";") {
 				w.ingress(fmt.Sprint("i", i), rule)
 			}
@@ -160,7 +160,7 @@ func TestTheIngressAPIsSentences(t *testing.T) {
 }
 
 func TestTheDefaultBackendGetsWhatNoRuleIsFor(t *testing.T) {
-	w := newWorld(t).service("a", "d1", "d2", "any")
+	w := newDraft(t).service("a", "d1", "d2", "any")
 	to := func(s string) *networkingv1.IngressBackend { b := backendTo(s); return &b }
 	w.ingress("one", "h Prefix /a a").Spec.DefaultBackend = to("d1")
 	two := w.ingress("two", "i Prefix /a a")
@@ -182,28 +182,28 @@ func TestTheDefaultBackendGetsWhatNoRuleIsFor(t *testing.T) {
 func TestWhatIsWrongIs503ForItsRouteAlone(t *testing.T) {
 	for _, c := range []struct {
 		name, reason, advice string
-		spoil                func(*world, *networkingv1.Ingress)
+		spoil                func(*draft, *networkingv1.Ingress)
 	}{
-		{"a pattern for a path", InvalidPath, "write whole segments", func(_ *world, i *networkingv1.Ingress) { i.Spec.Rules[0].HTTP.Paths[0].Path = "/bad(/|$)(.*)" }},
-		{"no Service", ServiceNotFound, "create it", func(_ *world, i *networkingv1.Ingress) {
+		{"a pattern for a path", InvalidPath, "write whole segments", func(_ *draft, i *networkingv1.Ingress) { i.Spec.Rules[0].HTTP.Paths[0].Path = "/bad(/|$)(.*)" }},
+		{"no Service", ServiceNotFound, "create it", func(_ *draft, i *networkingv1.Ingress) {
 			i.Spec.Rules[0].HTTP.Paths[0].Backend.Service.Name = "gone"
 		}},
-		{"no such port", PortNotFound, "write one of: web ", func(_ *world, i *networkingv1.Ingress) {
+		{"no such port", PortNotFound, "write one of: web ", func(_ *draft, i *networkingv1.Ingress) {
 			i.Spec.Rules[0].HTTP.Paths[0].Backend.Service.Port.Name = "x"
 		}},
-		{"a resource", InvalidBackend, "write backend.service", func(_ *world, i *networkingv1.Ingress) {
+		{"a resource", InvalidBackend, "write backend.service", func(_ *draft, i *networkingv1.Ingress) {
 			i.Spec.Rules[0].HTTP.Paths[0].Backend = networkingv1.IngressBackend{Resource: &corev1.TypedLocalObjectReference{}}
 		}},
-		{"a Secret without a key", InvalidSecret, "Secret default/s: no tls.key", func(w *world, i *networkingv1.Ingress) {
+		{"a Secret without a key", InvalidSecret, "Secret default/s: no tls.key", func(w *draft, i *networkingv1.Ingress) {
 			i.Spec.TLS = []networkingv1.IngressTLS{{SecretName: "s"}}
 			w.Secrets["default/s"] = Secret{Err: errors.New("no tls.key")}
 		}},
-		{"an annotation's value", InvalidAnnotation, "write a duration with its unit", func(_ *world, i *networkingv1.Ingress) { i.Annotations[Prefix+Window] = "5" }},
-		{"a template that is not there", InvalidAnnotation, "add it under upstreams", func(_ *world, i *networkingv1.Ingress) { i.Annotations[Prefix+Template] = "slow" }},
-		{"an annotation's name", InvalidAnnotation, "write one of auth-mode, ", func(_ *world, i *networkingv1.Ingress) { i.Annotations[Prefix+"widnow"] = "5s" }},
+		{"an annotation's value", InvalidAnnotation, "write a duration with its unit", func(_ *draft, i *networkingv1.Ingress) { i.Annotations[Prefix+Window] = "5" }},
+		{"a template that is not there", InvalidAnnotation, "add it under upstreams", func(_ *draft, i *networkingv1.Ingress) { i.Annotations[Prefix+Template] = "slow" }},
+		{"an annotation's name", InvalidAnnotation, "write one of auth-mode, ", func(_ *draft, i *networkingv1.Ingress) { i.Annotations[Prefix+"widnow"] = "5s" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t).service("a", "b")
+			w := newDraft(t).service("a", "b")
 			c.spoil(w, w.ingress("bad", "h Prefix /bad a"))
 			w.ingress("good", "h Prefix /good b")
 			p, made := w.proxy()
@@ -221,7 +221,7 @@ func TestWhatIsWrongIs503ForItsRouteAlone(t *testing.T) {
 }
 
 func TestABadAnnotationLeavesTheLastGoodStateInForce(t *testing.T) {
-	w := newWorld(t).service("a", "b")
+	w := newDraft(t).service("a", "b")
 	ing := w.ingress("one", "h Prefix / a")
 	base := testBase(t)
 	_, good := Make(w.Objects, base, nil)
@@ -246,7 +246,7 @@ func TestABadAnnotationLeavesTheLastGoodStateInForce(t *testing.T) {
 }
 
 func TestTheOlderIngressWins(t *testing.T) {
-	w := newWorld(t).service("a", "b")
+	w := newDraft(t).service("a", "b")
 	w.ingress("old", "h Prefix /x a").Annotations[Prefix+Window] = "7s"
 	young := w.ingress("young", "h Prefix /x/ b", "h Prefix /y a")
 	young.Annotations[Prefix+Window] = "8s"
@@ -271,7 +271,7 @@ func TestTheOlderIngressWins(t *testing.T) {
 }
 
 func TestAnnotationsBecomeTheGroupsSettings(t *testing.T) {
-	w := newWorld(t).service("a")
+	w := newDraft(t).service("a")
 	ing := w.ingress("one", "h Prefix / a")
 	for name, value := range map[string]string{
 		Mode: "observe", DedupMatch: "resend", AuthMode: "enforce", OpenAPIPrefix: "/x/openApi",
@@ -299,7 +299,7 @@ func TestAnnotationsBecomeTheGroupsSettings(t *testing.T) {
 }
 
 func TestCertificatesAreByHost(t *testing.T) {
-	w := newWorld(t).service("a")
+	w := newDraft(t).service("a")
 	first, second := &tls.Certificate{}, &tls.Certificate{}
 	w.Secrets["default/s1"], w.Secrets["default/s2"] = Secret{Certificate: first}, Secret{Certificate: second, Err: errors.New("the newest content is bad")}
 	w.ingress("one", "H.test Prefix / a").Spec.TLS = []networkingv1.IngressTLS{{SecretName: "s1"}}
@@ -338,7 +338,7 @@ func TestClassesDecideWhichIngressesAreOurs(t *testing.T) {
 }
 
 func TestNothingAtAllIsServed(t *testing.T) {
-	p, _ := newWorld(t).proxy()
+	p, _ := newDraft(t).proxy()
 	if got := ask(t, p, "h", "/"); got != "404" {
 		t.Errorf("got %s", got)
 	}
