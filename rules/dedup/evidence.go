@@ -21,12 +21,12 @@ func (m *Machine) evidence(c *call, r *login) claim {
 	own := m.ownClient(c, r)
 	refusedOnly := m.refusalsExplain(r, c.by.peer, own)
 	var best claim
-	for key, of := range m.candidates(c.history, r) {
-		if refusedOnly && !of.denied || !of.provokes(r) || !r.app.together(of.by.peer, r.peer, c.by.peer) {
+	for key, mk := range m.candidates(c.history, r) {
+		if refusedOnly && !mk.denied || !mk.provokes(r) || !r.app.together(mk.by.peer, r.peer, c.by.peer) {
 			continue
 		}
-		k := claim{candidate: of, key: key}
-		if k.pays, k.grounds = m.payerOf(c, r, &of, payers, own); refusedOnly && k.grounds == borrowedLogin {
+		k := claim{candidate: mk, key: key}
+		if k.pays, k.grounds = m.payerOf(c, r, &mk, payers, own); refusedOnly && k.grounds == borrowedLogin {
 			continue
 		}
 		if k.likelier(&best) {
@@ -88,13 +88,13 @@ func (k *claim) likelier(than *claim) bool {
 func (m *Machine) candidates(h *history, r *login) iter.Seq2[ordered.Key, candidate] {
 	return func(yield func(ordered.Key, candidate) bool) {
 		requested := before(r.requested)
-		for key, of := range few(m, m.unspent(h, requested)) {
-			if !yield(key, of) {
+		for key, mk := range few(m, m.unspent(h, requested)) {
+			if !yield(key, mk) {
 				return
 			}
 		}
-		for key, of := range few(m, m.unspent(h, ordered.Last)) {
-			if key.Less(requested) || !yield(key, of) {
+		for key, mk := range few(m, m.unspent(h, ordered.Last)) {
+			if key.Less(requested) || !yield(key, mk) {
 				return
 			}
 		}
@@ -103,17 +103,17 @@ func (m *Machine) candidates(h *history, r *login) iter.Seq2[ordered.Key, candid
 
 // payerOf finds the login that pays for a mark, and on what grounds. known says that the
 // client is known from its first login on.
-func (m *Machine) payerOf(c *call, r *login, of *candidate, payers []payer, known bool) (*login, grounds) {
-	mayOwn := of.at < r.requested && !(known && of.unissued)
+func (m *Machine) payerOf(c *call, r *login, mk *candidate, payers []payer, known bool) (*login, grounds) {
+	mayOwn := mk.at < r.requested && !(known && mk.unissued)
 	if mayOwn && (r.open || r.paidForAnother) {
 		return r, ownLogin
 	}
-	l := m.overwritten(of, payers, c.by.peer)
+	l := m.overwritten(mk, payers, c.by.peer)
 	switch {
 	case l == nil:
-	case mayOwn && m.oneClient(c.history, of, r):
+	case mayOwn && m.oneClient(c.history, mk, r):
 		return l, passedLogin
-	case of.at < l.requested && m.related(of.by.lineage, r.lineage):
+	case mk.at < l.requested && m.related(mk.by.lineage, r.lineage):
 		return l, borrowedLogin
 	}
 	return nil, noGrounds
@@ -123,14 +123,14 @@ func (m *Machine) payerOf(c *call, r *login, of *candidate, payers []payer, know
 // tell. An orphan's answer is for its own lineage: otherHalf finds whose else it is.
 // A lineage that was guessed, from one of several equal calls, is no reason against the
 // only call of a key, where clients have threads.
-func (m *Machine) oneClient(h *history, of *candidate, r *login) bool {
-	if of.by.lineage == r.lineage {
+func (m *Machine) oneClient(h *history, mk *candidate, r *login) bool {
+	if mk.by.lineage == r.lineage {
 		return true
 	}
-	if of.call != nil && of.call.orphan != nil {
+	if mk.call != nil && mk.call.orphan != nil {
 		return false
 	}
-	return m.related(of.by.lineage, r.lineage) || r.app.threads && m.single(h) && (r.guessed || m.seen(of.by.token).guessed)
+	return m.related(mk.by.lineage, r.lineage) || r.app.threads && m.single(h) && (r.guessed || m.seen(mk.by.token).guessed)
 }
 
 // single reports whether one call is all that is known of the key.
@@ -168,14 +168,14 @@ func (l *login) overwrote(o *login, of peer) bool {
 // overwritten finds the one of payers that pays for a mark: the first one after the
 // answer, as clients log in at once, or else the last one before it. Later ones can
 // pay for younger answers too.
-func (m *Machine) overwritten(of *candidate, payers []payer, by peer) (found *login) {
-	known := m.fromItsStart(of)
+func (m *Machine) overwritten(mk *candidate, payers []payer, by peer) (found *login) {
+	known := m.fromItsStart(mk)
 	for i := range payers {
 		p := &payers[i]
-		if !of.provokes(p.login) || !of.denied && m.owed(p, by, known) { // a refusal explains p better
+		if !mk.provokes(p.login) || !mk.denied && m.owed(p, by, known) { // a refusal explains p better
 			continue
 		}
-		if of.at >= p.requested {
+		if mk.at >= p.requested {
 			return cmp.Or(found, p.login)
 		}
 		found = p.login

@@ -53,13 +53,13 @@ func (m *Machine) refusalsExplain(r *login, of peer, known bool) bool {
 // ownClient reports whether r may be the login of a client that is known from its
 // first login on, for an answer to a call that equals c.
 func (m *Machine) ownClient(c *call, r *login) bool {
-	return count(m, 1, m.unspent(c.history, before(r.requested)), func(of candidate) bool {
-		return m.fromItsStart(&of) && of.provokes(r) && r.app.together(of.by.peer, r.peer, c.by.peer)
+	return count(m, 1, m.unspent(c.history, before(r.requested)), func(mk candidate) bool {
+		return m.fromItsStart(&mk) && mk.provokes(r) && r.app.together(mk.by.peer, r.peer, c.by.peer)
 	}) > 0
 }
 
 // fromItsStart reports whether the client of a mark was seen when it first logged in.
-func (m *Machine) fromItsStart(of *candidate) bool { return !of.denied && m.known(of.by) }
+func (m *Machine) fromItsStart(mk *candidate) bool { return !mk.denied && m.known(mk.by) }
 
 // known reports whether a caller's client was seen when it first logged in: its
 // token goes back to a constructor's. The constructor's own may be forgotten.
