@@ -62,6 +62,7 @@ func TestEveryTagIsUnderstood(t *testing.T) {
 
 // mention is a key in default.yaml, commented out or not.
 type mention struct {
+	line    string
 	value   any
 	restart bool // it is marked so
 }
@@ -113,7 +114,7 @@ func mentions(t *testing.T, text string) map[string][]mention {
 			parents = append(parents, open{indent, path})
 		}
 		marked := strings.HasSuffix(l, "(restart)") || strings.HasPrefix(before, "#") && strings.HasSuffix(before, "(restart)")
-		note(found, path, mention{value, marked})
+		note(found, path, mention{l, value, marked})
 	}
 	return found
 }
@@ -127,14 +128,14 @@ func note(found map[string][]mention, path string, m mention) {
 	for _, item := range items {
 		if below, ok := item.(map[string]any); ok {
 			for key, value := range below {
-				note(found, join(path, key), mention{value: value})
+				note(found, join(path, key), mention{line: m.line, value: value})
 			}
 		}
 	}
 }
 
 // default.yaml is for people and the tags are for the program: they say the same
-// of defaults and restarts.
+// of defaults, choices and restarts.
 func TestDefaultYAMLSaysWhatTheTableSays(t *testing.T) {
 	found := mentions(t, string(configs.DefaultYAML()))
 	seen := 0
@@ -142,6 +143,11 @@ func TestDefaultYAMLSaysWhatTheTableSays(t *testing.T) {
 		def := f.tag.Get("default")
 		if def != "" && found[path] == nil {
 			t.Errorf("%s and its default %s are not in default.yaml", path, def)
+		}
+		for _, word := range f.list("choice") {
+			if !slices.ContainsFunc(found[path], func(m mention) bool { return strings.Contains(m.line, word) }) {
+				t.Errorf("%s may be %s, which default.yaml does not say", path, word)
+			}
 		}
 		for _, m := range found[path] {
 			seen++
