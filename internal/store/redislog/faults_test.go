@@ -54,14 +54,14 @@ func newBroken(t *testing.T) *broken {
 
 // hasty and patient say how long the store waits for Redis from now on. The
 // caller makes no call meanwhile.
-func (b *broken) hasty()   { b.waits(budget) }
-func (b *broken) patient() { b.waits(patience) }
+func (b *broken) hasty()   { waits(b.store, budget) }
+func (b *broken) patient() { waits(b.store, patience) }
 
-func (b *broken) waits(timeout time.Duration) {
-	g := b.store.group("default")
+func waits(s *Store, timeout time.Duration) {
+	g := s.group("default")
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b.store.o.Timeout, g.node.o.Timeout = timeout, timeout
+	s.o.Timeout, g.node.o.Timeout = timeout, timeout
 }
 
 // goesOn makes calls until the circuit is open and beyond: each is decided as
@@ -335,10 +335,12 @@ func TestASentinelFailoverLosesNothingForLong(t *testing.T) {
 	set := redistest.StartSentinels(t, 2)
 	all := replicas(t, 2, func() redis.UniversalClient {
 		return Connect(Connection{Addresses: set.Addrs(), MasterName: set.Name})
-	}, func(o *Options) { o.Timeout = budget })
-	a, b := all[0], all[1]
+	}, nil)
+	a, b := all[0].(*Store), all[1].(*Store)
 	storetest.Do(t, a, storetest.Save(a, "before", "T"), storetest.Success("1"))
 	b.Now("default")
+	waits(a, budget)
+	waits(b, budget)
 	primary, err := set.Primary()
 	if err != nil {
 		t.Fatal(err)
@@ -357,6 +359,8 @@ func TestASentinelFailoverLosesNothingForLong(t *testing.T) {
 	}
 	t.Logf("failover after %v", time.Since(began))
 	redistest.Eventually(t, "the other is back too", func() bool { return len(b.Status().Problems) == 0 })
+	waits(a, patience)
+	waits(b, patience)
 	storetest.Do(t, a, storetest.Save(a, "afterwards", "T"), storetest.Success("3"))
 	storetest.Want(t, b.Arrive(storetest.Save(b, "afterwards", "T")), dedup.Replay, "3")
 }
