@@ -58,8 +58,8 @@ type Listener struct {
 	// Address is "host:port"; an empty host means all addresses, port 0 any free port.
 	Address string `yaml:"address"`
 	// ProxyProtocol is off, accept or require: whether connections begin with a
-	// PROXY header (version 1 or 2). Only one from TrustedProxies is believed;
-	// from others the connection is closed.
+	// PROXY header (version 1 or 2). A header is believed from TrustedProxies
+	// only; connections of other peers that send one are closed.
 	ProxyProtocol string `yaml:"proxy_protocol" choice:"off,accept,require" default:"off"`
 	// TLS makes it an https listener. Nil: plain HTTP.
 	TLS *TLS `yaml:"tls"`
@@ -68,20 +68,20 @@ type Listener struct {
 	// MaxConnections bounds the open connections; 503 on those beyond, and from
 	// twice as many on they are closed unread. 0: no bound.
 	MaxConnections int `yaml:"max_connections" min:"0"`
-	// HeaderTimeout ends connections that take longer for the TLS handshake or
-	// for a request's header; without an answer.
+	// HeaderTimeout closes a connection, without an answer, when the TLS handshake
+	// or a request's header takes longer.
 	HeaderTimeout time.Duration `yaml:"header_timeout" default:"10s" min:"1"`
-	// BodyTimeout is how long a request's body may stand still; 400 then. There
-	// is no limit for all of it.
+	// BodyTimeout is how long a request's body may pause; 400 then. The whole body
+	// may take any time.
 	BodyTimeout time.Duration `yaml:"body_timeout" default:"30s" min:"1"`
 	// MinBodyRate is how fast a request's body must come, on average, once 30 s
 	// were spent waiting for the caller; 400 then. 0: any rate.
 	MinBodyRate Rate `yaml:"min_body_rate" default:"100B/s" min:"0" example:"100B/s, or 0 for any rate"`
-	// StallTimeout lets a caller go that takes nothing of what is written to it
-	// for so long.
+	// StallTimeout closes the connection of a caller that takes nothing of what is
+	// written to it for so long.
 	StallTimeout time.Duration `yaml:"stall_timeout" default:"30s" min:"1"`
 	// IdleTimeout closes unused connections. PowerJob's client closes its own
-	// after 5 minutes, and should be the one who does.
+	// after 5 minutes, and should be the first to close.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"6m" min:"1"`
 }
 
@@ -175,7 +175,7 @@ const (
 // Route sends what matches to an upstream group. The most specific route wins,
 // whatever the order.
 type Route struct {
-	// Name stands in logs and metrics; unique.
+	// Name is shown in logs and metrics; unique.
 	Name string `yaml:"name"`
 	// Hosts are exact names or "*.example.com". Empty: every host.
 	Hosts []string `yaml:"hosts"`

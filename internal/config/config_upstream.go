@@ -33,7 +33,7 @@ type Upstream struct {
 	// than the servers' own (Tomcat's is 60s by default, 20s in its server.xml),
 	// or a call may meet a connection that is just being closed.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"15s" min:"1"`
-	// OpenAPIPrefix is where the OpenAPI stands on servers with a context path that
+	// OpenAPIPrefix is where servers have the OpenAPI, under a context path that
 	// the callers write themselves. Default: /openApi behind the path of Servers.
 	OpenAPIPrefix string `yaml:"openapi_prefix"`
 	// MaxConnections bounds connections per server. 0: no bound.

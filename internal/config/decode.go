@@ -230,7 +230,7 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return prefix, nil
 }
 
-// nearest returns the candidate that a misspelt word most likely stands for.
+// nearest returns the candidate that was most likely meant by a misspelt word.
 func nearest(word string, candidates []string) (string, bool) {
 	limit := 2 // a letter forgotten, or two swapped
 	switch {

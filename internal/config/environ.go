@@ -15,8 +15,8 @@ const (
 	FileVariable = envPrefix + "CONFIG"
 )
 
-// groupName is what an upstream group may be called, so that its name can stand
-// in a variable's name and a metric's label.
+// groupName is what an upstream group may be called, so that its name can be part
+// of a variable's name and a metric's label.
 var groupName = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
 
 // readEnviron returns the variables with our prefix, and those of them that no
@@ -55,7 +55,7 @@ func readEnviron(environ []string, group string, r *report) (l *layer, unknown [
 // kubernetesVariable has the names that Kubernetes makes up in every container
 // for each Service of its namespace; with a Service called powerjob-shim they
 // begin with our prefix (kubernetes.io/docs, "Service", environment variables).
-// The one that ends in _PORT alone is known by its value, a tcp:// URL.
+// A variable that ends in _PORT alone is recognised by its value, a tcp:// URL.
 var kubernetesVariable = regexp.MustCompile(
 	`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|_PORT=(tcp|udp|sctp)://`)
 

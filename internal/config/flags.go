@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// shortcuts are the flags, and the keys they stand for. Each is a variable too:
+// shortcuts are the flags, and the keys that they set. Each is a variable too:
 // --log-level and POWERJOB_SHIM_LOG_LEVEL. The * of --upstream is the only
 // group, or default.
 var shortcuts = []struct{ flag, path, usage string }{

@@ -29,7 +29,7 @@ type layer struct {
 	places places
 }
 
-// unusable stands for a value whose problem has already been reported.
+// unusable takes the place of a value whose problem has already been reported.
 type unusable struct{}
 
 func newLayer(name string) *layer {

@@ -15,14 +15,14 @@ const MinKeyBytes = 32
 type secret struct {
 	path     string // of the plain key; the others have _file and _env behind it
 	value    *Secret
-	plain    bool // whether it may stand in the file itself
+	plain    bool // it may be written in the file itself
 	required bool
 	min      int // bytes
 	file     string
 	env      string
 }
 
-// resolveSecrets reads the secrets that stand in files and variables into their
+// resolveSecrets reads the secrets that files and variables hold into their
 // fields, and returns the variables' names. A trailing newline is cut off. cfg
 // remembers the files.
 func resolveSecrets(cfg *Config, environ []string, bad func(path, format string, args ...any)) (used []string) {

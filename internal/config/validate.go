@@ -44,7 +44,7 @@ func (v *validator) bad(path, format string, args ...any) {
 
 func (v *validator) given(path string) bool { _, ok := v.places[path]; return ok }
 
-// distinct reports what stands twice in a list.
+// distinct reports items that a list has twice.
 func (v *validator) distinct(path string, list []string) {
 	seen := make(map[string]bool, len(list))
 	for i, item := range list {

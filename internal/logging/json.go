@@ -223,7 +223,7 @@ func cut(text string, bound int) string {
 	return text[:end] + "… (" + strconv.Itoa(len(text)) + " bytes)"
 }
 
-// appendEscaped appends text as it stands in a JSON string.
+// appendEscaped appends text, escaped as in a JSON string.
 func appendEscaped(dst []byte, text string) []byte {
 	const hex = "0123456789abcdef"
 	begin := 0

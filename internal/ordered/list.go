@@ -10,7 +10,7 @@ import (
 	"sort"
 )
 
-// Key says where something stands in a List: by At, and among equals by N. No two
+// Key is the place of an item in a List: by At, and among equals by N. No two
 // things in a List may have equal keys.
 type Key struct {
 	At int64

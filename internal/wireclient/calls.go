@@ -22,7 +22,7 @@ func Login(app, password string) Request {
 	return EncryptedLogin(app, hex.EncodeToString(sum[:]))
 }
 
-// EncryptedLogin is Login where the MD5 is known, or "" stands for it.
+// EncryptedLogin is Login with an MD5 that is known already; "" is sent as it is.
 func EncryptedLogin(app, encrypted string) Request {
 	body, err := json.Marshal(struct {
 		AppName           string `json:"appName"`
