@@ -16,8 +16,8 @@
 // requests are served: each request sees one snapshot from its start to its
 // end.
 //
-// Clients are spoken to in HTTP/1.1 only: HTTP/2 lowercases header names, and
-// PowerJob's client looks for X-POWERJOB-AUTH-PASSED in exact case.
+// Clients are spoken to in HTTP/1.1 only: HTTP/2 lowercases header names, and one of
+// them needs its exact case (openapi.AuthHeader).
 //
 // Here are the chain (chain.go), the snapshot that is in force, and what the admin
 // listener sees. The rooms below are, from the outside in: listen takes connections;
@@ -26,6 +26,8 @@
 // routing has the settings, compiled; body holds bodies, and upstream speaks to servers.
 //
 // Where to look: exchange/answer.go and exchange/headercase write the header,
-// exchange/wanted.go and replay/overlaps.go say what a hang-up ends, forward/forward.go and
-// replay/leader.go apply an upstream's timeout, and package rules/openapi lists the calls.
+// exchange/wanted.go and replay/overlaps.go say what a hang-up ends, and package
+// rules/openapi lists the calls. upstream/conversation applies an upstream's timeout up to
+// the answer's header; replay/leader.go, forward/translate.go and link/bridge.go set it for
+// the whole answer.
 package proxy

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// examineEvery is how long a finding is told again: each examination is six
-	// lines in a server's log.
+	// examineEvery is how long a finding is reused: each examination writes six
+	// lines to a server's log.
 	examineEvery = time.Minute
 	// examineWithin is how long /status waits for a first finding.
 	examineWithin = 500 * time.Millisecond
@@ -132,8 +132,8 @@ func (e *examination) told() *doctor.Finding {
 	return e.last
 }
 
-// wait returns what is known of a server, and waits for it unless something is.
-// e may be nil.
+// wait returns what is known of a server. If nothing is known yet, it waits for the
+// first finding or the end of ctx. e may be nil.
 func (e *examination) wait(ctx context.Context) *doctor.Finding {
 	if e != nil && e.last == nil {
 		select {

@@ -31,9 +31,9 @@ type Options struct {
 	// Version is told by /status.
 	Version string
 
-	// Ready decides /readyz in place of the servers, until the shim drains: for
-	// one whose groups belong to many. It returns why requests should not come
-	// yet, nil when they may, and is called by several goroutines at once. Nil: a
+	// Ready decides /readyz in place of the servers, until the shim drains: for a
+	// proxy whose groups belong to many owners. It returns why the proxy is not
+	// ready, or nil if it is, and is called by several goroutines at once. Nil: a
 	// server must be reachable.
 	Ready func() error
 }

@@ -5,7 +5,7 @@ package proxy
 var servesPlainCalls = true
 
 // plainCalls returns what tells a listener which plain requests it may serve
-// without net/http's server (see listen.Server.Plain): the calls whose bodies are
+// without net/http's server (see listen.Config.Plain): the calls whose bodies are
 // held here anyway. nil: none.
 func (p *Proxy) plainCalls() func(target string, length int64) bool {
 	if !servesPlainCalls {

@@ -20,12 +20,14 @@ type Upstream struct {
 	// A name is also the one that https servers are asked for, unless
 	// tls.server_name is given.
 	Host string `yaml:"host" default:"keep"`
-	// Unreachable says what PowerJob's clients and workers get where nothing of a
-	// request was sent to a server: close (their connection is closed, so that they go
-	// on to their next address) or error (502 or 503, on which they give up).
+	// Unreachable says what PowerJob's clients and workers get if nothing of a request
+	// was sent to a server, or if a read, a login or a worker's GET /server/... got no
+	// answer: close (their connection is closed, so that they go on to their next
+	// address) or error (502, 503 or 504, on which they give up).
 	Unreachable string `yaml:"unreachable" choice:"close,error" default:"close"`
-	// Timeout runs until the answer's header; for calls under a dedup rule, over
-	// the whole answer, but with Config.Mode observe.
+	// Timeout runs until the answer's header; until the end of the answer for calls
+	// that dedup holds and for runJob2, unless it is an event stream. With Config.Mode
+	// observe it always runs until the header.
 	Timeout time.Duration `yaml:"timeout" default:"30s" min:"1"`
 	// StreamTimeout is the same for what is no call: pages, uploads, downloads.
 	StreamTimeout time.Duration `yaml:"stream_timeout" default:"10m" min:"1"`

@@ -18,14 +18,14 @@ type direct struct {
 // transfer is one direction of a connection.
 type transfer struct {
 	mu   sync.Mutex         // one call at a time, as package net has it
-	try  func(uintptr) bool // goes on as far as it can, and reports whether that is all; made once, not for each call
+	try  func(uintptr) bool // moves what it can; false: wait for the socket, then call it again. Made once, so that calls do not allocate
 	left []byte             // what is to be read into, or to be written
 	n    int                // bytes that were moved
 	err  syscall.Errno      // 0: none
 }
 
 func (d *direct) init(c *net.TCPConn) {
-	d.raw, _ = c.SyscallConn() // fails for a closed connection only, as all that is done with it
+	d.raw, _ = c.SyscallConn() // fails only if the connection is closed, and so does every later call on it
 	d.in.try, d.out.try = d.in.read, d.out.write
 }
 

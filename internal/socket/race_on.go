@@ -4,7 +4,8 @@ package socket
 
 import "syscall"
 
-// nothing is a file that is always at its end; room is for what is never read of it.
+// nothing is /dev/null, which is always at its end; room is the buffer for reads of
+// it, and stays empty.
 var (
 	nothing, _ = syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	room       [1]byte

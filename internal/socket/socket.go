@@ -1,5 +1,5 @@
-// Package socket reads and writes TCP connections in system calls that Go's
-// scheduler does not hear of.
+// Package socket reads and writes TCP connections with raw system calls, without
+// telling Go's scheduler.
 //
 // A system call may block its thread, so the scheduler is told of each one, and gives
 // the thread's processor to another thread when it takes more than 20 µs. A socket of

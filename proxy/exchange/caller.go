@@ -12,9 +12,8 @@ import (
 // ErrStopping is the cause of contexts that end because the shim ends.
 var ErrStopping = errors.New("powerjob-shim is stopping")
 
-// Caller is the peer that a request came from. It is asked when it matters
-// whether he is still there: before a request is sent, before an answer is
-// written, while others wait.
+// Caller is the peer that a request came from. It is asked whether he is still there;
+// docs/architecture.md says when.
 type Caller interface {
 	// Gone reports whether the caller has hung up.
 	Gone() bool

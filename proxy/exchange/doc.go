@@ -8,10 +8,10 @@
 //	ex, r := exchange.New(w, r, snapshot, metrics, version)
 //	next(&ex.Answer, r, ex)
 //
-// All answers go through AnswerWriter, which finishes their header: that of a server's
-// answer gets the exact case that the header rules want (package headercase), and the
-// shim's own errors, which Fail writes, stay as they are. A request that no server got
-// is answered, or its connection is closed; see Unanswered.
+// All answers go through AnswerWriter, which finishes their header. It carries out the
+// header rules (package headercase); proxy/chain.go says on which answers. Fail writes the
+// shim's own errors. A request without an answer from a server gets such an error, or its
+// connection is closed; see Unanswered.
 //
 // An Exchange is also what package upstream asks while it sends: whether the call is
 // still wanted, and why it is not.

@@ -91,8 +91,8 @@ func (f *Facts) Patience() time.Duration {
 }
 
 // Noted reports whether the dedup store is told of r, the exchange's request: of
-// every call but a login, known or not, since its client may repeat it, and of what
-// a dedup rule names besides.
+// every POST of a call except logins, known or not, since its client may repeat it,
+// and of other requests that a dedup rule names.
 func (f *Facts) Noted(r *http.Request) bool {
 	if kind, ok := openapi.KindOf(f.Path); ok && kind == openapi.Read {
 		return r.Method == http.MethodPost

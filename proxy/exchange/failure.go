@@ -17,7 +17,7 @@ type envelope struct {
 }
 
 // Fail answers with an error of the shim's own, in the envelope that PowerJob's
-// clients read. No header rule applies to it. message says what is wrong and
+// clients read. message says what is wrong and
 // what to do; it must not tell a caller more of the inside than host:port.
 func (ex *Exchange) Fail(w http.ResponseWriter, status int, message string) {
 	ex.Unanswered = ""

@@ -13,9 +13,10 @@ import (
 //
 // PowerJob's clients and workers go on to their next address only where a
 // connection fails. Any status, 502 and 503 included, makes them give up at
-// once, or stay with this address for good. So where a server got nothing of a
-// request, its connection is closed: to its caller the shim is what its server
-// is, down.
+// once, or stay with this address for good. So the shim closes the caller's
+// connection if the server got nothing of the request, or if the request got no
+// answer and may safely be sent again. To the caller the shim then looks like a
+// server that is down.
 type Unanswered string
 
 // The values of Unanswered.
@@ -33,7 +34,7 @@ const (
 type origin struct {
 	machine bool // a PowerJob client or worker that has come straight here
 	shim    bool // another shim, on behalf of its own caller
-	repeats bool // may be sent again though a server may have carried it out
+	repeats bool // see MayRepeat
 }
 
 // FindOrigin is called once the route is known. A request with forwarding headers
@@ -54,8 +55,7 @@ func (ex *Exchange) FindOrigin(r *http.Request) {
 	ex.origin.machine = true
 }
 
-// MayRepeat reports whether a request may be sent again though a server may have
-// carried it out.
+// MayRepeat reports whether a request is Harmless, or a worker's question for servers.
 func (f *Facts) MayRepeat() bool { return f.origin.repeats }
 
 // Unsent fails a request of which nothing was sent to a server. Depending on the
@@ -88,6 +88,6 @@ func (ex *Exchange) closes() bool {
 	return false
 }
 
-// markedUnanswered tells another shim that its call was not sent. Answers share
-// it: read it only.
+// markedUnanswered tells another shim that nothing of its call was sent, or that the
+// call got no answer and may safely be sent again. Answers share it: read it only.
 var markedUnanswered = []string{up.MarkUnanswered}

@@ -24,7 +24,7 @@ var errSwitched = errors.New("the server switched protocols unasked")
 // An answer that breaks off panics with http.ErrAbortHandler, as there.
 func (f *Forwarder) held(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange) {
 	out := &ex.Sent.Request
-	if ex.Detached && ex.Watched() { // the call outlives its caller, whom the context ends with
+	if ex.Detached && ex.Watched() { // the call outlives its caller, but r's context ends when the caller hangs up
 		out = r.WithContext(f.life)
 	} else {
 		*out = *r

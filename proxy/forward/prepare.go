@@ -14,9 +14,9 @@ func prepare(ex *exchange.Exchange, out, in *http.Request) {
 	ex.SetForwarded(out, in)
 	h := out.Header
 	if !ex.Snap.Observing {
-		delete(h, headercase.AuthKey) // it is an answer's
+		delete(h, headercase.AuthKey) // it belongs in answers only
 	}
-	if ex.Group.Issuer != nil { // the token is the shim's own, and the server knows neither
+	if ex.Group.Issuer != nil { // the login bridge issued the token, and the server knows neither header
 		delete(h, exchange.TokenKey)
 		delete(h, exchange.AppIDKey)
 	}

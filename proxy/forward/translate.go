@@ -40,9 +40,9 @@ type translation struct {
 }
 
 // Translate lets clients of 5.1.2 start jobs on servers that have no runJob2. A
-// server that answers with Spring's own 404 has executed nothing: it gets the
-// same as a runJob, and from then on, for as long as lacking remembers it, that
-// alone. All links before this one see the call as the client sent it.
+// server that answers with Spring's own 404 has executed nothing: the shim sends
+// it the same call as runJob, and then only runJob for as long as routing.Lacking
+// remembers the server. All links before this one see the call as the client sent it.
 func (f *Forwarder) Translate(next exchange.Handler) exchange.Handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange) {
 		t := translatable(ex, r)

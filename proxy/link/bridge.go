@@ -22,8 +22,8 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// assertedFor is how long an app id that the server told is not asked for
-// again: how long a password that was changed there still logs in here.
+// assertedFor is how long an app id from the server is used without asking again.
+// For that long, a password that was changed on the server still logs in here.
 const assertedFor = 10 * time.Minute
 
 // Bridge is the link that logs clients in for servers that cannot.

@@ -12,8 +12,8 @@ import (
 type Framing struct{ Draining *atomic.Bool }
 
 // Link refuses what is not a request to a server, or came on a connection beyond the
-// bound. It closes the connection after requests whose end others might see
-// elsewhere, so that nobody takes what follows for a request:
+// bound. It closes the connection after a request whose end another program might find
+// in a different place, so that the bytes after it cannot be taken for a second request:
 //
 //   - chunked: a Content-Length beside Transfer-Encoding is removed by net/http
 //     before a handler could see it, and RFC 9112, 6.3 wants the connection

@@ -16,7 +16,7 @@ import (
 type Hold struct{ Bodies *body.Holder }
 
 // Link reads a request's body into memory where a later link looks at it: the
-// gate, the logins, dedup. A body that cannot be held goes on as a stream, and
+// gate, the logins, dedup, translate. A body that cannot be held goes on as a stream, and
 // ex.Unheld says why. All other requests are not touched.
 func (h Hold) Link(next exchange.Handler) exchange.Handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange) {

@@ -6,8 +6,9 @@ import (
 	"powerjob-shim/proxy/exchange"
 )
 
-// Limit refuses requests whose body is larger than max_body. One that does
-// not say how large it is breaks off there; the server sees no whole request.
+// Limit refuses requests whose body is larger than max_body. A body without a
+// Content-Length is cut off at the limit, so that the server never sees a whole
+// request.
 func Limit(next exchange.Handler) exchange.Handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange) {
 		bound := ex.Snap.MaxBody

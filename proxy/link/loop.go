@@ -8,7 +8,9 @@ import (
 )
 
 // Loops answers requests that have come back, because a group's server leads to the
-// shim itself: each would go round until no connection is left.
+// shim itself: each would go round until no connection is left. For all others it notes
+// how the caller is told if the server does not answer (FindOrigin), which needs the
+// route.
 func Loops(next exchange.Handler) exchange.Handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange) {
 		if len(r.Header[routing.LoopHeader]) > 0 && ex.Group.Passed(r.Header) {

@@ -19,7 +19,7 @@ type pathList []pathRoute
 type pathRoute struct {
 	path   string // without the star of a prefix
 	prefix bool
-	slash  bool // exact, with the slash at its end if it has one
+	slash  bool // exact path whose trailing slash counts
 	route  *CompiledRoute
 }
 
@@ -134,9 +134,9 @@ func (l pathList) find(at Destination) *CompiledRoute {
 	return nil
 }
 
-// RouteFor returns a request's route: a fallback where no other one is for it,
-// and nil without either. byPath reports that its path had to decide, so that
-// there must be only one way to read it.
+// RouteFor returns a request's route: a normal route, else a fallback, else nil.
+// byPath says that the path matters for the route, so that it must have only one
+// reading.
 func (s *Snapshot) RouteFor(at Destination) (route *CompiledRoute, byPath bool) {
 	if route = s.routes.find(at); route == nil {
 		route = s.fallbacks.find(at)

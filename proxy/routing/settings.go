@@ -23,11 +23,8 @@ type Settings struct {
 	// in certificates and in Kubernetes' Ingress. False: for one or more.
 	OneLabelWildcards bool
 
-	// Observing leaves everything on the wire as it is, but for the forwarding
-	// headers, the request id and the login bridge's answers: header rules, dedup
-	// and the gate decide and count, and that is all. Access.Block and the lists of
-	// Access that narrow who may call stay in force. An Upstream's Timeout runs
-	// until the answer's header only.
+	// Observing is the key mode: observe of configs/default.yaml, which says what
+	// stays in force. The forwarding headers and the request id are added as ever.
 	Observing bool
 
 	Rules          *rules.Set     // nil: no rule matches
@@ -38,8 +35,8 @@ type Settings struct {
 	// MaxBody bounds the body of every request, in bytes; 413 beyond. 0: no bound.
 	MaxBody int64
 
-	// ReadyAll: /readyz fails while the servers of any routed group do; else it
-	// fails when those of all groups do.
+	// ReadyAll: /readyz needs a ready server in every routed group. False: in at
+	// least one routed group.
 	ReadyAll bool
 
 	AccessLog bool // one line per request
@@ -55,8 +52,9 @@ type Settings struct {
 type Upstream struct {
 	up.Settings // the servers, and how they are called
 
-	// AnswerUnreachable answers a machine client with 502 or 503 where nothing of
-	// its request was sent to a server. False: its connection is closed without an
+	// AnswerUnreachable answers a machine client with 502, 503 or 504 if nothing of
+	// its request was sent to a server, or if a read, a login or a worker's
+	// GET /server/... got no answer. False: its connection is closed without an
 	// answer, and it goes on to its next address.
 	AnswerUnreachable bool
 

@@ -118,7 +118,7 @@ func (s *Snapshot) compileRoute(r *Route, policy *Snapshot) error {
 	return nil
 }
 
-// under returns s with the settings that p replaces; nil: p replaces none.
+// under returns a copy of s with p's settings, or nil if p is nil.
 func (s *Snapshot) under(p *Policy) *Snapshot {
 	if p == nil {
 		return nil

@@ -17,8 +17,8 @@ type Request struct {
 	// Call is the metrics' label.
 	Call string
 
-	// Harmless: it may be sent once more though a server may have executed it, if
-	// its body can be had again.
+	// Harmless: see exchange.Facts. It is sent once more only if its body can be had
+	// again.
 	Harmless bool
 
 	// Until is when the whole answer to a held request must be here. Zero: no limit.
@@ -101,14 +101,14 @@ type Result struct {
 }
 
 // The header by which shims know each other's answers, and its value on one that
-// says: no server of that shim got anything of the request.
+// says: nothing of the request was sent to a server of that shim, or the request got
+// no answer and may safely be sent again.
 const (
 	ShimHeader     = "X-Powerjob-Shim"
 	MarkUnanswered = "unanswered"
 )
 
-// leftUnanswered reports whether res is another shim's word that its server got
-// nothing of the request.
+// leftUnanswered reports whether res carries another shim's MarkUnanswered.
 func leftUnanswered(res *http.Response) bool {
 	switch res.StatusCode {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

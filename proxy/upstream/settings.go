@@ -20,8 +20,9 @@ type Settings struct {
 	// answered as where no server is healthy.
 	Dynamic bool
 
-	// Timeout is how long a server may take until the header of its answer
-	// (for calls under a dedup rule: until its end). 0: no limit.
+	// Timeout is how long a server may take until the header of its answer; until
+	// its end for calls that dedup holds and for runJob2, unless it is an event
+	// stream. 0: no limit.
 	Timeout time.Duration
 
 	// StreamTimeout is the same for what is no call: pages, uploads, downloads.

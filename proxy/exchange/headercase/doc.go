@@ -1,3 +1,3 @@
 // Package headercase writes the names of an answer's header in the case that a header
-// rule gives them: PowerJob's client finds X-POWERJOB-AUTH-PASSED in its exact case only.
+// rule gives them.
 package headercase

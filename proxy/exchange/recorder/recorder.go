@@ -9,8 +9,8 @@ import (
 	"powerjob-shim/proxy/upstream/conversation"
 )
 
-// Recorder collects an answer of at most Limit bytes. A larger one it passes
-// on to W from then on, and an event stream from its beginning. It is an
+// Recorder collects an answer of at most limit bytes. A larger one it passes
+// on to w from then on, and an event stream from its beginning. It is an
 // http.ResponseWriter for the links behind the one that makes it. Make one with
 // New.
 type Recorder struct {

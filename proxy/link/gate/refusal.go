@@ -42,8 +42,8 @@ func refuse(ex *exchange.Exchange, w http.ResponseWriter, reason access.Reason) 
 	}
 }
 
-// deny writes a server's own refusal. The name of its header is in exact case:
-// the client logs in and sends again because of it.
+// deny writes a server's own refusal. Because of its header the client logs in and
+// sends again.
 func deny(w http.ResponseWriter, d access.Denial) {
 	body, _ := json.Marshal(d) // strings always marshal
 	h := w.Header()

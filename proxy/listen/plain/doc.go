@@ -11,8 +11,7 @@
 // net/http's server, with the bytes that were looked at, and there it stays. So
 // nothing is decided twice, and what is odd is judged by net/http.
 //
-// net/http's server has two goroutines for a connection that is in use: one
-// watches whether the caller hangs up. Here the caller is asked when it matters:
-// see [CallerOf]. So the context of a request does not end when its caller hangs
-// up, but with the context of the server.
+// Here no second goroutine watches whether the caller hangs up: he is asked (see
+// [CallerOf], and docs/architecture.md for when). So the context of a request does not
+// end when its caller hangs up, but with the context of the server.
 package plain
