@@ -95,11 +95,12 @@ func TestNothingIsEvidenceForAnotherAppOrGroup(t *testing.T) {
 	s.constructor("T")
 	s.call("runJob 1", "T").leads().done("a")
 	s.call("runJob 1", "T").leads().done("b")
+	s.refresh("R0", loginTo("another server"))
 	s.refresh("R1", func(in *Issue) { in.App = "2" })
 	s.refresh("R2")
 	s.call("runJob 2", "T").leads().done("c")
 	s.call("runJob 1", "R2").replays("b", Resend)
-	s.call("runJob 1", "R2").leads() // the login of another app does not pay
+	s.call("runJob 1", "R2").leads() // the logins of another group and of another app do not pay
 }
 
 func TestEvidenceIsForgottenAfterTheWindow(t *testing.T) {

@@ -168,11 +168,11 @@ func (m *Machine) deliver(now moment, c *call) Ruling {
 
 // mayHave reports whether c may get leader's answer. Where the upstream checks
 // tokens, an answer belongs to the token that earned it and to those that were
-// issued to the same app.
+// issued to the same app of the same group.
 func (m *Machine) mayHave(c, leader *call) bool {
 	if leader.answer == nil || leader.answer.Auth == "" || c.by.token == leader.by.token {
 		return true
 	}
 	l := m.seen(c.by.token)
-	return l.issued && l.app.key.id == leader.by.app
+	return l.issued && l.app.key == appKey{leader.by.group, leader.by.app}
 }

@@ -131,15 +131,18 @@ func TestAnEqualReadThatFailedTakesNoMarkAway(t *testing.T) {
 // A server that checks tokens.
 
 func TestACheckedAnswerIsForItsTokenAndThoseOfItsApp(t *testing.T) {
-	s := newScene(t)
-	s.constructor("T")
-	s.constructor("U")
-	s.refresh("X", func(in *Issue) { in.App = "2" })
-	s.call("saveJob 1 A", "T").leads().ends(accepted("a")).delivered()
-	s.call("saveJob 1 A", "T").replays("a", EqualBody)
-	s.call("saveJob 1 A", "U").replays("a", EqualBody) // it was seen being issued to the app
-	for _, other := range []string{"X", "forged", ""} {
-		s.call("saveJob 1 A", other).leads().ends(Outcome{Kind: Denied}).delivered()
+	for other, mayHave := range map[string]bool{"T": true, "of its app": true, "of app 2": false, "of another group's app 1": false, "forged": false, "": false} {
+		s := newScene(t)
+		s.constructor("T")
+		s.constructor("of its app")
+		s.refresh("of app 2", func(in *Issue) { in.App = "2" })
+		s.refresh("of another group's app 1", loginTo("another server"))
+		s.call("saveJob 1 A", "T").leads().ends(accepted("a")).delivered()
+		if c := s.call("saveJob 1 A", other); mayHave {
+			c.replays("a", EqualBody)
+		} else {
+			c.leads().ends(Outcome{Kind: Denied}).delivered()
+		}
 	}
 }
 
@@ -164,6 +167,14 @@ func TestACheckedAnswerOfAnotherAppIsNotReplayedOnEvidence(t *testing.T) {
 	s.constructor("T")
 	s.call("runJob 1", "T", ofApp("2")).leads().ends(accepted("a")).delivered()
 	s.refresh("R")
+	s.call("runJob 1", "R").leadsAs(Resend)
+}
+
+func TestACheckedAnswerOfAnotherGroupIsNotReplayedOnEvidence(t *testing.T) {
+	s := newScene(t)
+	s.constructor("T")
+	s.call("runJob 1", "T").leads().ends(accepted("a")).delivered()
+	s.refresh("R", loginTo("another server"))
 	s.call("runJob 1", "R").leadsAs(Resend)
 }
 

@@ -95,6 +95,7 @@ func (s *scene) presented(token string) {
 }
 
 func requested(at time.Time) func(*Issue) { return func(in *Issue) { in.Requested = at } }
+func loginTo(group string) func(*Issue)   { return func(in *Issue) { in.Group = group } }
 func loginFrom(addr string) func(*Issue) {
 	return func(in *Issue) { in.Addr = netip.MustParseAddr(addr) }
 }
