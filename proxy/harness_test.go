@@ -22,7 +22,9 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/store"
+	"powerjob-shim/internal/store/storetest"
 	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/metrics"
 	"powerjob-shim/proxy/listen"
@@ -117,12 +119,12 @@ func newShimOn(t testing.TB, s Settings, store store.Store, tokens access.Shared
 }
 
 // newShimAt is newShimOn with a listener that at describes, but for its address.
-func newShimAt(t testing.TB, s Settings, store store.Store, tokens access.SharedTokens, at listen.Listener) *shim {
+func newShimAt(t testing.TB, s Settings, record store.Store, tokens access.SharedTokens, at listen.Listener) *shim {
 	t.Helper()
 	at.Address = "127.0.0.1:0"
 	core, logs := observer.New(zapcore.DebugLevel)
 	registry := prometheus.NewRegistry()
-	p, err := New(Options{Logger: zap.New(core), Metrics: metrics.New(registry, openapi.Names()), Store: store, Tokens: tokens, Version: "test",
+	p, err := New(Options{Logger: zap.New(core), Metrics: metrics.New(registry, openapi.Names()), Store: ordered(t, record, s), Tokens: tokens, Version: "test",
 		Dialer: &connect.Dialer{Limit: patience}}, s) // a handshake takes a while on a busy machine
 	if err != nil {
 		t.Fatal(err)
@@ -149,6 +151,25 @@ func newShimAt(t testing.TB, s Settings, store store.Store, tokens access.Shared
 		}
 	})
 	return sh
+}
+
+// ordered returns record, nil: a new one, for a shim that is held to the order of a
+// call's steps until the test ends. The simulation is held to the same.
+func ordered(t testing.TB, record store.Store, s Settings) store.Store {
+	if record == nil {
+		record = store.NewMemory(s.Dedup.Limits)
+	}
+	o := &storetest.Ordered{Store: record}
+	t.Cleanup(func() { // when the shim has stopped, but for what net/http's server has cut off
+		await.That(t, "all calls are over", func() bool {
+			_, left := o.Breaches()
+			return left == 0
+		})
+		if wrong, _ := o.Breaches(); len(wrong) > 0 {
+			t.Errorf("steps of calls are out of order: %q", wrong)
+		}
+	})
+	return o
 }
 
 // upstream is a server that answers with h.

@@ -94,6 +94,7 @@ type Result struct {
 	BadStates   int // subjects whose last execution had been overtaken by a later call
 	Faults      map[string]int
 	Timeline    []string
+	OutOfOrder  []string // steps of calls that did not come in the order that storetest.Order has; only traced histories are held to it
 }
 
 // Bad reports whether anything went wrong.
@@ -109,7 +110,7 @@ func Run(f Family, seed uint64) Result { return Play(f, Seeded(seed), false) }
 
 // Play plays a history; traced, it keeps its timeline.
 func Play(f Family, choices Chooser, traced bool) Result {
-	w := &world{Family: f, rng: choices, now: epoch}
+	w := &world{Family: f, rng: choices, now: epoch, ordered: traced}
 	w.result.Faults = map[string]int{}
 	if traced {
 		w.trace = func(format string, args ...any) {
@@ -126,21 +127,35 @@ func Play(f Family, choices Chooser, traced bool) Result {
 		}
 	}
 	w.judge()
+	for _, o := range w.orders {
+		wrong, _ := o.Breaches()
+		w.result.OutOfOrder = append(w.result.OutOfOrder, wrong...)
+	}
 	return w.result
 }
 
 func (w *world) buildShims() {
-	shared, log, issued := newMemory(w), &log{w: w}, map[access.Token]bool{}
+	shared, log, issued := w.held(newMemory(w)), &log{w: w}, map[access.Token]bool{}
 	for i := range max(w.Shims, 1) {
 		s := &shim{w: w, name: fmt.Sprintf("shim%d", i), record: shared, issued: issued}
 		switch {
 		case w.Network:
-			s.record = newReplicated(w, s, log)
+			s.record = w.held(newReplicated(w, s, log))
 		case !w.Shared:
-			s.record, s.issued = newMemory(w), map[access.Token]bool{}
+			s.record, s.issued = w.held(newMemory(w)), map[access.Token]bool{}
 		}
 		w.shims = append(w.shims, s)
 	}
+}
+
+// held returns r, whose user is held to the order of the steps where the world wants it.
+func (w *world) held(r record) record {
+	if !w.ordered {
+		return r
+	}
+	o := &orderly{record: r}
+	w.orders = append(w.orders, &o.order)
+	return o
 }
 
 func (w *world) newMachine() *dedup.Machine { return dedup.New(dedup.Limits{Entries: w.Entries}) }

@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"powerjob-shim/internal/store/storetest"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 )
@@ -24,6 +25,41 @@ type record interface {
 	undelivered(t access.Token)
 	// restart forgets what the shim alone knew.
 	restart()
+}
+
+// orderly is a record whose user is held to an order.
+type orderly struct {
+	record
+	order storetest.Order
+}
+
+func (o *orderly) arrive(c dedup.Call, then func(dedup.Ruling)) {
+	o.record.arrive(c, func(d dedup.Ruling) {
+		o.order.Arrived(c.ID, d.Verdict)
+		then(d)
+	})
+}
+
+func (o *orderly) await(id, leader dedup.ID, left func() bool, then func(dedup.Ruling)) {
+	o.record.await(id, leader, left, func(d dedup.Ruling) {
+		o.order.Awaited(id, d.Verdict)
+		then(d)
+	})
+}
+
+func (o *orderly) finish(id dedup.ID, out dedup.Outcome, then func()) {
+	o.order.Finished(id)
+	o.record.finish(id, out, then)
+}
+
+func (o *orderly) leave(id dedup.ID) {
+	o.order.Left(id)
+	o.record.leave(id)
+}
+
+func (o *orderly) delivered(id dedup.ID) {
+	o.order.Delivered(id)
+	o.record.delivered(id)
 }
 
 // memory is a Machine at hand: a shim's own, or one that shims share as if no

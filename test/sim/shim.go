@@ -18,7 +18,8 @@ const (
 	shimTimeout = 30 * time.Second
 )
 
-// shim is proxy/replay in virtual time, around the real Machine.
+// shim is proxy/replay in virtual time, around the real Machine. storetest.Order holds
+// both to the same steps.
 type shim struct {
 	w         *world
 	name      string
@@ -237,7 +238,7 @@ func (s *shim) answerLogin(x *exchange, a answer, requested time.Time, presented
 // ends what it has in flight.
 func (s *shim) replace() {
 	s.w.note("%s is replaced", s.name)
-	s.record, s.issued = newMemory(s.w), map[access.Token]bool{}
+	s.record, s.issued = s.w.held(newMemory(s.w)), map[access.Token]bool{}
 }
 
 // restart forgets what the shim alone knew; connections break.

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/store/storetest"
 )
 
 // epoch is when every history begins.
@@ -53,6 +54,8 @@ type world struct {
 	episodes []episode // in which something of the shims was away
 	result   Result
 	trace    func(format string, args ...any) // nil: no timeline
+	ordered  bool                             // the shims are held to the order of a call's steps
+	orders   []*storetest.Order               // of their records
 }
 
 type event struct {
