@@ -13,6 +13,7 @@ import (
 
 	"powerjob-shim/internal/tcpfaults"
 	"powerjob-shim/proxy/exchange"
+	"powerjob-shim/rules"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -170,6 +171,22 @@ func TestAServerThatIsTooSlowIs504(t *testing.T) {
 	}
 	if statusOf(answer) == 408 || lines(answer, "retry-after") != nil {
 		t.Error("OkHttp would send again")
+	}
+}
+
+// A call that is held has the group's timeout under any path, and its caller is told so.
+func TestAHeldCallOutsideTheOpenAPIIsToldTheTimeoutThatApplied(t *testing.T) {
+	release := make(chan struct{})
+	settings := settingsFor(t, upstream(t, func(http.ResponseWriter, *http.Request) { <-release }))
+	defer close(release)
+	u := settings.Upstreams["default"]
+	u.Timeout, u.StreamTimeout = 50*time.Millisecond, patience
+	settings.Upstreams["default"] = u
+	settings.Rules = compileRules(t, rules.Rule{Name: "own", Paths: []string{"/own/*"}, Dedup: &rules.Dedup{Match: rules.MatchBody, Window: dedupWindow}})
+	s := newShim(t, settings)
+	answer := raw(t, s.addr, request("POST", "/own/thing", "{}"))
+	if statusOf(answer) != 504 || !strings.Contains(answer, "did not answer within 50ms") {
+		t.Errorf("the client got %q", answer)
 	}
 }
 

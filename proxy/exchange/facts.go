@@ -82,7 +82,8 @@ func (f *Facts) underServer() bool {
 // Other requests are not: the web UI has GETs that change something (/job/run).
 func (f *Facts) Harmless() bool { return f.Call != nil && f.Call.Kind != openapi.Change }
 
-// Patience is how long a server may take until its answer's header.
+// Patience is how long a server may take until the header of its answer to a request
+// that is streamed. A call that is held has the group's timeout, whatever its path.
 func (f *Facts) Patience() time.Duration {
 	if f.UnderOpenAPI() {
 		return f.Group.Settings.Timeout

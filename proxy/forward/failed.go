@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"powerjob-shim/proxy/exchange"
 	up "powerjob-shim/proxy/upstream"
@@ -51,8 +52,17 @@ func failed(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange, err e
 			". Nothing was sent. Check that it runs, and the address under upstreams."+ex.Group.Name+".servers")
 	case connect.IsTimeout(err):
 		ex.NoAnswer(w, http.StatusGatewayTimeout, exchange.UnansweredNoAnswer, "the PowerJob server"+at+" did not answer within "+
-			ex.Patience().String()+"; "+advice)
+			patience(r, ex).String()+"; "+advice)
 	default:
 		ex.NoAnswer(w, http.StatusBadGateway, exchange.UnansweredNoAnswer, "the PowerJob server"+at+" broke the connection before it answered; "+advice)
 	}
+}
+
+// patience is how long a server had until the head of its answer to r: a call that is
+// held has the group's timeout, whatever its path.
+func patience(r *http.Request, ex *exchange.Exchange) time.Duration {
+	if r.GetBody != nil {
+		return ex.Group.Settings.Timeout
+	}
+	return ex.Patience()
 }
