@@ -34,7 +34,8 @@ import (
 //
 // The header rules are not a link of the chain: they act when an answer's header is
 // written to the caller (exchange.AnswerWriter). They do not change the shim's own
-// answers: one that needs the header writes it itself.
+// answers: one that needs the header writes it itself. These are the gate's refusal,
+// with false (link/gate/refusal.go), and the bridge's login, with true (link/bridge.go).
 func (p *Proxy) chain() http.Handler {
 	sender := forward.New(p.life, p.log, p.metrics)
 	guard := gate.Gate{Metrics: p.metrics, Tokens: p.tokens, Shared: p.sharedTokens, Denied: p.replay.Denied}

@@ -10,6 +10,8 @@ import (
 	"powerjob-shim/internal/doctor"
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/proxy/admin"
+	"powerjob-shim/rules"
+	"powerjob-shim/rules/openapi"
 )
 
 // standIn runs a stand-in server and returns it with its address.
@@ -97,6 +99,34 @@ func TestAFindingIsToldAgainForAWhile(t *testing.T) {
 	}
 	if n := examined(); n != 1 { // more only if this took longer than examineEvery
 		t.Errorf("%d examinations for 6 questions", n)
+	}
+}
+
+// Doctor looks for a fault behind a shim that says that it wrote the header.
+func TestAShimSaysThatItAddedTheHeaderOnlyIfARuleDoes(t *testing.T) {
+	recases := rules.Rule{Name: "recases", Paths: []string{"/openApi/*"}, Header: &rules.Header{Name: openapi.AuthHeader}}
+	for _, c := range []struct {
+		name  string
+		sent  []string
+		rules []rules.Rule
+		want  string
+	}{
+		{"no rule", nil, nil, ""},
+		{"a rule without a value", nil, []rules.Rule{recases}, ""},
+		{"a rule with a value", nil, []rules.Rule{authRule}, "added"},
+		{"both", nil, []rules.Rule{recases, authRule}, "added"},
+		{"exact case, a rule without a value", []string{openapi.AuthHeader + ": true"}, []rules.Rule{recases}, "kept"},
+		{"another case, a rule without a value", []string{"x-powerjob-auth-passed: true"}, []rules.Rule{recases}, "recased"},
+	} {
+		for mode, observing := range map[string]bool{"enforce": false, "observe": true} {
+			settings := settingsFor(t, newRawServer(t, answerWith(c.sent...)).url)
+			settings.Rules, settings.Observing = compileRules(t, c.rules...), observing
+			asked := raw(t, newShim(t, settings).addr, request("POST", "/openApi/fetchAllJob", "appId=0", doctor.Header+": 1"))
+			want := []string{doctor.Header + ": version=test; mode=" + mode + "; group=default; header=" + c.want}
+			if got := lines(asked, doctor.Header); !slices.Equal(got, want) {
+				t.Errorf("%s, %s: %q, want %q", c.name, mode, got, want)
+			}
+		}
 	}
 }
 

@@ -13,8 +13,9 @@ type Shim struct {
 	Mode    string `json:"mode"`  // enforce or observe
 	Group   string `json:"group"` // of upstreams, that the request was for
 	// Header is what its rules did to the auth header of the server's answer, or in
-	// mode observe would do: added, kept, recased, denied; "" for an answer of its
-	// own, or without a rule.
+	// mode observe would do: added, kept, recased, denied, see rules.HeaderAction; ""
+	// for an answer of its own, without a rule, or where the server sent none and no
+	// rule has a value for it.
 	Header rules.HeaderAction `json:"header,omitempty"`
 }
 

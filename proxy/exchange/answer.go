@@ -151,7 +151,8 @@ func (w *AnswerWriter) finish() {
 		h["Connection"] = []string{"close"}
 	}
 	if ex.Introduces {
-		defer w.introduce(ex.sentAuth(h))
+		sent := ex.sentAuth(h) // before the rules below change h
+		defer w.introduce(sent)
 	}
 	if !ex.FromUpstream || w.Status == http.StatusLoopDetected { // 508 is written by a shim, perhaps this one
 		return

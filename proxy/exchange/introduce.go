@@ -27,16 +27,25 @@ func (w *AnswerWriter) introduce(sent rules.HeaderAction) {
 	h[doctor.Header] = append(slices.Clone(h[doctor.Header]), shim.Mark())
 }
 
-// sentAuth returns what the auth header's rule does to an answer, judged by how the
-// server wrote the header. It is "" if the answer is not a server's, no rule is
-// about the header, or its spelling is not known.
+// sentAuth returns what the auth header's rules do to an answer, judged by how the
+// server wrote the header, which headercase.Apply does not know: recased is every
+// header that came in another case, a false included, whether or not its rule has a
+// value. It is "" if the answer is not a server's, no rule is about the header, none
+// has a value for one that is missing, or its spelling is not known.
 func (ex *Exchange) sentAuth(h http.Header) rules.HeaderAction {
-	ruled := slices.ContainsFunc(ex.Match.Headers, func(r rules.Header) bool { return strings.EqualFold(r.Name, openapi.AuthHeader) })
+	ruled, adds := false, false
+	for _, rule := range ex.Match.Headers {
+		if strings.EqualFold(rule.Name, openapi.AuthHeader) {
+			ruled, adds = true, adds || rule.Value != ""
+		}
+	}
 	if !ex.FromUpstream || !ruled || ex.Spelled == nil {
 		return ""
 	}
 	names := headercase.Spellings(ex.Spelled.Bytes(), openapi.AuthHeader)
 	switch {
+	case len(names) == 0 && !adds:
+		return ""
 	case len(names) == 0:
 		return rules.HeaderAdded
 	case slices.ContainsFunc(names, func(n string) bool { return n != openapi.AuthHeader }):

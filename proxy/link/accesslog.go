@@ -65,7 +65,7 @@ func (l *accessLine) MarshalLogObject(to zapcore.ObjectEncoder) error {
 
 // traceID returns the trace id of a traceparent header (W3C Trace Context): the
 // 32 hex digits after the version. It is "" without a header, with several, or with one
-// that the standard allows. Versions above 00 may have more behind the flags.
+// that the standard does not allow. Versions above 00 may have more behind the flags.
 func traceID(values []string) string {
 	const length = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	if len(values) != 1 || len(values[0]) < length {

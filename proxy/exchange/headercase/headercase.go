@@ -22,7 +22,8 @@ var AuthKey = textproto.CanonicalMIMEHeaderKey(openapi.AuthHeader)
 // ModifyResponse.
 //
 // How the upstream itself wrote the name is not known: net/http canonicalised
-// it when reading. kept therefore does not say that the case was right.
+// it when reading. kept therefore does not say that the case was right, nor recased
+// that it was wrong. Doctor is told both, see the package exchange's introduce.go.
 //
 // It returns "" where there was nothing to do.
 func Apply(h http.Header, rule rules.Header) rules.HeaderAction {
