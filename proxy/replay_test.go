@@ -8,12 +8,14 @@ import (
 	"powerjob-shim/internal/standin/legacy"
 	"powerjob-shim/proxy/exchange"
 	"powerjob-shim/rules"
+	"powerjob-shim/rules/openapi"
 )
 
 // run is the id of the stand-in's first instance.
 const run = 700_000_000_000_000_001
 
-// everyChange is one of every changing call, in an order in which all succeed.
+// everyChange is at least one of every changing call, in an order in which all succeed
+// on a server that has them all (legacy.Options.New).
 var everyChange = []struct {
 	name   string
 	params client.Params
@@ -38,6 +40,19 @@ var everyChange = []struct {
 	{"stopWfInstance", client.Params{"wfInstanceId": run + 2}},
 	{"markWorkflowNodeAsSuccess", client.Params{"wfInstanceId": run + 2, "nodeId": 1}},
 	{"retryWfInstance", client.Params{"wfInstanceId": run + 2}},
+	{"runJob2", client.Params{"jobId": 1, "instanceParams": "y", "delay": 0}},
+}
+
+func TestEveryChangeHasEveryChangingCallOfTheCatalogue(t *testing.T) {
+	called := map[string]bool{}
+	for _, c := range everyChange {
+		called[c.name] = true
+	}
+	for _, c := range openapi.Calls() {
+		if changes := c.Kind == openapi.Change; called[c.Name] != changes {
+			t.Errorf("%s: called %v, want %v", c.Name, called[c.Name], changes)
+		}
+	}
 }
 
 func TestTheClientSavesTwiceDirectlyAndOnceThroughTheShim(t *testing.T) {
@@ -74,7 +89,7 @@ func TestTheClientSavesTwiceDirectlyAndOnceThroughTheShim(t *testing.T) {
 }
 
 func TestEveryChangingCallIsExecutedOnceWhereAHopLosesTheHeader(t *testing.T) {
-	want := legacy.New(legacy.Options{Mode: legacy.Patched})
+	want := legacy.New(legacy.Options{Mode: legacy.Patched, New: true})
 	url, err := want.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +97,7 @@ func TestEveryChangingCallIsExecutedOnceWhereAHopLosesTheHeader(t *testing.T) {
 	t.Cleanup(func() { _ = want.Close() })
 	direct := logIn(t, strings.TrimPrefix(url, "http://"))
 
-	s, server := newDedup(t, legacy.Options{})
+	s, server := newDedup(t, legacy.Options{New: true})
 	user := logIn(t, lowercasing(t, s.addr))
 	called := map[string]int{}
 	for _, c := range everyChange {
@@ -146,7 +161,7 @@ func TestReSendsAreWarnedOfOncePerClientAddress(t *testing.T) {
 }
 
 func TestWithTheHeaderIntactNoReSendIsSeen(t *testing.T) {
-	s, server := newDedup(t, legacy.Options{})
+	s, server := newDedup(t, legacy.Options{New: true})
 	user := logIn(t, s.addr)
 	for _, c := range everyChange {
 		must(t, user, c.name, c.params)

@@ -71,7 +71,9 @@ type Call struct {
 	// name, in a form the first one of query and body, at the top of a JSON object
 	// the last one, in an array that of each object. null, and text without anything
 	// in it, is no app. "": it reads none. Recorded from a real 4.3.9 server
-	// (proxy/testdata/apps-4.3.9.json); 5.1.0 and 5.1.1 are as that.
+	// (proxy/testdata/apps-4.3.9.json); 5.1.0 and 5.1.1 are as that. Not so runJob2,
+	// which these servers lack: that it has the app where saveJob has it is read from
+	// the request of powerjob-common 5.1.2.
 	App string
 
 	// Subject is what the request's IDField names: the thing that is changed.

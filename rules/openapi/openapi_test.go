@@ -58,7 +58,9 @@ func TestTheCatalogueHasEveryCallOfTheClientAndNoOther(t *testing.T) {
 			continue
 		}
 		got := Call{Name: name, Kind: Change, Body: want.body, Subject: want.subject, IDField: want.field, Creates: want.creates}
-		got.App = c.App // see proxy, TestTheGateJudgesWhatARealServerReads
+		if got.App = c.App; name == "runJob2" { // else see proxy, TestTheGateJudgesWhatARealServerReads
+			got.App = "appId" // no server that has the call was recorded
+		}
 		if *c != got {
 			t.Errorf("%s: got %+v, want %+v", name, *c, got)
 		}
@@ -112,7 +114,7 @@ func TestACallIsFoundByItsExactPathOnly(t *testing.T) {
 	}
 }
 
-func TestACallThatTheCatalogueDoesNotKnowIsAChangeUnlessItsNameIsARead(t *testing.T) {
+func TestACallIsOfTheCataloguesKindElseAChangeUnlessItsNameIsARead(t *testing.T) {
 	for path, want := range map[string]string{
 		"/openApi/saveJob": "change", "/openApi/runJob2": "change", "/openApi/fetchJob": "read", "/openApi/authApp": "login", "/openApi/assert": "login",
 		"/openApi/runJob3": "change", "/openApi/x/y": "change", "/openApi/listJobs": "change", "/openApi/FetchJob": "change", "/openApi/savejob": "change",

@@ -72,11 +72,11 @@ func decode(r Response, data any) error {
 // appIDNames tells under which name a JSON call carries the app id. All other
 // calls are forms.
 var appIDNames = map[string]string{
-	"saveJob": "appId", "saveWorkflow": "appId", "addWorkflowNode": "appId",
+	"saveJob": "appId", "saveWorkflow": "appId", "addWorkflowNode": "appId", "runJob2": "appId",
 	"queryJob": "appIdEq", "queryInstance": "appIdEq",
 }
 
-// Encode builds a call as 5.1.0's PowerJobClient does, without the two header
+// Encode builds a call as 5.1.0's PowerJobClient does, runJob2 as 5.1.2's, without the two header
 // fields of a logged-in app.
 func Encode(name string, p Params, appID int64) (Request, error) {
 	return encodeCall(name, p, appID, hashMapOrder)
@@ -128,7 +128,7 @@ func encodeCall(name string, p Params, appID int64, order func([]string) []strin
 // caller names none.
 func object(name string, p Params, idName string, appID int64) Params {
 	o := Params{}
-	if !strings.HasPrefix(name, "query") {
+	if !strings.HasPrefix(name, "query") && name != "runJob2" {
 		o["id"] = nil
 	}
 	maps.Copy(o, p)
