@@ -8,7 +8,7 @@ type Decision string
 const (
 	Forwarded Decision = "forwarded" // sent on to the upstream, or tried
 	Replayed  Decision = "replayed"  // answered with the recorded answer of an earlier call
-	Coalesced Decision = "coalesced" // waited for a call in flight and got its answer
+	Coalesced Decision = "coalesced" // waited for a call in flight and got its answer, or was told that it was not sent
 	Observed  Decision = "observed"  // would have been replayed or coalesced, but was forwarded
 	Bypassed  Decision = "bypassed"  // forwarded without deduplication: see the Bypass reasons
 	Unknown   Decision = "unknown"   // sent, but no whole answer came back: it may have been executed

@@ -29,7 +29,10 @@ type Upstream struct {
 	// that dedup holds and for runJob2, unless it is an event stream. With Config.Mode
 	// observe it always runs until the header.
 	Timeout time.Duration `yaml:"timeout" default:"30s" min:"1"`
-	// StreamTimeout is the same for what is no call: pages, uploads, downloads.
+	// StreamTimeout is for what is no call and under no dedup rule: pages, uploads,
+	// downloads. It runs from the sent request to the answer's header, and before that
+	// it bounds how long a server may take nothing of an upload. The answer itself may
+	// take any time.
 	StreamTimeout time.Duration `yaml:"stream_timeout" default:"10m" min:"1"`
 	// IdleTimeout closes unused connections to the servers. It must be shorter
 	// than the servers' own (Tomcat's is 60s by default, 20s in its server.xml),

@@ -48,7 +48,8 @@ type Verdicts struct {
 	Decided rules.Decision // "" when no dedup rule matched
 	Reason  string
 
-	// Detached: the call goes on when its caller hangs up.
+	// Detached: from its first byte on, the call goes on when its caller hangs up.
+	// Before that it is not sent, unless others wait for its answer: see Wanted.
 	Detached bool
 	Until    time.Time // when the server's whole answer must be here; zero: no limit
 	// Waiters tells whether others wait for the call's answer; nil: nobody can.
@@ -79,7 +80,8 @@ type Outcome struct {
 	// Denied: the upstream refused the call, its auth header says false.
 	Denied bool
 	// HungUp: the caller hung up, or its body broke off, before there was an
-	// answer. The log and the metrics say 499.
+	// answer, or with the whole answer at hand before it was written. The log and the
+	// metrics say 499.
 	HungUp bool
 	// Unanswered: no server carried it out, and the caller should know by a
 	// closed connection, or has hung up itself.

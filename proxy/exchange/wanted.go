@@ -13,8 +13,8 @@ import (
 // error: the caller has hung up and nobody else waits for the answer, so that the
 // call must not be sent: its client is on the way to another address, where it
 // would be carried out a second time. A caller that has closed its sending side
-// only counts as hung up: nobody can tell the two apart. A caller that waits on another replica
-// is not known here; they get no answer, and call again.
+// only counts as hung up: nobody can tell the two apart. Callers who wait on another
+// replica are not known here: each is told that nothing was sent, and calls again.
 func (ex *Exchange) Wanted() error {
 	if ex.Caller == nil || !ex.Caller.Gone() || ex.Waiters != nil && ex.Waiters.Waiting() {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"powerjob-shim/proxy/routing"
 )
 
-// statusHungUp is the status of requests whose caller hung up before there
-// was an answer, in the log and the metrics only (nginx's number for it).
+// statusHungUp is the status of requests whose caller hung up before an answer was
+// written, in the log and the metrics only (nginx's number for it).
 const statusHungUp = 499
 
 // Account begins and ends a request.

@@ -15,8 +15,8 @@ import (
 )
 
 // lead forwards a call whose answer others may get. It runs on the caller's
-// goroutine but does not end with the caller: the client gives up after 2 s,
-// and its retry must find the answer. The order is:
+// goroutine but, from the first byte that is sent on, does not end with the caller:
+// the client gives up after 2 s, and its retry must find the answer. The order is:
 //
 //  1. the call is forwarded, its answer collected;
 //  2. the store learns of the answer, and the callers that wait for it wake;

@@ -25,8 +25,10 @@ type Settings struct {
 	// stream. 0: no limit.
 	Timeout time.Duration
 
-	// StreamTimeout is the same for what is no call: pages, uploads, downloads.
-	// 0: 10 minutes.
+	// StreamTimeout is for what is no call and under no dedup rule: pages, uploads,
+	// downloads. It runs from the sent request to the answer's header, and before that
+	// it bounds how long a server may take nothing of an upload. The answer itself may
+	// take any time. 0: 10 minutes.
 	StreamTimeout time.Duration
 
 	// IdleTimeout closes unused connections. It must be shorter than the

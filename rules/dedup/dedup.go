@@ -14,7 +14,8 @@
 // login.go. machine.go asks four rules, in this order:
 //
 //   - retry.go: the caller of an earlier equal call hung up before it had its
-//     answer, and this call carries the same token: it is that caller again.
+//     answer, and this call carries the same token, or none and comes from the same
+//     trusted address: it is that caller again.
 //   - evidence.go: the client has just logged in anew, which it does exactly
 //     when an answer came without the header; so it repeats one of its calls,
 //     and this call equals one whose answer may have been that one.
@@ -100,7 +101,8 @@ const (
 	Wait
 	// Replay: write Ruling.Answer, do not forward.
 	Replay
-	// Pass: forward the call (observe mode: it would have been dropped). No Finish.
+	// Pass: forward the call (observe mode: it would have been dropped). It needs no
+	// Finish, which is ignored.
 	Pass
 	// Fail: the call waited for ended without an answer; Ruling.Outcome says how.
 	Fail
@@ -116,7 +118,7 @@ type Reason string
 const (
 	First      Reason = ""            // it was not
 	Resend     Reason = "resend"      // evidence: a login and a mark
-	Overtaken  Reason = "overtaken"   // evidence: another thread's orphan has the answer
+	Overtaken  Reason = "overtaken"   // two threads changed places, and the other half of the call came first: see swap.go
 	Retry      Reason = "retry"       // the first caller hung up
 	EqualBody  Reason = "equal_body"  // match: body
 	AfterFalse Reason = "after_false" // a re-send after the upstream refused the token: a first execution

@@ -53,7 +53,7 @@ func (m *Machine) Leave(t time.Time, id ID) {
 	c.forgetMark()
 	if c.repeats != nil && (c.leader != nil || !c.dedup) {
 		m.giveBack(c)
-	} else { // the retry is known by its token
+	} else { // the retry is known by its token, or without one by its address
 		cmp.Or(c.leader, c).owe(c.by.asDeserter(), c.resend)
 	}
 	if c.phase != leading {

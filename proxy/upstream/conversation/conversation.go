@@ -17,7 +17,8 @@ import (
 type Call struct {
 	// Request has a Body that can be read without waiting, says how long it is
 	// (ContentLength), and has it once more in GetBody, which is where it is read
-	// from: so it can be sent again. Its context counts while connecting only.
+	// from: so it can be sent again. Its context ends an attempt to connect, and
+	// nothing else: Watch may look at it.
 	Request *http.Request
 
 	// Head gets what arrives until the answer's head is over, as it came: http.Header
@@ -26,16 +27,18 @@ type Call struct {
 	Head *bytes.Buffer
 
 	// Until is when the whole answer must be there, or the head of an event stream.
-	// Zero: no limit.
+	// Zero: no limit; Pool.HeadTimeout bounds the head in either case.
 	Until time.Time
 
-	// Before is called just before the first byte of the request is written, and
-	// before another connection is tried. An error ends the call with nothing sent. nil: nobody is asked.
+	// Before is called once there is a connection, just before the first byte of the
+	// request is written to it, and before another connection is tried. An error ends
+	// the call with nothing sent. nil: nobody is asked.
 	Before func() error
 
-	// Watch is called just before the first byte of the request is written, and
-	// every half second while the server is waited for, also in the middle of its
-	// answer. An error ends the call. nil: nobody is asked.
+	// Watch is called right before Before, and then while the server is waited for:
+	// every 20 ms while it does not take a large request, every half second until its
+	// head is here and in the middle of its answer. An error ends the call, and
+	// Error.Sent says whether it was sent. nil: nobody is asked.
 	Watch func() error
 }
 
