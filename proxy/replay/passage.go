@@ -37,8 +37,8 @@ type passage struct {
 // newPassage describes r, the request of ex, to the store. A request whose body is not
 // held here may change anything, equals only others of its length, and never gets
 // another call's answer.
-func (s *Replayer) newPassage(r *http.Request, ex *exchange.Exchange, window time.Duration) *passage {
-	p := &passage{Replayer: s, ex: ex}
+func (rp *Replayer) newPassage(r *http.Request, ex *exchange.Exchange, window time.Duration) *passage {
+	p := &passage{Replayer: rp, ex: ex}
 	contentType, method, body := r.Header.Get("Content-Type"), r.Method, ex.Body
 	if ex.Unheld != "" {
 		method += " unheld" // no request has such a method
@@ -76,6 +76,6 @@ func (s *Replayer) newPassage(r *http.Request, ex *exchange.Exchange, window tim
 		call.Body = rule.Match == rules.MatchBody
 		call.Observe = rule.Observe || ex.Snap.Dedup.Observe || ex.Snap.Observing
 	}
-	call.Issued = call.Token != (access.Token{}) && s.Tokens.Find(call.Token, ex.Group.Name, ex.Group.Issuer) != nil
+	call.Issued = call.Token != (access.Token{}) && rp.Tokens.Find(call.Token, ex.Group.Name, ex.Group.Issuer) != nil
 	return p
 }

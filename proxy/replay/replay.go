@@ -45,36 +45,36 @@ type Replayer struct {
 
 // New returns a Replayer that has decided nothing yet.
 func New(parts Parts) *Replayer {
-	s := &Replayer{Parts: parts, shared: parts.Store.Status().Kind != "memory", decisions: map[rules.Decision]*atomic.Uint64{}}
+	rp := &Replayer{Parts: parts, shared: parts.Store.Status().Kind != "memory", decisions: map[rules.Decision]*atomic.Uint64{}}
 	for _, d := range rules.Decisions() {
-		s.decisions[rules.Decision(d)] = new(atomic.Uint64)
+		rp.decisions[rules.Decision(d)] = new(atomic.Uint64)
 	}
-	return s
+	return rp
 }
 
 // Decisions is how many calls came to which decision since the start.
-func (s *Replayer) Decisions() map[rules.Decision]uint64 {
-	all := make(map[rules.Decision]uint64, len(s.decisions))
-	for d, n := range s.decisions {
+func (rp *Replayer) Decisions() map[rules.Decision]uint64 {
+	all := make(map[rules.Decision]uint64, len(rp.decisions))
+	for d, n := range rp.decisions {
 		all[d] = n.Load()
 	}
 	return all
 }
 
 // Held is how many bytes of answers are being collected.
-func (s *Replayer) Held() int64 { return s.answers.Load() }
+func (rp *Replayer) Held() int64 { return rp.answers.Load() }
 
 // Link answers repeated calls from the store, and tells the store of every call by
 // which it recognises repetitions. Without any dedup rule it passes everything on.
 // The login link tells the store of logins.
-func (s *Replayer) Link(next exchange.Handler) exchange.Handler {
+func (rp *Replayer) Link(next exchange.Handler) exchange.Handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange) {
 		window := ex.Snap.Rules.Window()
 		switch {
 		case window > 0 && ex.Noted(r):
-			s.newPassage(r, ex, window).deduplicate(w, r, next)
+			rp.newPassage(r, ex, window).deduplicate(w, r, next)
 		case ex.Match.Dedup != nil:
-			s.decide(ex, rules.Forwarded, "")
+			rp.decide(ex, rules.Forwarded, "")
 			next(w, r, ex)
 		default:
 			next(w, r, ex)
@@ -85,12 +85,12 @@ func (s *Replayer) Link(next exchange.Handler) exchange.Handler {
 // Denied tells the store that a call is answered with false by the gate. The
 // client's login that follows is caused by it and pays for no other call's
 // re-send, and the re-send of this one is a first execution.
-func (s *Replayer) Denied(r *http.Request, ex *exchange.Exchange) {
+func (rp *Replayer) Denied(r *http.Request, ex *exchange.Exchange) {
 	window := ex.Snap.Rules.Window()
 	if window == 0 || !ex.Noted(r) || ex.Token(r) == (access.Token{}) {
 		return
 	}
-	p := s.newPassage(r, ex, window)
+	p := rp.newPassage(r, ex, window)
 	p.call.Dedup, p.call.Subjects = false, openapi.Subjects{} // it changes nothing
 	p.noteEnded(dedup.Outcome{Kind: dedup.Denied})
 }
@@ -207,22 +207,22 @@ func (p *passage) failWaiter(w http.ResponseWriter, out dedup.OutcomeKind) {
 }
 
 // decide notes what became of a call under a dedup rule.
-func (s *Replayer) decide(ex *exchange.Exchange, d rules.Decision, reason string) {
+func (rp *Replayer) decide(ex *exchange.Exchange, d rules.Decision, reason string) {
 	ex.Reason = reason
 	if ex.Match.Dedup == nil {
 		return
 	}
 	ex.Decided = d
-	s.Recent.Decided(ex.Received, d)
-	s.decisions[d].Add(1)
-	s.Metrics.Decided(ex.CallName(), d)
+	rp.Recent.Decided(ex.Received, d)
+	rp.decisions[d].Add(1)
+	rp.Metrics.Decided(ex.CallName(), d)
 }
 
 // bypass notes that a call under a dedup rule passes without it.
-func (s *Replayer) bypass(ex *exchange.Exchange, reason string) {
+func (rp *Replayer) bypass(ex *exchange.Exchange, reason string) {
 	if ex.Match.Dedup == nil {
 		return
 	}
-	s.decide(ex, rules.Bypassed, reason)
-	s.Metrics.DedupBypassed.WithLabelValues(reason).Inc()
+	rp.decide(ex, rules.Bypassed, reason)
+	rp.Metrics.DedupBypassed.WithLabelValues(reason).Inc()
 }
