@@ -28,8 +28,8 @@ type Config struct {
 	Listen []Listener `yaml:"listen" restart:"true"`
 	// Admin is the listener for metrics, health and status.
 	Admin Admin `yaml:"admin"`
-	// Mode is enforce or observe: nothing on the wire is changed, and
-	// all is counted.
+	// Mode is enforce, or observe: nothing on the wire is changed; what would be
+	// added, dropped and refused is only counted.
 	Mode string `yaml:"mode" choice:"enforce,observe" default:"enforce"`
 	// Upstreams are the groups of servers by name; at least one.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
@@ -161,8 +161,8 @@ type Admin struct {
 	TokenFile string `yaml:"token_file" restart:"true"`
 	// PProf serves /debug/pprof/ there too.
 	PProf bool `yaml:"pprof" default:"false" restart:"true"`
-	// Ready is any: /readyz answers 200 while the servers of one routed
-	// upstream group are ready; or all: only while those of each are.
+	// Ready is any: /readyz answers 200 while at least one routed upstream group has a
+	// ready server; or all: only while every routed group has one.
 	Ready string `yaml:"ready" choice:"any,all" default:"any"`
 }
 

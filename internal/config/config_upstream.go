@@ -12,8 +12,8 @@ type Upstream struct {
 	// Servers are "http://host:port" or "https://host:port"; at least one. Load gives
 	// "host:port" its http://, and takes a list with commas apart. A path
 	// is the servers' context path, the same for all of a group ("http://h:7701/pj";
-	// /openApi behind it does not count): requests whose path is not under it get
-	// it put in front.
+	// /openApi behind it does not count): the shim puts it in front of paths that
+	// lack it.
 	Servers []string `yaml:"servers"`
 	// Host is the Host header that the servers get: keep (the caller's), upstream
 	// (that of the server's URL), or a name, with a port where it is to carry one.
@@ -38,8 +38,8 @@ type Upstream struct {
 	// than the servers' own (Tomcat's is 60s by default, 20s in its server.xml),
 	// or a call may meet a connection that is just being closed.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"15s" min:"1"`
-	// OpenAPIPrefix is where servers have the OpenAPI, under a context path that
-	// the callers write themselves. Default: /openApi behind the path of Servers.
+	// OpenAPIPrefix is /x/openApi if the servers run under /x and the callers' paths
+	// already begin with /x. Default: /openApi behind the path of Servers.
 	OpenAPIPrefix string `yaml:"openapi_prefix"`
 	// MaxConnections bounds connections per server. 0: no bound.
 	MaxConnections int `yaml:"max_connections" min:"0"`

@@ -79,8 +79,8 @@ func (v *validator) isOwn(server string) bool {
 	})
 }
 
-// host checks the Host header for a group's servers. A word of the two in other
-// letters would be a name that no server has.
+// host checks the Host header for a group's servers. "Keep" or "UPSTREAM" would be
+// taken for a server's name, and is refused.
 func (v *validator) host(path, host string) {
 	for _, word := range []string{HostKeep, HostUpstream} {
 		if host != word && strings.EqualFold(strings.TrimSpace(host), word) {

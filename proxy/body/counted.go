@@ -57,8 +57,8 @@ func (b *Counted) N() int64 { return b.n.Load() }
 // Ended reports whether the body has been read to its end.
 func (b *Counted) Ended() bool { return b.ended.Load() }
 
-// Cut ends the body for those who read on: its server has gone. A Read that waits
-// must be ended besides.
+// Cut makes each later Read fail: the server has gone. Whoever calls it must also end
+// a Read that is waiting.
 func (b *Counted) Cut() { b.cut.Store(true) }
 
 // Fail notes why the body does not come to its end.
@@ -73,8 +73,8 @@ func (b *Counted) Broken() error {
 }
 
 // arrived returns the whole body if it came together with the request's header,
-// which the bodies of proxy/listen can tell without waiting. What it returns is not
-// more than was held before: it is free of the budget.
+// which the bodies of proxy/listen can tell without waiting. What it returns was in
+// memory before, and does not count against the budget.
 func (b *Counted) arrived() (body []byte, whole bool) {
 	begun, ok := b.ReadCloser.(interface{ Arrived() ([]byte, bool) })
 	if !ok {

@@ -20,7 +20,7 @@ const (
 	firstBuffer = 4 << 10
 )
 
-// ErrCut is why a body cannot be held that broke off.
+// ErrCut says that a body broke off, and so cannot be held.
 var ErrCut = errors.New("the request's body broke off")
 
 // Holder holds bodies in memory, within a budget that all of them share. Safe for
@@ -122,9 +122,9 @@ func (h *Holder) Hold(r *http.Request, i Incoming) (Held, error) {
 }
 
 // readArrived reads without waiting what came of r's body together with the
-// header: most often all of it. It does not begin bodies that cannot have come
-// so, nor chunked ones, whose reader takes a Read of nothing for a fault. What
-// it holds is not more than net/http held before: it is free of the budget.
+// header: most often all of it. It leaves alone bodies too large to have come so, and
+// chunked ones, whose reader takes a Read of nothing for a fault. What it returns is
+// no more than net/http had in memory before, and does not count against the budget.
 func readArrived(r *http.Request, at Place) (body []byte, whole bool) {
 	if at == nil || r.ContentLength < 0 || r.ContentLength > firstBuffer {
 		return nil, false
@@ -139,7 +139,7 @@ func readArrived(r *http.Request, at Place) (body []byte, whole bool) {
 			return buf[:n], true
 		}
 		if more == 0 {
-			break // of an error the next Read tells again
+			break // the next Read returns an error again
 		}
 	}
 	return buf[:n:n], false

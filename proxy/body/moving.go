@@ -10,11 +10,11 @@ import (
 // Pace is how fast a body must come.
 type Pace struct {
 	Timeout time.Duration // how long it may stand still
-	Rate    int64         // bytes a second that it must have come with, once After has been waited for it; 0: any
+	Rate    int64         // its slowest average, in bytes a second, once it was waited for as long as After; 0: no limit
 	After   time.Duration
 }
 
-// ErrTooSlow is how a body ends that falls behind its Pace's Rate.
+// ErrTooSlow ends a body that falls behind its Pace's Rate.
 var ErrTooSlow = errors.New("the request's body came more slowly than min_body_rate")
 
 // Moving is a streamed body that must not stand still, nor crawl.
@@ -32,7 +32,7 @@ type Moving struct {
 func (b *Moving) Read(p []byte) (int, error) {
 	conn := http.NewResponseController(b.Answer)
 	begun := time.Now()
-	_ = conn.SetReadDeadline(begun.Add(b.Pace.Timeout)) // not possible: then it may
+	_ = conn.SetReadDeadline(begun.Add(b.Pace.Timeout)) // if that fails, the body may stand still
 	n, err := b.ReadCloser.Read(p)
 	b.n, b.waited = b.n+int64(n), b.waited+time.Since(begun)
 	if err == nil && b.waited > b.Pace.After && float64(b.n) < float64(b.Pace.Rate)*b.waited.Seconds() {

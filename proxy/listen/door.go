@@ -14,8 +14,8 @@ type Redirect struct {
 	OpenAPI bool
 }
 
-// Door is what a listener asks of its requests' handler, as far as listeners differ.
-// It is the handler that does it. Read it only: requests share it.
+// Door is what a handler must do for the requests of one listener and not for those of
+// another. All requests of the listener share it: it must not be changed.
 type Door struct {
 	// What a plain listener answers instead of serving it.
 	Challenge func(http.ResponseWriter, *http.Request) bool // see Config; nil: none
@@ -24,10 +24,10 @@ type Door struct {
 	Pace Pace
 }
 
-// Pace is what a listener asks of its requests' bodies.
+// Pace is how fast the body of a listener's request must come.
 type Pace struct {
 	Timeout time.Duration // how long a body may stand still
-	Rate    int64         // bytes a second that it must have come with, once After was spent waiting for it; 0: any
+	Rate    int64         // its slowest average, in bytes a second, once it was waited for as long as After; 0: no limit
 	After   time.Duration
 }
 

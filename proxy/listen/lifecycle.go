@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Lifecycle is what a Server has to know of those whose handler it serves, and where
-// it tells how far it is with ending. Its methods are called by several goroutines at
-// once.
+// Lifecycle is the owner of the handler that a Server serves: the Server asks it what
+// it has to know, and tells it how far the drain is. Its methods are called by several
+// goroutines at once.
 type Lifecycle interface {
 	// Life is the parent of all requests' contexts.
 	Life() context.Context
@@ -21,7 +21,7 @@ type Lifecycle interface {
 	// InFlight is how many requests are being served, hijacked ones included.
 	InFlight() int64
 
-	// End has requests in flight answered at once. It may be called more than once.
+	// End makes the handler answer the requests in flight at once. It may be called more than once.
 	End()
 
 	// Close is called when no listener serves any more, and returns when whatever

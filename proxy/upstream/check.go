@@ -84,7 +84,7 @@ func (c *checker) learn(err error, against int) int {
 }
 
 // ask returns nil if the server is healthy: it can be connected to and, unless
-// only that is asked, is ready as a probe has it.
+// ActiveHealth.TCP is set, a probe finds it ready.
 func (c *checker) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.how.Timeout)
 	defer cancel()

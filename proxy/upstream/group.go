@@ -40,8 +40,8 @@ type Options struct {
 	// until it is ready.
 	Probe bool
 
-	// Host returns the Host of questions to servers that get the callers' own, which
-	// questions have not. Nil or "": the server's address.
+	// Host returns the Host header of the group's own questions, for servers that
+	// otherwise get the Host of the caller. Nil or "": the server's address.
 	Host func() string
 }
 
@@ -134,7 +134,7 @@ func (g *Group) serverAt(base *url.URL) *Server {
 	return &Server{URL: base, Name: hostPort(base)}
 }
 
-// add adds a server, which https ones are spoken to by secure.
+// add adds a server. secure is how https servers are spoken to.
 func (g *Group) add(s *Server, secure *connect.TLS, o Options) {
 	g.Servers = append(g.Servers, s)
 	if s.URL.Scheme != "https" {
@@ -186,8 +186,8 @@ func (g *Group) Start(life context.Context, running *sync.WaitGroup) {
 	}
 }
 
-// logged is f, which runs on a goroutine of its own: a panic there ends the
-// process, and what led to it is written before.
+// logged returns f, with the log written out at its end: f runs on a goroutine of its
+// own, where a panic ends the process.
 func (g *Group) logged(f func()) func() {
 	return func() {
 		defer func() { _ = g.log.Sync() }()

@@ -57,8 +57,8 @@ type Settings struct {
 	// without a slash at its end. Empty: none.
 	ContextPath string
 
-	// OpenAPIPrefix is where the calls are on servers under a context path that
-	// the callers write themselves: "/x/openApi". Empty: "/openApi" under ContextPath.
+	// OpenAPIPrefix is "/x/openApi" if the servers run under /x and the callers' paths
+	// already begin with /x. Empty: "/openApi" under ContextPath.
 	OpenAPIPrefix string
 }
 

@@ -58,9 +58,10 @@ func (l *Listener) Close() error {
 // Addr implements net.Listener.
 func (l *Listener) Addr() net.Addr { return l.addr }
 
-// Conn returns a connection of which read has been read already, as if it had not. by
-// is when the head that has begun must be whole; zero: at no time. secure is what is
-// known of a connection that has shaken hands; nil: it is plain.
+// Conn returns a connection whose Read returns read, which was read from c already,
+// and then what follows. by is when the head that has begun must be whole; zero: no
+// limit. secure is the TLS state of a connection that has shaken hands; nil: it is
+// plain.
 func Conn(c net.Conn, read []byte, by time.Time, secure *tls.ConnectionState) net.Conn {
 	h := &conn{Conn: c, read: read, by: by}
 	if secure != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// askEvery is how often a caller is asked whom somebody wants to know gone.
+	// askEvery is how often a caller is asked while somebody waits for him to hang up.
 	askEvery = 100 * time.Millisecond
 
 	// arrivedWait bounds a read of a TLS record that has begun to arrive.
@@ -46,7 +46,7 @@ func (c *Caller) Gone() bool {
 
 // saidClose reports whether a caller on TLS has said that nothing more comes
 // (close_notify), which poll does not see. arrived: there are bytes in the socket.
-// While a body is read, its reader is who sees that.
+// While a body is read, its reader sees that.
 func (c *conn) saidClose(arrived bool) bool {
 	if !c.reading.TryLock() {
 		return false

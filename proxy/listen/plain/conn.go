@@ -174,7 +174,7 @@ func (c *conn) first(by *time.Time) bool {
 }
 
 // firstByte waits until limit for something to come. Most callers who come again
-// do so at once. Who does not, waits without a buffer.
+// do so at once. For the others it waits without a buffer.
 func (c *conn) firstByte(limit time.Time) bool {
 	if c.ended {
 		return false

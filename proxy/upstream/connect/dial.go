@@ -19,9 +19,9 @@ const (
 	// learn before that, and another server must get its turn.
 	Timeout = 1500 * time.Millisecond
 
-	// attemptDelay is when the next address is tried beside those that have not
-	// answered yet (RFC 8305, 5: 250 ms); sooner where time would not be enough
-	// for all of them.
+	// attemptDelay is how long an address may take to answer before the next one is
+	// tried beside it (RFC 8305, 5: 250 ms); less if the time would not be enough for
+	// all of them.
 	attemptDelay = 250 * time.Millisecond
 
 	// slowFor is how long an address that failed, or was overtaken by a later
@@ -162,8 +162,8 @@ func (d *Dialer) race(ctx context.Context, network string, to []netip.AddrPort, 
 	return nil
 }
 
-// share returns d, or less where ctx leaves less time to n who take turns and to
-// what comes after them.
+// share returns how long one of n attempts may take: d, or less if ctx leaves too
+// little time for all of them and for what comes after them.
 func share(ctx context.Context, d time.Duration, n int) time.Duration {
 	until, ok := ctx.Deadline()
 	if !ok {
@@ -193,7 +193,7 @@ func (d *Dialer) connect(ctx context.Context, network, address string) (net.Conn
 }
 
 // learn remembers that, of the addresses tried, only good answered; the zero
-// value: not one.
+// value: none did.
 func (d *Dialer) learn(tried []netip.AddrPort, good netip.AddrPort) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -38,14 +38,14 @@ var (
 	errStopReading  = errors.New("the server does not read the request any more")
 )
 
-// timeoutError is what a wait ends with that took too long.
+// timeoutError is the error of a wait that took too long.
 type timeoutError struct{ what string }
 
 func (e *timeoutError) Error() string   { return "timed out " + e.what }
 func (e *timeoutError) Timeout() bool   { return true }
 func (e *timeoutError) Temporary() bool { return true }
 
-// Unwrap makes it equal to what a context says.
+// Unwrap lets errors.Is find what a context says.
 func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
 // conn is a connection to a server. It belongs to the goroutine whose call it is in.

@@ -31,9 +31,9 @@ var errAnswered = errors.New("the server has answered before it asked for the re
 
 // Stream is a request whose body comes as its caller sends it.
 type Stream struct {
-	// Request's context ends the exchange, answer included. Its Body is closed by
-	// nobody, and may still be read for a moment after Stream has returned. Of an
-	// httptrace.ClientTrace in its context Got1xxResponse is called.
+	// Request's context ends the exchange, answer included. Stream does not close its
+	// Body, and may still read it for a moment after it has returned. Of an
+	// httptrace.ClientTrace in the context, only Got1xxResponse is called.
 	Request *http.Request
 
 	// Head is as Call.Head. nil: nobody asks.
@@ -45,8 +45,8 @@ type Stream struct {
 	HeadTimeout time.Duration
 
 	// Ended is called when the server has ended the connection before it answered. It
-	// must have a Read of the request's body return that waits for the caller, and
-	// not block. nil: nobody needs to know.
+	// must end a Read of the request's body that waits for the caller, and must not
+	// block. nil: nobody needs to know.
 	Ended func()
 }
 
@@ -224,8 +224,8 @@ func (x *streaming) write() {
 	}
 }
 
-// unbuffered has what comes of a body written at once: a bufio.Writer leaves a
-// whole body to a ReaderFrom.
+// unbuffered writes each piece of a body as soon as it comes: it is a ReaderFrom, to
+// which a bufio.Writer leaves the whole body.
 type unbuffered struct{ io.Writer }
 
 // ReadFrom implements io.ReaderFrom.
