@@ -101,7 +101,7 @@ func (t *trip) attempt(s *Server) error {
 	case res.StatusCode < 100:
 		_ = res.Body.Close() // nobody reads it
 		return errNoStatus
-	case leftUnanswered(res): // by a shim in between: its server got nothing
+	case leftUnanswered(res): // by a shim in between
 		_ = res.Body.Close() // the mark says all
 		t.there = true
 		return errUnansweredThere
