@@ -67,7 +67,7 @@ var ErrAllFull = errors.New("each server has max_connections in use")
 var (
 	errNoServer = errors.New("there is no server")
 	errNoStatus = errors.New("the server's answer has no valid status")
-	// errUnansweredThere: the server is another shim, and says that its own got nothing.
+	// errUnansweredThere: the server is another shim, whose answer has MarkUnanswered.
 	errUnansweredThere = errors.New("the shim there left the request unanswered")
 )
 
