@@ -1,51 +1,58 @@
 // Package dedup is the request-dedup cache: it decides which repeated OpenAPI
 // calls are answered from memory instead of being executed once more.
 //
-// Its Machine is a deterministic state machine: what it decides depends on its
-// state, the time it is given and the event, on nothing else. Nothing here does any
-// I/O, has a clock, a goroutine or a lock, so that a simulation can drive it through
-// years of traffic and a reader can follow it in one sitting. Package
+// Its Machine is a deterministic state machine: what it decides depends on its state, the
+// time it is given and the event, on nothing else. Nothing here does any I/O, has a clock, a
+// goroutine or a lock, so that a simulation can drive it through years of traffic. Package
 // powerjob-shim/internal/store makes its steps atomic, and shows their order.
 //
 // # How a repetition is known
 //
-// Each call that arrives is kept (state.go). Once it is answered it leaves a mark: a note
-// that its client may send it once more, until a login explains that. Logins are in
-// login.go. machine.go asks four rules, in this order:
+// Machine.decide in machine.go asks four rules, in this order:
 //
-//   - retry.go: the caller of an earlier equal call hung up before it had its
-//     answer, and this call carries the same token, or none and comes from the same
-//     trusted address: it is that caller again.
-//   - evidence.go: the client has just logged in anew, which it does exactly
-//     when an answer came without the header; so it repeats one of its calls,
-//     and this call equals one whose answer may have been that one.
+//   - retry.go: the caller of an earlier equal call hung up before it had its answer, and
+//     this call carries the same token, or none and comes from the same trusted address.
+//   - evidence.go: The Java client logs in without a token when an answer lacked the
+//     header, then sends the call again. If such a login came after the answer to an equal
+//     call, this call is that re-send. Each answer and each login count once.
 //   - swap.go: two threads of a client changed places, and each call is the other's
-//     re-send.
+//     re-send. An orphan whose other half has not come yet is forwarded at once.
 //   - equal.go: by the operator's choice (match: body), equal calls inside the
 //     window are one, as long as no other change touched the same thing (rules/guard).
 //
-// What they have in common: key.go says which calls are equal, peer.go which may be one
-// client's, stranger.go what a refused token explains, looks.go how far a search goes.
-// finish.go has the end of a call, mark.go its mark, expiry.go the end of its window,
-// over.go what becomes of it between the two: it goes to the archive
-// (rules/dedup/archive), which keeps many in little room. disown.go forgets all evidence
-// at once.
+// Whatever the rule, a call gets an answer only if Machine.mayHave allows it.
+//
+// Words:
+//
+//   - A mark is a credit: an answer went out whose header may be lost. One re-send may
+//     use it, which spends it; it ends with the window.
+//   - A constructor makes a client object. It logs in without a token, then with the token
+//     that it got. Any other login without a token is a refresh, and its re-send follows.
+//   - A login pays for a re-send: it is why the client sends that call again.
+//   - A token's lineage is its constructor's token, from which its refreshes follow.
+//   - An orphan and an overtaken re-send are two halves of one call: see swap.go.
+//   - A deserter is a caller that hung up before it had its answer.
+//   - A call was refused (denied) if the upstream's header said false to its token.
+//     A stranger is the caller of such a call whose token was not seen being issued.
+//
+// key.go says which calls are equal, peer.go which may be one client's, stranger.go what a
+// refused token explains, looks.go how far a search goes. state.go has the calls, login.go
+// the tokens, finish.go the end of a call, mark.go its mark, expiry.go the end of its
+// window, over.go what becomes of it between the two: it goes to the archive
+// (rules/dedup/archive). disown.go forgets all evidence at once.
 //
 // # Interleavings
 //
-// These orders of events, all where the header is lost, have shaped the rules.
-// testdata/scenes tells each under its number, line by line.
+// These have shaped the rules. The header is lost in all; testdata/scenes tells each.
 //
 //  1. One thread: a call, its answer, a login, the call again.
 //  2. Two threads. The second one's login overwrites the first one's token, in the field
 //     that they share; the first login pays for the second call.
-//  3. Two threads with equal calls. One's first send takes the answer that was kept for
-//     the other's re-send: swap.go.
-//  4. A caller hangs up, and calls again with the same token: it gets the first call's
-//     answer, once. A third call is a new one.
-//  5. save A, save B, save A on one job: the second save A is executed, since B came in
-//     between. A re-send of the first is not: executing it late would undo B.
-//  6. Two threads, one of which is preempted between its login and the shared field, so
+//  3. Two threads with equal calls. One takes the other's answer: swap.go.
+//  4. A caller hangs up, and calls again with the same token: it gets that answer, once.
+//  5. save A, save B, save A on one job: the second save A is executed. A re-send of the
+//     first is not, as that would undo B.
+//  6. Two threads, one of which is preempted before it stores its token in that field, so
 //     that the older token overwrites the younger: see borrowedLogin.
 package dedup
 
@@ -101,8 +108,7 @@ const (
 	Wait
 	// Replay: write Ruling.Answer, do not forward.
 	Replay
-	// Pass: forward the call (observe mode: it would have been dropped). It needs no
-	// Finish, which is ignored.
+	// Pass: forward the call (observe mode: it would have been dropped). Finish ignores it.
 	Pass
 	// Fail: the call waited for ended without an answer; Ruling.Outcome says how.
 	Fail

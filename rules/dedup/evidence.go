@@ -7,9 +7,8 @@ import (
 	"powerjob-shim/internal/ordered"
 )
 
-// evidence finds the mark that c is the re-send of and the login that pays for it.
-// r is the login that issued c's token, nil if unknown. Of all claims that can be
-// made the likeliest counts.
+// evidence finds the mark that c is the re-send of and the login that pays for it: the
+// likeliest of all claims. r is the record of c's token, seen issued or not, or nil.
 func (m *Machine) evidence(c *call, r *login) claim {
 	if r == nil || !r.refresh {
 		return claim{}
@@ -52,10 +51,9 @@ type grounds uint8
 
 const (
 	noGrounds grounds = iota
-	// borrowedLogin: another open login pays, requested after the mark. The token of r,
-	// though r may have been requested before the mark, has overwritten that
-	// login's: a thread that is preempted stores its token late. Should the login
-	// be another client's, it still pays for its own call (login.paidForAnother).
+	// borrowedLogin: r may be too early to pay, but another open login of this client came
+	// after the mark, and its token was overwritten by r's: let that one pay. If it was
+	// another client's, it may still pay once for its own (login.paidForAnother).
 	borrowedLogin
 	// passedLogin: r was requested after the mark, but has paid for another call of its
 	// client, and another open login pays, whose token r's has overwritten.
@@ -64,11 +62,10 @@ const (
 	ownLogin
 )
 
-// likelier reports whether k is likelier than another claim. Of those whose login
-// was requested after the mark, a refusal comes first: its re-send must be executed,
-// and should it be another thread's, then that one's answer is left for this thread.
-// Then the newest: of several equal calls the last one answered is the one whose
-// client logged in last.
+// likelier reports whether k is likelier than another claim. Of those whose login was requested
+// after the mark, a refusal comes first: its re-send must be executed, and should it be another
+// thread's, then that one's answer is left for this thread. Then the newest: of several equal
+// calls the last one answered is the one whose client logged in last.
 func (k *claim) likelier(than *claim) bool {
 	sure, thanSure := k.grounds > borrowedLogin, than.grounds > borrowedLogin
 	switch {
@@ -82,9 +79,8 @@ func (k *claim) likelier(than *claim) bool {
 	return than.key.Less(k.key)
 }
 
-// candidates yields the unspent marks that a call with the token of r may be the
-// re-send of: those before r was requested, then the younger ones, both from the
-// newest on.
+// candidates yields the unspent marks that a call with the token of r may be the re-send of:
+// those before r was requested, then the younger ones, both from the newest on.
 func (m *Machine) candidates(h *history, r *login) iter.Seq2[ordered.Key, candidate] {
 	return func(yield func(ordered.Key, candidate) bool) {
 		requested := before(r.requested)
@@ -101,10 +97,9 @@ func (m *Machine) candidates(h *history, r *login) iter.Seq2[ordered.Key, candid
 	}
 }
 
-// payerOf finds the login that pays for a mark, and on what grounds. known says that the
-// client is known from its first login on.
-func (m *Machine) payerOf(c *call, r *login, mk *candidate, payers []payer, known bool) (*login, grounds) {
-	mayOwn := mk.at < r.requested && !(known && mk.unissued)
+// payerOf finds the login that pays for a mark, and on what grounds.
+func (m *Machine) payerOf(c *call, r *login, mk *candidate, payers []payer, clientKnown bool) (*login, grounds) {
+	mayOwn := mk.at < r.requested && !(clientKnown && mk.unissued)
 	if mayOwn && (r.open || r.paidForAnother) {
 		return r, ownLogin
 	}
@@ -142,8 +137,7 @@ func (m *Machine) single(h *history) bool {
 // the threads of a client share, that token may have overwritten its own.
 type payer struct {
 	*login
-	// Whether refusals explain it, for a client that is known from its first login on
-	// and for one that is not: asked once for all marks.
+	// Whether refusals explain it if its client is known, and if not: asked once for all marks.
 	asked, explained [2]bool
 }
 
@@ -158,9 +152,8 @@ func (m *Machine) payers(r *login, of peer) (found []payer) {
 	return found
 }
 
-// overwrote reports whether o's token can have been in the shared field before l's:
-// it had been given out when a call first carried l's. Which was requested first
-// tells nothing.
+// overwrote reports whether o's token can have been in the shared field before l's: it had been
+// given out when a call first carried l's. Which was requested first tells nothing.
 func (l *login) overwrote(o *login, of peer) bool {
 	return o != l && (!l.used || o.issuedAt <= l.usedAt) && l.app.together(o.peer, l.peer, of)
 }
@@ -169,10 +162,10 @@ func (l *login) overwrote(o *login, of peer) bool {
 // answer, as clients log in at once, or else the last one before it. Later ones can
 // pay for younger answers too.
 func (m *Machine) overwritten(mk *candidate, payers []payer, by peer) (found *login) {
-	known := m.fromItsStart(mk)
+	clientKnown := !mk.denied && m.clientKnown(mk.by)
 	for i := range payers {
 		p := &payers[i]
-		if !mk.provokes(p.login) || !mk.denied && m.owed(p, by, known) { // a refusal explains p better
+		if !mk.provokes(p.login) || !mk.denied && m.owed(p, by, clientKnown) { // a refusal explains p better
 			continue
 		}
 		if mk.at >= p.requested {
@@ -185,13 +178,13 @@ func (m *Machine) overwritten(mk *candidate, payers []payer, by peer) (found *lo
 
 // owed reports whether p and all other open logins of its client owe their re-sends to
 // refused calls.
-func (m *Machine) owed(p *payer, by peer, known bool) bool {
+func (m *Machine) owed(p *payer, by peer, clientKnown bool) bool {
 	client := 0
-	if known {
+	if clientKnown {
 		client = 1
 	}
 	if !p.asked[client] {
-		p.asked[client], p.explained[client] = true, m.refusalsExplain(p.login, by, known)
+		p.asked[client], p.explained[client] = true, m.refusalsExplain(p.login, by, clientKnown)
 	}
 	return p.explained[client]
 }
@@ -209,7 +202,7 @@ func (m *Machine) spend(c *call, r *login, k *claim) *call {
 	if k.pays == r {
 		r.lineage, r.guessed = k.by.lineage, m.seen(k.by.token).guessed || !m.single(c.history)
 	}
-	r.known = r.known || m.known(k.by)
+	r.clientKnown = r.clientKnown || m.clientKnown(k.by)
 	k.pays.paidForAnother = k.pays != r
 	r.app.threads = r.app.threads || k.pays != r && k.by.lineage == r.lineage
 	m.close(k.pays)

@@ -7,9 +7,8 @@ import (
 	"powerjob-shim/rules/access"
 )
 
-// Finish takes in how a leader's forwarding ended. It must come before the
-// answer is written to the caller. A call that is not leading is ignored: its
-// lease ended, and it counts as Lost.
+// Finish takes in how a leader's forwarding ended. It must come before the answer is written to
+// the caller. A call that is not leading is ignored: its lease ended, and it counts as Lost.
 func (m *Machine) Finish(t time.Time, id ID, out Outcome) {
 	now := m.expireDue(t)
 	if c := m.calls[id]; c != nil && c.phase == leading {
@@ -18,7 +17,7 @@ func (m *Machine) Finish(t time.Time, id ID, out Outcome) {
 }
 
 func (m *Machine) finish(now moment, c *call, out Outcome) {
-	c.phase, c.outcome, c.answer, c.mark.passed = answered, out.Kind, out.Answer, out.Passed
+	c.phase, c.outcome, c.answer, c.mark.passed = ended, out.Kind, out.Answer, out.Passed
 	m.things.Ended(&c.change, out.mayHaveChanged(), out.Kind == Kept, out.Created)
 	kept := c.dedup && out.Kind == Kept
 	if !kept {

@@ -23,7 +23,13 @@ type Issue struct {
 	Window time.Duration // how long the login waits for its re-send
 }
 
-// login is a token and what is known of it.
+// login is the record of a token: of the login that gave it out or, if none was seen, of
+// the calls that carry it.
+//
+// Its last four fields say whose it is. Say two threads of a client get the tokens A and B,
+// and B overwrites A in the field that they share: both re-sends carry B. Login B pays for
+// one and takes over its first send's lineage, guessed if several equal calls had marks.
+// Login A pays for the other, but may be another client's: so it has paidForAnother.
 type login struct {
 	peer
 	token     access.Token
@@ -37,14 +43,14 @@ type login struct {
 	openUntil moment
 	caller    *caller // of its last call
 
-	ours           bool         // it was seen being given out, maybe before the window
-	issued         bool         // it was seen being given out, for app, at issuedAt
+	ours           bool         // it was seen being given out, at whatever time (Call.Issued)
+	issued         bool         // Issued saw it being given out, for app, at issuedAt
 	used           bool         // by a call, first at usedAt
 	refresh        bool         // by a login without a token, and it was not presented on an authApp
 	open           bool         // a refresh whose re-send has not come yet
 	paidForAnother bool         // it paid for a call with another token, and may pay for its own once more
 	guessed        bool         // lineage is that of one of several equal calls
-	known          bool         // it is a refresh of a client that was seen when it first logged in
+	clientKnown    bool         // it is a refresh of a client whose constructor was seen
 	lineage        access.Token // the constructor's token that it goes back to, as far as known
 }
 

@@ -6,10 +6,9 @@ import (
 	"powerjob-shim/internal/ordered"
 )
 
-// looks bounds every search for a repetition: so many candidates are looked at,
-// the likeliest first. A step takes no longer the more is remembered; only adding
-// and removing take longer, with the logarithm. What a search does not reach makes
-// no repetition: the call is forwarded.
+// looks bounds every search for a repetition: so many candidates are looked at, the likeliest
+// first. A step takes no longer the more is remembered; only adding and removing take longer,
+// with the logarithm. What a search does not reach makes no repetition: the call is forwarded.
 const looks = 64
 
 // few yields the first of what all yields, and counts them.
@@ -26,10 +25,10 @@ func few[T any](m *Machine, all iter.Seq2[ordered.Key, T]) iter.Seq2[ordered.Key
 	}
 }
 
-// count counts how many of all are such, up to most.
-func count[T any](m *Machine, most int, all iter.Seq2[ordered.Key, T], such func(T) bool) (n int) {
+// count returns how many of all satisfy match, at most most.
+func count[T any](m *Machine, most int, all iter.Seq2[ordered.Key, T], match func(T) bool) (n int) {
 	for _, of := range few(m, all) {
-		if such(of) {
+		if match(of) {
 			n++
 		}
 		if n == most {
@@ -39,10 +38,13 @@ func count[T any](m *Machine, most int, all iter.Seq2[ordered.Key, T], such func
 	return n
 }
 
-// newest returns the last call of a list that is such; nil if none is.
-func (m *Machine) newest(calls *ordered.List[*call], such func(*call) bool) *call {
+// newest returns the last call of a list that satisfies match; nil if none does.
+func (m *Machine) newest(calls *ordered.List[*call], match func(*call) bool) *call {
+	if calls.Len() == 0 { // most calls have no equal one, and need no iterators
+		return nil
+	}
 	for _, c := range few(m, calls.Backward(ordered.Last)) {
-		if such(c) {
+		if match(c) {
 			return c
 		}
 	}

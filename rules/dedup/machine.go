@@ -32,7 +32,8 @@ func (m *Machine) LeaseEnds(id ID) time.Time {
 	return m.epoch
 }
 
-// decide asks the rules. r is the login that issued the call's token, nil if it has none.
+// decide asks the rules. r is the record of the call's token, also of one that was never
+// seen being issued; nil if the call has no token.
 func (m *Machine) decide(now moment, in Call, r *login) Ruling {
 	c := m.admit(now, in)
 	if in.Dedup {
@@ -157,7 +158,7 @@ func (m *Machine) follow(now moment, c, leader *call, reason Reason, observe boo
 
 // deliver hands c the answer of its leader and leaves c's mark.
 func (m *Machine) deliver(now moment, c *call) Ruling {
-	c.phase = answered
+	c.phase = ended
 	leader := c.leader
 	c.outcome, c.mark.passed = leader.outcome, leader.mark.passed
 	if !c.resend && (leader.answer == nil || leader.answer.Status == 200) {

@@ -11,7 +11,7 @@ type mark struct {
 	set      bool
 	spent    bool
 	denied   bool // the answer said false: the re-send is a first execution
-	unissued bool // that token was not seen being given out
+	unissued bool // only with denied: the refused token was never seen issued here
 	passed   bool // the answer went out with true
 	at       moment
 

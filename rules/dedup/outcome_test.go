@@ -154,6 +154,14 @@ func TestWhoMayNotHaveACheckedAnswerIsNotKeptWaitingForIt(t *testing.T) {
 	forged.resumed().is(Lead, EqualBody).ends(Outcome{Kind: Denied}).delivered()
 }
 
+func TestWhoMayNotHaveACheckedAnswerDoesNotGetItByHangingUp(t *testing.T) {
+	s := newScene(t)
+	first := s.call("saveJob 1 A", "T").leads()
+	s.call("saveJob 1 A", "forged").waits(EqualBody).hangsUp()
+	first.ends(accepted("a")).delivered()
+	s.call("saveJob 1 A", "forged").leads().ends(Outcome{Kind: Denied}).delivered()
+}
+
 func TestACheckedAnswerIsReplayedOnEvidence(t *testing.T) {
 	s := newScene(t)
 	s.constructor("T")

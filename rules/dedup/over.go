@@ -58,7 +58,9 @@ func (m *Machine) put(c *call) bool {
 	if c.leader != nil || len(c.deserters) > 0 || c.orphan != nil {
 		return false
 	}
-	if m.things.Settle(&c.change); !c.body || !c.recorded() || c.change.Stale { // no plain match asks what it changed
+	m.things.Settle(&c.change)
+	// Only equal_body asks what a call changed: where that cannot match any more, let its things go.
+	if !c.body || !c.recorded() || c.change.Stale {
 		m.things.Forget(&c.change)
 	}
 	if len(c.change.Watches) > archive.MaxWatches {
@@ -85,7 +87,7 @@ func (m *Machine) put(c *call) bool {
 func (m *Machine) recalled(h *history, o *archive.Call[over, *caller]) *call {
 	c := &call{
 		entry: o.Facts.entry, mark: o.Facts.mark, key: o.Key, arrival: o.Arrival, by: o.By, history: h,
-		phase: answered, ends: moment(o.Ends), answer: o.Answer,
+		phase: ended, ends: moment(o.Ends), answer: o.Answer,
 	}
 	if c.mark.set {
 		c.withMarks().Add(c.markKey(), c)
@@ -108,28 +110,27 @@ type candidate struct {
 }
 
 // unspent yields the unspent marks of h that are before a key, the latest first.
-func (m *Machine) unspent(h *history, before ordered.Key) iter.Seq2[ordered.Key, candidate] {
+func (m *Machine) unspent(h *history, until ordered.Key) iter.Seq2[ordered.Key, candidate] {
 	return func(yield func(ordered.Key, candidate) bool) {
 		archived := func(from ordered.Key) bool {
-			for at, o := range m.over.Marks(h.key, from, before) {
+			for at, o := range m.over.Marks(h.key, from, until) {
 				if !yield(at, candidate{mark: o.Facts.mark, by: o.By}) {
 					return false
 				}
 			}
 			return true
 		}
-		for at, c := range h.unspent.Backward(before) {
+		for at, c := range h.unspent.Backward(until) {
 			if !archived(at) || !yield(at, candidate{c.mark, c.by, c}) {
 				return
 			}
-			before = at
+			until = at
 		}
 		archived(ordered.Key{})
 	}
 }
 
-// callerOf returns whose a call is: the caller that the token's last call had, if it is
-// the same.
+// callerOf returns whose a call is: the caller that the token's last call had, if it is the same.
 func (m *Machine) callerOf(by caller) *caller {
 	last := &m.nobody
 	by.lineage, by.in = by.token, m.apps[appKey{by.group, by.app}]

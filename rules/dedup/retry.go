@@ -20,17 +20,13 @@ func (by *caller) asDeserter() deserter {
 	return deserter{addr: by.addr}
 }
 
-// retryOf finds the newest equal call whose caller hung up before it had its
-// answer and that this caller is.
+// retryOf finds the newest equal call whose answer this caller missed because it hung up.
 func (m *Machine) retryOf(c *call) *call {
-	h := c.history
-	if !h.deserted {
+	if !c.history.deserted {
 		return nil
 	}
-	h.deserted = false
-	return m.newest(&h.leaders, func(x *call) bool {
-		h.deserted = h.deserted || len(x.deserters) > 0
-		return len(x.deserters[c.by.asDeserter()]) > 0
+	return m.newest(&c.history.leaders, func(x *call) bool {
+		return len(x.deserters[c.by.asDeserter()]) > 0 && m.mayHave(c, x)
 	})
 }
 
@@ -46,8 +42,7 @@ func (c *call) owe(to deserter, resend bool) {
 	c.history.deserted = true
 }
 
-// repay takes back the oldest debt to a caller, and returns whether its call was a
-// re-send.
+// repay takes back the oldest debt to a caller, and returns whether its call was a re-send.
 func (c *call) repay(to deserter) (resend bool) {
 	all := c.deserters[to]
 	if c.deserters[to] = all[1:]; len(all) == 1 {

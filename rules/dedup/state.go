@@ -14,7 +14,7 @@ type moment time.Duration
 
 func (t moment) add(d time.Duration) moment { return t + moment(d) }
 
-// before is the key in front of everything from a moment on.
+// before is the key after all that is earlier than a moment, and before all else.
 func before(t moment) ordered.Key { return ordered.Key{At: int64(t)} }
 
 // Machine is the functional core. Each method is one step: it takes the time,
@@ -31,7 +31,7 @@ type Machine struct {
 	histories map[Key]*history // what happened lately to equal calls
 	logins    map[access.Token]*login
 	apps      map[appKey]*app
-	nobody    *caller // of the last call without a login
+	nobody    *caller // that of the last call whose token has no record: see callerOf
 
 	over   archive.Calls[over, *caller] // calls remembered that histories need not have: see over.go
 	things *guard.Things                // what calls change
@@ -69,10 +69,10 @@ func (m *Machine) next() uint64 {
 type phase uint8
 
 const (
-	leading  phase = iota // forwarded, not yet finished
-	waiting               // for its leader
-	answered              // leader or not: it has its answer
-	dropped               // forgotten; pointers to it may remain
+	leading phase = iota // forwarded, not yet finished
+	waiting              // for its leader
+	ended                // leader or not: its outcome is known, maybe without an answer
+	dropped              // forgotten; pointers to it may remain
 )
 
 // call is one arrival and what is known of it.
@@ -94,7 +94,7 @@ type call struct {
 	answer    *Answer
 	deserters map[deserter][]bool // who hung up before they had its answer; for each of their calls, whether it was a re-send
 	started   uint64              // counts up with the leaders: where it is among its history's
-	orphan    *login              // the open login that this answer remembers
+	orphan    *login              // of an orphan: its login, open until the other half comes (swap.go)
 
 	// Of a call that was taken for a repetition:
 	reason     Reason
@@ -109,7 +109,7 @@ type entry struct {
 	dedup   bool
 	body    bool
 	resend  bool        // a leader that is a recognised re-send: its answer leaves no mark
-	outcome OutcomeKind // once answered
+	outcome OutcomeKind // once it has ended
 }
 
 // caller is whose call one is. The calls of one client share it: never change it.
@@ -118,17 +118,17 @@ type caller struct {
 	group, app string
 	token      access.Token
 	lineage    access.Token // of the token, when the call was answered
-	in         *app         // which lists the call's mark; nil: none does
+	in         *app         // the app whose lists have the call's mark if it was refused; nil: unknown
 }
 
 // recorded reports whether c's answer can be given to others.
-func (c *call) recorded() bool { return c.phase == answered && c.outcome == Kept && c.leader == nil }
+func (c *call) recorded() bool { return c.phase == ended && c.outcome == Kept && c.leader == nil }
 
-// history is what is known of one key, but for calls in the archive.
+// history is what is remembered of the calls with one key, except for those in the archive.
 type history struct {
 	key      Key
 	open     int                 // of the arrivals in Machine.calls, how many are its own
-	deserted bool                // some of leaders may have deserters
+	deserted bool                // there were deserters of leaders
 	leaders  ordered.List[*call] // in flight, or with a kept answer, in the order in which they were sent
 	unspent  ordered.List[*call] // those with marks, by the marks' time
 	spent    ordered.List[*call]

@@ -12,8 +12,8 @@ import (
 //
 //   - from a trusted address it explains a login from there, and no other;
 //   - where addresses tell nothing, all of them together explain one login;
-//   - it explains no login whose client is known from its first login on and has
-//     another open mark: that client's tokens are not refused.
+//   - it explains no login of a client whose constructor was seen here (clientKnown), and
+//     which has an open mark of an accepted call: its login is explained by that mark.
 
 // refusedLike returns the list of refused calls that a mark is in while it is
 // unspent, nil where its call was not refused or nobody knows the app.
@@ -30,9 +30,8 @@ func (a *app) refusedLike(mk *mark) *ordered.List[*caller] {
 func (a *app) hasRefusals() bool { return a.refused.Len()+a.strangers.Len() > 0 }
 
 // refusalsExplain reports whether refused calls explain all open logins of r's client:
-// then none of them can be from a header that was lost. of makes the call that is
-// decided. known says that the client is known from its first login on.
-func (m *Machine) refusalsExplain(r *login, of peer, known bool) bool {
+// then none of them can be from a header that was lost. of makes the call that is decided.
+func (m *Machine) refusalsExplain(r *login, of peer, clientKnown bool) bool {
 	a := r.app
 	if !a.hasRefusals() {
 		return false
@@ -40,7 +39,7 @@ func (m *Machine) refusalsExplain(r *login, of peer, known bool) bool {
 	open := max(1, count(m, looks, a.open.Backward(ordered.Last), func(l *login) bool { return a.together(l.peer, r.peer, of) }))
 	alike := func(by *caller) bool { return a.together(by.peer, r.peer, of) }
 	explained := count(m, open, a.refused.Backward(before(r.requested)), alike)
-	if known || explained == open {
+	if clientKnown || explained == open {
 		return explained == open
 	}
 	fromThere := func(by *caller) bool { return !a.mixed && r.addr.IsValid() && by.addr == r.addr }
@@ -50,22 +49,19 @@ func (m *Machine) refusalsExplain(r *login, of peer, known bool) bool {
 	return explained >= open
 }
 
-// ownClient reports whether r may be the login of a client that is known from its
-// first login on, for an answer to a call that equals c.
+// ownClient reports whether r may be the login of a known client, for an answer to a call
+// that equals c and was accepted.
 func (m *Machine) ownClient(c *call, r *login) bool {
 	return count(m, 1, m.unspent(c.history, before(r.requested)), func(mk candidate) bool {
-		return m.fromItsStart(&mk) && mk.provokes(r) && r.app.together(mk.by.peer, r.peer, c.by.peer)
+		return !mk.denied && m.clientKnown(mk.by) && mk.provokes(r) && r.app.together(mk.by.peer, r.peer, c.by.peer)
 	}) > 0
 }
 
-// fromItsStart reports whether the client of a mark was seen when it first logged in.
-func (m *Machine) fromItsStart(mk *candidate) bool { return !mk.denied && m.known(mk.by) }
-
-// known reports whether a caller's client was seen when it first logged in: its
-// token goes back to a constructor's. The constructor's own may be forgotten.
-func (m *Machine) known(by *caller) bool {
+// clientKnown reports whether the shim saw this client's constructor log in, so that its
+// whole token history is here. The constructor's own token may be forgotten.
+func (m *Machine) clientKnown(by *caller) bool {
 	for _, token := range [...]access.Token{by.token, by.lineage} {
-		if l := m.seen(token); l.ours && (l.known || !l.refresh || l.agent.Foreign()) {
+		if l := m.seen(token); l.ours && (l.clientKnown || !l.refresh || l.agent.Foreign()) {
 			return true
 		}
 	}

@@ -5,14 +5,13 @@ import (
 	"powerjob-shim/rules/access"
 )
 
-// Two threads of a client can change places: the first call of one is given the
-// answer that the re-send of the other was to have. That leaves two halves of one
-// call:
+// Two threads of a client can change places: the first call of one is given the answer that the
+// re-send of the other was to have. That leaves two halves of one call:
 //
-//   - an orphan, whose login is open although every answer that it can have come from
-//     is spent;
-//   - an overtaken re-send, which carries the token whose login has paid for one of
-//     these answers, comes after that, and so looks like a first send.
+//   - an orphan, a call after a login for which every earlier equal answer was already
+//     given to somebody else;
+//   - an overtaken re-send, which comes after its own login has paid for one of these
+//     answers, and so looks like a first send.
 //
 // Whichever comes first is executed, and the other gets its answer.
 
@@ -36,7 +35,7 @@ func (m *Machine) otherHalf(c *call, r *login, orphan bool) *call {
 	})
 }
 
-// isOrphan reports whether x is an orphan whose client c may be, with the token of r.
+// isOrphan reports whether x is an orphan, and c may be of the same client; r is c's token.
 func isOrphan(x, c *call, r *login) bool {
 	o := x.orphan
 	return o != nil && o.open && o != r && o.app == r.app && r.app.together(x.by.peer, o.peer, c.by.peer)
@@ -50,8 +49,8 @@ func (m *Machine) isOvertaken(x, c *call, r *login) bool {
 		m.paidFor(c.history, x.by.token, before(r.requested), x.arrival)
 }
 
-// paidFor reports whether the login of a token paid for an answer of h that was given
-// before last, in a call that came before an arrival.
+// paidFor reports whether a mark of h older than last was spent with this token's login,
+// by a call that arrived before number arrival.
 func (m *Machine) paidFor(h *history, token access.Token, last ordered.Key, arrival uint64) bool {
 	return count(m, 1, h.spent.Backward(last), func(x *call) bool { return x.mark.paidBy == token && x.mark.spentBy < arrival }) > 0
 }

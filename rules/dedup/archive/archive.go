@@ -24,8 +24,9 @@ type Key = [32]byte
 // it: what is put and recalled is what it was.
 type Calls[F Facts, By comparable] interface {
 	// Put keeps a call, and the things that it watches. It reports false, and keeps
-	// nothing, where there is no place for it: of a key there are either calls with
-	// an open mark that need not come back, or one call of any kind.
+	// nothing, where there is no place for it. Of a key there are either calls with an
+	// open mark that need not come back, or one call of any kind; it also refuses a call
+	// that must come back where another key shares the 32-bit prefix.
 	Put(c Call[F, By]) bool
 	// Marks yields the calls of a key whose mark was left from one moment on and
 	// before another, the latest first. It must not be in use when something is put
