@@ -56,7 +56,7 @@ func (t Target) send(ctx context.Context, pr probe) (sight, error) {
 	return t.ask(ctx, pr.request)
 }
 
-// ask sends a request that says whose it is.
+// ask sends a request with Header, and doctor as its User-Agent.
 func (t Target) ask(ctx context.Context, r wireclient.Request) (sight, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()

@@ -35,7 +35,7 @@ func (s Shim) Mark() string {
 	return fmt.Sprintf("version=%s; mode=%s; group=%s; header=%s", s.Version, s.Mode, s.Group, s.Header)
 }
 
-// shims returns who says in an answer that it is on the way, the one next to the
+// shims returns the shims on the way that add a Mark to an answer, the one next to the
 // server first.
 func (s sight) shims() (all []Shim) {
 	for _, f := range s.Header {

@@ -22,10 +22,10 @@ import (
 	"powerjob-shim/rules/dedup"
 )
 
-// Store is a dedup.Machine that many requests may use at once. There are two makes:
+// Store is a dedup.Machine that many requests may use at once. There are two kinds:
 // Memory, within one process, and redislog.Store, which several replicas of the
-// shim have in common. No method fails, since a store never fails a call, and
-// but for Await none blocks for longer than a fraction of a second.
+// shim share. No method returns an error, since a store never fails a call (Await
+// returns that of ctx). Only Await blocks for longer than a fraction of a second.
 //
 // The methods are the Machine's, each made one atomic step. All are safe for
 // concurrent use.

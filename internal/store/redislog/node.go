@@ -94,8 +94,8 @@ func (p *Pending) Applied() bool {
 	}
 }
 
-// Append is what is to be done with the log: append Events, for which the
-// entries stay for Keep, and for Most of them, and read what stands there after a position.
+// Append is one request to the log: append Events, remove entries that are older than
+// Keep or more than Most, and read those that stand there after a position.
 type Append struct {
 	After   Position
 	Keep    time.Duration
@@ -131,8 +131,8 @@ func (n *Node) Post(now time.Time, e *Event) *Pending {
 	return p
 }
 
-// refuse decides for a call that comes while too many are in flight. Of those the
-// log has nothing, however many come.
+// refuse decides for a call that comes while too many are in flight. Such calls leave
+// no entry in the log, however many come.
 func (n *Node) refuse(now time.Time, e *Event) *Pending {
 	n.open++ // until Refused
 	n.tellDelivered(now)
@@ -174,7 +174,7 @@ func (n *Node) Hurry(now time.Time, p *Pending) {
 	}
 }
 
-// Refused notes that a call of this replica is none of the log's.
+// Refused notes that a call which this replica refused is over.
 func (n *Node) Refused() { n.open-- }
 
 // Delivered notes that a call of this replica is over. The others learn of it

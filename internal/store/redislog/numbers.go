@@ -4,8 +4,8 @@ package redislog
 // late only what it still holds, which is less.
 const seenBack = 4096
 
-// numbers are a replica's events that have been applied, so that none is twice.
-// The zero value has none.
+// numbers has the numbers of a replica's events that were applied, so that none is
+// applied twice. The zero value is empty.
 type numbers struct {
 	max  uint64
 	bits [seenBack / 64]uint64 // of the last seenBack numbers, each at n % seenBack

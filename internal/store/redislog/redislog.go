@@ -1,5 +1,5 @@
-// Package redislog is the dedup store that several replicas of the shim have in
-// common, on Redis or Valkey: what one replica has seen, all know.
+// Package redislog is the dedup store that several replicas of the shim share, on
+// Redis or Valkey: what one replica has seen, all know.
 //
 // The simple way to use it:
 //
@@ -31,7 +31,7 @@
 //     and appended later. Calls flow on, deduplicated within the replica, which
 //     also knows what all others did until then.
 //  2. It goes on. After a few failures nobody waits any more (the circuit is
-//     open); one attempt a second is made to find it back. Those who wait for
+//     open); every half second one attempt is made to reach it. Those who wait for
 //     another replica's call learn that its outcome is unknown.
 //  3. The append was executed and its answer lost. The entry shows up later,
 //     perhaps twice; every event has a number, and is applied once.

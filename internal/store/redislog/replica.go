@@ -13,7 +13,8 @@ const (
 	// heartbeat is how often a replica with calls in flight says that it lives.
 	heartbeat = time.Second
 	// deadAfter is how long a replica with calls in flight may say nothing: then
-	// its calls count as Lost. It counts while others are heard only.
+	// its calls count as Lost. Time in which no replica wrote to the log does not
+	// count.
 	deadAfter = 5 * time.Second
 	// forgetAfter is when a replica that says nothing is forgotten.
 	forgetAfter = 15 * time.Minute
@@ -190,8 +191,8 @@ func (r *Replica) resume(leader dedup.ID) (resumed []Resumed) {
 	return resumed
 }
 
-// endSilent counts the calls of replicas that have died as Lost. A gap in the
-// log tells nothing about anybody: then nobody could write.
+// endSilent counts the calls of replicas that have died as Lost. A gap in the log does
+// not count as silence: perhaps no replica could write.
 func (r *Replica) endSilent(before time.Time) []Resumed {
 	if gap := r.now.Sub(before); !before.IsZero() && gap > 2*heartbeat {
 		for _, p := range r.peers {
