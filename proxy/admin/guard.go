@@ -44,7 +44,7 @@ func shownToken(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// equal compares in a time that tells nothing of either.
+// equal compares in a time that does not tell how much of the two is equal.
 func equal(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1

@@ -25,8 +25,8 @@ type Options struct {
 	// TokenFile holds the token that all but /healthz and /readyz ask for; "":
 	// they ask for none.
 	TokenFile string
-	// Local says that only this machine reaches the listener (see IsLocal). Where it
-	// does not, and there is no TokenFile, the status page is not served.
+	// Local: only this machine reaches the listener (see IsLocal). False: the status
+	// page is served only if there is a TokenFile.
 	Local bool
 }
 
@@ -50,8 +50,8 @@ type handler struct {
 	reach reachability
 }
 
-// Handler returns the handler of the admin listener. It must not be reachable
-// for clients: it tells the inside.
+// Handler returns the handler of the admin listener. Clients must not be able to reach
+// it: it shows what goes on inside the shim.
 //
 //	/             the status page
 //	/metrics      what Gatherer has; 404 without one

@@ -33,7 +33,7 @@ func ownName(next http.Handler) http.Handler {
 	})
 }
 
-// noPage stands where the page would show calls and clients to everyone.
+// noPage answers in place of a page that would show calls and clients to everyone.
 func noPage(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "the status page shows calls, clients and the configuration: it is served on a loopback address (admin.address), or to those who send the token of admin.token_file", http.StatusForbidden)
 }

@@ -37,8 +37,8 @@ var pageText string
 // Page returns the status page. It is one document without external resources,
 // readable without JavaScript; with it, it is fetched again every 5 s.
 //
-// Its language is the query's lang, en or zh, else what Accept-Language likes
-// better, else English.
+// Its language is the query's lang, en or zh, else the one that Accept-Language
+// prefers, else English.
 func Page(calls *recent.Calls, state func(context.Context) State) http.Handler {
 	page := template.Must(template.New("page").Funcs(template.FuncMap{"join": strings.Join}).Parse(pageText))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

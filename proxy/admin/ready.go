@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// lookAge is how long what was found is told again. Kubelet and people ask
-	// more rarely than this.
+	// lookAge is how long a finding is reused. Kubelet and people ask more rarely
+	// than this.
 	lookAge = 2 * time.Second
 	// lookTimeout is for connecting to all servers. Kubelet waits 1 s by default.
 	lookTimeout = 900 * time.Millisecond
@@ -45,7 +45,7 @@ func (r *reachability) look(ctx context.Context, v View) []Group {
 	return groups
 }
 
-// ready reports whether one server of the group is.
+// ready reports whether at least one server of the group is ready.
 func (g Group) ready() bool {
 	return slices.ContainsFunc(g.Servers, func(s Server) bool { return s.Ready })
 }

@@ -8,8 +8,8 @@ import (
 	"powerjob-shim/rules"
 )
 
-// View is the proxy as one answer tells of it: under one configuration, which may be
-// replaced meanwhile. Two views of one configuration are equal (==). Its methods are
+// View is the proxy under one configuration, as an answer describes it. The
+// configuration may be replaced meanwhile. Two views of one configuration are equal (==). Its methods are
 // called by several goroutines at once.
 type View interface {
 	// About returns what the proxy knows of itself, without asking anybody.
@@ -19,9 +19,10 @@ type View interface {
 	// the groups' names. It returns soon after ctx ends.
 	Look(ctx context.Context) []Group
 
-	// Complete adds to what Look has found a while ago what is known now of each server
-	// besides: calls that it lacks, and what doctor says. It says whether the shim is
-	// needed; nil: that is not known of all servers. The groups given are not changed.
+	// Complete adds to what Look found, perhaps a while ago, what else is known of each
+	// server now: calls that it lacks, and what doctor says. It returns whether the shim
+	// is needed; nil: that is not known of all servers. It does not change the groups
+	// that it is given.
 	Complete(ctx context.Context, found []Group) ([]Group, *Need)
 }
 
@@ -38,8 +39,8 @@ type About struct {
 
 	GroupNames []string // of the upstream groups, sorted
 	ReadyAll   bool     // each group that requests can get to must be ready; else one is enough
-	// Ready decides whether requests should come in place of the servers, and says why
-	// they should not. nil: the servers decide.
+	// Ready decides in place of the servers whether requests should be sent here, and
+	// returns why not; see proxy.Options. nil: the servers decide.
 	Ready func() error
 
 	Dedup Dedup

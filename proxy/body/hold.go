@@ -16,7 +16,7 @@ const (
 	// without it being held. PowerJob's clients give up after 2 s.
 	HoldTimeout = 10 * time.Second
 	// firstBuffer is what a body gets before its first byte is there. From then
-	// on it gets as much as it has sent: an announced length is only a word.
+	// on it gets as much as it has sent: an announced length proves nothing.
 	firstBuffer = 4 << 10
 )
 
@@ -55,8 +55,8 @@ type Incoming struct {
 	Place Place
 }
 
-// Place is a connection whose Read returns 0, nil while it is still, in place of
-// taking anything from the network.
+// Place is a connection whose Read, while it is still, returns 0, nil instead of
+// reading from the network.
 type Place interface{ SetStill(still bool) }
 
 // Held is a request's body in memory.

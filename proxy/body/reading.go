@@ -108,8 +108,8 @@ type refilled struct {
 	io.Closer
 }
 
-// late is a body that somebody else is reading: it yields first what that one
-// gets.
+// late is a body that a goroutine of reading is still reading: it yields first what
+// that goroutine gets.
 type late struct {
 	arrives <-chan arrival // nil once it has come
 	body    io.Reader

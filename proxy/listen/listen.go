@@ -59,8 +59,8 @@ type Config struct {
 	Admin        Admin // nil without AdminAddress
 }
 
-// Admin is a server of its own, which goes on until the clients' have ended: it
-// tells that they drain. *http.Server is one.
+// Admin is a server of its own, which goes on until the clients' servers have ended, so
+// that it can tell that they drain. *http.Server is one.
 type Admin interface {
 	Serve(net.Listener) error // http.ErrServerClosed after Close
 	Close() error
@@ -108,7 +108,7 @@ func Open(c Config) (*Server, error) {
 	return s, nil
 }
 
-// strict makes of an open listener one that has the limits of l.
+// strict returns an open listener with the limits of l.
 func (c *Config) strict(ln net.Listener, l Listener) net.Listener {
 	return strictListener{
 		Listener: ln, tls: l.TLS, log: c.Logger, open: &connections{bound: int64(l.MaxConnections)},

@@ -64,9 +64,9 @@ func (p *Place) SyscallConn() (syscall.RawConn, error) {
 	return p.raw, nil
 }
 
-// SetStill has reads of more than one byte return 0, nil at once, as long as still
-// is true: what the server has already can be read then without waiting. Only the
-// handler of the connection's request may call it, and not with nil.
+// SetStill makes reads of more than one byte return 0, nil at once as long as still is
+// true, so that what the server has read already can be taken without waiting. Only the
+// handler of the connection's request may call it. p must not be nil.
 func (p *Place) SetStill(still bool) { p.still = still }
 
 // Over reports whether the connection is beyond its listener's bound, so that all it

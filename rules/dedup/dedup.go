@@ -1,5 +1,5 @@
 // Package dedup is the request-dedup cache: it decides which repeated OpenAPI
-// calls are answered from memory instead of being executed once more.
+// calls get the recorded answer instead of being executed once more.
 //
 // Its Machine is a deterministic state machine: what it decides depends on its state, the
 // time it is given and the event, on nothing else. Nothing here does any I/O, has a clock, a
