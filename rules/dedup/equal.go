@@ -7,9 +7,9 @@ import (
 	"powerjob-shim/rules/guard"
 )
 
-// plainMatch finds an equal call that c is one with by the operator's choice:
+// equalBody finds an equal call that c is one with by the operator's choice:
 // nothing else changed, or is just changing, what they both change.
-func (m *Machine) plainMatch(c *call) *call {
+func (m *Machine) equalBody(c *call) *call {
 	return m.newest(&c.history.leaders, func(x *call) bool {
 		return x.body && (x.phase == leading || x.recorded()) && x.change.Untouched(m.inFlight(c.history)) && m.mayHave(c, x)
 	})

@@ -40,9 +40,6 @@ func count[T any](m *Machine, most int, all iter.Seq2[ordered.Key, T], match fun
 
 // newest returns the last call of a list that satisfies match; nil if none does.
 func (m *Machine) newest(calls *ordered.List[*call], match func(*call) bool) *call {
-	if calls.Len() == 0 { // most calls have no equal one, and need no iterators
-		return nil
-	}
 	for _, c := range few(m, calls.Backward(ordered.Last)) {
 		if match(c) {
 			return c

@@ -57,10 +57,7 @@ func (m *Machine) decide(now moment, in Call, r *login) Ruling {
 	if in.Dedup {
 		orphan := m.orphaned(c.history, r)
 		if other := m.otherHalf(c, r, orphan); other != nil {
-			c.spentLogin, other.orphan = cmp.Or(other.orphan, r), nil
-			m.close(c.spentLogin)
-			other.resend = true // although it looked like a first send
-			other.forgetMark()
+			m.join(c, other, r)
 			return m.follow(now, c, other, Overtaken, in.Observe)
 		}
 		if orphan {
@@ -68,7 +65,7 @@ func (m *Machine) decide(now moment, in Call, r *login) Ruling {
 			return m.lead(c, First)
 		}
 		if in.Body {
-			if leader := m.plainMatch(c); leader != nil {
+			if leader := m.equalBody(c); leader != nil {
 				return m.follow(now, c, leader, EqualBody, in.Observe)
 			}
 		}

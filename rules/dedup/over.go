@@ -129,17 +129,3 @@ func (m *Machine) unspent(h *history, until ordered.Key) iter.Seq2[ordered.Key, 
 		archived(ordered.Key{})
 	}
 }
-
-// callerOf returns whose a call is: the caller that the token's last call had, if it is the same.
-func (m *Machine) callerOf(by caller) *caller {
-	last := &m.nobody
-	by.lineage, by.in = by.token, m.apps[appKey{by.group, by.app}]
-	if l := m.logins[by.token]; l != nil {
-		by.lineage, last = l.lineage, &l.caller
-	}
-	if *last == nil || **last != by {
-		*last = new(caller)
-		**last = by
-	}
-	return *last
-}

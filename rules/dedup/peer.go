@@ -22,3 +22,18 @@ func same[T comparable](x, y, z T) bool {
 	var none T
 	return x == none || y == none || z == none || x == y && y == z
 }
+
+// callerOf returns the caller to keep for by: the one that the token's last call had, if it
+// is the same, so that equal callers take the room of one.
+func (m *Machine) callerOf(by caller) *caller {
+	last := &m.nobody
+	by.lineage, by.in = by.token, m.apps[appKey{by.group, by.app}]
+	if l := m.logins[by.token]; l != nil {
+		by.lineage, last = l.lineage, &l.caller
+	}
+	if *last == nil || **last != by {
+		*last = new(caller)
+		**last = by
+	}
+	return *last
+}

@@ -33,7 +33,7 @@ type Machine struct {
 	apps      map[appKey]*app
 	nobody    *caller // that of the last call whose token has no record: see callerOf
 
-	over   archive.Calls[over, *caller] // calls remembered that histories need not have: see over.go
+	over   archive.Calls[over, *caller] // calls that are over, which their histories do not need: see over.go
 	things *guard.Things                // what calls change
 
 	// What ends at some moment, the earliest first.

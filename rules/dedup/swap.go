@@ -1,6 +1,8 @@
 package dedup
 
 import (
+	"cmp"
+
 	"powerjob-shim/internal/ordered"
 	"powerjob-shim/rules/access"
 )
@@ -33,6 +35,15 @@ func (m *Machine) otherHalf(c *call, r *login, orphan bool) *call {
 		}
 		return isOrphan(x, c, r) && (r.open || m.paidFor(c.history, r.token, ordered.Last, ordered.Last.N)) || orphan && m.isOvertaken(x, c, r)
 	})
+}
+
+// join makes c and its other half one call: c gets the other's answer, which is owed to
+// nobody else, and the login of the half that is an orphan is used up. r is c's token.
+func (m *Machine) join(c, other *call, r *login) {
+	c.spentLogin, other.orphan = cmp.Or(other.orphan, r), nil
+	m.close(c.spentLogin)
+	other.resend = true // although it looked like a first send
+	other.forgetMark()
 }
 
 // isOrphan reports whether x is an orphan, and c may be of the same client; r is c's token.

@@ -26,7 +26,7 @@ type Change struct {
 	first      [3]Watch // where Watches begins: most calls change one thing
 	group      string
 	creates    bool // it makes something whose id only its answer tells
-	everything bool // what it changes could not be read: it may be anything
+	unreadable bool // what it changes could not be read: it may be anything
 	unlisted   bool // nobody knows the call: what it may change, it changes at its end
 }
 
@@ -42,20 +42,21 @@ type Watch struct {
 	Gen   uint64
 }
 
-// Two subjects stand for a group as a whole; no real one has these keys.
+// Two subjects are markers of a group as a whole, which each call that changes something
+// watches. No real subject has these keys.
 var (
-	// everything is changed by calls whose subject cannot be read, and watched by all.
-	everything = openapi.Subject{ID: 1}
-	// anything is changed by every call, and watched by those whose subject cannot be read.
-	anything = openapi.Subject{ID: 2}
+	// unreadableChange is changed by calls whose subject cannot be read. It matters to all.
+	unreadableChange = openapi.Subject{ID: 1}
+	// anyChange is changed by every call. It matters to those whose subject nobody can name.
+	anyChange = openapi.Subject{ID: 2}
 )
 
 // Watch notes what a call changes and must not see changed.
 func (ts *Things) Watch(c *Change, group string, s openapi.Subjects) {
-	c.group, c.Unknown, c.creates, c.everything, c.unlisted = group, s.Unknown, s.Creates, s.Unknown, s.Unlisted
+	c.group, c.Unknown, c.creates, c.unreadable, c.unlisted = group, s.Unknown, s.Creates, s.Unknown, s.Unlisted
 	if s.Unknown || s.Creates || len(s.Known) > 0 {
 		c.Watches = c.first[:0]
-		ts.watch(c, everything, anything)
+		ts.watch(c, unreadableChange, anyChange)
 		ts.watch(c, s.Known...)
 	}
 }
@@ -110,13 +111,13 @@ func (ts *Things) Ended(c *Change, changed, told bool, created []openapi.Subject
 	}
 }
 
-// Changes reports whether a call changes w's thing: all that it watches, but that
-// it changes everything only where it may be anything that it changes.
-func (c *Change) Changes(w *Watch) bool { return w.Thing.Is != everything || c.everything }
+// Changes reports whether a call changes w's thing. A call changes each thing it watches,
+// except the marker unreadableChange, which only calls with unreadable subjects change.
+func (c *Change) Changes(w *Watch) bool { return w.Thing.Is != unreadableChange || c.unreadable }
 
-// minds reports whether a change of w's thing by another call matters to a call:
-// anything is watched only where nothing else tells what the call changes.
-func (c *Change) minds(w *Watch) bool { return c.Unknown || w.Thing.Is != anything }
+// minds reports whether a change of w's thing by another call matters to a call. The marker
+// anyChange matters only where nobody can name what the call itself changes.
+func (c *Change) minds(w *Watch) bool { return c.Unknown || w.Thing.Is != anyChange }
 
 // Untouched reports whether nobody else changed, or is just changing, what matters to a
 // call. equal are the calls in flight that equal it.

@@ -105,7 +105,7 @@ var mutants = []mutant{
 	},
 	{
 		"an unknown subject changes nothing", guard, "Change.Changes",
-		as("x || c.everything", "x"),
+		as("x || c.unreadable", "x"),
 		"TestAChangeOfUnknownSubjectMayChangeAnything",
 	},
 	{
@@ -194,7 +194,7 @@ var mutants = []mutant{
 		"TestALoginThatPaidForItsOwnMeanwhileIsNotGivenBack",
 	},
 	{
-		"an orphan's answer is owed once more", arrive, "Machine.decide",
+		"an orphan's answer is owed once more", swap, "Machine.join",
 		as("o.resend = true; o.forgetMark()", ""),
 		"TestAnOrphansAnswerIsOwedToNobodyOnceItWasOvertaken",
 	},
