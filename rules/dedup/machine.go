@@ -32,8 +32,7 @@ func (m *Machine) LeaseEnds(id ID) time.Time {
 	return m.epoch
 }
 
-// decide asks the rules. r is the record of the call's token, also of one that was never
-// seen being issued; nil if the call has no token.
+// decide asks the rules. r is the record of the call's token, seen issued or not, or nil.
 func (m *Machine) decide(now moment, in Call, r *login) Ruling {
 	c := m.admit(now, in)
 	if in.Dedup {
@@ -164,9 +163,8 @@ func (m *Machine) deliver(now moment, c *call) Ruling {
 	return Ruling{Verdict: Replay, Reason: c.reason, Answer: leader.answer}
 }
 
-// mayHave reports whether c may get leader's answer. Where the upstream checks
-// tokens, an answer belongs to the token that earned it and to those that were
-// issued to the same app of the same group.
+// mayHave reports whether c may get leader's answer. Where the upstream checks tokens, it is for
+// the token that earned it and for those that were issued to the same app of the same group.
 func (m *Machine) mayHave(c, leader *call) bool {
 	if leader.answer == nil || leader.answer.Auth == "" || c.by.token == leader.by.token {
 		return true

@@ -12,8 +12,8 @@ import (
 //
 //   - from a trusted address it explains a login from there, and no other;
 //   - where addresses tell nothing, all of them together explain one login;
-//   - it explains no login of a client whose constructor was seen here (clientKnown), and
-//     which has an open mark of an accepted call: its login is explained by that mark.
+//   - it explains no login of a client whose constructor was seen here (clientKnown) if
+//     an equal call of that client, not refused, has an open mark: that explains it better.
 
 // refusedLike returns the list of refused calls that a mark is in while it is
 // unspent, nil where its call was not refused or nobody knows the app.
@@ -49,8 +49,7 @@ func (m *Machine) refusalsExplain(r *login, of peer, clientKnown bool) bool {
 	return explained >= open
 }
 
-// ownClient reports whether r may be the login of a known client, for an answer to a call
-// that equals c and was accepted.
+// ownClient reports whether r may be a known client's login for an equal call not refused.
 func (m *Machine) ownClient(c *call, r *login) bool {
 	return count(m, 1, m.unspent(c.history, before(r.requested)), func(mk candidate) bool {
 		return !mk.denied && m.clientKnown(mk.by) && mk.provokes(r) && r.app.together(mk.by.peer, r.peer, c.by.peer)

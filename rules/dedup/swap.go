@@ -37,8 +37,7 @@ func (m *Machine) otherHalf(c *call, r *login, orphan bool) *call {
 	})
 }
 
-// join makes c and its other half one call: c gets the other's answer, which is owed to
-// nobody else, and the login of the half that is an orphan is used up. r is c's token.
+// join uses up what c and its other half are owed: they are one call. r is c's token.
 func (m *Machine) join(c, other *call, r *login) {
 	c.spentLogin, other.orphan = cmp.Or(other.orphan, r), nil
 	m.close(c.spentLogin)
