@@ -190,7 +190,7 @@ func TestNoSmallHistoryGoesWrong(t *testing.T) {
 // The simulation takes calls through the store as the proxy does: both are held to
 // storetest.Order (the proxy in proxy/harness_test.go).
 func TestTheSimulationKeepsTheOrderOfACallsSteps(t *testing.T) {
-	for _, f := range Families() {
+	for _, f := range slices.Concat(Families(), SharedStore()) {
 		for seed := range uint64(10) {
 			if r := Play(f, Seeded(seed), true); len(r.OutOfOrder) > 0 {
 				t.Fatalf("%s, seed %d: %q", f.Name, seed, r.OutOfOrder)

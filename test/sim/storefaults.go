@@ -28,7 +28,7 @@ func (w *world) plague(at time.Duration) {
 			e := episode{from: w.now, to: w.now.Add(lasts)}
 			strike := func(t trouble, shims ...*shim) {
 				for _, s := range shims {
-					l := &s.record.(*replicated).line
+					l := &replicaOf(s).line
 					l.trouble, l.until = t, e.to
 				}
 			}
@@ -54,7 +54,7 @@ func (w *world) plague(at time.Duration) {
 				strike(refusal, one)
 			case 6:
 				e.what, e.to = "store lost", w.now
-				log := one.record.(*replicated).log
+				log := replicaOf(one).log
 				log.lose(w.rng.IntN(len(log.entries) + 1))
 			}
 			w.note("%s for %v", e.what, e.to.Sub(e.from))
@@ -124,4 +124,13 @@ func SharedStore() []Family {
 		dense("shared store with faults, header never lost", Never, store, slow, faults, allow(300, 0.5, 25)),
 		dense("shared store with faults, shims die", Always, single, store, faults, dies, allow(470, 0.5, 6)),
 	}
+}
+
+// replicaOf returns a shim's end of the store that shims share.
+func replicaOf(s *shim) *replicated {
+	r := s.record
+	if o, ok := r.(*orderly); ok {
+		r = o.record
+	}
+	return r.(*replicated)
 }
