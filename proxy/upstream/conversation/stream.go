@@ -115,6 +115,8 @@ func (x *streaming) run() (*http.Response, *Error) {
 		case x.hasBody && c.ended == nil && x.Ended != nil:
 			x.Ended()
 			<-x.over
+		case x.hasBody && x.ctx.Err() != nil:
+			x.written() // a body that breaks off ends ctx too, maybe before its Read returns: the reader says which it was
 		case !x.hasBody:
 			<-x.over // it must not read a request that is sent once more
 		}
