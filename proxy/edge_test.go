@@ -4,12 +4,10 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -223,29 +221,18 @@ func TestNoRequestFailsWhileRoutesAndUpstreamsChange(t *testing.T) {
 		_, _ = io.WriteString(w, okBody)
 	}
 	s := newShim(t, settingsFor(t, upstream(t, answer)))
-	var wg sync.WaitGroup
 	var over atomic.Bool
 	var served atomic.Int64
-	for range callers {
-		wg.Go(func() {
-			c, err := net.Dial("tcp", s.addr)
-			if err != nil {
-				t.Error(err)
+	wait := onConnections(t, s.addr, callers, func(_ int, ask asking) {
+		for !over.Load() {
+			answer, err := ask("POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+			if err != nil || statusOf(answer) != 200 {
+				t.Errorf("a caller got %q, %v", answer, err)
 				return
 			}
-			defer func() { _ = c.Close() }()
-			r := bufio.NewReader(c)
-			for !over.Load() {
-				_, _ = io.WriteString(c, "POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
-				answer, err := readRaw(r)
-				if err != nil || statusOf(answer) != 200 {
-					t.Errorf("a caller got %q, %v", answer, err)
-					return
-				}
-				served.Add(1)
-			}
-		})
-	}
+			served.Add(1)
+		}
+	})
 	for i := range swaps {
 		next := httptest.NewServer(http.HandlerFunc(answer))
 		settings := settingsFor(t, next.URL)
@@ -267,5 +254,5 @@ func TestNoRequestFailsWhileRoutesAndUpstreamsChange(t *testing.T) {
 		t.Cleanup(next.Close)
 	}
 	over.Store(true)
-	wg.Wait()
+	wait()
 }

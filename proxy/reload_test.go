@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"io"
 	"net"
 	"net/http"
@@ -24,26 +23,15 @@ func TestSwapsUnderLoadLoseNothing(t *testing.T) {
 		_, _ = io.WriteString(w, okBody)
 	})
 	s := newShim(t, settingsFor(t, up))
-	var wg sync.WaitGroup
-	for range callers {
-		wg.Go(func() {
-			c, err := net.Dial("tcp", s.addr)
-			if err != nil {
-				t.Error(err)
+	wait := onConnections(t, s.addr, callers, func(_ int, ask asking) {
+		for range calls {
+			answer, err := ask("POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+			if err != nil || statusOf(answer) != 200 {
+				t.Errorf("a caller got %q, %v", answer, err)
 				return
 			}
-			defer func() { _ = c.Close() }()
-			r := bufio.NewReader(c)
-			for range calls {
-				_, _ = io.WriteString(c, "POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
-				answer, err := readRaw(r)
-				if err != nil || statusOf(answer) != 200 {
-					t.Errorf("a caller got %q, %v", answer, err)
-					return
-				}
-			}
-		})
-	}
+		}
+	})
 	for i := range swaps {
 		settings := settingsFor(t, up)
 		if i%2 == 0 { // a changed group, not only a new snapshot
@@ -55,7 +43,7 @@ func TestSwapsUnderLoadLoseNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wg.Wait()
+	wait()
 	if n := executed.Load(); n != callers*calls {
 		t.Errorf("the server executed %d, want %d", n, callers*calls)
 	}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"net"
@@ -42,27 +41,16 @@ func TestEqualSavesAtOnceAreExecutedOnceAndAllGetTheAnswer(t *testing.T) {
 func TestTenThousandDifferentSavesAreAllExecuted(t *testing.T) {
 	const callers, calls = 16, 625
 	s, server := newDedup(t, legacy.Options{})
-	var wg sync.WaitGroup
-	for i := range callers {
-		wg.Go(func() {
-			c, err := net.Dial("tcp", s.addr)
-			if err != nil {
-				t.Error(err)
+	onConnections(t, s.addr, callers, func(i int, ask asking) {
+		for j := range calls {
+			body := saveBody(0, strconv.Itoa(i*calls+j))
+			answer, err := ask("POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\n" + jsonLine + "\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
+			if err != nil || decision(answer) != "forwarded" {
+				t.Errorf("a caller got %q, %v", answer, err)
 				return
 			}
-			defer func() { _ = c.Close() }()
-			r := bufio.NewReader(c)
-			for j := range calls {
-				body := saveBody(0, strconv.Itoa(i*calls+j))
-				_, _ = io.WriteString(c, "POST /openApi/saveJob HTTP/1.1\r\nHost: a\r\n"+jsonLine+"\r\nContent-Length: "+strconv.Itoa(len(body))+"\r\n\r\n"+body)
-				if answer, err := readRaw(r); err != nil || decision(answer) != "forwarded" {
-					t.Errorf("a caller got %q, %v", answer, err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
+		}
+	})()
 	wantExecuted(t, server, "saveJob", callers*calls)
 	if n := len(server.State().Jobs); n != callers*calls {
 		t.Errorf("the server has %d jobs, want %d", n, callers*calls)

@@ -24,7 +24,7 @@ type Request struct {
 	// Until is when the whole answer to a held request must be here. Zero: no limit.
 	Until time.Time
 	// HeadTimeout is how long a server may take until the head of its answer to a
-	// streamed request. 0: no limit.
+	// streamed request, and before that how long it may take nothing of it. 0: no limit.
 	HeadTimeout time.Duration
 
 	// Only is the server that it must go to. Nil: any of the group.

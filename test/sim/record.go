@@ -33,6 +33,16 @@ type orderly struct {
 	order storetest.Order
 }
 
+// held returns r; in a traced history its user is held to the order of a call's steps.
+func (w *world) held(r record) record {
+	if w.trace == nil {
+		return r
+	}
+	o := &orderly{record: r}
+	w.orders = append(w.orders, &o.order)
+	return o
+}
+
 func (o *orderly) arrive(c dedup.Call, then func(dedup.Ruling)) {
 	o.record.arrive(c, func(d dedup.Ruling) {
 		o.order.Arrived(c.ID, d.Verdict)

@@ -54,8 +54,7 @@ type world struct {
 	episodes []episode // in which something of the shims was away
 	result   Result
 	trace    func(format string, args ...any) // nil: no timeline
-	ordered  bool                             // the shims are held to the order of a call's steps
-	orders   []*storetest.Order               // of their records
+	orders   []*storetest.Order               // that the shims are held to; none unless traced
 }
 
 type event struct {

@@ -94,13 +94,13 @@ func (o *Order) Delivered(id dedup.ID) {
 func (o *Order) step(id dedup.ID, name string, fits func(*progress) bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch p := o.calls[id]; {
-	case p == nil:
+	p := o.calls[id]
+	if p == nil {
 		o.breach(id, name+" of a call that is not under way")
-	default:
-		if before := *p; !fits(p) {
-			o.breach(id, fmt.Sprintf("%s after %+v", name, before))
-		}
+		return
+	}
+	if before := *p; !fits(p) {
+		o.breach(id, fmt.Sprintf("%s after %+v", name, before))
 	}
 }
 
