@@ -17,8 +17,9 @@ import (
 	"powerjob-shim/proxy/head"
 )
 
-// keepBuffer is how long an unused connection keeps its buffer.
-const keepBuffer = time.Second
+// soon is how long an unused connection keeps its buffer, and the stack on which its
+// last request was served.
+const soon = 100 * time.Millisecond
 
 // The states of a connection.
 const (
@@ -43,7 +44,8 @@ type conn struct {
 	since  time.Time // when it was accepted
 	headBy time.Time // when the first request's head must be whole
 
-	one    [1]byte     // where the first byte is read to, while there is no buffer
+	until  time.Time   // when the next request's first byte must be here; zero: no limit
+	one    [1]byte     // where that byte is read to, while there is no buffer
 	hangUp hangUp      // who is to know at once; unused without a Watcher
 	served bool        // a request, at least
 	timed  atomic.Bool // a handler set a deadline for writing
@@ -60,8 +62,10 @@ var (
 	headers = sync.Pool{New: func() any { return http.Header{} }}
 )
 
-// serve serves the connection until it ends, or belongs to net/http's server.
-func (c *conn) serve() {
+// serve serves the connection until it ends, or belongs to net/http's server. by is
+// when the next request's head must be whole, as for await. sleeps: its first byte
+// was not there soon.
+func (c *conn) serve(by time.Time, sleeps bool) {
 	defer func() {
 		if broken := recover(); broken != nil {
 			if err, ok := broken.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
@@ -71,10 +75,16 @@ func (c *conn) serve() {
 			c.close()
 		}
 	}()
-	by := c.headBy
+	if sleeps && !c.sleep() {
+		c.close()
+		return
+	}
 	for {
 		h, at := c.await(by)
 		switch at {
+		case later:
+			go c.serve(by, true) // its stack is small, and this one has grown
+			return
 		case over:
 			c.close()
 			return
@@ -98,13 +108,14 @@ const (
 	plain found = iota // a plain request
 	odd                // something for net/http's server
 	over               // the end
+	later              // nothing, for now
 )
 
 // await waits for the next request's head. by is when it must be whole; zero: the
 // time begins with its first byte.
 func (c *conn) await(by time.Time) (h head.Plain, at found) { //nolint:gocognit // one loop, whose tests need this order
-	if !c.first(&by) {
-		return h, over
+	if at := c.first(&by); at != plain {
+		return h, at
 	}
 	c.headBy = by
 	if c.served && !c.skipBlank(by) {
@@ -150,48 +161,54 @@ func (c *conn) skipBlank(by time.Time) bool {
 	return true
 }
 
-// first waits for a request's first byte. It sets by, if that is zero, to when
-// the head must be whole.
-func (c *conn) first(by *time.Time) bool {
-	limit := *by
+// first waits for a request's first byte, but returns later where it is not there
+// soon. It sets by, if that is zero, to when the head must be whole.
+func (c *conn) first(by *time.Time) found {
 	if len(c.buf) == 0 {
-		if limit.IsZero() {
-			if idle := c.server.idleTimeout(); idle > 0 {
-				limit = time.Now().Add(idle)
-			}
-		}
-		if !c.firstByte(limit) {
-			return false
+		if at := c.firstByte(*by); at != plain {
+			return at
 		}
 	}
 	if !c.state.CompareAndSwap(isIdle, isActive) && !c.state.CompareAndSwap(isNew, isActive) {
-		return false // it was closed while it was idle
+		return over // it was closed while it was idle
 	}
 	if by.IsZero() {
 		*by = time.Now().Add(c.server.headTimeout())
 	}
-	return true
+	return plain
 }
 
-// firstByte waits until limit for something to come. Most callers who come again
-// do so at once. For the others it waits without a buffer.
-func (c *conn) firstByte(limit time.Time) bool {
+// firstByte waits a moment for something to come, until by at the latest.
+func (c *conn) firstByte(by time.Time) found {
 	if c.ended {
-		return false
+		return over
 	}
-	soon := time.Now().Add(keepBuffer)
-	if !limit.IsZero() && limit.Before(soon) {
-		soon = limit
+	now := time.Now()
+	c.until = by
+	if idle := c.server.idleTimeout(); by.IsZero() && idle > 0 {
+		c.until = now.Add(idle)
 	}
-	if c.SetReadDeadline(soon) != nil {
-		return false
+	wait, all := now.Add(soon), false
+	if !c.until.IsZero() && c.until.Before(wait) {
+		wait, all = c.until, true
+	}
+	if c.SetReadDeadline(wait) != nil {
+		return over
 	}
 	err := c.fill()
-	if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || soon.Equal(limit) {
-		return err == nil
+	if err == nil {
+		return plain
+	}
+	if all || !errors.Is(err, os.ErrDeadlineExceeded) {
+		return over
 	}
 	c.giveBack()
-	if c.SetReadDeadline(limit) != nil {
+	return later
+}
+
+// sleep waits for the first byte without a buffer.
+func (c *conn) sleep() bool {
+	if c.SetReadDeadline(c.until) != nil {
 		return false
 	}
 	if n, _ := c.Conn.Read(c.one[:]); n == 0 {

@@ -143,7 +143,7 @@ func (s *Server) begin(nc net.Conn, base context.Context) { //nolint:revive // s
 		c.handOver(c.headBy)
 		return
 	}
-	c.serve()
+	c.serve(c.headBy, false)
 }
 
 // rawOf returns the socket below a connection; nil: it does not tell.

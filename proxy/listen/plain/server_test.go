@@ -259,7 +259,7 @@ func TestAnIdleConnectionHoldsNoBuffer(t *testing.T) {
 			if status, _ := answerOf(t, rd); status != http.StatusNotFound {
 				t.Errorf("status %d", status)
 			}
-			time.Sleep(2 * keepBuffer)
+			time.Sleep(2 * soon)
 			synctest.Wait()
 			for c := range s.conns {
 				if c.store != nil || c.buf != nil {
