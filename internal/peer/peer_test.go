@@ -244,3 +244,11 @@ func TestAPeerWithoutASocketIsRead(t *testing.T) {
 	_ = far.Close()
 	expect(t, "a closed pipe", near, Gone)
 }
+
+func TestPollTakesNoMemory(t *testing.T) {
+	near, _ := plain(t)
+	raw := rawOf(near)
+	if n := testing.AllocsPerRun(100, func() { Poll(raw) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

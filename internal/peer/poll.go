@@ -2,7 +2,10 @@
 
 package peer
 
-import "syscall"
+import (
+	"sync"
+	"syscall"
+)
 
 // CanPoll tells whether Poll can tell anything on this system.
 const CanPoll = true
@@ -14,9 +17,22 @@ const CanPoll = true
 // (POLLRDHUP); elsewhere it is seen when they have been read. On systems that are
 // no Unix the answer is always Quiet.
 func Poll(raw syscall.RawConn) State {
-	state := Gone
-	if raw.Control(func(fd uintptr) { state = poll(int(fd)) }) != nil {
+	q := questions.Get().(*question)
+	defer questions.Put(q)
+	if raw.Control(q.ask) != nil {
 		return Gone
 	}
-	return state
+	return q.answer
 }
+
+// question is what Poll asks. It is used again, so that asking takes no memory.
+type question struct {
+	ask    func(fd uintptr)
+	answer State
+}
+
+var questions = sync.Pool{New: func() any {
+	q := &question{}
+	q.ask = func(fd uintptr) { q.answer = poll(int(fd)) }
+	return q
+}}
