@@ -168,6 +168,7 @@ func wide(s, field string) []byte {
 // TestARealServerReadsAppsAsRecorded sends every variant of every call to a real
 // 4.3.9 server, and compares what it read with the recording.
 func TestARealServerReadsAppsAsRecorded(t *testing.T) {
+	t.Parallel()
 	o := newOracle(t)
 	var got []appRead
 	for _, call := range openapi.Calls() {

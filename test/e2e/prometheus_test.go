@@ -27,6 +27,7 @@ import (
 // it all queries of the dashboard, the alerts and docs/metrics.md: none may
 // come back empty.
 func TestEveryQueryFindsSomething(t *testing.T) {
+	t.Parallel()
 	program := need(t, "prometheus")[0]
 	_, server := startStandIn(t, legacy.Options{})
 	config := fileWith(t, "shim.yaml", fmt.Sprintf(`

@@ -24,6 +24,7 @@ import (
 // header is lost on the way, and somebody calls with a hostile app id. It keeps
 // the pictures under artifacts.
 func TestTheStatusPageInABrowser(t *testing.T) {
+	t.Parallel()
 	browser := need(t, "chromium")[0]
 	_, server := startStandIn(t, legacy.Options{})
 	shim := startShim(t, server)

@@ -188,6 +188,7 @@ func TestTwoInstancesWithOneStorageAskOnce(t *testing.T) {
 }
 
 func TestNoCallFailsWhileTheCertificateChanges(t *testing.T) {
+	t.Parallel()
 	need(t)
 	_, address := startStandIn(t, legacy.Options{})
 	dir := t.TempDir()

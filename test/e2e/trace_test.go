@@ -15,6 +15,7 @@ import (
 //
 //	POWERJOB_CLIENT_CLASSPATH=$(cat test/e2e/java/target/client-5.1.0/classpath) go test ./internal/standin/client -update
 func TestTheRealClientSendsWhatIsRecorded(t *testing.T) {
+	t.Parallel()
 	classpath(t, "client-"+v510) // has it built
 	path, err := modulePath("client-" + v510)
 	if err != nil {
