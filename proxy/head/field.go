@@ -7,13 +7,27 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// cutField cuts a line of a head into name and value, which is trimmed. ok is false
-// where either has a byte that it must not have.
+// cutField cuts a line of a head into its name, which it makes canonical, and its
+// value, which is trimmed. ok is false where either has a byte that it must not have.
 func cutField(line string) (name, value string, ok bool) {
-	name, value, ok = strings.Cut(line, ":")
-	value = strings.Trim(value, " \t")
-	return name, value, ok && httpguts.ValidHeaderFieldName(name) && httpguts.ValidHeaderFieldValue(value)
+	name, value, found := strings.Cut(line, ":")
+	name, ok = fieldName(name)
+	value = trim(value)
+	return name, value, found && ok && httpguts.ValidHeaderFieldValue(value)
 }
+
+// trim is strings.Trim(value, " \t").
+func trim(value string) string {
+	for value != "" && blank(value[0]) {
+		value = value[1:]
+	}
+	for value != "" && blank(value[len(value)-1]) {
+		value = value[:len(value)-1]
+	}
+	return value
+}
+
+func blank(c byte) bool { return c == ' ' || c == '\t' }
 
 // keeper makes a header of fields as net/http does, with two pieces of memory for all
 // values.

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-
-	"golang.org/x/net/http/httpguts"
 )
 
 // most is how many names are sorted without taking memory.
@@ -22,7 +20,10 @@ func Write(to *bytes.Buffer, h http.Header, skip func(name string) bool) {
 	var room [most]string
 	names := room[:0]
 	for name := range h {
-		if skip != nil && skip(name) || !httpguts.ValidHeaderFieldName(name) {
+		if skip != nil && skip(name) {
+			continue
+		}
+		if _, ok := fieldName(name); !ok {
 			continue
 		}
 		names = append(names, name)
@@ -44,7 +45,7 @@ func Field(to *bytes.Buffer, name, value string) {
 	}
 	to.WriteString(name)
 	to.WriteString(": ")
-	to.WriteString(strings.Trim(value, " \t"))
+	to.WriteString(trim(value))
 	to.WriteString("\r\n")
 }
 

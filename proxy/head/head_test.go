@@ -7,6 +7,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http/httpguts"
+
+	"powerjob-shim/rules/openapi"
 )
 
 // net/http is the oracle.
@@ -44,5 +48,18 @@ func TestWriteTakesNoMemory(t *testing.T) {
 	var b bytes.Buffer
 	if n := testing.AllocsPerRun(100, func() { b.Reset(); Write(&b, h, nil) }); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// The names that fieldName knows are judged as net/http judges them.
+func TestKnownNames(t *testing.T) {
+	for _, name := range []string{
+		openapi.TokenHeader, openapi.AppIDHeader, openapi.AuthHeader, "Accept-Encoding", "Connection", "Content-Length", "Content-Type", "Date",
+		"Host", "Keep-Alive", "Transfer-Encoding", "User-Agent", "Vary", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+		"X-Powerjob-Shim", "X-Request-Id", tokenName, appIDName, authName, "te", "HTTP2-settings", "a b", "",
+	} {
+		if got, ok := fieldName(name); got != http.CanonicalHeaderKey(name) || ok != httpguts.ValidHeaderFieldName(name) {
+			t.Errorf("%q: got %q, %v", name, got, ok)
+		}
 	}
 }

@@ -122,7 +122,7 @@ func (f *fields) add(line string) bool {
 	if f.header == nil {
 		return true
 	}
-	if name = Canonical(name); name == "Host" {
+	if name == "Host" {
 		f.head.host = value
 	} else {
 		f.keep(name, value)
@@ -132,21 +132,16 @@ func (f *fields) add(line string) bool {
 
 // judge reports whether a field is one that plain requests have.
 func (f *fields) judge(name, v string) (ok bool) {
-	switch len(name) {
-	case len("TE"), len("Host"), len("Expect"), len("Upgrade"), len("Connection"), len("Content-Length"), len("Transfer-Encoding"):
-	default:
-		return true
-	}
-	switch strings.ToLower(name) {
-	case "te", "expect", "upgrade", "trailer", "transfer-encoding", "http2-settings":
+	switch name {
+	case "Te", "Expect", "Upgrade", "Trailer", "Transfer-Encoding", "Http2-Settings":
 		return false
-	case "host":
+	case "Host":
 		ok = !f.host && v != "" && httpguts.ValidHostHeader(v)
 		f.host = true
-	case "connection":
+	case "Connection":
 		f.head.Closes = f.head.Closes || strings.EqualFold(v, "close")
 		ok = f.head.Closes || strings.EqualFold(v, "keep-alive")
-	case "content-length":
+	case "Content-Length":
 		n, err := strconv.ParseUint(v, 10, 62)
 		ok = !f.length && err == nil && v[0] != '+'
 		f.length, f.head.Length = true, int64(n)

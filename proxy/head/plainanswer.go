@@ -99,7 +99,7 @@ func plainFields(text string) http.Header {
 		if !ok {
 			return nil
 		}
-		switch name = Canonical(name); name {
+		switch name {
 		case "Trailer", "Upgrade", "Pragma":
 			return nil
 		case "Connection":
