@@ -197,8 +197,14 @@ func TestARealServerReadsAppsAsRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(want) != string(text) {
-		t.Errorf("the server reads apps in another way than was recorded; see %s in version control after recording anew", recording)
+	recorded, now := strings.Split(string(want), "\n"), strings.Split(string(text), "\n")
+	if len(recorded) != len(now) {
+		t.Fatalf("%d lines were recorded in %s, now they are %d", len(recorded), recording, len(now))
+	}
+	for i := range now {
+		if now[i] != recorded[i] {
+			t.Errorf("%s:%d: the server reads the app in another way than was recorded:\n%s\nnow:\n%s", recording, i+1, recorded[i], now[i])
+		}
 	}
 	t.Logf("%d variants", len(got))
 }

@@ -30,7 +30,7 @@ type oracle struct {
 
 func newOracle(t *testing.T) *oracle {
 	s := needRealServer(t)
-	o := &oracle{t: t, server: s, mine: s.newApp(t), theirs: s.newApp(t), owner: s.newApp(t)}
+	o := &oracle{t: t, server: s, mine: s.first[0], theirs: s.first[1], owner: s.newApp(t)}
 	o.job = o.newJob(o.owner)
 	s.post(t, "/openApi/runJob", formType, form("jobId", o.job, "appId", o.owner.id, "delay", 3_600_000), &o.instance)
 	for i, app := range []realApp{o.mine, o.theirs} {

@@ -24,7 +24,13 @@ import (
 
 // realServer is the one PowerJob server 4.3.9 that all tests of a run share;
 // each test registers an app of its own there.
-type realServer struct{ address string }
+type realServer struct {
+	address string
+
+	// first are apps whose ids have one digit each: it is the same number however it
+	// is read.
+	first [2]realApp
+}
 
 var (
 	realServerCmd  atomic.Pointer[exec.Cmd]
@@ -36,7 +42,11 @@ var (
 func needRealServer(t testing.TB) *realServer {
 	t.Helper()
 	path := classpath(t, "server-4.3.9")
-	startRealServerOnce.Do(func() { theRealServer, errRealServer = startRealServer(path) })
+	startRealServerOnce.Do(func() {
+		if theRealServer, errRealServer = startRealServer(path); errRealServer == nil {
+			theRealServer.first = [2]realApp{theRealServer.newApp(t), theRealServer.newApp(t)}
+		}
+	})
 	if errRealServer != nil {
 		t.Fatal(errRealServer)
 	}
