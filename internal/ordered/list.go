@@ -40,7 +40,10 @@ type item[T any] struct {
 	of  T
 }
 
-const blockLen = 128
+const (
+	blockLen = 128
+	few      = 8 // see without
+)
 
 // Len returns how many things are in the list.
 func (l *List[T]) Len() int { return l.len }
@@ -103,9 +106,9 @@ func (l *List[T]) Remove(key Key) {
 }
 
 // without returns a block without its i-th thing. It moves those on its shorter side:
-// none where the oldest goes.
+// none where the oldest goes. Of a few it moves those behind, which keeps the room.
 func without[T any](block []item[T], i int) []item[T] {
-	if i >= len(block)/2 {
+	if i >= len(block)/2 || len(block) <= few {
 		return slices.Delete(block, i, i+1)
 	}
 	copy(block[1:i+1], block[:i])
