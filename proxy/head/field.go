@@ -36,10 +36,10 @@ type keeper struct {
 	values []string // room for one of each
 }
 
-// newKeeper has room for the fields in text, and in the header for so many more.
-func newKeeper(text string, more int) keeper {
+// newKeeper has room for the fields in text.
+func newKeeper(text string) keeper {
 	lines := strings.Count(text, "\n")
-	return keeper{make(http.Header, lines+more), make([]string, lines)}
+	return keeper{make(http.Header, lines), make([]string, lines)}
 }
 
 // keep adds a field. Its name is canonical.

@@ -10,30 +10,35 @@ import (
 	"sync"
 )
 
-// most is how many names are sorted without taking memory.
+// most is how many fields are sorted without taking memory.
 const most = 32
 
 // Write appends the fields of h to a head, but for those that skip names; nil: all
 // are written. It writes what [http.Header.WriteSubset] does: sorted by name, what
 // is no field's name left out, values trimmed, and their line breaks made spaces.
 func Write(to *bytes.Buffer, h http.Header, skip func(name string) bool) {
-	var room [most]string
-	names := room[:0]
-	for name := range h {
+	type field struct {
+		name   string
+		values []string
+	}
+	var room [most]field
+	fields := room[:0]
+	for name, values := range h {
 		if skip != nil && skip(name) {
 			continue
 		}
 		if _, ok := fieldName(name); !ok {
 			continue
 		}
-		names = append(names, name)
-		for i := len(names) - 1; i > 0 && names[i] < names[i-1]; i-- { // they are few
-			names[i], names[i-1] = names[i-1], names[i]
+		i := len(fields)
+		for fields = append(fields, field{}); i > 0 && name < fields[i-1].name; i-- { // they are few
+			fields[i] = fields[i-1]
 		}
+		fields[i] = field{name, values}
 	}
-	for _, name := range names {
-		for _, value := range h[name] {
-			Field(to, name, value)
+	for _, f := range fields {
+		for _, value := range f.values {
+			Field(to, f.name, value)
 		}
 	}
 }

@@ -32,3 +32,11 @@ const (
 	appIDName = "X-Powerjob-App-Id"
 	authName  = "X-Powerjob-Auth-Passed"
 )
+
+// Get is h.Get for a name that is canonical.
+func Get(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}

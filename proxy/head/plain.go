@@ -46,7 +46,7 @@ func ReadPlain(head []byte, whole bool) (h Plain, ok bool) {
 	}
 	seen := fields{head: &h}
 	if whole {
-		seen.keeper = newKeeper(rest, 4) // handlers add some
+		seen.keeper = newKeeper(rest)
 		h.header = seen.header
 	}
 	for {

@@ -91,7 +91,7 @@ func plainBody(res *http.Response, here []byte) (length int, ok bool) {
 
 // plainFields reads the fields of a head; nil: they are not plain.
 func plainFields(text string) http.Header {
-	kept := newKeeper(text, 0)
+	kept := newKeeper(text)
 	for text != "" {
 		var line string
 		line, text, _ = strings.Cut(text, "\r\n")

@@ -8,6 +8,7 @@ import (
 
 	"powerjob-shim/proxy/exchange"
 	"powerjob-shim/proxy/exchange/recorder"
+	"powerjob-shim/proxy/head"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
@@ -39,7 +40,7 @@ type passage struct {
 // another call's answer.
 func (rp *Replayer) newPassage(r *http.Request, ex *exchange.Exchange, window time.Duration) *passage {
 	p := &passage{Replayer: rp, ex: ex}
-	contentType, method, body := r.Header.Get("Content-Type"), r.Method, ex.Body
+	contentType, method, body := head.Get(r.Header, "Content-Type"), r.Method, ex.Body
 	if ex.Unheld != "" {
 		method += " unheld" // no request has such a method
 		body = strconv.AppendInt(nil, r.ContentLength, 10)
@@ -47,13 +48,13 @@ func (rp *Replayer) newPassage(r *http.Request, ex *exchange.Exchange, window ti
 	call := &p.call
 	*call = dedup.Call{
 		Group: ex.Group.Name,
-		App:   strings.Clone(r.Header.Get(exchange.AppIDKey)), // it may be kept; the header's text is long
+		App:   strings.Clone(head.Get(r.Header, exchange.AppIDKey)), // it may be kept; the header's text is long
 		Token: ex.Token(r),
 		// Until the upstream's answer is in, and a while for what comes after.
 		Lease:  ex.Group.Settings.Timeout + time.Minute,
 		Window: window,
 		Addr:   ex.ClientAddr(),
-		Agent:  openapi.AgentOf(r.UserAgent()),
+		Agent:  openapi.AgentOf(head.Get(r.Header, "User-Agent")),
 	}
 	if ex.Group.Settings.Timeout == 0 {
 		call.Lease = 0

@@ -203,6 +203,6 @@ func (c *conn) readHeadOf(r *http.Request, informed func(*http.Response) error) 
 // IsEventStream reports whether an answer is one whose pieces come as things
 // happen, for as long as its server likes (text/event-stream).
 func IsEventStream(h http.Header) bool {
-	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	media, _, _ := strings.Cut(head.Get(h, "Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
 }
