@@ -25,9 +25,8 @@ listen:
   - {address: "127.0.0.1:0", tls: {mode: self-signed, names: [a.test], storage: "`+dir+`"}}
 upstreams: {default: {servers: ["`+upstream+`"]}}
 `)
-	p := launch(t, nil, "run", "--config", file, "--admin", "127.0.0.1:0")
-	line := p.waitFor(t, "started")
-	plain, https := line["listen"].([]any)[0].(string), line["listen"].([]any)[1].(string)
+	p := launch(t, nil, "run", "--config", file, "--admin", "127.0.0.1:0").Started(t)
+	plain, https := p.Listeners[0], p.Listeners[1]
 
 	client := &http.Client{
 		Transport:     &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
@@ -48,7 +47,7 @@ upstreams: {default: {servers: ["`+upstream+`"]}}
 			t.Errorf("redirected to %q", location)
 		}
 	}
-	if _, metrics := get(t, "http://"+line["admin"].(string)+"/metrics"); !strings.Contains(metrics, `powerjob_shim_certificate_expiry_timestamp_seconds{name="a.test"} 1.`) {
+	if _, metrics := get(t, "http://"+p.Admin+"/metrics"); !strings.Contains(metrics, `powerjob_shim_certificate_expiry_timestamp_seconds{name="a.test"} 1.`) {
 		t.Errorf("no expiry in the metrics:\n%s", metrics)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"powerjob-shim/internal/shimtest"
 )
 
 // bashCompletion is where Debian has the functions that bash completions use.
@@ -40,10 +42,7 @@ zpty -d shell`,
 				}
 				t.Skip(err)
 			}
-			program, err := binary()
-			if err != nil {
-				t.Fatal(err)
-			}
+			program := shimtest.Binary(t)
 			cmd := exec.CommandContext(t.Context(), path, "-c", script)
 			cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"))
 			out, err := cmd.Output()

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/duplicates"
+	"powerjob-shim/internal/shimtest"
 	"powerjob-shim/internal/standin/legacy"
 )
 
@@ -239,10 +240,7 @@ func TestOneEnabledLeftoverAmongDisabledOnesCanStillBeDisabled(t *testing.T) {
 }
 
 func TestAnInterruptionEndsAfterTheCallUnderWay(t *testing.T) {
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := shimtest.Binary(t)
 	const pairs = 500 // more than are changed until a signal arrives
 	started := make(chan *os.Process, 1)
 	var once sync.Once
@@ -290,8 +288,8 @@ func TestTheProcessEndsWithAnExitCodeForScripts(t *testing.T) {
 		{append(args[:len(args):len(args)], "--delete", "--yes"), 0},
 		{args, 0},
 	} {
-		if p := launch(t, environ, step.args...); p.exit(t) != step.code {
-			t.Errorf("%v: %d, want %d\n%s", step.args, p.exit(t), step.code, p.stderr())
+		if p := launch(t, environ, step.args...); p.Exit(t) != step.code {
+			t.Errorf("%v: %d, want %d\n%s", step.args, p.Exit(t), step.code, p.Log())
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,24 +19,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"powerjob-shim/internal/await"
+	"powerjob-shim/internal/shimtest"
 )
 
 // startOn runs the program with its standard error on w, whose other end is r,
 // and returns it with its addresses when it has started. Nobody reads r then.
-func startOn(t *testing.T, r io.Reader, w *os.File, args ...string) (cmd *exec.Cmd, listen, admin string) {
+func startOn(t *testing.T, r io.Reader, w *os.File, args ...string) (p *shimtest.Process, listen, admin string) {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd = exec.Command(path, append([]string{"run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)...)
-	cmd.Env = []string{}
+	cmd := shimtest.Command(t, onFreePorts(args...)...)
 	cmd.Stderr = w
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	p = shimtest.Start(t, cmd)
 	_ = w.Close() // the child has it
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	for lines := bufio.NewReaderSize(r, 16); ; {
 		text, err := lines.ReadString('\n')
 		if err != nil {
@@ -50,7 +42,7 @@ func startOn(t *testing.T, r io.Reader, w *os.File, args ...string) (cmd *exec.C
 		}
 		_ = json.Unmarshal([]byte(text), &line) // not all are JSON
 		if line.Msg == "started" {
-			return cmd, line.Listen[0], line.Admin
+			return p, line.Listen[0], line.Admin
 		}
 	}
 }
@@ -82,18 +74,11 @@ func droppedLines(t *testing.T, admin string) (n int) {
 }
 
 // endsWell sends SIGTERM and wants exit code 0.
-func endsWell(t *testing.T, cmd *exec.Cmd) {
+func endsWell(t *testing.T, p *shimtest.Process) {
 	t.Helper()
-	_ = cmd.Process.Signal(syscall.SIGTERM)
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case err := <-done:
-		if err != nil {
-			t.Errorf("the process ended with %v", err)
-		}
-	case <-time.After(patience):
-		t.Error("the process did not end")
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.Exit(t); code != 0 {
+		t.Errorf("the process ended with exit code %d", code)
 	}
 }
 
@@ -102,12 +87,12 @@ func TestAReaderOfTheLogThatGoesAwayEndsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd, listen, admin := startOn(t, r, w, "--upstream", echo(t))
+	p, listen, admin := startOn(t, r, w, "--upstream", echo(t))
 	_ = r.Close() // the next write is a SIGPIPE
 	askMany(t, listen, 3)
 	await.That(t, "lines are counted as dropped", func() bool { return droppedLines(t, admin) >= 3 }, func() string { return "" })
 	askMany(t, listen, 3)
-	endsWell(t, cmd)
+	endsWell(t, p)
 }
 
 func TestAReaderOfTheLogThatStallsHoldsUpNothing(t *testing.T) {
@@ -116,25 +101,25 @@ func TestAReaderOfTheLogThatStallsHoldsUpNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = r.Close() }()
-	cmd, listen, admin := startOn(t, r, w, "--upstream", echo(t))
+	p, listen, admin := startOn(t, r, w, "--upstream", echo(t))
 	askMany(t, listen, 2000) // 2.6 MB of log: more than pipe, queue and batch hold
 	if n := droppedLines(t, admin); n == 0 {
 		t.Error("no line was dropped")
 	}
-	endsWell(t, cmd)
+	endsWell(t, p)
 }
 
 func TestALineOfTheLogHasABoundedLength(t *testing.T) {
 	p := start(t, nil, "--upstream", echo(t))
-	c, err := net.Dial("tcp", p.listen)
+	c, err := net.Dial("tcp", p.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
 	_, _ = io.WriteString(c, "GET /"+strings.Repeat("a", 60_000)+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 	_, _ = io.Copy(io.Discard, c)
-	p.waitFor(t, "request")
-	for line := range strings.Lines(p.stderr()) {
+	p.WaitFor(t, "request")
+	for line := range strings.Lines(p.Log()) {
 		if len(line) > 4096 {
 			t.Errorf("a line has %d bytes", len(line))
 		}
@@ -163,10 +148,6 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 }
 
 func TestOnATerminalTheLogIsForPeople(t *testing.T) {
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
 	master, slave := openTerminal(t)
 	// A port of its own, as the log is not to be parsed for it.
 	free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -175,13 +156,10 @@ func TestOnATerminalTheLogIsForPeople(t *testing.T) {
 	}
 	listen := free.Addr().String()
 	_ = free.Close()
-	cmd := exec.Command(path, "run", "--listen", listen, "--admin", "127.0.0.1:0", "--upstream", echo(t))
-	cmd.Env, cmd.Stderr = []string{}, slave
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := shimtest.Command(t, "run", "--listen", listen, "--admin", "127.0.0.1:0", "--upstream", echo(t))
+	cmd.Stderr = slave
+	shimtest.Start(t, cmd)
 	_ = slave.Close()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	lines := bufio.NewScanner(master)
 	next := func(with string) string {
 		t.Helper()

@@ -18,6 +18,7 @@ import (
 
 	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/redistest"
+	"powerjob-shim/internal/shimtest"
 )
 
 // inNamespace is set in the process that has a network of its own; it says
@@ -80,10 +81,7 @@ func TestInANetworkThatDropsPackets(t *testing.T) {
 		}
 		t.Skipf("the network of the test cannot be made here: %v", err)
 	}
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := shimtest.Binary(t)
 	args := append(unshare[1:len(unshare):len(unshare)], "sh", "-c", network+`shift; exec "$@"`, "sh", file,
 		os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
 	cmd := exec.Command(unshare[0], args...)
@@ -149,16 +147,22 @@ func call(t *testing.T, addr, name string) string {
 	return strings.TrimSpace(line)
 }
 
+// startAt runs the program at path, which was built outside the namespace.
+func startAt(t *testing.T, path string, args ...string) *shimtest.Process {
+	t.Helper()
+	return shimtest.Start(t, exec.Command(path, onFreePorts(args...)...)).Started(t)
+}
+
 func firstAddressDrops(t *testing.T, path string) {
 	port := serverAt(t, "10.8.0.2:0")
 	before := dropped(t)
-	p := startProgram(t, path, nil, "--upstream", "http://two.test:"+port)
+	p := startAt(t, path, "--upstream", "http://two.test:"+port)
 	for i := range 20 {
-		if status := call(t, p.listen, fmt.Sprint("job ", i)); status != "HTTP/1.1 200 OK" {
-			t.Errorf("call %d got %q\n%s", i, status, p.stderr())
+		if status := call(t, p.Listen, fmt.Sprint("job ", i)); status != "HTTP/1.1 200 OK" {
+			t.Errorf("call %d got %q\n%s", i, status, p.Log())
 		}
 	}
-	if status, body := get(t, "http://"+p.admin+"/readyz"); status != 200 {
+	if status, body := get(t, "http://"+p.Admin+"/readyz"); status != 200 {
 		t.Errorf("/readyz says %d %s", status, body)
 	}
 	if dropped(t) == before {
@@ -171,13 +175,13 @@ func firstAddressDrops(t *testing.T, path string) {
 // machine is so busy that this takes longer, it is tried again.
 func firstSYNIsLost(t *testing.T, path string) {
 	port := serverAt(t, "0.0.0.0:0")
-	p := startProgram(t, path, nil, "--upstream", "http://late.test:"+port)
+	p := startAt(t, path, "--upstream", "http://late.test:"+port)
 	const tries = 10
 	for i := range tries {
 		before := dropped(t)
 		got := make(chan string, 1)
-		go func() { got <- call(t, p.listen, fmt.Sprint("late ", i)) }()
-		await.That(t, "a SYN is lost", func() bool { return dropped(t) > before }, p.stderr)
+		go func() { got <- call(t, p.Listen, fmt.Sprint("late ", i)) }()
+		await.That(t, "a SYN is lost", func() bool { return dropped(t) > before }, p.Log)
 		ip(t, "addr", "add", "10.8.0.8/32", "dev", "lo")
 		status := <-got
 		if status == "HTTP/1.1 200 OK" {
@@ -186,7 +190,7 @@ func firstSYNIsLost(t *testing.T, path string) {
 		t.Logf("try %d got %q", i, status)
 		ip(t, "addr", "del", "10.8.0.8/32", "dev", "lo")
 	}
-	t.Errorf("a lost SYN was a lost call in %d tries\n%s", tries, p.stderr())
+	t.Errorf("a lost SYN was a lost call in %d tries\n%s", tries, p.Log())
 }
 
 func firstRedisAddressDrops(t *testing.T, path string) {
@@ -198,14 +202,14 @@ func firstRedisAddressDrops(t *testing.T, path string) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := startProgram(t, path, nil, "--config", config, "--upstream", "http://127.0.0.1:"+port)
-	if status := call(t, p.listen, "job"); status != "HTTP/1.1 200 OK" {
-		t.Errorf("the call got %q\n%s", status, p.stderr())
+	p := startAt(t, path, "--config", config, "--upstream", "http://127.0.0.1:"+port)
+	if status := call(t, p.Listen, "job"); status != "HTTP/1.1 200 OK" {
+		t.Errorf("the call got %q\n%s", status, p.Log())
 	}
 	await.That(t, "the store works", func() bool {
-		_, body := get(t, "http://"+p.admin+"/readyz")
+		_, body := get(t, "http://"+p.Admin+"/readyz")
 		return !strings.Contains(body, "redis")
-	}, p.stderr)
+	}, p.Log)
 	if keys, err := server.Do("DBSIZE"); err != nil || keys == "0" {
 		t.Errorf("Redis has %s keys, %v", keys, err)
 	}

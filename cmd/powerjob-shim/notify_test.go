@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/shimtest"
 )
 
 func TestASupervisorIsToldOfTheStart(t *testing.T) {
@@ -31,7 +33,7 @@ func TestASupervisorIsToldOfTheStart(t *testing.T) {
 	if err != nil || string(said[:n]) != "READY=1" {
 		t.Errorf("it said %q, %v", said[:n], err)
 	}
-	c, err := net.Dial("tcp", p.listen)
+	c, err := net.Dial("tcp", p.Listen)
 	if err != nil {
 		t.Fatalf("after that: %v", err)
 	}
@@ -41,21 +43,15 @@ func TestASupervisorIsToldOfTheStart(t *testing.T) {
 // nohup, and a shell's trap ” HUP, have a program begin with SIGHUP ignored.
 // Then none can end it before it runs, and it asks for them all the same.
 func TestAHangUpAtTheFirstMomentIsHarmlessWhereItBeginsIgnored(t *testing.T) {
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := shimtest.Binary(t)
 	sh, err := exec.LookPath("sh")
 	if err != nil {
 		t.Skip("there is no sh")
 	}
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	writeFile(t, file, "upstreams: {default: {servers: [\"http://127.0.0.1:1\"]}}\n")
-	p := launchProgram(t, sh, nil, "-c", `trap '' HUP; kill -HUP $$; exec "$0" "$@"`, path,
-		"run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config", file)
-	p.waitFor(t, "started")
-	if err := p.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	p.waitFor(t, "configuration unchanged")
+	p := shimtest.Start(t, exec.Command(sh, append([]string{"-c", `trap '' HUP; kill -HUP $$; exec "$0" "$@"`, path}, onFreePorts("--config", file)...)...))
+	p.WaitFor(t, "started")
+	p.Signal(t, syscall.SIGHUP)
+	p.WaitFor(t, "configuration unchanged")
 }

@@ -31,7 +31,7 @@ func TestARotatedPasswordFileOfTheBridgeCounts(t *testing.T) {
 	logIn := func() string {
 		sum := md5.Sum([]byte("new"))
 		body := fmt.Sprintf(`{"appName":"app1","encryptedPassword":%q,"encryptType":"md5"}`, hex.EncodeToString(sum[:]))
-		res, err := http.Post("http://"+p.listen+"/openApi/authApp", "application/json", strings.NewReader(body))
+		res, err := http.Post("http://"+p.Listen+"/openApi/authApp", "application/json", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,11 +46,11 @@ func TestARotatedPasswordFileOfTheBridgeCounts(t *testing.T) {
 		t.Errorf("before: %s", answer)
 	}
 	writeFile(t, password, "new\n")
-	p.waitFor(t, "configuration loaded")
+	p.WaitFor(t, "configuration loaded")
 	if answer := logIn(); !strings.Contains(answer, `"success":true`) {
 		t.Errorf("after: %s", answer)
 	}
-	if log := p.stderr(); strings.Contains(log, "until a restart") {
+	if log := p.Log(); strings.Contains(log, "until a restart") {
 		t.Errorf("the log asks for a restart:\n%s", log)
 	}
 }

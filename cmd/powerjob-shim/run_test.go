@@ -39,7 +39,7 @@ func TestRunWithAnUpstreamAloneFixesALegacyServer(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = server.Close() })
 	p := start(t, nil, "--upstream", url)
-	c, err := net.Dial("tcp", p.listen)
+	c, err := net.Dial("tcp", p.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,14 +49,14 @@ func TestRunWithAnUpstreamAloneFixesALegacyServer(t *testing.T) {
 	if err != nil || !strings.Contains(string(answer), "\r\nX-POWERJOB-AUTH-PASSED: true\r\n") {
 		t.Errorf("the client got %q, %v", answer, err)
 	}
-	if line := p.waitFor(t, "request"); line["call"] != "fetchAllJob" {
+	if line := p.WaitFor(t, "request"); line["call"] != "fetchAllJob" {
 		t.Errorf("the log says %v", line)
 	}
-	if _, body := get(t, "http://"+p.admin+"/metrics"); !strings.Contains(body, "powerjob_shim_config_last_reload_successful 1\n") ||
+	if _, body := get(t, "http://"+p.Admin+"/metrics"); !strings.Contains(body, "powerjob_shim_config_last_reload_successful 1\n") ||
 		!strings.Contains(body, `powerjob_shim_build_info{goversion="`+runtime.Version()+`"`) || !strings.Contains(body, "go_goroutines") {
 		t.Errorf("/metrics says %s", body)
 	}
-	if _, body := get(t, "http://"+p.admin+"/status"); !strings.Contains(body, `"version": "v0.0.0-test"`) {
+	if _, body := get(t, "http://"+p.Admin+"/status"); !strings.Contains(body, `"version": "v0.0.0-test"`) {
 		t.Errorf("/status says %s", body)
 	}
 }
@@ -82,13 +82,13 @@ func TestRunEndsWithOneClearLineWhenItCannotStart(t *testing.T) {
 		{[]string{"walk"}, `unknown command "walk"`, 2},
 	} {
 		p := launch(t, nil, c.args...)
-		code := p.exit(t)
-		last := p.stderr()
+		code := p.Exit(t)
+		last := p.Log()
 		if i := strings.LastIndex(strings.TrimSuffix(last, "\n"), "\n"); i >= 0 && !strings.Contains(c.want, "upstreams") {
 			last = last[i+1:]
 		}
 		if code != c.code || !strings.HasPrefix(last, c.want) {
-			t.Errorf("%v: exit code %d, stderr %q; want %d, %q", c.args, code, p.stderr(), c.code, c.want)
+			t.Errorf("%v: exit code %d, stderr %q; want %d, %q", c.args, code, p.Log(), c.code, c.want)
 		}
 	}
 }
@@ -100,13 +100,13 @@ func TestRunStartsWithoutItsUpstreamAndRecovers(t *testing.T) {
 	}
 	_ = ln.Close()
 	p := start(t, nil, "--upstream", "http://"+ln.Addr().String())
-	if code, body := get(t, "http://"+p.admin+"/readyz"); code != 503 || !strings.Contains(body, ln.Addr().String()+": connection refused") {
+	if code, body := get(t, "http://"+p.Admin+"/readyz"); code != 503 || !strings.Contains(body, ln.Addr().String()+": connection refused") {
 		t.Errorf("/readyz says %d %q", code, body)
 	}
-	if res, err := http.Get("http://" + p.listen + "/openApi/fetchAllJob"); !errors.Is(err, io.EOF) {
+	if res, err := http.Get("http://" + p.Listen + "/openApi/fetchAllJob"); !errors.Is(err, io.EOF) {
 		t.Errorf("the client got %v, %v", res, err)
 	}
-	if code, body := get(t, "http://"+p.listen+"/"); code != 502 || !strings.Contains(body, `"success":false`) {
+	if code, body := get(t, "http://"+p.Listen+"/"); code != 502 || !strings.Contains(body, `"success":false`) {
 		t.Errorf("the client got %d %q", code, body)
 	}
 	if ln, err = net.Listen("tcp", ln.Addr().String()); err != nil {
@@ -115,7 +115,7 @@ func TestRunStartsWithoutItsUpstreamAndRecovers(t *testing.T) {
 	s := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: patience}
 	go func() { _ = s.Serve(ln) }()
 	t.Cleanup(func() { _ = s.Close() })
-	await.That(t, "/readyz recovers", func() bool { code, _ := get(t, "http://"+p.admin+"/readyz"); return code == 200 }, p.stderr)
+	await.That(t, "/readyz recovers", func() bool { code, _ := get(t, "http://"+p.Admin+"/readyz"); return code == 200 }, p.Log)
 }
 
 func TestSignalsDrainAndASecondOneEndsAtOnce(t *testing.T) {
@@ -132,25 +132,23 @@ func TestSignalsDrainAndASecondOneEndsAtOnce(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		p := start(t, nil, "--upstream", up.URL)
 		answer := make(chan string, 1)
-		go func() { _, body := get(t, "http://"+p.listen+"/"); answer <- body }()
+		go func() { _, body := get(t, "http://"+p.Listen+"/"); answer <- body }()
 		<-arrived
-		if err := p.Process.Signal(sig); err != nil {
-			t.Fatal(err)
-		}
-		p.waitFor(t, "draining")
+		p.Signal(t, sig)
+		p.WaitFor(t, "draining")
 		release <- struct{}{}
 		if got := <-answer; got != "whole" {
 			t.Errorf("%v: the client got %q", sig, got)
 		}
-		if code := p.exit(t); code != 0 {
-			t.Errorf("%v: exit code %d\n%s", sig, code, p.stderr())
+		if code := p.Exit(t); code != 0 {
+			t.Errorf("%v: exit code %d\n%s", sig, code, p.Log())
 		}
 	}
 	p := start(t, []string{"POWERJOB_SHIM_SHUTDOWN__DELAY=1h"}, "--upstream", up.URL)
-	_ = p.Process.Signal(syscall.SIGTERM)
-	p.waitFor(t, "draining")
-	_ = p.Process.Signal(syscall.SIGTERM)
-	if code := p.exit(t); code != 1 {
+	p.Signal(t, syscall.SIGTERM)
+	p.WaitFor(t, "draining")
+	p.Signal(t, syscall.SIGTERM)
+	if code := p.Exit(t); code != 1 {
 		t.Errorf("after a second signal: exit code %d", code)
 	}
 }
@@ -164,40 +162,38 @@ func TestAChangedFileAndASIGHUPReload(t *testing.T) {
 	write(first, "")
 	p := start(t, nil, "--config", file)
 	loaded := func(n int) func() bool {
-		return func() bool { return strings.Count(p.stderr(), `"msg":"configuration loaded"`) == n }
+		return func() bool { return strings.Count(p.Log(), `"msg":"configuration loaded"`) == n }
 	}
 	write(second, "")
-	await.That(t, "the file is loaded", loaded(1), p.stderr)
-	if _, body := get(t, "http://"+p.admin+"/status"); !strings.Contains(body, strings.TrimPrefix(second, "http://")) {
+	await.That(t, "the file is loaded", loaded(1), p.Log)
+	if _, body := get(t, "http://"+p.Admin+"/status"); !strings.Contains(body, strings.TrimPrefix(second, "http://")) {
 		t.Errorf("/status says %s", body)
 	}
 
 	write(first, "dedupe: {}\nlog: {level: loud}\n")
-	line := p.waitFor(t, "configuration not loaded, the old one stays")
+	line := p.WaitFor(t, "configuration not loaded, the old one stays")
 	problems, _ := line["problems"].([]any)
 	if len(problems) != 2 || !strings.HasPrefix(fmt.Sprint(problems[0]), file+":2: dedupe: ") || !strings.HasPrefix(fmt.Sprint(problems[1]), file+":3: log.level: ") {
 		t.Errorf("the log says %q", problems)
 	}
-	if _, body := get(t, "http://"+p.admin+"/metrics"); !strings.Contains(body, "powerjob_shim_config_last_reload_successful 0\n") {
+	if _, body := get(t, "http://"+p.Admin+"/metrics"); !strings.Contains(body, "powerjob_shim_config_last_reload_successful 0\n") {
 		t.Error("the gauge does not say 0")
 	}
-	if code, _ := get(t, "http://"+p.listen+"/"); code != 200 {
+	if code, _ := get(t, "http://"+p.Listen+"/"); code != 200 {
 		t.Errorf("the old configuration answers %d", code)
 	}
 
 	write(first, "listen: [{address: \":1\"}]\nadmin: {pprof: true}\n")
-	await.That(t, "the good file is loaded", loaded(2), p.stderr)
-	keys, _ := p.waitFor(t, "these keys keep their old value until a restart")["keys"].([]any)
+	await.That(t, "the good file is loaded", loaded(2), p.Log)
+	keys, _ := p.WaitFor(t, "these keys keep their old value until a restart")["keys"].([]any)
 	if fmt.Sprint(keys) != "[admin.pprof]" { // --listen wins over the file's
 		t.Errorf("the log names %v", keys)
 	}
-	if err := p.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
-	if line := p.waitFor(t, "configuration unchanged"); line["why"] != "SIGHUP" {
+	p.Signal(t, syscall.SIGHUP)
+	if line := p.WaitFor(t, "configuration unchanged"); line["why"] != "SIGHUP" {
 		t.Errorf("the log says %v", line)
 	}
-	if _, body := get(t, "http://"+p.admin+"/metrics"); !strings.Contains(body, "powerjob_shim_config_last_reload_successful 1\n") {
+	if _, body := get(t, "http://"+p.Admin+"/metrics"); !strings.Contains(body, "powerjob_shim_config_last_reload_successful 1\n") {
 		t.Error("the gauge does not say 1")
 	}
 }
@@ -211,21 +207,21 @@ func TestAReloadChangesTheLogsLevel(t *testing.T) {
 	write("info")
 	p := start(t, nil, "--config", file)
 	loadedAt := func() string { // the gauge is set when the level is
-		_, text := get(t, "http://"+p.admin+"/metrics")
+		_, text := get(t, "http://"+p.Admin+"/metrics")
 		return regexp.MustCompile(`(?m)^powerjob_shim_config_last_reload_success_timestamp_seconds .*`).FindString(text)
 	}
 	first := loadedAt()
-	get(t, "http://"+p.listen+"/logged")
+	get(t, "http://"+p.Listen+"/logged")
 
 	write("warn")
-	await.That(t, "the level is warn", func() bool { return loadedAt() != first }, p.stderr)
-	get(t, "http://"+p.listen+"/silent")
+	await.That(t, "the level is warn", func() bool { return loadedAt() != first }, p.Log)
+	get(t, "http://"+p.Listen+"/silent")
 
 	write("info")
-	p.waitFor(t, "configuration loaded")
-	get(t, "http://"+p.listen+"/again")
-	await.That(t, "requests are logged again", func() bool { return strings.Contains(p.stderr(), `"path":"/again"`) }, p.stderr)
-	if log := p.stderr(); !strings.Contains(log, `"path":"/logged"`) || strings.Contains(log, `"path":"/silent"`) {
+	p.WaitFor(t, "configuration loaded")
+	get(t, "http://"+p.Listen+"/again")
+	await.That(t, "requests are logged again", func() bool { return strings.Contains(p.Log(), `"path":"/again"`) }, p.Log)
+	if log := p.Log(); !strings.Contains(log, `"path":"/logged"`) || strings.Contains(log, `"path":"/silent"`) {
 		t.Errorf("the log has a request that it should not have, or lacks one:\n%s", log)
 	}
 }
@@ -234,7 +230,7 @@ func TestFlagsWinOverTheEnvironmentAndThatOverTheFile(t *testing.T) {
 	up := echo(t)
 	file := writeFile(t, filepath.Join(t.TempDir(), "config.yaml"), "log: {level: debug, format: console}\nupstreams: {default: {servers: [\"http://127.0.0.1:1\"]}}\n")
 	p := start(t, []string{"POWERJOB_SHIM_LOG_FORMAT=json", "POWERJOB_SHIM_UPSTREAM=http://127.0.0.1:2"}, "--config", file, "--upstream", up)
-	if code, _ := get(t, "http://"+p.listen+"/"); code != 200 {
+	if code, _ := get(t, "http://"+p.Listen+"/"); code != 200 {
 		t.Errorf("the client got %d", code)
 	}
 }
@@ -275,7 +271,7 @@ func TestLargeBodiesPassInLittleMemory(t *testing.T) {
 		{"/openApi/saveJob", size, size, 0},   // too large for deduplication
 		{"/download", 0, 0, size},
 	} {
-		req, err := http.NewRequest(http.MethodPost, "http://"+p.listen+c.path, io.NopCloser(zeros(c.up)))
+		req, err := http.NewRequest(http.MethodPost, "http://"+p.Listen+c.path, io.NopCloser(zeros(c.up)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -292,9 +288,9 @@ func TestLargeBodiesPassInLittleMemory(t *testing.T) {
 		if n := <-got; err != nil || n != c.up || down != c.down || res.StatusCode != 200 {
 			t.Errorf("%s: status %d, %d bytes up, %d down, %v", c.path, res.StatusCode, n, down, err)
 		}
-		t.Logf("%s: %v, peak resident memory %d KiB", c.path, time.Since(begin).Round(time.Millisecond), peakMemory(t, p.Process.Pid))
+		t.Logf("%s: %v, peak resident memory %d KiB", c.path, time.Since(begin).Round(time.Millisecond), peakMemory(t, p.Pid()))
 	}
-	if kib := peakMemory(t, p.Process.Pid); kib > limit {
+	if kib := peakMemory(t, p.Pid()); kib > limit {
 		t.Errorf("peak resident memory %d KiB, want at most %d", kib, limit)
 	}
 }

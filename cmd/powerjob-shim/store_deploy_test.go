@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"powerjob-shim/internal/redistest"
+	"powerjob-shim/internal/shimtest"
 	"powerjob-shim/internal/standin/legacy"
 )
 
@@ -122,17 +123,17 @@ func shareACall(t *testing.T, environ []string, args ...string) {
 	if a, b := saveOne(t, one), saveOne(t, two); a != "forwarded" || b != "replayed" {
 		t.Errorf("the first shim %s, the second %s", a, b)
 	}
-	for _, p := range []*process{one, two} {
-		if code, body := get(t, "http://"+p.admin+"/readyz"); code != http.StatusOK || strings.Contains(body, "redis") {
+	for _, p := range []*shimtest.Process{one, two} {
+		if code, body := get(t, "http://"+p.Admin+"/readyz"); code != http.StatusOK || strings.Contains(body, "redis") {
 			t.Errorf("/readyz: %d %s", code, body)
 		}
 	}
 }
 
 // saveOne sends a saveJob, always the same, and returns what the shim says it did.
-func saveOne(t *testing.T, p *process) string {
+func saveOne(t *testing.T, p *shimtest.Process) string {
 	t.Helper()
-	res, err := http.Post("http://"+p.listen+"/openApi/saveJob", "application/json", strings.NewReader(`{"jobName":"one","appId":1}`))
+	res, err := http.Post("http://"+p.Listen+"/openApi/saveJob", "application/json", strings.NewReader(`{"jobName":"one","appId":1}`))
 	if err != nil {
 		t.Fatal(err)
 	}

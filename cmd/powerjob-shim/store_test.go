@@ -58,7 +58,7 @@ dedup:
 		t.Errorf("alone: %s, then %s", a, b)
 	}
 	for _, path := range []string{"/readyz", "/status"} {
-		if code, body := get(t, "http://"+alone.admin+path); code != http.StatusOK || !strings.Contains(body, "WRONGPASS") {
+		if code, body := get(t, "http://"+alone.Admin+path); code != http.StatusOK || !strings.Contains(body, "WRONGPASS") {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
 	}

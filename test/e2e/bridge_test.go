@@ -26,7 +26,7 @@ func TestEveryCallOfA5xClientOnARealServerThroughTheBridge(t *testing.T) {
 			app := needRealServer(t).newApp(t)
 			counter := startAuthStub(t, app) // it would answer authApp, but is never asked
 			shim := runConfigured(t, "127.0.0.1:0", counter.address, bridgeConfig(app.account))
-			client := newClient(t, version, app.account, shim.listen)
+			client := newClient(t, version, app.account, shim.Listen)
 			everyChange(t, client, 0, "nightly", func(wfInstance int64) { awaitFailure(t, client, wfInstance) })
 			compareCalls(t, "received", counter.count, 1, client)
 			compareRows(t, app, client, 1)
@@ -62,7 +62,7 @@ func TestEveryCallOfA5xClientOnARealServerThroughTheBridge(t *testing.T) {
 
 func TestWithoutTheBridgeA5xClientCannotStartOnARealServer(t *testing.T) {
 	app := needRealServer(t).newApp(t)
-	if _, constructed := startClient(t, v510, app.account, startShim(t, app.server.address).listen); constructed.Exception == "" {
+	if _, constructed := startClient(t, v510, app.account, startShim(t, app.server.address).Listen); constructed.Exception == "" {
 		t.Error("the constructor returns")
 	}
 }
@@ -77,7 +77,7 @@ func TestAWrongPasswordIsTheClientsOwnError(t *testing.T) {
 		{account{app.name, "wrong"}, "INCORRECT_PASSWORD"},
 		{account{"nobody", "pw"}, "INVALID_APP:nobody"},
 	} {
-		_, constructed := startClient(t, v510, c.account, shim.listen)
+		_, constructed := startClient(t, v510, c.account, shim.Listen)
 		if !strings.Contains(constructed.Exception, c.want) {
 			t.Errorf("%v: the constructor throws %q, want %s in it", c.account, constructed.Exception, c.want)
 		}

@@ -11,15 +11,13 @@ import (
 
 	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/doctor"
+	"powerjob-shim/internal/shimtest"
 )
 
 // examine runs the doctor as a script does.
 func examine(t *testing.T, addresses ...string) doctor.Report {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := shimtest.Binary(t)
 	out, err := exec.CommandContext(t.Context(), path, append([]string{"doctor", "--json", "--timeout", "60s"}, addresses...)...).Output()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
@@ -47,9 +45,9 @@ func TestDoctorOnARealServer(t *testing.T) {
 	}{
 		"the server itself":                 {server, 1, doctor.OldServer, true, 0},
 		"a path that it has not":            {server + "/x", 4, doctor.NotPowerJob, false, 0},
-		"the shim with its bridge and gate": {bridged.listen, 0, doctor.Healthy, false, 1},
-		"the shim with its bridge":          {open.listen, 0, doctor.Healthy, true, 1},
-		"haproxy before the shim":           {startHAProxy(t, open.listen), 1, doctor.Affected, true, 1},
+		"the shim with its bridge and gate": {bridged.Listen, 0, doctor.Healthy, false, 1},
+		"the shim with its bridge":          {open.Listen, 0, doctor.Healthy, true, 1},
+		"haproxy before the shim":           {startHAProxy(t, open.Listen), 1, doctor.Affected, true, 1},
 	} {
 		r := examine(t, c.address)
 		f := r.Servers[0]
@@ -58,7 +56,7 @@ func TestDoctorOnARealServer(t *testing.T) {
 		}
 	}
 	secure := startTLSShim(t, server, anyPort, anyPort, selfSigned(t))
-	if f := examine(t, "https://"+secure.listen).Servers[0]; f.Verdict != doctor.OldServer || f.TLS == nil || f.TLS.Verifies || f.TLS.HTTP2 || f.TLS.Problem == "" {
+	if f := examine(t, "https://"+secure.Listen).Servers[0]; f.Verdict != doctor.OldServer || f.TLS == nil || f.TLS.Verifies || f.TLS.HTTP2 || f.TLS.Problem == "" {
 		t.Errorf("the shim with a certificate of its own: %s", f.String())
 	}
 	if got := app.count(t, "/job/list"); got != 0 {
@@ -78,7 +76,7 @@ func TestStatusHasTheVerdictOnARealServer(t *testing.T) {
 		Needed *struct{ Header bool }
 	}
 	await.That(t, "the server has been examined", func() bool {
-		res, err := http.Get("http://" + shim.admin + "/status")
+		res, err := http.Get("http://" + shim.Admin + "/status")
 		if err != nil {
 			t.Fatal(err)
 		}

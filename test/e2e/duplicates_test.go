@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
+
+	"powerjob-shim/internal/shimtest"
 )
 
 // TestDuplicatesRepairsARealServer has the real 5.1.0 client make jobs on a
@@ -73,13 +75,10 @@ func TestDuplicatesRepairsARealServer(t *testing.T) {
 // duplicates runs the program.
 func duplicates(t *testing.T, address string, app account, args ...string) (code int, stdout []byte) {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := shimtest.Binary(t)
 	cmd := exec.CommandContext(t.Context(), path, append([]string{"duplicates", "http://" + address, "--app", app.name, "--password-env", "PASSWORD"}, args...)...)
 	cmd.Env = []string{fmt.Sprint("PASSWORD=", app.password)}
-	stdout, err = cmd.Output()
+	stdout, err := cmd.Output()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}

@@ -32,9 +32,9 @@ func TestEveryChangingCallIsExecutedOnce(t *testing.T) {
 				t.Parallel()
 				server, address := startStandIn(t, legacy.Options{Mode: mode})
 				shim := startShim(t, address)
-				front, repeated := shim.listen, 0
+				front, repeated := shim.Listen, 0
 				if lossy {
-					front = startHAProxy(t, shim.listen)
+					front = startHAProxy(t, shim.Listen)
 				}
 				client := newClient(t, v510, standInApp, front)
 				everyChange(t, client, 0, "nightly", stopWorkflow(t, client, 0))
@@ -116,7 +116,7 @@ func startManyThreads(t *testing.T) *manyThreads {
 	need(t, "java", "mvn", "haproxy")
 	server, address := startStandIn(t, legacy.Options{})
 	shim := startShim(t, address)
-	front := startHAProxy(t, shim.listen)
+	front := startHAProxy(t, shim.Listen)
 	clients := []*javaClient{newClient(t, v510, standInApp, front), newClient(t, v510, standInApp, front)}
 	return &manyThreads{server, shim, clients, clients[0].must(t, 0, "saveJob", job("shared")).id(t)}
 }

@@ -154,7 +154,7 @@ func TestClientsGoOnToTheNextShimWhereAServerIsDown(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			a, b := startMortal(t), startMortal(t)
 			first, second := startShim(t, a.address), startShim(t, b.address)
-			client := newClient(t, version, standInApp, first.listen, second.listen)
+			client := newClient(t, version, standInApp, first.Listen, second.Listen)
 			wantFailover(t, fourThreads(client, "kill", 600, func(done int) {
 				if done == 200 {
 					a.kill()
@@ -166,7 +166,7 @@ func TestClientsGoOnToTheNextShimWhereAServerIsDown(t *testing.T) {
 			}
 
 			// With the first address's server down, a client starts.
-			late := newClient(t, version, standInApp, first.listen, second.listen)
+			late := newClient(t, version, standInApp, first.Listen, second.Listen)
 			wantFailover(t, fourThreads(late, "start", 20, func(int) {}), 0, a, b)
 
 			a.start(t)
@@ -194,7 +194,7 @@ func TestAWorkerStartsWhereTheFirstAddressesServerIsDown(t *testing.T) {
 	a.kill()
 	_, port := freePort(t)
 	args := append(javaFlags[:len(javaFlags):len(javaFlags)], "-cp", classpath(t, "worker-5.1.0"), "WorkerDriver",
-		first.listen+","+second.listen, standInApp.name, strconv.Itoa(port), t.TempDir())
+		first.Listen+","+second.Listen, standInApp.name, strconv.Itoa(port), t.TempDir())
 	cmd := exec.Command("java", args...)
 	children.DieWithUs(cmd)
 	var out bytes.Buffer

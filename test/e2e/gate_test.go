@@ -23,7 +23,7 @@ func TestARestartBehindAnEnforcingGateLosesNoCallAndDoublesNone(t *testing.T) {
 			need(t, "java", "mvn")
 			server, address := startStandIn(t, legacy.Options{})
 			first := runConfigured(t, "127.0.0.1:0", address, enforcing)
-			client := newClient(t, v510, standInApp, first.listen)
+			client := newClient(t, v510, standInApp, first.Listen)
 			var (
 				next   atomic.Int64
 				thrown atomic.Int64
@@ -34,9 +34,9 @@ func TestARestartBehindAnEnforcingGateLosesNoCallAndDoublesNone(t *testing.T) {
 				all.Go(func() {
 					for n := next.Add(1); n <= calls; n = next.Add(1) {
 						if n == calls/2 {
-							_ = first.cmd.Process.Signal(syscall.SIGTERM)
-							<-first.ended
-							second = runConfigured(t, first.listen, address, enforcing)
+							first.Signal(t, syscall.SIGTERM)
+							<-first.Ended
+							second = runConfigured(t, first.Listen, address, enforcing)
 						}
 						var r result
 						for try := 0; try < 100_000; try++ {
@@ -76,7 +76,7 @@ func TestTheGateRefusesWhoHasNoToken(t *testing.T) {
 		"auth: {mode: enforce, legacy_clients: {allow: [127.0.0.0/8], apps: [app1]}}\n": true,
 	} {
 		shim := runConfigured(t, "127.0.0.1:0", address, config)
-		client := newClient(t, v436, standInApp, shim.listen)
+		client := newClient(t, v436, standInApp, shim.Listen)
 		r := client.call(0, "saveJob", job("nightly"))
 		if r.Success != may {
 			t.Errorf("with %s: %v", config, r)

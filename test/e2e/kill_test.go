@@ -36,7 +36,7 @@ func TestEightThreadsWhileAShimIsKilled(t *testing.T) {
 			t.Parallel()
 			server, address := startStandIn(t, legacy.Options{})
 			first := startShim(t, address)
-			front := first.listen
+			front := first.Listen
 			if lossy {
 				front = startHAProxy(t, front)
 			}
@@ -46,8 +46,8 @@ func TestEightThreadsWhileAShimIsKilled(t *testing.T) {
 			calls := call(client, shared)
 			calls.await(t, 1000)
 			killed := time.Now()
-			first.kill()
-			startShimAt(t, first.listen, address)
+			first.Kill()
+			startShimAt(t, first.Listen, address)
 			back := time.Now()
 			calls.await(t, 1000)
 			report(t, calls.end(), server, killed, back, lossy)

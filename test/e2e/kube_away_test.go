@@ -27,7 +27,7 @@ func TestKubeServingGoesOnWhileTheAPIServerIsAway(t *testing.T) {
 	nothing := func() string { return "" }
 	await.That(t, "it is served", replica.serves("one.test", "/"), nothing)
 
-	client := newClient(t, v510, standInApp, replica.listen)
+	client := newClient(t, v510, standInApp, replica.Listen)
 	done := make(chan struct{})
 	var calling sync.WaitGroup
 	calls := 0

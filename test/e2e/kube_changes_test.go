@@ -41,10 +41,10 @@ func TestKubeEachCallOnceWhileEverythingChanges(t *testing.T) {
 
 	host := func(address string) string { return "localhost" + address[strings.LastIndexByte(address, ':'):] }
 	atStandIn := []*javaClient{
-		newClient(t, v510, standInApp, host(w.replicas[0].listen)),
+		newClient(t, v510, standInApp, host(w.replicas[0].Listen)),
 		newClient(t, v511, standInApp, "https://"+host(w.replicas[1].https)),
 	}
-	atReal := newClient(t, v510, app.account, w.replicas[1].listen)
+	atReal := newClient(t, v510, app.account, w.replicas[1].Listen)
 
 	done := make(chan struct{})
 	var calling sync.WaitGroup

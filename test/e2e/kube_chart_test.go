@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"powerjob-shim/internal/shimtest"
 )
 
 const (
@@ -152,10 +154,7 @@ func TestKubeChartAndKustomizeMakeTheSamePods(t *testing.T) {
 // TestKubeChartsConfigurationIsValid: the shim itself reads what values make.
 func TestKubeChartsConfigurationIsValid(t *testing.T) {
 	kubeProgram(t, "helm")
-	shim, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	shim := shimtest.Binary(t)
 	for name, values := range map[string]string{
 		"defaults":    "",
 		"secret":      "tls: {mode: secret, secretName: s}",

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"testing"
 
 	"powerjob-shim/internal/await"
+	"powerjob-shim/internal/shimtest"
 )
 
 // ingressBinary builds the controller once, as users run it.
@@ -91,9 +91,9 @@ func (i *installed) run(t testing.TB, identity, api string, more ...string) *con
 	args = append(args, "--config", i.config, "--kubeconfig", i.kubeconfig(t, api),
 		"--listen", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 	cmd := exec.Command(path, append(args, more...)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "POD_NAME=" + identity, "POD_NAMESPACE=" + i.namespace}
-	c := &controller{shim: startProcess(t, cmd)}
-	c.https = c.listeners[1]
+	cmd.Env = []string{"POD_NAME=" + identity, "POD_NAMESPACE=" + i.namespace}
+	c := &controller{shim: &shim{shimtest.Start(t, cmd).Started(t)}}
+	c.https = c.Listeners[1]
 	return c
 }
 
@@ -105,7 +105,7 @@ func (c *controller) ready(t *testing.T) *controller {
 }
 
 func (c *controller) isReady() bool {
-	res, err := http.Get("http://" + c.admin + "/readyz")
+	res, err := http.Get("http://" + c.Admin + "/readyz")
 	if err != nil {
 		return false
 	}
@@ -115,7 +115,7 @@ func (c *controller) isReady() bool {
 
 // get returns what a browser gets from a host's path.
 func (c *controller) get(host, path string) (status int, body string) {
-	req, err := http.NewRequest(http.MethodGet, "http://"+c.listen+path, nil)
+	req, err := http.NewRequest(http.MethodGet, "http://"+c.Listen+path, nil)
 	if err != nil {
 		return 0, err.Error()
 	}

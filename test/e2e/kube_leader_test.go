@@ -107,7 +107,7 @@ func TestKubeAnotherReplicaLeadsWhenTheLeaderIsKilled(t *testing.T) {
 		t.Errorf("the replica that does not lead wrote %v", list)
 	}
 
-	replicas[leader].kill()
+	replicas[leader].Kill()
 	c.apply(t, ingressYAML("later", i.namespace, "later.test", "page", good)+ingressYAML("wrong", i.namespace, "wrong.test", "gone", good), "-n", i.namespace)
 	await.That(t, "the other serves on", replicas[other].serves("later.test", "/"), nothing)
 	await.That(t, "the other leads", func() bool { return i.leader() == fmt.Sprint(other) }, nothing)

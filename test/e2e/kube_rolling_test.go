@@ -91,7 +91,7 @@ func TestKubeARollingUpdateLosesNoCall(t *testing.T) {
 	server, address := startStandIn(t, legacy.Options{})
 	c.apply(t, localhostService("standin", address)+ingressYAML("one", i.namespace, "", "standin", ""), "-n", i.namespace)
 	replicas := []*controller{i.run(t, "0", c.url).ready(t), i.run(t, "1", c.url).ready(t)}
-	service := startKubeService(t, replicas[0].listen, replicas[1].listen)
+	service := startKubeService(t, replicas[0].Listen, replicas[1].Listen)
 
 	client := newClient(t, v510, standInApp, service.address)
 	var calls [3]atomic.Int64
@@ -124,14 +124,12 @@ func TestKubeARollingUpdateLosesNoCall(t *testing.T) {
 	more(20)
 	for n, old := range replicas {
 		replacement := i.run(t, fmt.Sprint("new ", n), c.url).ready(t)
-		service.add(replacement.listen)
-		if err := old.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
+		service.add(replacement.Listen)
+		old.Signal(t, syscall.SIGTERM)
 		await.That(t, "the old one is no longer ready", func() bool { return !old.isReady() }, func() string { return "" })
 		more(20) // some of them come to it
-		service.remove(old.listen)
-		<-old.ended
+		service.remove(old.Listen)
+		<-old.Ended
 		more(20)
 	}
 	close(done)

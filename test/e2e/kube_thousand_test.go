@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/await"
+	"powerjob-shim/internal/shimtest"
 )
 
 // maxResident is what a controller with 1,000 Ingresses may use: the limit that
@@ -72,12 +74,13 @@ func TestKubeAThousandIngresses(t *testing.T) {
 	t.Logf("resident: %d MiB with one, %d MiB after 1,000 came, %d MiB in a new replica", alone>>20, grown>>20, fresh>>20)
 	t.Logf("made in %v, the last served after %v; a new replica is ready %v after its start", made.Round(time.Millisecond), served.Round(time.Millisecond), loaded.Round(time.Millisecond))
 	t.Logf("CPU for 1,000 requests: %v with one, %v with 1,000", one, many)
-	for _, name := range []string{"shim", "ingress"} {
-		build := map[string]func() (string, error){"shim": binary, "ingress": ingressBinary}[name]
-		if path, err := build(); err == nil {
-			if file, err := os.Stat(path); err == nil {
-				t.Logf("size of %s: %.1f MB", path[strings.LastIndexByte(path, '/')+1:], float64(file.Size())/1e6)
-			}
+	ingress, err := ingressBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{shimtest.Binary(t), ingress} {
+		if file, err := os.Stat(path); err == nil {
+			t.Logf("size of %s: %.1f MB", filepath.Base(path), float64(file.Size())/1e6)
 		}
 	}
 }
@@ -85,7 +88,7 @@ func TestKubeAThousandIngresses(t *testing.T) {
 // resident is a process's resident set, in bytes.
 func resident(t testing.TB, c *controller) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", c.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", c.Pid()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +104,7 @@ func resident(t testing.TB, c *controller) int {
 func (c *controller) cost(t testing.TB, host string) time.Duration {
 	t.Helper()
 	used := func() time.Duration {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Pid()))
 		if err != nil {
 			t.Fatal(err)
 		}

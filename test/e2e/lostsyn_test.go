@@ -67,7 +67,7 @@ func TestALostSYNExecutesNothingTwice(t *testing.T) {
 			far.start(t)
 			t.Cleanup(far.kill)
 			first, second := startShim(t, near.address), startShim(t, far.address)
-			client := newClient(t, version, standInApp, first.listen, second.listen)
+			client := newClient(t, version, standInApp, first.Listen, second.Listen)
 			template := client.must(t, 0, "saveJob", job("template")).id(t)
 
 			near.kill()

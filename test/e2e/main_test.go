@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"powerjob-shim/internal/shimtest"
 )
 
 // patience bounds what should happen soon, on a machine with little to spare.
@@ -28,7 +30,7 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(scratch) //nolint:errcheck // a leftover in the temporary directory hurts nobody
 	defer stopRealServer()
 	defer stopCluster()
-	return m.Run()
+	return shimtest.Main(m)
 }
 
 // need skips the test unless these programs are there; under CI=true they must

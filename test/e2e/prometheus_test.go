@@ -38,11 +38,11 @@ listen:
 auth: {mode: observe}
 `, server))
 	shim := runShim(t, "--config", config)
-	prom := startPrometheus(t, program, shim.admin)
+	prom := startPrometheus(t, program, shim.Admin)
 
 	end := make(chan struct{})
 	var working sync.WaitGroup
-	working.Go(func() { workUntil(t, shim.listen, end) })
+	working.Go(func() { workUntil(t, shim.Listen, end) })
 	defer working.Wait()
 	defer close(end)
 	prom.until(t, `min_over_time((count_over_time(powerjob_shim_build_info[1m]))[1s:1s]) >= 5 and on() sum(increase(powerjob_shim_dedup_total{decision="replayed"}[1m])) > 0`)
@@ -167,7 +167,7 @@ func startPrometheus(t *testing.T, program, target string) prometheus {
 		address := ln.Addr().String()
 		_ = ln.Close() // it was only to have a free port
 		cmd := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(filepath.Dir(config), "data"),
-			"--web.listen-address="+address, "--enable-feature=exemplar-storage", "--log.level=error")
+			"--web.Listen-address="+address, "--enable-feature=exemplar-storage", "--log.level=error")
 		cmd.Stderr = os.Stderr
 		children.DieWithUs(cmd)
 		if err := cmd.Start(); err != nil {

@@ -117,9 +117,9 @@ func TestEveryCallOfThePythonClientIsExecutedOnce(t *testing.T) {
 	for _, hop := range []bool{false, true} {
 		through := func(t *testing.T, s *shim) string {
 			if hop {
-				return startHAProxy(t, s.listen)
+				return startHAProxy(t, s.Listen)
 			}
-			return s.listen
+			return s.Listen
 		}
 		t.Run(fmt.Sprintf("stand-in, haproxy %t", hop), func(t *testing.T) {
 			server, address := startStandIn(t, legacy.Options{})

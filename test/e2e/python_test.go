@@ -112,7 +112,7 @@ print(a.data, b.data)
 func TestTwoPythonClientsThatStartTheSameJobStartItTwice(t *testing.T) {
 	server := startNewServer(t)
 	shim := startShim(t, server.addr)
-	if got := runPython(t, runOneJobTwice, shim.listen); got != "1 2" {
+	if got := runPython(t, runOneJobTwice, shim.Listen); got != "1 2" {
 		t.Errorf("the callers got %q, want 1 2", got)
 	}
 	if n := server.times("runJob2"); n != 2 {
@@ -131,7 +131,7 @@ func TestAPythonClientThatGetsNoHeaderStartsItsJobOnce(t *testing.T) {
 	// No rule adds the header, so each call is repeated.
 	const rules = "rules: [{name: changes, paths: [\"/openApi/*\"], dedup: {match: resend, window: 30s}}]\n"
 	shim := startShim(t, server.addr, "--config", fileWith(t, "shim.yaml", rules))
-	if got := runPython(t, "c = connect(sys.argv[1])\nfor i in range(3): print(c.run_job(7, str(i)).data, c.copy_job(i).data)\n", shim.listen); got != "1 1\n2 2\n3 3" {
+	if got := runPython(t, "c = connect(sys.argv[1])\nfor i in range(3): print(c.run_job(7, str(i)).data, c.copy_job(i).data)\n", shim.Listen); got != "1 1\n2 2\n3 3" {
 		t.Errorf("the caller got %q", got)
 	}
 	for _, call := range []string{"runJob2", "copyJob"} {

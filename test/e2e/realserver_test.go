@@ -12,7 +12,7 @@ import (
 // real 4.3.9 server.
 func TestThe436ClientOnARealServerThroughTheShim(t *testing.T) {
 	app := needRealServer(t).newApp(t)
-	client := newClient(t, v436, app.account, startShim(t, app.server.address).listen)
+	client := newClient(t, v436, app.account, startShim(t, app.server.address).Listen)
 	for i := range saves {
 		client.must(t, 0, "saveJob", job(fmt.Sprint("nightly ", i)))
 	}
@@ -52,9 +52,9 @@ func TestEveryChangingCallOnARealServer(t *testing.T) {
 			app := needRealServer(t).newApp(t)
 			stub := startAuthStub(t, app)
 			shim := startShim(t, stub.address)
-			address, repeated := shim.listen, 0
+			address, repeated := shim.Listen, 0
 			if lossy {
-				address = startHAProxy(t, shim.listen)
+				address = startHAProxy(t, shim.Listen)
 			}
 			client := newClient(t, v510, app.account, address)
 			everyChange(t, client, 0, "nightly", func(wfInstance int64) { awaitFailure(t, client, wfInstance) })

@@ -24,7 +24,7 @@ func TestShimsReplacedOneAfterTheOtherLoseNoCall(t *testing.T) {
 	// Addresses of their own, from which nobody connects: else a connection could
 	// take a port while its shim is being replaced.
 	shims := []*shim{startShimAt(t, "127.0.0.2:0", address), startShimAt(t, "127.0.0.3:0", address)}
-	addresses := []string{shims[0].listen, shims[1].listen}
+	addresses := []string{shims[0].Listen, shims[1].Listen}
 
 	var calls atomic.Int64
 	done := make(chan struct{})
@@ -56,10 +56,8 @@ func TestShimsReplacedOneAfterTheOtherLoseNoCall(t *testing.T) {
 		for before := calls.Load(); calls.Load() < before+50 && !t.Failed(); {
 			time.Sleep(time.Millisecond) // calls are under way
 		}
-		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		<-s.ended
+		s.Signal(t, syscall.SIGTERM)
+		<-s.Ended
 		shims[i] = startShimAt(t, addresses[i], address)
 	}
 	for before := calls.Load(); calls.Load() < before+50 && !t.Failed(); {

@@ -62,7 +62,7 @@ func (s *spreading) RoundTrip(r *http.Request) (*http.Response, error) {
 	first := rand.IntN(len(s.shims))
 	for i := range s.shims {
 		out := r.Clone(r.Context())
-		out.URL.Host = s.shims[(first+i)%len(s.shims)].listen
+		out.URL.Host = s.shims[(first+i)%len(s.shims)].Listen
 		out.Body = io.NopCloser(bytes.NewReader(body))
 		res, err := s.to.RoundTrip(out)
 		var dial *net.OpError
@@ -172,11 +172,11 @@ func TestReplicasExecuteEveryCallOnce(t *testing.T) {
 		{name: "nothing breaks", balanced: true, limit: "none"},
 		{
 			name: "kill -9 of a shim, the clients fail over", limit: "a shim dies with a call in flight",
-			fault: func(_ *testing.T, shims []*shim, _ func() *redistest.Server) { shims[0].kill() },
+			fault: func(_ *testing.T, shims []*shim, _ func() *redistest.Server) { shims[0].Kill() },
 		},
 		{
 			name: "kill -9 of a shim behind a hop that loses the header", balanced: true, limit: "a shim dies with a call in flight",
-			fault: func(_ *testing.T, shims []*shim, _ func() *redistest.Server) { shims[0].kill() },
+			fault: func(_ *testing.T, shims []*shim, _ func() *redistest.Server) { shims[0].Kill() },
 		},
 		{
 			name: "kill -9 of Redis", balanced: true, limit: "the shared store is away",
@@ -205,7 +205,7 @@ func TestReplicasExecuteEveryCallOnce(t *testing.T) {
 				config = `timeout: 2s, addresses: ["` + one.Addr + `"]` // more than a busy machine needs
 			}
 			shims := startReplicas(t, 2, upstream, config)
-			addresses := []string{shims[0].listen, shims[1].listen}
+			addresses := []string{shims[0].Listen, shims[1].Listen}
 			if c.balanced {
 				addresses = []string{balancer(t, shims)}
 			}
@@ -257,7 +257,7 @@ func TestReplicasExecuteEveryCallOnce(t *testing.T) {
 
 func readyz(t *testing.T, s *shim) string {
 	t.Helper()
-	res, err := http.Get("http://" + s.admin + "/readyz")
+	res, err := http.Get("http://" + s.Admin + "/readyz")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ const saves = 5
 // and through proxies; what counts is what the server received and executed.
 func TestSaveJobThroughTheShimIsExecutedOnce(t *testing.T) {
 	direct := func(_ *testing.T, server string) string { return server }
-	through := func(t *testing.T, server string) string { return startShim(t, server).listen }
+	through := func(t *testing.T, server string) string { return startShim(t, server).Listen }
 	need(t, "java", "mvn")
 	for _, c := range []struct {
 		name    string
@@ -68,7 +68,7 @@ func TestThe436ClientPassesUntouched(t *testing.T) {
 	seen := func(shimmed bool) string {
 		server, address := startStandIn(t, legacy.Options{Mode: legacy.NoAuthApp})
 		if shimmed {
-			address = startShim(t, address).listen
+			address = startShim(t, address).Listen
 		}
 		client := newClient(t, v436, standInApp, address)
 		id := client.must(t, 0, "saveJob", job("nightly")).id(t)

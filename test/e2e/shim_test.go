@@ -1,39 +1,17 @@
 package e2e
 
 import (
-	"bufio"
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"powerjob-shim/internal/children"
+	"powerjob-shim/internal/shimtest"
 )
 
-// binary builds the shim once, as users run it.
-var binary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "powerjob-shim")
-	if out, err := exec.Command("go", "build", "-o", path, "powerjob-shim/cmd/powerjob-shim").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the shim: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
-// shim is the program as a child process.
-type shim struct {
-	listen, admin string   // addresses
-	listeners     []string // of all; listen is the first
-	cmd           *exec.Cmd
-	ended         chan struct{}
-}
+// shim is the program, or the ingress controller, as a child process.
+type shim struct{ *shimtest.Process }
 
 // startShim runs a shim with its default configuration in front of a server,
 // and waits until it listens.
@@ -50,74 +28,15 @@ func startShimAt(t testing.TB, listen, upstream string, args ...string) *shim {
 // runShim runs a shim with these arguments, and waits until it listens.
 func runShim(t testing.TB, args ...string) *shim {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, append([]string{"run", "--admin", "127.0.0.1:0"}, args...)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")} // no configuration from whoever runs the tests
-	return startProcess(t, cmd)
-}
-
-// startProcess starts a shim, or the ingress controller, and waits until it
-// listens.
-func startProcess(t testing.TB, cmd *exec.Cmd) *shim {
-	t.Helper()
-	s := &shim{cmd: cmd, ended: make(chan struct{})}
-	children.DieWithUs(s.cmd)
-	stderr, err := s.cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var log []string
-	started := make(chan startedLine, 1)
-	go func() {
-		defer close(s.ended)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			log = append(log, lines.Text())
-			var line startedLine
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "started" {
-				started <- line
-			}
-		}
-		_ = s.cmd.Wait() // killed, mostly
-	}()
-	t.Cleanup(func() {
-		s.kill()
-		if t.Failed() {
-			t.Logf("the shim's log, its end:\n%s", strings.Join(log[max(0, len(log)-200):], "\n"))
-		}
-	})
-	select {
-	case line := <-started:
-		s.listeners, s.listen, s.admin = line.Listen, line.Listen[0], line.Admin
-	case <-s.ended:
-		t.Fatalf("the shim does not start:\n%s", strings.Join(log, "\n"))
-	}
-	return s
-}
-
-// startedLine is what the shim logs once it listens.
-type startedLine struct {
-	Msg    string
-	Listen []string
-	Admin  string
-}
-
-// kill is kill -9. More than once is fine.
-func (s *shim) kill() {
-	_ = s.cmd.Process.Kill()
-	<-s.ended
+	cmd := shimtest.Command(t, append([]string{"run", "--admin", "127.0.0.1:0"}, args...)...)
+	return &shim{shimtest.Start(t, cmd).Started(t)}
 }
 
 // metric sums the samples of a counter or gauge that have these labels ("call",
 // "saveJob", "decision", "replayed").
 func (s *shim) metric(t *testing.T, name string, labels ...string) int {
 	t.Helper()
-	res, err := http.Get("http://" + s.admin + "/metrics")
+	res, err := http.Get("http://" + s.Admin + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func BenchmarkRealClient(b *testing.B) {
 	_, patched := startStandIn(b, legacy.Options{Mode: legacy.Patched, Delay: serverTime})
 	benchmarkPaths(b, 8, []way{
 		{name: "unpatched", client: newClient(b, v510, standInApp, unpatched)},
-		{name: "shim", client: newClient(b, v510, standInApp, quietShim(b, unpatched).listen)},
+		{name: "shim", client: newClient(b, v510, standInApp, quietShim(b, unpatched).Listen)},
 		{name: "patched", client: newClient(b, v510, standInApp, patched)},
 	})
 }
@@ -38,7 +38,7 @@ func BenchmarkRealClientOnARealServer(b *testing.B) {
 	server := startAuthStub(b, app)
 	benchmarkPaths(b, 1, []way{
 		{name: "unpatched", client: newClient(b, v510, app.account, server.address)},
-		{name: "shim", client: newClient(b, v510, app.account, quietShim(b, server.address).listen)},
+		{name: "shim", client: newClient(b, v510, app.account, quietShim(b, server.address).Listen)},
 	})
 }
 

@@ -28,7 +28,7 @@ func TestTheStatusPageInABrowser(t *testing.T) {
 	browser := need(t, "chromium")[0]
 	_, server := startStandIn(t, legacy.Options{})
 	shim := startShim(t, server)
-	hop := httptest.NewServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: shim.listen})) // net/http writes the header in its own case
+	hop := httptest.NewServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: shim.Listen})) // net/http writes the header in its own case
 	defer hop.Close()
 	c, err := client.New(client.Config{Addresses: []string{strings.TrimPrefix(hop.URL, "http://")}, AppName: standInApp.name, Password: standInApp.password})
 	if err != nil {
@@ -44,7 +44,7 @@ func TestTheStatusPageInABrowser(t *testing.T) {
 				return
 			default:
 				save(t, c, i)
-				callTwice(t, shim.listen, i)
+				callTwice(t, shim.Listen, i)
 			}
 		}
 	})
@@ -62,7 +62,7 @@ func TestTheStatusPageInABrowser(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-C", filepath.Join("..", "tools"), "-o", pageshot, "./pageshot").CombinedOutput(); err != nil {
 		missing(t, "pageshot cannot be built: %v\n%s", err, out)
 	}
-	cmd := exec.Command(pageshot, "-browser", browser, "-url", "http://"+shim.admin+"/", "-o", dir, "-timeout", "3m")
+	cmd := exec.Command(pageshot, "-browser", browser, "-url", "http://"+shim.Admin+"/", "-o", dir, "-timeout", "3m")
 	cmd.Stderr = os.Stderr
 	children.DieWithUs(cmd)
 	out, err := cmd.Output()

@@ -111,7 +111,7 @@ func TestTheJavaClientOverHTTPSIsExecutedOnce(t *testing.T) {
 			t.Run(mode+", "+version, func(t *testing.T) {
 				server, address := startStandIn(t, legacy.Options{})
 				shim := start(t, address)
-				client := newClient(t, version, standInApp, "https://"+shim.listen)
+				client := newClient(t, version, standInApp, "https://"+shim.Listen)
 				for i := range saves {
 					client.must(t, 0, "saveJob", job(fmt.Sprint("nightly ", i)))
 				}
@@ -132,7 +132,7 @@ func TestCurlIsSpokenToInHTTP1(t *testing.T) {
 	shim := startTLSShim(t, address, anyPort, anyPort, selfSigned(t))
 	for _, version := range []string{"--http1.1", "--http2"} {
 		out, err := exec.Command("curl", "--silent", "--show-error", "--insecure", "--include", version, "--data", "jobId=1",
-			"--write-out", "spoken: %{http_version}", "https://"+shim.listen+"/openApi/runJob").CombinedOutput()
+			"--write-out", "spoken: %{http_version}", "https://"+shim.Listen+"/openApi/runJob").CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "\r\nX-POWERJOB-AUTH-PASSED: true\r\n") || !strings.HasSuffix(string(out), "spoken: 1.1") {
 			t.Errorf("%s: %v\n%s", version, err, out)
 		}
@@ -154,7 +154,7 @@ func TestOpenSSLAgreesOnHTTP1OrIsRefused(t *testing.T) {
 		{[]string{"-tls1_2"}, "Protocol  : TLSv1.2"},
 		{[]string{"-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"}, "protocol version"},
 	} {
-		cmd := exec.Command("openssl", append([]string{"s_client", "-connect", shim.listen}, c.args...)...)
+		cmd := exec.Command("openssl", append([]string{"s_client", "-connect", shim.Listen}, c.args...)...)
 		cmd.Stdin = strings.NewReader("")
 		out, _ := cmd.CombinedOutput() // it fails where it is refused
 		if !strings.Contains(string(out), c.want) {
@@ -174,9 +174,9 @@ func TestTwoInstancesWithOneStorageAskOnce(t *testing.T) {
 	second := startTLSShim(t, address, anyPort, anyPort, acme(ca, storage))
 	first := startTLSShim(t, address, https, plain, acme(ca, storage))
 	for _, s := range []*shim{first, second} {
-		await.That(t, "the certificate is signed", func() bool { return strings.Contains(certificateOf(t, s.listen).Issuer.CommonName, "Pebble") }, ca.Log)
+		await.That(t, "the certificate is signed", func() bool { return strings.Contains(certificateOf(t, s.Listen).Issuer.CommonName, "Pebble") }, ca.Log)
 	}
-	if !certificateOf(t, first.listen).Equal(certificateOf(t, second.listen)) {
+	if !certificateOf(t, first.Listen).Equal(certificateOf(t, second.Listen)) {
 		t.Error("the instances have different certificates")
 	}
 	if got := ca.Issued(); got != 1 {
@@ -215,7 +215,7 @@ func TestNoCallFailsWhileTheCertificateChanges(t *testing.T) {
 					return
 				case <-time.After(5 * time.Millisecond):
 				}
-				res, err := client.Post("https://"+shim.listen+"/openApi/fetchAllJob", "application/x-www-form-urlencoded", strings.NewReader("appId=1"))
+				res, err := client.Post("https://"+shim.Listen+"/openApi/fetchAllJob", "application/x-www-form-urlencoded", strings.NewReader("appId=1"))
 				calls.Add(1)
 				if err != nil {
 					failed.Add(1)

@@ -17,7 +17,7 @@ func TestTheWebUIWorksThroughTheShim(t *testing.T) {
 	browser := need(t, "chromium")[0]
 	app := needRealServer(t).newApp(t)
 	shim := startShim(t, app.server.address)
-	client := newClient(t, v436, app.account, shim.listen)
+	client := newClient(t, v436, app.account, shim.Listen)
 	for i := range saves {
 		client.must(t, 0, "saveJob", job(fmt.Sprint("nightly ", i)))
 	}
@@ -33,7 +33,7 @@ func TestTheWebUIWorksThroughTheShim(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-C", filepath.Join("..", "tools"), "-o", uishot, "./uishot").CombinedOutput(); err != nil {
 		missing(t, "uishot cannot be built: %v\n%s", err, out)
 	}
-	cmd := exec.Command(uishot, "-browser", browser, "-url", "http://"+shim.listen,
+	cmd := exec.Command(uishot, "-browser", browser, "-url", "http://"+shim.Listen,
 		"-app", app.name, "-password", app.password, "-expect", "nightly 0", "-o", picture)
 	cmd.Stderr = os.Stderr
 	children.DieWithUs(cmd)

@@ -126,7 +126,7 @@ func TestWhatRealWorkersAskPasses(t *testing.T) {
 					behind = startMortal(t).address
 				}
 				front := startAsked(t, behind)
-				startWorker(t, version, app.account, startShim(t, front.address).listen)
+				startWorker(t, version, app.account, startShim(t, front.address).Listen)
 				if got := front.all(); !slices.Equal(got, want) {
 					t.Errorf("the server was asked %q, want %q", got, want)
 				}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/freeport"
+	"powerjob-shim/internal/shimtest"
 	"powerjob-shim/internal/testca"
 )
 
@@ -46,7 +47,7 @@ func (s *server) kill() { _ = s.http.Close() }
 
 // shim is the program with its configuration.
 type shim struct {
-	cmd                *exec.Cmd
+	process            *shimtest.Process
 	http, https, admin string
 	dir                string
 	servers            []*server // of the configuration
@@ -64,38 +65,29 @@ func start(t *testing.T, servers []*server) *shim {
 	s.renew(t)
 	s.rotate(t, "first")
 	s.write(t, 0)
-	binary := filepath.Join(s.dir, "powerjob-shim")
-	if out, err := exec.Command("go", "build", "-o", binary, "powerjob-shim/cmd/powerjob-shim").CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
-	}
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = log.Close() })
-	s.cmd = exec.Command(binary, "run", "--config", filepath.Join(s.dir, "shim.yaml"))
-	stderr, err := s.cmd.StderrPipe()
+	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go stallingLog(stderr, log)
-	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	cmd := shimtest.Command(t, "run", "--config", filepath.Join(s.dir, "shim.yaml"))
+	cmd.Stderr = w
+	s.process = shimtest.Start(t, cmd)
+	_ = w.Close() // the child has it
+	go stallingLog(r, log)
+	await.That(t, "the shim is ready", func() bool {
 		res, err := http.Get("http://" + s.admin + "/readyz")
-		if err == nil {
-			_ = res.Body.Close()
-			if res.StatusCode == http.StatusOK {
-				return s
-			}
+		if err != nil {
+			return false
 		}
-		if time.Now().After(end) {
-			text, _ := os.ReadFile(log.Name()) // for the message only
-			t.Fatalf("the shim is not ready: %v\n%s", err, text)
-		}
-	}
+		_ = res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	}, func() string { text, _ := os.ReadFile(log.Name()); return string(text) })
+	return s
 }
 
 // free returns an address that nobody listened at a moment ago.
@@ -117,9 +109,7 @@ func (s *shim) enter(in *server) { s.servers = append(s.servers, in) }
 func (s *shim) configure(t *testing.T, n int) {
 	t.Helper()
 	s.write(t, n)
-	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	s.process.Signal(t, syscall.SIGHUP)
 }
 
 func (s *shim) write(t *testing.T, n int) {

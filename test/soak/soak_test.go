@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"powerjob-shim/internal/shimtest"
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
 )
@@ -34,6 +35,8 @@ const (
 	answerTime  = 5 * time.Millisecond // of a server, after the execution
 	atKill      = 500 * time.Millisecond
 )
+
+func TestMain(m *testing.M) { os.Exit(shimtest.Main(m)) }
 
 func TestSoak(t *testing.T) {
 	length, err := time.ParseDuration(os.Getenv("SOAK"))
@@ -390,10 +393,8 @@ func (s *shim) usage(t *testing.T) usage {
 }
 
 func (s *shim) stop(t *testing.T) {
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Error(err)
-	}
-	if err := s.cmd.Wait(); err != nil {
-		t.Errorf("the shim ended with %v", err)
+	s.process.Signal(t, syscall.SIGTERM)
+	if code := s.process.Exit(t); code != 0 {
+		t.Errorf("the shim ended with exit code %d", code)
 	}
 }
