@@ -180,5 +180,11 @@ func (l *List[T]) blockOf(key Key) int {
 
 // place returns where key is in a block, or would be.
 func place[T any](block []item[T], key Key) int {
+	switch n := len(block); { // mostly it is the oldest or behind the newest
+	case n == 0 || !block[0].key.Less(key):
+		return 0
+	case block[n-1].key.Less(key):
+		return n
+	}
 	return sort.Search(len(block), func(i int) bool { return !block[i].key.Less(key) })
 }
