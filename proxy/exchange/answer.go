@@ -135,7 +135,7 @@ func (c *begunConn) CloseWrite() error {
 func (w *AnswerWriter) finish() {
 	h, ex := w.Header(), w.ex
 	if _, ok := h[RequestIDHeader]; !ok {
-		h[RequestIDHeader] = []string{ex.ID}
+		h[RequestIDHeader] = ex.value(valueID, ex.ID)
 	}
 	switch {
 	case ex.Snap.Observing:

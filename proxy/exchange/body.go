@@ -17,14 +17,22 @@ func (ex *Exchange) Attach(r *http.Request) {
 	r.Body = http.NoBody
 	if len(ex.Body) > 0 {
 		ex.held.Reset(ex.Body)
-		r.Body = io.NopCloser(&ex.held)
+		r.Body = &ex.held
 	}
 }
 
 // NewBody returns the body that ex holds from its start.
 func (ex *Exchange) NewBody() (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(ex.Body)), nil
+	body := new(heldBody)
+	body.Reset(ex.Body)
+	return body, nil
 }
+
+// heldBody reads a body that is in memory.
+type heldBody struct{ bytes.Reader }
+
+// Close implements io.Closer.
+func (*heldBody) Close() error { return nil }
 
 // FailBody answers a request whose body could not be read to its end.
 func (ex *Exchange) FailBody(w http.ResponseWriter, err error) {

@@ -27,7 +27,7 @@ type Exchange struct {
 	Caller Caller               // asked whether he is still there; nil: nobody is asked
 	In     body.Counted         // the request's body as it comes
 	Answer AnswerWriter         // to the caller
-	held   bytes.Reader         // see Attach
+	held   heldBody             // see Attach
 	values [valueFor + 1]string // see value
 
 	// Sent is room for a held call's request to a server.

@@ -63,10 +63,11 @@ func (rp *Replayer) newPassage(r *http.Request, ex *exchange.Exchange, window ti
 		Group: call.Group, Method: method, Path: ex.Path, RawQuery: r.URL.RawQuery,
 		ContentType: contentType, App: call.App, Origin: strings.Join(r.Header["Origin"], "\n"), Body: body,
 	}.Key()
-	switch kind, _ := openapi.KindOf(ex.Path); {
-	case ex.Call == nil && kind == openapi.Read:
+	switch {
 	case ex.Call == nil:
-		call.Subjects = openapi.OfUnlisted
+		if kind, _ := openapi.KindOf(ex.Path); kind != openapi.Read {
+			call.Subjects = openapi.OfUnlisted
+		}
 	case ex.Unheld != "":
 		call.Subjects.Unknown = ex.Call.Kind == openapi.Change
 	default:
