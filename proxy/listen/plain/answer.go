@@ -87,7 +87,7 @@ func (a *answer) WriteHeader(status int) {
 		return
 	}
 	a.status = status
-	if v := first(a.header["Content-Length"]); v != "" {
+	if v := head.Get(a.header, "Content-Length"); v != "" {
 		if n, err := strconv.ParseUint(v, 10, 62); err == nil {
 			a.length = int64(n)
 		} else {
@@ -95,23 +95,15 @@ func (a *answer) WriteHeader(status int) {
 			a.inChunks = true // as net/http has it
 		}
 	}
-	closing := first(a.header["Connection"])
+	closing := head.Get(a.header, "Connection")
 	a.closes = a.closes || closing == "close" || a.conn.server.stopping.Load()
 	a.saysClose = closing != "" && httpguts.HeaderValuesContainsToken([]string{closing}, "close")
 	_, a.dated = a.header["Date"]
 	_, a.typed = a.header["Content-Type"]
-	a.typed = a.typed || first(a.header["Content-Encoding"]) != ""
+	a.typed = a.typed || head.Get(a.header, "Content-Encoding") != ""
 	head.StatusLine(a.out, status)
 	a.findTrailers()
 	head.Write(a.out, a.header, func(name string) bool { return a.leavesOut(status, name) })
-}
-
-// first is the first of a field's values; "": there is none.
-func first(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
 }
 
 // leavesOut reports whether a field is not written from the handler's header.
