@@ -36,6 +36,7 @@ type candidate struct {
 	command []string // "{config}", "{address}", "{upstream}" are filled in
 	redis   bool     // needs a redis-server
 	log     bool     // writes an access log, into a file
+	tls     bool     // is called over TLS
 	tools   tools
 	process []*exec.Cmd
 }
@@ -48,8 +49,10 @@ func candidates(t tools, up string) []*candidate {
 		{name: "shim, access log", exact: true, dedup: true, log: true, config: "shim.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
 		{name: "shim: gate", exact: true, dedup: true, config: "shim-gate.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
 		{name: "shim: redis", exact: true, dedup: true, redis: true, config: "shim-redis.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
+		{name: "shim: TLS", exact: true, dedup: true, tls: true, config: "shim-tls.yaml", command: []string{t.shim, "run", "--config", "{config}"}},
 		{name: plainName, command: []string{t.self, "plain", "{address}", "{upstream}"}},
 		{name: "plain, BufferPool", command: []string{t.self, "plain-pool", "{address}", "{upstream}"}},
+		{name: "plain, TLS", tls: true, command: []string{t.self, "plain-tls", "{address}", "{upstream}"}},
 		{name: "nginx: add_header", exact: true, config: "nginx.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},
 		{name: "nginx, access log", exact: true, log: true, config: "nginx.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},
 		{name: "nginx: proxy_cache", exact: true, dedup: true, config: "nginx-cache.conf", command: []string{"nginx", "-p", "{dir}", "-c", "{config}"}},

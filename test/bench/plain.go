@@ -1,7 +1,9 @@
 package main
 
 import (
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
@@ -11,11 +13,11 @@ import (
 )
 
 // The bench is its own candidate "plain ReverseProxy": what one would write in
-// a few lines, with the same tuned Transport as the shim's; and the same with a
-// BufferPool, which spares it an allocation of 32 KiB for each answer.
+// a few lines, with the same tuned Transport as the shim's; the same with a
+// BufferPool, which spares it an allocation of 32 KiB for each answer; and over TLS.
 func init() {
 	if len(os.Args) == 4 && strings.HasPrefix(os.Args[1], "plain") {
-		plainProxy(os.Args[2], os.Args[3], os.Args[1] == "plain-pool")
+		plainProxy(os.Args[1], os.Args[2], os.Args[3])
 		os.Exit(1)
 	}
 }
@@ -25,7 +27,7 @@ type buffers struct{ sync.Pool }
 func (b *buffers) Get() []byte  { return *b.Pool.Get().(*[]byte) }
 func (b *buffers) Put(p []byte) { b.Pool.Put(&p) }
 
-func plainProxy(address, upstream string, pooled bool) {
+func plainProxy(kind, address, upstream string) {
 	target := &url.URL{Scheme: "http", Host: upstream}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(pr *httputil.ProxyRequest) {
@@ -38,9 +40,19 @@ func plainProxy(address, upstream string, pooled bool) {
 			DisableCompression: true, ResponseHeaderTimeout: 30 * time.Second,
 		},
 	}
-	if pooled {
+	if kind == "plain-pool" {
 		proxy.BufferPool = &buffers{sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}}
 	}
 	srv := &http.Server{Addr: address, Handler: proxy, ReadHeaderTimeout: time.Minute}
-	_ = srv.ListenAndServe() // until it is killed
+	if kind != "plain-tls" {
+		_ = srv.ListenAndServe() // until it is killed
+		return
+	}
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return
+	}
+	secure := &httptest.Server{Listener: ln, Config: srv} // it brings a certificate
+	secure.StartTLS()
+	select {} // until it is killed
 }
