@@ -167,7 +167,7 @@ func startPrometheus(t *testing.T, program, target string) prometheus {
 		address := ln.Addr().String()
 		_ = ln.Close() // it was only to have a free port
 		cmd := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(filepath.Dir(config), "data"),
-			"--web.Listen-address="+address, "--enable-feature=exemplar-storage", "--log.level=error")
+			"--web.listen-address="+address, "--enable-feature=exemplar-storage", "--log.level=error")
 		cmd.Stderr = os.Stderr
 		children.DieWithUs(cmd)
 		if err := cmd.Start(); err != nil {

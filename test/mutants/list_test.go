@@ -40,7 +40,7 @@ var mutants = []mutant{
 	},
 	{
 		"the generation stops evidence too", arrive, "Machine.decide",
-		as("i.Dedup && l.recorded() && m.mayHave(c, l)", "i.Dedup && l.recorded() && m.mayHave(c, l) && l.change.Untouched(m.inFlight(c.history))"),
+		as("i.Dedup && l.recorded() && m.mayHave(c, l)", "i.Dedup && l.recorded() && m.mayHave(c, l) && m.untouched(l)"),
 		"TestInterleaving5ALateResendIsNotExecutedOverANewerSave",
 	},
 	{
