@@ -273,6 +273,63 @@ func TestAnIdleConnectionHoldsNoBuffer(t *testing.T) {
 	})
 }
 
+// Whatever comes when a connection has been idle for longer than soon is served as if
+// it had come at once: by then another goroutine serves it, and has no buffer.
+func TestNothingIsLostAfterAPause(t *testing.T) {
+	get := "GET /odd HTTP/1.1\r\nHost: a\r\n\r\n"
+	for name, pieces := range map[string][]string{
+		"a plain request":                {call("plain", "one")},
+		"a byte, and then the rest":      {call("plain", "one")[:1], call("plain", "one")[1:]},
+		"another pause within the head":  {call("plain", "one")[:20], "", call("plain", "one")[20:]},
+		"what net/http serves":           {get},
+		"a byte of what net/http serves": {get[:1], get[1:]},
+		"an empty line before it":        {"\r\n", call("plain", "one")},
+		"two at once":                    {call("plain", "one") + call("plain", "one")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := handover.NewListener(&net.TCPAddr{})
+				s := &Server{
+					HTTP: &http.Server{ReadHeaderTimeout: time.Minute, IdleTimeout: time.Hour, ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						body, _ := io.ReadAll(r.Body)
+						_, _ = fmt.Fprintf(w, "%s %s %s", r.Method, r.URL.Path, body)
+					})},
+					Plain: func(string, int64) bool { return true },
+				}
+				done := make(chan error, 1)
+				go func() { done <- s.Serve(l) }()
+				near, far := net.Pipe()
+				l.Give(far)
+				rd := bufio.NewReader(near)
+				write(t, near, call("first", "")) // an empty line may come after it only
+				answerOf(t, rd)
+				for range 3 {
+					time.Sleep(2 * soon)
+					want := "POST /openApi/plain one"
+					for _, piece := range pieces {
+						if piece == "" {
+							time.Sleep(2 * soon)
+							continue
+						}
+						write(t, near, piece)
+						if strings.HasPrefix(piece, "G") {
+							want = "GET /odd "
+						}
+					}
+					for range max(1, strings.Count(strings.Join(pieces, ""), " HTTP/1.1")) {
+						if status, body := answerOf(t, rd); status != http.StatusOK || body != want {
+							t.Errorf("status %d, %q, want %q", status, body, want)
+						}
+					}
+				}
+				_ = near.Close()
+				_ = s.Close()
+				<-done //nolint:errcheck // that it is closed
+			})
+		})
+	}
+}
+
 // A listener that fails ends Serve, with its error.
 func TestServeReturnsTheListenersError(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
