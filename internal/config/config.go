@@ -57,31 +57,40 @@ type Config struct {
 type Listener struct {
 	// Address is "host:port"; an empty host means all addresses, port 0 any free port.
 	Address string `yaml:"address"`
-	// ProxyProtocol is off, accept or require: whether connections begin with a
-	// PROXY header (version 1 or 2). A header is believed from TrustedProxies
-	// only; connections of other peers that send one are closed.
+	// ProxyProtocol: accept or require a PROXY header, v1 or v2, from trusted_proxies;
+	// from others the connection is closed.
+	//
+	// Connections that may begin with such a header: none (off), some (accept), all
+	// (require).
 	ProxyProtocol string `yaml:"proxy_protocol" choice:"off,accept,require" default:"off"`
 	// TLS makes it an https listener. Nil: plain HTTP.
 	TLS *TLS `yaml:"tls"`
-	// Redirect answers plain HTTP with a redirect to https. Nil: no redirect.
+	// Redirect: on a plain listener: send browsers to https.
+	//
+	// Nil: no redirect.
 	Redirect *Redirect `yaml:"redirect"`
-	// MaxConnections bounds the open connections; 503 on those beyond, and from
-	// twice as many on they are closed unread. 0: no bound.
+	// MaxConnections: open at once; 503 beyond; 0: no bound.
+	//
+	// From twice as many on they are closed unread.
 	MaxConnections int `yaml:"max_connections" min:"0"`
-	// HeaderTimeout closes a connection, without an answer, when the TLS handshake
-	// or a request's header takes longer.
+	// HeaderTimeout: for the TLS handshake, and for a request's header; closed without
+	// an answer then.
 	HeaderTimeout time.Duration `yaml:"header_timeout" default:"10s" min:"1"`
-	// BodyTimeout is how long a request's body may pause; 400 then. The whole body
-	// may take any time.
+	// BodyTimeout: a request's body may stand still for so long; 400 then.
+	//
+	// The whole body may take any time.
 	BodyTimeout time.Duration `yaml:"body_timeout" default:"30s" min:"1"`
-	// MinBodyRate is how fast a request's body must come, on average, once 30 s
-	// were spent waiting for the caller; 400 then. 0: any rate.
+	// MinBodyRate: slowest average rate of a body that has been waited for 30 s; 400
+	// below it; 0: no limit.
 	MinBodyRate Rate `yaml:"min_body_rate" default:"100B/s" min:"0" example:"100B/s, or 0 for any rate"`
-	// StallTimeout closes the connection of a caller that takes nothing of what is
-	// written to it for so long.
+	// StallTimeout: a caller that takes nothing of its answer for so long is let go.
+	//
+	// Its connection is closed.
 	StallTimeout time.Duration `yaml:"stall_timeout" default:"30s" min:"1"`
-	// IdleTimeout closes unused connections. PowerJob's client closes its own
-	// after 5 minutes, and should be the first to close.
+	// IdleTimeout: longer than the 5 minutes after which PowerJob's client closes an
+	// unused connection.
+	//
+	// Unused connections are closed then, and the client should be the first to close.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"6m" min:"1"`
 }
 
@@ -101,7 +110,7 @@ const (
 
 // TLS says where a listener's certificates come from.
 type TLS struct {
-	// Mode is acme, files or self-signed.
+	// Mode: acme, files or self-signed.
 	Mode string `yaml:"mode" choice:"acme,files,self-signed"`
 
 	// Domains are the names to obtain certificates for (acme).
@@ -155,14 +164,15 @@ type Redirect struct {
 type Admin struct {
 	// Address is "host:port".
 	Address string `yaml:"address" default:"127.0.0.1:9700" restart:"true"`
-	// TokenFile holds a token that everything but /healthz and /readyz asks for, as
-	// a bearer token or as a password. It is read at each request. Empty: none is
-	// asked for, and off loopback the status page is not served.
+	// TokenFile: all but /healthz and /readyz ask for it: a bearer token, or a
+	// browser's password; without it the page is served on loopback only.
+	//
+	// The file is read at each request. Empty: no token is asked for.
 	TokenFile string `yaml:"token_file" restart:"true"`
-	// PProf serves /debug/pprof/ there too.
+	// PProf: /debug/pprof/.
 	PProf bool `yaml:"pprof" default:"false" restart:"true"`
-	// Ready is any: /readyz answers 200 while at least one routed upstream group has a
-	// ready server; or all: only while every routed group has one.
+	// Ready: /readyz: 200 while any routed group has a ready server; or all: while
+	// every routed group has one; ?group=NAME asks for one group.
 	Ready string `yaml:"ready" choice:"any,all" default:"any"`
 }
 
@@ -177,28 +187,32 @@ const (
 type Route struct {
 	// Name is shown in logs and metrics; unique.
 	Name string `yaml:"name"`
-	// Hosts are exact names or "*.example.com". Empty: every host.
+	// Hosts: exact names or "*.example.com"; default: every host.
 	Hosts []string `yaml:"hosts"`
-	// Paths are exact, or prefixes when they end in *; as they come, before
-	// StripPrefix.
+	// Paths: ending in *: a prefix; else exact.
+	//
+	// They are compared as they come, before StripPrefix.
 	Paths []string `yaml:"paths" default:"/*"`
 	// Upstream is a group's name. Default: the only group.
 	Upstream string `yaml:"upstream"`
-	// StripPrefix is cut off the path of each request, as the Ingress that the
-	// shim replaces did; whole segments: "/x". Then AddPrefix is put in front of
-	// it, then the servers' context path. Location and cookies in answers stay as
-	// they are. Empty: the path stays as it came.
+	// StripPrefix: whole segments, cut off each path; none by default.
+	//
+	// As the Ingress that the shim replaces did. Then AddPrefix is put in front of it,
+	// then the servers' context path. Location and cookies in answers stay as they
+	// are.
 	StripPrefix string `yaml:"strip_prefix"`
-	AddPrefix   string `yaml:"add_prefix"`
+	// AddPrefix: then put in front of it; none by default. The servers' context path
+	// comes last.
+	AddPrefix string `yaml:"add_prefix"`
 }
 
 // Log says what is logged to standard error.
 type Log struct {
-	// Level is debug, info, warn or error.
+	// Level: debug, info, warn, error.
 	Level string `yaml:"level" choice:"debug,info,warn,error" default:"info"`
-	// Format is json, console or auto: console on a terminal, else json.
+	// Format: console, for people, on a terminal, else json; or json or console.
 	Format string `yaml:"format" choice:"auto,json,console" default:"auto" restart:"true"`
-	// Access writes one line per request.
+	// Access: one line per request.
 	Access bool `yaml:"access" default:"true"`
 }
 

@@ -63,21 +63,25 @@ const (
 
 // Dedup bounds the record of calls, and says where it is kept.
 type Dedup struct {
-	// Mode is enforce or observe; observe wins over every rule's mode.
+	// Mode: observe: count what would be dropped, forward everything.
+	//
+	// observe wins over every rule's mode.
 	Mode string `yaml:"mode" choice:"enforce,observe" default:"enforce"`
 	// Store is memory or redis.
 	Store string `yaml:"store" choice:"memory,redis" default:"memory" restart:"true"`
-	// MaxEntries bounds the calls on record.
+	// MaxEntries: calls on record; the oldest finished one goes first.
 	MaxEntries int `yaml:"max_entries" default:"100000" min:"1" restart:"true"`
-	// MaxBytes bounds their recorded answers.
+	// MaxBytes: their recorded answers, header and body, and some 450 bytes for each
+	// call.
 	MaxBytes Size `yaml:"max_bytes" default:"64MiB" min:"1" restart:"true"`
-	// MaxBody is the largest request body that is compared; larger ones are
-	// forwarded as a stream.
+	// MaxBody: larger requests are forwarded without deduplication.
+	//
+	// They are not held, but pass as a stream.
 	MaxBody Size `yaml:"max_body" default:"1MiB" min:"1"`
-	// MaxAnswer is the largest answer that is recorded.
+	// MaxAnswer: larger answers, header and body, are not recorded.
 	MaxAnswer Size `yaml:"max_answer" default:"256KiB" min:"1"`
-	// MaxHeldAnswers bounds all answers that are being collected at once; beyond
-	// it they are streamed, and not recorded.
+	// MaxHeldAnswers: all answers being collected at once; beyond it they are passed
+	// on and not recorded.
 	MaxHeldAnswers Size `yaml:"max_held_answers" default:"32MiB" min:"1"`
 	// Redis is used when Store is redis.
 	Redis Redis `yaml:"redis" restart:"true"`
@@ -85,12 +89,18 @@ type Dedup struct {
 
 // Redis is a Redis or Valkey, 6.2 or later.
 type Redis struct {
-	// Addresses are "host:port": one server, the sentinels (with MasterName), or
-	// a Cluster's nodes (several without MasterName, or Cluster).
+	// Addresses: one server, the sentinels, or a Cluster's nodes.
+	//
+	// Each is "host:port". The sentinels are those of MasterName; several without it,
+	// or Cluster, are a Cluster's.
 	Addresses []string `yaml:"addresses"`
-	// Cluster says that a single address leads to a Cluster. Default: false.
+	// Cluster: where a single address leads to a Cluster.
+	//
+	// Default: false.
 	Cluster bool `yaml:"cluster"`
-	// MasterName is the name that the sentinels know. Empty: no sentinels.
+	// MasterName: what the sentinels call it.
+	//
+	// Empty: no sentinels.
 	MasterName string `yaml:"master_name"`
 	// Username is an ACL user. Empty: the default user.
 	Username string `yaml:"username"`
@@ -99,8 +109,10 @@ type Redis struct {
 	Password     Secret `yaml:"password"`
 	PasswordFile string `yaml:"password_file"`
 	PasswordEnv  string `yaml:"password_env"`
-	// SentinelUsername and the sentinels' password are what the sentinels
-	// themselves ask for; at most one of the three. Empty: they ask for nothing.
+	// SentinelUsername: what the sentinels themselves ask for.
+	//
+	// So are the passwords below; at most one of the three. Empty: they ask for
+	// nothing.
 	SentinelUsername     string `yaml:"sentinel_username"`
 	SentinelPassword     Secret `yaml:"sentinel_password"`
 	SentinelPasswordFile string `yaml:"sentinel_password_file"`
@@ -115,8 +127,9 @@ type Redis struct {
 	KeySecretEnv  string `yaml:"key_secret_env"`
 	// KeySecret is what they hold; it cannot be written in the file.
 	KeySecret Secret `yaml:"-"`
-	// Timeout bounds all Redis work of one request. It must be well under
-	// the client's own 2s.
+	// Timeout: of all Redis work for one request.
+	//
+	// It must be well under the client's own 2s.
 	Timeout time.Duration `yaml:"timeout" default:"200ms" min:"1"`
 }
 
@@ -126,11 +139,16 @@ type Auth struct {
 	Mode string `yaml:"mode" choice:"off,observe,enforce" default:"off"`
 	// TokenTTL is how long a token counts after its login. The default is a real server's.
 	TokenTTL time.Duration `yaml:"token_ttl" default:"168h" min:"1"`
-	// LegacyClients lets 4.x clients through, which have no token.
+	// LegacyClients: 4.x clients have no token: {allow: [10.0.0.0/8], apps: [my-app]};
+	// an app's name or id.
 	LegacyClients LegacyClients `yaml:"legacy_clients"`
-	// Allow narrows who may call.
+	// Allow: narrows further: {cidrs: [10.0.0.0/8], apps: [my-app]}.
+	//
+	// It says who may call.
 	Allow Allow `yaml:"allow"`
-	// Block has paths that are answered with 403, for everyone and in every mode.
+	// Block: paths answered with 403 in every mode, such as /user/list.
+	//
+	// For everyone.
 	Block []string `yaml:"block"`
 }
 

@@ -9,49 +9,64 @@ import (
 
 // Upstream is a group of PowerJob servers that share one database.
 type Upstream struct {
-	// Servers are "http://host:port" or "https://host:port"; at least one. Load gives
-	// "host:port" its http://, and takes a list with commas apart. A path
-	// is the servers' context path, the same for all of a group ("http://h:7701/pj";
-	// /openApi behind it does not count): the shim puts it in front of paths that
-	// lack it.
+	// Servers: http://127.0.0.1:7701/pj for servers under the context path /pj: the
+	// shim puts /pj in front of paths that lack it.
+	//
+	// "http://host:port" or "https://host:port"; at least one. Load gives "host:port"
+	// its http://, and takes a list with commas apart. The context path is the same
+	// for all of a group; /openApi behind it does not count.
 	Servers []string `yaml:"servers"`
-	// Host is the Host header that the servers get: keep (the caller's), upstream
-	// (that of the server's URL), or a name, with a port where it is to carry one.
-	// A name is also the one that https servers are asked for, unless
-	// tls.server_name is given.
+	// Host: the Host header for the servers: the caller's; upstream: that of the URL
+	// above; or a name.
+	//
+	// keep is the caller's. A name has a port where it is to carry one. It is also the
+	// one that https servers are asked for, unless tls.server_name is given.
 	Host string `yaml:"host" default:"keep"`
-	// Unreachable says what PowerJob's clients and workers get if nothing of a request
-	// was sent to a server, or if a read, a login or a worker's GET /server/... got no
-	// answer: close (their connection is closed, so that they go on to their next
-	// address) or error (502, 503 or 504, on which they give up).
+	// Unreachable: if nothing was sent, or a read, a login or a worker's GET
+	// /server/... got no answer, clients and workers get a closed connection and go on
+	// to their next address; error: 502, 503 or 504.
+	//
+	// On those they give up.
 	Unreachable string `yaml:"unreachable" choice:"close,error" default:"close"`
-	// Timeout runs until the answer's header; until the end of the answer for calls
-	// that dedup holds and for runJob2, unless it is an event stream. With Config.Mode
-	// observe it always runs until the header.
+	// Timeout: until the answer's header; until the end of the answer for calls that
+	// dedup holds and for runJob2, unless it is an event stream.
+	//
+	// With Config.Mode observe it always runs until the header.
 	Timeout time.Duration `yaml:"timeout" default:"30s" min:"1"`
-	// StreamTimeout is for what is no call and under no dedup rule: pages, uploads,
-	// downloads. It runs from the sent request to the answer's header, and before that
-	// it bounds how long a server may take nothing of an upload. The answer itself may
-	// take any time.
+	// StreamTimeout: for what is no call (pages, uploads, downloads): from the sent
+	// request to the answer's header, and before that how long a server may take
+	// nothing of an upload.
+	//
+	// It is for what is under no dedup rule. The answer itself may take any time.
 	StreamTimeout time.Duration `yaml:"stream_timeout" default:"10m" min:"1"`
-	// IdleTimeout closes unused connections to the servers. It must be shorter
-	// than the servers' own (Tomcat's is 60s by default, 20s in its server.xml),
-	// or a call may meet a connection that is just being closed.
+	// IdleTimeout: shorter than the server's own keep-alive timeout.
+	//
+	// Unused connections to the servers are closed then. Tomcat's own timeout is 60s
+	// by default, 20s in its server.xml; with a longer one here a call may meet a
+	// connection that is just being closed.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"15s" min:"1"`
-	// OpenAPIPrefix is /x/openApi if the servers run under /x and the callers' paths
-	// already begin with /x. Default: /openApi behind the path of Servers.
+	// OpenAPIPrefix: /x/openApi if the servers run under /x and the callers' paths
+	// already begin with /x.
+	//
+	// Default: /openApi behind the path of Servers.
 	OpenAPIPrefix string `yaml:"openapi_prefix"`
-	// MaxConnections bounds connections per server. 0: no bound.
+	// MaxConnections: per server; 0: no bound.
 	MaxConnections int `yaml:"max_connections" min:"0"`
-	// MaxRequests bounds requests in flight; 503 beyond, or what Unreachable says. 0: no bound.
+	// MaxRequests: in flight; beyond it clients get what unreachable says, and
+	// browsers 503; 0: no bound.
 	MaxRequests int `yaml:"max_requests" min:"0"`
-	// TLS is for https servers. Nil: the system's roots and no client certificate.
+	// TLS: for https servers.
+	//
+	// Nil: the system's roots and no client certificate.
 	TLS *UpstreamTLS `yaml:"tls"`
 	// Health says how broken servers are found. Nil: not at all; a dial error still goes on to the next server.
 	Health *Health `yaml:"health"`
-	// Compat is for clients that are newer than the servers.
+	// Compat: clients of 5.1.2 start jobs by runJob2; servers that lack it get runJob.
+	// off: never; lossy: even if outerKey or extendValue is lost.
 	Compat Compat `yaml:"compat"`
-	// LoginBridge answers authApp for servers that have none. Nil: off.
+	// LoginBridge: for servers before 5.1.0, which have no authApp.
+	//
+	// It answers authApp in their place. Nil: off.
 	LoginBridge *LoginBridge `yaml:"login_bridge"`
 }
 

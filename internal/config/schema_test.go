@@ -57,7 +57,7 @@ func (g generator) object(of reflect.Type) schema {
 		property := g.of(f.typ, f)
 		name := of.Field(f.index).Name
 		if text := g.comments[of.Name()+"."+name]; text != "" {
-			property["description"] = regexp.MustCompile("^"+name+`\b`).ReplaceAllString(text, f.key)
+			property["description"] = regexp.MustCompile("^"+name+`\b`).ReplaceAllString(strings.ReplaceAll(text, "\n", " "), f.key)
 		}
 		if text := f.tag.Get("default"); text == "0" {
 			property["default"] = 0
@@ -111,7 +111,7 @@ func orZero(pattern string) schema {
 	return schema{"anyOf": []any{schema{"type": "string", "pattern": pattern}, schema{"const": 0}}}
 }
 
-// commentsOf returns the comments of the package's fields, as one line each.
+// commentsOf returns the comments of the package's fields, each paragraph as one line.
 func commentsOf(t *testing.T) map[string]string {
 	t.Helper()
 	comments := map[string]string{}
@@ -136,7 +136,11 @@ func commentsOf(t *testing.T) map[string]string {
 						if text == "" {
 							text = f.Comment.Text()
 						}
-						comments[spec.Name.Name+"."+name.Name] = strings.Join(strings.Fields(text), " ")
+						paragraphs := strings.Split(text, "\n\n")
+						for i, p := range paragraphs {
+							paragraphs[i] = strings.Join(strings.Fields(p), " ")
+						}
+						comments[spec.Name.Name+"."+name.Name] = strings.Join(paragraphs, "\n")
 					}
 				}
 			}

@@ -10,7 +10,8 @@ import (
 )
 
 // The fields of this package's structs are the one table of keys. A field's
-// comment is the key's sentence in schema.json; its tags are
+// comment is the key's description in schema.json, and its first paragraph stands
+// behind the key in default.yaml; its tags are
 //
 //	yaml     the key
 //	default  the value where none is given, as it is written in a file; items of a list with commas between them
@@ -23,7 +24,7 @@ import (
 //
 // Decoding, defaults, the checks of a single value, RestartNeeded, schema.json
 // and what is printed come from it. default.yaml is written by hand for people;
-// a test holds it to the table.
+// tests hold it to the table.
 type field struct {
 	key   string
 	index int

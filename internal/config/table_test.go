@@ -15,8 +15,8 @@ import (
 )
 
 // tableKeys calls visit for each key that the types have, with "*" for names and
-// items.
-func tableKeys(path string, of reflect.Type, visit func(path string, f field)) {
+// items, and the type that has it.
+func tableKeys(path string, of reflect.Type, visit func(path string, in reflect.Type, f field)) {
 	switch of.Kind() {
 	case reflect.Pointer:
 		tableKeys(path, of.Elem(), visit)
@@ -26,7 +26,7 @@ func tableKeys(path string, of reflect.Type, visit func(path string, f field)) {
 		tableKeys(join(path, "*"), of.Elem(), visit)
 	case reflect.Struct:
 		for _, f := range fieldsOf(of) {
-			visit(join(path, f.key), f)
+			visit(join(path, f.key), of, f)
 			tableKeys(join(path, f.key), f.typ, visit)
 		}
 	}
@@ -35,7 +35,7 @@ func tableKeys(path string, of reflect.Type, visit func(path string, f field)) {
 // Each tag can be read, and no field has one that nobody reads.
 func TestEveryTagIsUnderstood(t *testing.T) {
 	known := []string{"yaml", "default", "choice", "min", "example", "file", "modes", "restart"}
-	tableKeys("", reflect.TypeFor[Config](), func(path string, f field) {
+	tableKeys("", reflect.TypeFor[Config](), func(path string, _ reflect.Type, f field) {
 		for _, m := range regexp.MustCompile(`(\w+):"([^"]*)"`).FindAllStringSubmatch(string(f.tag), -1) {
 			if !slices.Contains(known, m[1]) || m[2] == "" {
 				t.Errorf("%s: the tag %s", path, m[0])
@@ -64,7 +64,8 @@ func TestEveryTagIsUnderstood(t *testing.T) {
 type mention struct {
 	line    string
 	value   any
-	restart bool // it is marked so
+	restart bool   // it is marked so
+	comment string // behind it on its line, without that mark; "" for keys within braces
 }
 
 // mentions reads default.yaml line by line, what is commented out included. A
@@ -73,7 +74,7 @@ type mention struct {
 func mentions(t *testing.T, text string) map[string][]mention {
 	t.Helper()
 	fields := map[string]field{}
-	tableKeys("", reflect.TypeFor[Config](), func(path string, f field) { fields[path] = f })
+	tableKeys("", reflect.TypeFor[Config](), func(path string, _ reflect.Type, f field) { fields[path] = f })
 	type open struct {
 		indent int
 		path   string
@@ -114,7 +115,8 @@ func mentions(t *testing.T, text string) map[string][]mention {
 			parents = append(parents, open{indent, path})
 		}
 		marked := strings.HasSuffix(l, "(restart)") || strings.HasPrefix(before, "#") && strings.HasSuffix(before, "(restart)")
-		note(found, path, mention{l, value, marked})
+		comment := strings.TrimSpace(strings.TrimSuffix(strings.TrimLeft(m[4], " #"), "(restart)"))
+		note(found, path, mention{l, value, marked, comment})
 	}
 	return found
 }
@@ -139,7 +141,7 @@ func note(found map[string][]mention, path string, m mention) {
 func TestDefaultYAMLSaysWhatTheTableSays(t *testing.T) {
 	found := mentions(t, string(configs.DefaultYAML()))
 	seen := 0
-	tableKeys("", reflect.TypeFor[Config](), func(path string, f field) {
+	tableKeys("", reflect.TypeFor[Config](), func(path string, _ reflect.Type, f field) {
 		def := f.tag.Get("default")
 		if def != "" && found[path] == nil {
 			t.Errorf("%s and its default %s are not in default.yaml", path, def)
@@ -165,5 +167,38 @@ func TestDefaultYAMLSaysWhatTheTableSays(t *testing.T) {
 	})
 	if seen < 90 {
 		t.Errorf("found only %d keys", seen)
+	}
+}
+
+// What stands behind a key in default.yaml is the first paragraph of its field's
+// comment, which begins its description in the schema.
+func TestDefaultYAMLSaysWhatTheFieldsSay(t *testing.T) {
+	apart := map[string]string{
+		"listen.tls.files":              "which mode it is of",
+		"listen.tls.domains":            "which mode it is of",
+		"listen.tls.challenges":         "which mode it is of",
+		"listen.tls.names":              "which mode it is of",
+		"listen.tls.storage":            "which modes it is of",
+		"upstreams.*.tls.pin_sha256":    "where it belongs",
+		"upstreams.*.login_bridge.apps": "what an app has",
+		"rules.dedup":                   "what a mode means",
+	}
+	found, comments := mentions(t, string(configs.DefaultYAML())), commentsOf(t)
+	compared := 0
+	tableKeys("", reflect.TypeFor[Config](), func(path string, in reflect.Type, f field) {
+		name := in.Field(f.index).Name
+		sentence, _, _ := strings.Cut(comments[in.Name()+"."+name], "\n")
+		sentence = strings.TrimSuffix(strings.TrimPrefix(sentence, name+": "), ".")
+		for _, m := range found[path] {
+			if m.comment == "" || apart[path] != "" || strings.HasPrefix(m.comment, "or ") { // another value
+				continue
+			}
+			if compared++; m.comment != sentence {
+				t.Errorf("%s: default.yaml says\n\t%s\nand the comment of %s.%s begins with\n\t%s", path, m.comment, in.Name(), name, sentence)
+			}
+		}
+	})
+	if compared < 40 {
+		t.Errorf("compared only %d comments", compared)
 	}
 }
