@@ -43,7 +43,7 @@ func BenchmarkGateAlone(b *testing.B) {
 	call, _ := openapi.Lookup("saveJob")
 	snap := p.snap.Load()
 	r := httptest.NewRequest(http.MethodPost, "/openApi/saveJob", nil)
-	r.Header = http.Header{exchange.TokenKey: {benchToken}, exchange.AppIDKey: {"1"}, "Content-Type": {"application/json"}}
+	r.Header = http.Header{openapi.TokenKey: {benchToken}, openapi.AppIDKey: {"1"}, "Content-Type": {"application/json"}}
 	b.ReportAllocs()
 	for b.Loop() {
 		ex := &exchange.Exchange{Facts: exchange.Facts{Snap: snap, Group: snap.Groups["default"], Path: "/openApi/saveJob", Call: call, Received: time.Now(), Body: []byte(benchBody)}}

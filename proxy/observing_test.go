@@ -9,8 +9,8 @@ import (
 
 	"powerjob-shim/internal/standin/client"
 	"powerjob-shim/internal/standin/legacy"
-	"powerjob-shim/proxy/exchange/headercase"
 	"powerjob-shim/rules/access"
+	"powerjob-shim/rules/openapi"
 )
 
 // observing returns s with mode observe, and with a gate that would refuse.
@@ -29,7 +29,7 @@ func headLines(message string, added ...string) []string {
 	all := []string{start}
 	for _, line := range strings.Split(rest, "\r\n") {
 		name, value, _ := strings.Cut(line, ":")
-		if !strings.HasPrefix(start, "HTTP/") || !strings.EqualFold(name, headercase.AuthKey) {
+		if !strings.HasPrefix(start, "HTTP/") || !strings.EqualFold(name, openapi.AuthKey) {
 			name = strings.ToLower(name)
 		}
 		if !slices.Contains(append(added, "connection", "date"), name) {

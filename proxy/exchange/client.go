@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"powerjob-shim/proxy/head"
 	"powerjob-shim/proxy/routing"
 	"powerjob-shim/rules/access"
 )
@@ -68,7 +69,7 @@ var overHTTP, overHTTPS = []string{"http"}, []string{"https"}
 // the client came by TLS. Where there were several proxies, the first one named
 // is the client's. Some write the scheme in capitals, or that of a WebSocket.
 func CameSecurely(h http.Header) bool {
-	proto, _, _ := strings.Cut(first(h[forwardedProto]), ",")
+	proto, _, _ := strings.Cut(head.Get(h, forwardedProto), ",")
 	proto = strings.TrimSpace(proto)
 	return strings.EqualFold(proto, "https") || strings.EqualFold(proto, "wss")
 }

@@ -3,11 +3,11 @@ package exchange
 import (
 	"net/http"
 	"net/netip"
-	"net/textproto"
 	"strings"
 	"time"
 
 	"powerjob-shim/proxy/body"
+	"powerjob-shim/proxy/head"
 	"powerjob-shim/proxy/routing"
 	"powerjob-shim/rules"
 	"powerjob-shim/rules/access"
@@ -109,25 +109,11 @@ func (f *Facts) ClientAddr() netip.Addr {
 	return netip.Addr{}
 }
 
-// The request headers of 5.x clients as net/http stores them.
-var (
-	TokenKey = textproto.CanonicalMIMEHeaderKey(openapi.TokenHeader)
-	AppIDKey = textproto.CanonicalMIMEHeaderKey(openapi.AppIDHeader)
-)
-
 // Token returns the fingerprint of the token that r, the exchange's request,
 // carries; zero: none.
 func (f *Facts) Token(r *http.Request) access.Token {
 	if !f.fingerprinted {
-		f.fingerprint, f.fingerprinted = access.Fingerprint(first(r.Header[TokenKey])), true
+		f.fingerprint, f.fingerprinted = access.Fingerprint(head.Get(r.Header, openapi.TokenKey)), true
 	}
 	return f.fingerprint
-}
-
-// first returns the first value of a header, "" without one.
-func first(values []string) string {
-	if len(values) == 0 {
-		return ""
-	}
-	return values[0]
 }

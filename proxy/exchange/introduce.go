@@ -50,7 +50,7 @@ func (ex *Exchange) sentAuth(h http.Header) rules.HeaderAction {
 		return rules.HeaderAdded
 	case slices.ContainsFunc(names, func(n string) bool { return n != openapi.AuthHeader }):
 		return rules.HeaderRecased
-	case headercase.IsFalse(headercase.AuthValue(h[headercase.AuthKey])):
+	case headercase.IsFalse(headercase.AuthValue(h[openapi.AuthKey])):
 		return rules.HeaderDenied
 	}
 	return rules.HeaderKept

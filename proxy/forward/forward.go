@@ -15,6 +15,7 @@ import (
 	"powerjob-shim/proxy/exchange"
 	"powerjob-shim/proxy/exchange/headercase"
 	up "powerjob-shim/proxy/upstream"
+	"powerjob-shim/rules/openapi"
 )
 
 // Forwarder sends requests to servers: streams through a ReverseProxy, calls that
@@ -102,7 +103,7 @@ func outgoing(pr *httputil.ProxyRequest) {
 		out.Body = &body.Moving{ReadCloser: out.Body, Answer: &ex.Answer, In: &ex.In, Pace: ex.Pace}
 	}
 	if out.Trailer != nil {
-		delete(out.Trailer, headercase.AuthKey)
+		delete(out.Trailer, openapi.AuthKey)
 		ex.In.PassTrailers(in.Trailer, out.Trailer)
 	}
 }
@@ -145,7 +146,7 @@ func send(ex *exchange.Exchange, out *http.Request) (*http.Response, error) {
 	if sent.Err != nil {
 		return nil, sent.Err
 	}
-	ex.Denied = headercase.IsFalse(headercase.AuthValue(sent.Response.Header[headercase.AuthKey]))
+	ex.Denied = headercase.IsFalse(headercase.AuthValue(sent.Response.Header[openapi.AuthKey]))
 	headercase.KeepNamed(sent.Response.Header, ex.Match.Headers)
 	return sent.Response, nil
 }

@@ -4,7 +4,7 @@ import (
 	"net/http"
 
 	"powerjob-shim/proxy/exchange"
-	"powerjob-shim/proxy/exchange/headercase"
+	"powerjob-shim/rules/openapi"
 )
 
 // prepare sets the target and the header that a server is to get for the request in.
@@ -14,11 +14,11 @@ func prepare(ex *exchange.Exchange, out, in *http.Request) {
 	ex.SetForwarded(out, in)
 	h := out.Header
 	if !ex.Snap.Observing {
-		delete(h, headercase.AuthKey) // it belongs in answers only
+		delete(h, openapi.AuthKey) // it belongs in answers only
 	}
 	if ex.Group.Issuer != nil { // the login bridge issued the token, and the server knows neither header
-		delete(h, exchange.TokenKey)
-		delete(h, exchange.AppIDKey)
+		delete(h, openapi.TokenKey)
+		delete(h, openapi.AppIDKey)
 	}
 	if in.GetBody != nil { // the body is here already
 		keepJudged(ex, h, in.Header)
@@ -40,7 +40,7 @@ func keepJudged(ex *exchange.Exchange, h, in http.Header) {
 	if ex.Group.Issuer != nil {
 		return
 	}
-	for _, name := range [...]string{exchange.TokenKey, exchange.AppIDKey, "Content-Type"} {
+	for _, name := range [...]string{openapi.TokenKey, openapi.AppIDKey, "Content-Type"} {
 		if v, ok := in[name]; ok {
 			h[name] = v
 		}

@@ -56,7 +56,7 @@ func TestKnownNames(t *testing.T) {
 	for _, name := range []string{
 		openapi.TokenHeader, openapi.AppIDHeader, openapi.AuthHeader, "Accept-Encoding", "Connection", "Content-Length", "Content-Type", "Date",
 		"Host", "Keep-Alive", "Transfer-Encoding", "User-Agent", "Vary", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
-		"X-Powerjob-Shim", "X-Request-Id", tokenName, appIDName, authName, "te", "HTTP2-settings", "a b", "",
+		"X-Powerjob-Shim", "X-Request-Id", openapi.TokenKey, openapi.AppIDKey, openapi.AuthKey, "te", "HTTP2-settings", "a b", "",
 	} {
 		if got, ok := fieldName(name); got != http.CanonicalHeaderKey(name) || ok != httpguts.ValidHeaderFieldName(name) {
 			t.Errorf("%q: got %q, %v", name, got, ok)

@@ -14,24 +14,18 @@ import (
 func fieldName(name string) (canonical string, ok bool) {
 	switch name {
 	case openapi.TokenHeader:
-		return tokenName, true
+		return openapi.TokenKey, true
 	case openapi.AppIDHeader:
-		return appIDName, true
+		return openapi.AppIDKey, true
 	case openapi.AuthHeader:
-		return authName, true
+		return openapi.AuthKey, true
 	case "Accept-Encoding", "Connection", "Content-Length", "Content-Type", "Date", "Host",
-		"Keep-Alive", "Transfer-Encoding", "User-Agent", "Vary", tokenName, appIDName,
+		"Keep-Alive", "Transfer-Encoding", "User-Agent", "Vary", openapi.TokenKey, openapi.AppIDKey,
 		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Powerjob-Shim", "X-Request-Id":
 		return name, true
 	}
 	return http.CanonicalHeaderKey(name), httpguts.ValidHeaderFieldName(name)
 }
-
-const (
-	tokenName = "X-Powerjob-Access-Token"
-	appIDName = "X-Powerjob-App-Id"
-	authName  = "X-Powerjob-Auth-Passed"
-)
 
 // Get is h.Get for a name that is canonical.
 func Get(h http.Header, name string) string {

@@ -108,7 +108,7 @@ func (p *passage) outcome(whole bool) dedup.Outcome {
 		return dedup.Outcome{Kind: dedup.Answered, Status: status}
 	}
 	answer := &dedup.Answer{
-		Status: status, Header: p.kept, Auth: headercase.AuthValue(p.rec.Header()[headercase.AuthKey]), Body: body,
+		Status: status, Header: p.kept, Auth: headercase.AuthValue(p.rec.Header()[openapi.AuthKey]), Body: body,
 	}
 	kind := dedup.Answered
 	if status == http.StatusOK && openapi.Succeeded(body) {

@@ -48,7 +48,7 @@ func (rp *Replayer) newPassage(r *http.Request, ex *exchange.Exchange, window ti
 	call := &p.call
 	*call = dedup.Call{
 		Group: ex.Group.Name,
-		App:   strings.Clone(head.Get(r.Header, exchange.AppIDKey)), // it may be kept; the header's text is long
+		App:   strings.Clone(head.Get(r.Header, openapi.AppIDKey)), // it may be kept; the header's text is long
 		Token: ex.Token(r),
 		// Until the upstream's answer is in, and a while for what comes after.
 		Lease:  ex.Group.Settings.Timeout + time.Minute,

@@ -5,10 +5,10 @@ import (
 	"strings"
 
 	"powerjob-shim/proxy/exchange"
-	"powerjob-shim/proxy/exchange/headercase"
 	"powerjob-shim/proxy/exchange/recorder"
 	up "powerjob-shim/proxy/upstream"
 	"powerjob-shim/rules/dedup"
+	"powerjob-shim/rules/openapi"
 )
 
 // notReplayed are the fields of an answer's header that belong to the first answer
@@ -17,7 +17,7 @@ import (
 var notReplayed = map[string]bool{
 	"Date": true, "Age": true, "Set-Cookie": true, exchange.RequestIDHeader: true, "Server-Timing": true, "Alt-Svc": true,
 	"Content-Encoding": true, "Content-Length": true, "Etag": true,
-	"Trailer": true, headercase.AuthKey: true, up.ShimHeader: true,
+	"Trailer": true, openapi.AuthKey: true, up.ShimHeader: true,
 }
 
 // ofReplays reports whether a replay carries the first answer's field of this
@@ -43,7 +43,7 @@ func (p *passage) replay(w http.ResponseWriter, a *dedup.Answer) error {
 		set(name, value)
 	}
 	if a.Auth != "" {
-		set(headercase.AuthKey, a.Auth)
+		set(openapi.AuthKey, a.Auth)
 	}
 	return recorder.WriteWhole(w, a.Status, a.Body)
 }

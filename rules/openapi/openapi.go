@@ -21,6 +21,13 @@ const (
 	AppIDHeader = "X-POWERJOB-APP-ID"
 )
 
+// The same names as net/http stores them (http.CanonicalHeaderKey).
+const (
+	AuthKey  = "X-Powerjob-Auth-Passed"
+	TokenKey = "X-Powerjob-Access-Token"
+	AppIDKey = "X-Powerjob-App-Id"
+)
+
 // Prefix is what the path of every call begins with.
 const Prefix = "/openApi/"
 

@@ -9,9 +9,6 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// AuthKey is the auth header's name as net/http stores it.
-var AuthKey = textproto.CanonicalMIMEHeaderKey(openapi.AuthHeader)
-
 // Apply carries out one header rule on the header of an upstream's
 // answer, just before it is written.
 //
@@ -76,7 +73,7 @@ func AuthValue(values []string) string {
 // TellsTrue reports whether an upstream's answer with header h goes to the
 // caller with a header that says true: its own, or the one that a rule adds.
 func TellsTrue(h http.Header, headers []rules.Header) bool {
-	value := AuthValue(h[AuthKey])
+	value := AuthValue(h[openapi.AuthKey])
 	for _, rule := range headers {
 		if value == "" && strings.EqualFold(rule.Name, openapi.AuthHeader) {
 			value = rule.Value

@@ -20,8 +20,8 @@ func TestARuleGivesAFieldItsCase(t *testing.T) {
 		action rules.HeaderAction
 	}{
 		{"nothing came", added, http.Header{}, []string{"true"}, rules.HeaderAdded},
-		{"it came", added, http.Header{AuthKey: {"true"}}, []string{"true"}, rules.HeaderKept},
-		{"a refusal came", added, http.Header{AuthKey: {"true", " False "}}, []string{" False "}, rules.HeaderDenied},
+		{"it came", added, http.Header{openapi.AuthKey: {"true"}}, []string{"true"}, rules.HeaderKept},
+		{"a refusal came", added, http.Header{openapi.AuthKey: {"true", " False "}}, []string{" False "}, rules.HeaderDenied},
 		{"a rule that adds nothing", rules.Header{Name: "X-OTHER"}, http.Header{}, nil, ""},
 		{"a name alone", rules.Header{Name: "X-OTHER"}, http.Header{"X-Other": {"a", "b"}}, []string{"a", "b"}, rules.HeaderRecased},
 	} {

@@ -12,7 +12,7 @@ import (
 func (g Gate) callerOf(r *http.Request, ex *exchange.Exchange) access.Caller {
 	c := access.Caller{
 		Now: ex.Received, Addr: ex.ClientAddr(), Call: ex.Call,
-		Tokens: r.Header[exchange.TokenKey], AppIDs: r.Header[exchange.AppIDKey],
+		Tokens: r.Header[openapi.TokenKey], AppIDs: r.Header[openapi.AppIDKey],
 		Names: g.Tokens, Group: ex.Group.Name,
 	}
 	if ex.Call == nil || ex.Call.Kind != openapi.Login {
@@ -37,7 +37,7 @@ func (g Gate) findGrant(r *http.Request, ex *exchange.Exchange) *access.Grant {
 	issuer := ex.Group.Issuer
 	grant := g.Tokens.Find(token, ex.Group.Name, issuer)
 	if grant == nil && issuer != nil {
-		if grant = issuer.Verify(r.Header.Get(exchange.TokenKey)); grant != nil {
+		if grant = issuer.Verify(r.Header.Get(openapi.TokenKey)); grant != nil {
 			g.Tokens.Add(token, *grant)
 		}
 	}
