@@ -188,9 +188,9 @@ func (c *conn) firstByte(by time.Time) found {
 	if idle := c.server.idleTimeout(); by.IsZero() && idle > 0 {
 		c.until = now.Add(idle)
 	}
-	wait, all := now.Add(soon), false
+	wait := now.Add(soon)
 	if !c.until.IsZero() && c.until.Before(wait) {
-		wait, all = c.until, true
+		wait = c.until
 	}
 	if c.SetReadDeadline(wait) != nil {
 		return over
@@ -199,7 +199,7 @@ func (c *conn) firstByte(by time.Time) found {
 	if err == nil {
 		return plain
 	}
-	if all || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if wait.Equal(c.until) || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return over
 	}
 	c.giveBack()
