@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	seeds  = flag.Int("seeds", 0, "histories of each family; 0: 400, and 50 with -race or -short")
+	seeds  = flag.Int("seeds", 0, "histories of each family; 0: 2,000, and 50 with -race or -short")
 	from   = flag.Uint64("from", 0, "the first seed")
 	family = flag.String("family", "", "only the families whose name has this in it")
 	kind   = flag.String("show", "", "doubled, dropped, bad or any: print the timeline of the first such history of each family")
@@ -31,7 +31,7 @@ func histories() int {
 	case raceDetector || testing.Short():
 		return 50
 	}
-	return 400
+	return 2000
 }
 
 // sum is what the histories of one family came to.
