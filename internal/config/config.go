@@ -140,7 +140,7 @@ type TLS struct {
 	Storage string `yaml:"storage" modes:"acme,self-signed" default:"/var/lib/powerjob-shim"`
 	// ClientCA is a PEM file; clients must then show a certificate signed by it. Empty: they need none.
 	ClientCA string `yaml:"client_ca" file:"true"`
-	// MinVersion is "1.2" or "1.3".
+	// MinVersion: "1.2" or "1.3".
 	MinVersion string `yaml:"min_version" choice:"1.2,1.3" default:"1.2"`
 }
 

@@ -67,7 +67,7 @@ type Dedup struct {
 	//
 	// observe wins over every rule's mode.
 	Mode string `yaml:"mode" choice:"enforce,observe" default:"enforce"`
-	// Store is memory or redis.
+	// Store: memory or redis; redis is shared by several replicas.
 	Store string `yaml:"store" choice:"memory,redis" default:"memory" restart:"true"`
 	// MaxEntries: calls on record; the oldest finished one goes first.
 	MaxEntries int `yaml:"max_entries" default:"100000" min:"1" restart:"true"`
@@ -106,23 +106,28 @@ type Redis struct {
 	Username string `yaml:"username"`
 	// Password, PasswordFile or PasswordEnv: at most one. After Load, Password
 	// has the value whichever it was; empty: no password.
-	Password     Secret `yaml:"password"`
+	Password Secret `yaml:"password"`
+	// PasswordFile: or password_env, or password; read for each connection, as the files
+	// of tls are.
 	PasswordFile string `yaml:"password_file"`
 	PasswordEnv  string `yaml:"password_env"`
 	// SentinelUsername: what the sentinels themselves ask for.
 	//
 	// So are the passwords below; at most one of the three. Empty: they ask for
 	// nothing.
-	SentinelUsername     string `yaml:"sentinel_username"`
-	SentinelPassword     Secret `yaml:"sentinel_password"`
+	SentinelUsername string `yaml:"sentinel_username"`
+	SentinelPassword Secret `yaml:"sentinel_password"`
+	// SentinelPasswordFile: or sentinel_password_env, or sentinel_password; read as
+	// password_file is.
 	SentinelPasswordFile string `yaml:"sentinel_password_file"`
 	SentinelPasswordEnv  string `yaml:"sentinel_password_env"`
 	// TLS is nil for a plain connection. It holds for sentinels too.
 	TLS *UpstreamTLS `yaml:"tls"`
 	// KeyPrefix begins every key.
 	KeyPrefix string `yaml:"key_prefix" default:"powerjob-shim:"`
-	// KeySecretFile or KeySecretEnv has a secret (32 bytes or more) that keys are
-	// HMACs with. Neither: keys are plain SHA-256.
+	// KeySecretFile: or key_secret_env; at least 32 bytes: keys are HMACs; read every 5 s.
+	//
+	// Neither: keys are plain SHA-256.
 	KeySecretFile string `yaml:"key_secret_file"`
 	KeySecretEnv  string `yaml:"key_secret_env"`
 	// KeySecret is what they hold; it cannot be written in the file.
@@ -135,12 +140,14 @@ type Redis struct {
 
 // Auth is the gate: who may call what is under /openApi/.
 type Auth struct {
-	// Mode is off, observe or enforce.
+	// Mode: off, observe (only count what would be refused) or enforce.
 	Mode string `yaml:"mode" choice:"off,observe,enforce" default:"off"`
 	// TokenTTL is how long a token counts after its login. The default is a real server's.
 	TokenTTL time.Duration `yaml:"token_ttl" default:"168h" min:"1"`
 	// LegacyClients: 4.x clients have no token: {allow: [10.0.0.0/8], apps: [my-app]};
 	// an app's name or id.
+	//
+	// These are let through.
 	LegacyClients LegacyClients `yaml:"legacy_clients"`
 	// Allow: narrows further: {cidrs: [10.0.0.0/8], apps: [my-app]}.
 	//
@@ -148,7 +155,7 @@ type Auth struct {
 	Allow Allow `yaml:"allow"`
 	// Block: paths answered with 403 in every mode, such as /user/list.
 	//
-	// For everyone.
+	// No caller is exempt.
 	Block []string `yaml:"block"`
 }
 

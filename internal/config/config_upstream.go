@@ -172,9 +172,10 @@ type PassiveHealth struct {
 type LoginBridge struct {
 	// Apps may log in; at least one.
 	Apps []BridgeApp `yaml:"apps"`
-	// SecretFile or SecretEnv has the key that tokens are signed with, at least
-	// 32 bytes (RFC 7518, 3.2). Neither: a random one, until a restart or a reload
-	// that changes this group.
+	// SecretFile: or secret_env; at least 32 bytes, the same on every replica; default: random.
+	//
+	// It has the key that tokens are signed with (RFC 7518, 3.2, for its length). A random
+	// one holds until a restart or a reload that changes this group.
 	SecretFile string `yaml:"secret_file"`
 	SecretEnv  string `yaml:"secret_env"`
 	// Secret is what they hold; it cannot be written in the file. Empty: neither was given.
@@ -187,8 +188,9 @@ type LoginBridge struct {
 // one of Password, PasswordFile and PasswordEnv is given; after Load, Password
 // has the value whichever it was.
 type BridgeApp struct {
-	Name         string `yaml:"name"`
-	Password     Secret `yaml:"password"`
+	Name     string `yaml:"name"`
+	Password Secret `yaml:"password"`
+	// PasswordFile is read anew: a rotated file counts within 5 s.
 	PasswordFile string `yaml:"password_file"`
 	PasswordEnv  string `yaml:"password_env"`
 }
