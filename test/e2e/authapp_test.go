@@ -32,13 +32,14 @@ func startAuthStub(t testing.TB, app realApp) *authStub {
 	s := &authStub{app: app, received: map[string]int{}}
 	server := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: app.server.address})
 	server.Transport = &http.Transport{}
+	pass := patient(server)
 	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		call := path.Base(r.URL.Path)
 		s.mu.Lock()
 		s.received[call]++
 		s.mu.Unlock()
 		if call != "authApp" {
-			server.ServeHTTP(w, r)
+			pass.ServeHTTP(w, r)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json;charset=utf-8")

@@ -169,7 +169,7 @@ func (c *cluster) witness(t testing.TB) *witness {
 		},
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	front := httptest.NewTLSServer(pass) // client-go sends tokens over TLS alone
+	front := httptest.NewTLSServer(patient(pass)) // client-go sends tokens over TLS alone
 	t.Cleanup(front.Close)
 	t.Cleanup(front.CloseClientConnections)
 	r.url = front.URL

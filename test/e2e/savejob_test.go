@@ -102,7 +102,7 @@ func plainProxy(t *testing.T, server string) string {
 	t.Helper()
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: server})
 	proxy.Transport = &http.Transport{}
-	front := httptest.NewServer(proxy)
+	front := httptest.NewServer(patient(proxy))
 	t.Cleanup(front.Close)
 	return strings.TrimPrefix(front.URL, "http://")
 }

@@ -45,7 +45,7 @@ func startAsked(t *testing.T, server string) *asked {
 		}
 		return nil
 	}
-	front := httptest.NewServer(proxy)
+	front := httptest.NewServer(patient(proxy))
 	t.Cleanup(front.Close)
 	a.address = strings.TrimPrefix(front.URL, "http://")
 	return a
