@@ -12,7 +12,7 @@
 // For a running process there are [Watch], which tells that the file's content
 // changed, and [RestartNeeded], which names the changed keys that a reload
 // cannot apply. The types here are those of the file; what the proxy runs on is
-// built from them by its callers.
+// built from them elsewhere (package wire).
 package config
 
 import (
@@ -20,11 +20,11 @@ import (
 	"time"
 )
 
-// Config is a complete configuration: decoded, defaulted and validated. It is
-// not changed after Load and may be read by any number of goroutines. The tags of
-// its fields have the defaults; table.go explains all tags.
+// Config is a complete configuration: decoded, defaulted and validated. Nothing
+// changes it after Load, and any number of goroutines may read it. The defaults
+// are in the tags of its fields; table.go explains all tags.
 type Config struct {
-	// Listen has the addresses that clients connect to; at least one.
+	// Listen are the listeners that clients connect to; at least one.
 	Listen []Listener `yaml:"listen" restart:"true"`
 	// Admin is the listener for metrics, health and status.
 	Admin Admin `yaml:"admin"`
@@ -33,7 +33,7 @@ type Config struct {
 	Mode string `yaml:"mode" choice:"enforce,observe" default:"enforce"`
 	// Upstreams are the groups of servers by name; at least one.
 	Upstreams map[string]Upstream `yaml:"upstreams"`
-	// Routes choose a group by host and path. Empty: all goes to the only group.
+	// Routes choose a group by host and path. Empty: all requests go to the only group.
 	Routes []Route `yaml:"routes"`
 	// Rules say what happens to which calls; at least one. Given in a file,
 	// they replace the default rules.
@@ -44,7 +44,7 @@ type Config struct {
 	Auth Auth `yaml:"auth"`
 	// TrustedProxies are the peers whose X-Forwarded-For is believed. Empty: none.
 	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
-	// MaxBody bounds the body of every request; 413 beyond. 0: no bound.
+	// MaxBody bounds the body of every request; a larger one gets 413. 0: no bound.
 	MaxBody  Size     `yaml:"max_body" default:"0" min:"0" example:"256MiB, or 0 for no bound"`
 	Log      Log      `yaml:"log"`
 	Shutdown Shutdown `yaml:"shutdown"`
@@ -58,10 +58,10 @@ type Listener struct {
 	// Address is "host:port"; an empty host means all addresses, port 0 any free port.
 	Address string `yaml:"address"`
 	// ProxyProtocol: accept or require a PROXY header, v1 or v2, from trusted_proxies;
-	// from others the connection is closed.
+	// if anyone else sends one, the connection is closed.
 	//
-	// Connections that may begin with such a header: none (off), some (accept), all
-	// (require).
+	// off: no connection may begin with such a header; accept: it may; require: it must,
+	// so that nobody else can connect.
 	ProxyProtocol string `yaml:"proxy_protocol" choice:"off,accept,require" default:"off"`
 	// TLS makes it an https listener. Nil: plain HTTP.
 	TLS *TLS `yaml:"tls"`
@@ -73,24 +73,23 @@ type Listener struct {
 	//
 	// From twice as many on they are closed unread.
 	MaxConnections int `yaml:"max_connections" min:"0"`
-	// HeaderTimeout: for the TLS handshake, and for a request's header; closed without
-	// an answer then.
+	// HeaderTimeout: for the TLS handshake, and for a request's header; then the
+	// connection is closed without an answer.
 	HeaderTimeout time.Duration `yaml:"header_timeout" default:"10s" min:"1"`
-	// BodyTimeout: a request's body may stand still for so long; 400 then.
+	// BodyTimeout: how long nothing of a request's body may arrive; then 400.
 	//
 	// The whole body may take any time.
 	BodyTimeout time.Duration `yaml:"body_timeout" default:"30s" min:"1"`
-	// MinBodyRate: slowest average rate of a body that has been waited for 30 s; 400
-	// below it; 0: no limit.
+	// MinBodyRate: the slowest average rate of a body, once the shim has waited 30 s
+	// for it; 400 below it; 0: no limit.
 	MinBodyRate Rate `yaml:"min_body_rate" default:"100B/s" min:"0" example:"100B/s, or 0 for any rate"`
-	// StallTimeout: a caller that takes nothing of its answer for so long is let go.
-	//
-	// Its connection is closed.
+	// StallTimeout: how long a caller may read nothing of its answer; then its
+	// connection is closed.
 	StallTimeout time.Duration `yaml:"stall_timeout" default:"30s" min:"1"`
 	// IdleTimeout: longer than the 5 minutes after which PowerJob's client closes an
 	// unused connection.
 	//
-	// Unused connections are closed then, and the client should be the first to close.
+	// The shim closes unused connections after it; the client should close first.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"6m" min:"1"`
 }
 
@@ -131,14 +130,14 @@ type TLS struct {
 	// Files are certificate and key pairs, chosen by SNI (files).
 	Files []KeyPair `yaml:"files" modes:"files"`
 
-	// Names are those in the made certificate. Empty: localhost and the host's name (self-signed).
+	// Names are the host names in the certificate. Empty: localhost and the host's name (self-signed).
 	Names []string `yaml:"names" modes:"self-signed"`
 
 	// Storage is the directory that certificates are kept in (acme,
 	// self-signed), or "redis" (acme): the one of dedup.redis, encrypted with its
 	// key_secret if there is one.
 	Storage string `yaml:"storage" modes:"acme,self-signed" default:"/var/lib/powerjob-shim"`
-	// ClientCA is a PEM file; clients must then show a certificate signed by it. Empty: they need none.
+	// ClientCA is a PEM file; clients must show a certificate signed by it. Empty: clients need no certificate.
 	ClientCA string `yaml:"client_ca" file:"true"`
 	// MinVersion: "1.2" or "1.3".
 	MinVersion string `yaml:"min_version" choice:"1.2,1.3" default:"1.2"`
@@ -150,13 +149,13 @@ type KeyPair struct {
 	Key  string `yaml:"key" file:"true"`
 }
 
-// Redirect sends plain HTTP requests to https. ACME challenges are answered in place.
+// Redirect sends plain HTTP requests to https. ACME challenges are answered, not redirected.
 type Redirect struct {
-	// Port is that of the https URL.
+	// Port is the https URL's port.
 	Port int `yaml:"port" default:"443"`
 	// OpenAPI redirects calls under /openApi/ as well. By default they are
-	// served: the client's OkHttp 3.14 makes a GET of a POST redirected by 301 or
-	// 302, and does not follow 307 and 308 (RetryAndFollowUpInterceptor).
+	// served: the client's OkHttp 3.14 turns a POST redirected by 301 or 302 into
+	// a GET, and does not follow 307 and 308 (RetryAndFollowUpInterceptor).
 	OpenAPI bool `yaml:"openapi"`
 }
 
@@ -167,7 +166,7 @@ type Admin struct {
 	// TokenFile: all but /healthz and /readyz ask for it: a bearer token, or a
 	// browser's password; without it the page is served on loopback only.
 	//
-	// The file is read at each request. Empty: no token is asked for.
+	// The file is read for each request. Empty: no token is needed.
 	TokenFile string `yaml:"token_file" restart:"true"`
 	// PProf: /debug/pprof/.
 	PProf bool `yaml:"pprof" default:"false" restart:"true"`
@@ -191,15 +190,15 @@ type Route struct {
 	Hosts []string `yaml:"hosts"`
 	// Paths: ending in *: a prefix; else exact.
 	//
-	// They are compared as they come, before StripPrefix.
+	// They are compared with the path as the caller sent it, before StripPrefix.
 	Paths []string `yaml:"paths" default:"/*"`
 	// Upstream is a group's name. Default: the only group.
 	Upstream string `yaml:"upstream"`
 	// StripPrefix: whole segments, cut off each path; none by default.
 	//
-	// As the Ingress that the shim replaces did. Then AddPrefix is put in front of it,
-	// then the servers' context path. Location and cookies in answers stay as they
-	// are.
+	// Ingress controllers do so, too. Then AddPrefix is put in front of the path, and
+	// the servers' context path in front of both. Location and cookies in answers are
+	// not changed.
 	StripPrefix string `yaml:"strip_prefix"`
 	// AddPrefix: then put in front of it; none by default. The servers' context path
 	// comes last.
@@ -218,7 +217,7 @@ type Log struct {
 
 // Shutdown times the end after SIGTERM or SIGINT.
 type Shutdown struct {
-	// Grace is how long requests in flight may go on. 0 cuts them at once.
+	// Grace is how long requests in flight may go on. 0: they are cut off at once.
 	Grace time.Duration `yaml:"grace" default:"20s" min:"0"`
 	// Delay is how long new requests are still served after /readyz fails.
 	Delay time.Duration `yaml:"delay" default:"0s" min:"0"`

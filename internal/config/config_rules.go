@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Values of Dedup.Mode, RuleDedup.Mode and, ModeOff besides, Auth.Mode.
+// Values of Auth.Mode and, without ModeOff, of Dedup.Mode and RuleDedup.Mode.
 const (
 	ModeOff     = "off"
 	ModeObserve = "observe"
@@ -18,8 +18,8 @@ const (
 	MatchResend = "resend"
 )
 
-// Rule applies a header, deduplication or both to what matches. A request takes
-// the headers of all rules that match and the first dedup that matches.
+// Rule applies a header, deduplication or both to the requests that match. A
+// request gets the headers of all rules that match, and the first dedup of them.
 type Rule struct {
 	// Name is unique.
 	Name string `yaml:"name"`
@@ -31,7 +31,7 @@ type Rule struct {
 	// compared as a Spring server routes a request, and relative to the
 	// upstream's openapi_prefix.
 	Paths []string `yaml:"paths"`
-	// Header is nil when the rule writes none.
+	// Header is nil when the rule writes no header.
 	Header *RuleHeader `yaml:"header"`
 	// Dedup is nil when the rule does not deduplicate.
 	Dedup *RuleDedup `yaml:"dedup"`
@@ -47,7 +47,7 @@ type RuleHeader struct {
 // RuleDedup recognises repeated calls.
 type RuleDedup struct {
 	// Match is body (equal calls within the window are one) or resend (only what
-	// is evidently the client's own repetition).
+	// is evidently the client's own repetition is dropped).
 	Match string `yaml:"match" choice:"body,resend"`
 	// Window runs from the first call's answer.
 	Window time.Duration `yaml:"window" default:"5s" min:"1"`
@@ -80,48 +80,48 @@ type Dedup struct {
 	MaxBody Size `yaml:"max_body" default:"1MiB" min:"1"`
 	// MaxAnswer: larger answers, header and body, are not recorded.
 	MaxAnswer Size `yaml:"max_answer" default:"256KiB" min:"1"`
-	// MaxHeldAnswers: all answers being collected at once; beyond it they are passed
-	// on and not recorded.
+	// MaxHeldAnswers: all answers that are being collected; beyond it answers are
+	// passed on and not recorded.
 	MaxHeldAnswers Size `yaml:"max_held_answers" default:"32MiB" min:"1"`
 	// Redis is used when Store is redis.
 	Redis Redis `yaml:"redis" restart:"true"`
 }
 
-// Redis is a Redis or Valkey, 6.2 or later.
+// Redis says how to reach a Redis or Valkey, 6.2 or later.
 type Redis struct {
 	// Addresses: one server, the sentinels, or a Cluster's nodes.
 	//
-	// Each is "host:port". The sentinels are those of MasterName; several without it,
-	// or Cluster, are a Cluster's.
+	// Each is "host:port". With MasterName they are sentinels; without it, several
+	// addresses, or Cluster, mean a Cluster.
 	Addresses []string `yaml:"addresses"`
-	// Cluster: where a single address leads to a Cluster.
+	// Cluster: true where the only address is a Cluster's.
 	//
 	// Default: false.
 	Cluster bool `yaml:"cluster"`
-	// MasterName: what the sentinels call it.
+	// MasterName: the name by which the sentinels know it.
 	//
 	// Empty: no sentinels.
 	MasterName string `yaml:"master_name"`
 	// Username is an ACL user. Empty: the default user.
 	Username string `yaml:"username"`
 	// Password, PasswordFile or PasswordEnv: at most one. After Load, Password
-	// has the value whichever it was; empty: no password.
+	// has the value in each case; empty: no password.
 	Password Secret `yaml:"password"`
 	// PasswordFile: or password_env, or password; read for each connection, as the files
 	// of tls are.
 	PasswordFile string `yaml:"password_file"`
 	PasswordEnv  string `yaml:"password_env"`
-	// SentinelUsername: what the sentinels themselves ask for.
+	// SentinelUsername: the sentinels' own user.
 	//
-	// So are the passwords below; at most one of the three. Empty: they ask for
-	// nothing.
+	// The passwords below are the sentinels', too; at most one of the three is given.
+	// Empty: the sentinels ask for nothing.
 	SentinelUsername string `yaml:"sentinel_username"`
 	SentinelPassword Secret `yaml:"sentinel_password"`
 	// SentinelPasswordFile: or sentinel_password_env, or sentinel_password; read as
 	// password_file is.
 	SentinelPasswordFile string `yaml:"sentinel_password_file"`
 	SentinelPasswordEnv  string `yaml:"sentinel_password_env"`
-	// TLS is nil for a plain connection. It holds for sentinels too.
+	// TLS is for sentinels, too. Nil: plain connections.
 	TLS *UpstreamTLS `yaml:"tls"`
 	// KeyPrefix begins every key.
 	KeyPrefix string `yaml:"key_prefix" default:"powerjob-shim:"`
@@ -130,28 +130,27 @@ type Redis struct {
 	// Neither: keys are plain SHA-256.
 	KeySecretFile string `yaml:"key_secret_file"`
 	KeySecretEnv  string `yaml:"key_secret_env"`
-	// KeySecret is what they hold; it cannot be written in the file.
+	// KeySecret is the secret from KeySecretFile or KeySecretEnv; it cannot be written
+	// in the configuration itself.
 	KeySecret Secret `yaml:"-"`
-	// Timeout: of all Redis work for one request.
+	// Timeout: for all Redis work of one request.
 	//
-	// It must be well under the client's own 2s.
+	// It must be well under the client's own timeout of 2s.
 	Timeout time.Duration `yaml:"timeout" default:"200ms" min:"1"`
 }
 
-// Auth is the gate: who may call what is under /openApi/.
+// Auth is the gate: it decides who may call what is under /openApi/.
 type Auth struct {
 	// Mode: off, observe (only count what would be refused) or enforce.
 	Mode string `yaml:"mode" choice:"off,observe,enforce" default:"off"`
-	// TokenTTL is how long a token counts after its login. The default is a real server's.
+	// TokenTTL is how long a token is valid after its login. The default is a real server's.
 	TokenTTL time.Duration `yaml:"token_ttl" default:"168h" min:"1"`
 	// LegacyClients: 4.x clients have no token: {allow: [10.0.0.0/8], apps: [my-app]};
 	// an app's name or id.
 	//
-	// These are let through.
+	// The gate lets them through.
 	LegacyClients LegacyClients `yaml:"legacy_clients"`
-	// Allow: narrows further: {cidrs: [10.0.0.0/8], apps: [my-app]}.
-	//
-	// It says who may call.
+	// Allow: only these may call: {cidrs: [10.0.0.0/8], apps: [my-app]}.
 	Allow Allow `yaml:"allow"`
 	// Block: paths answered with 403 in every mode, such as /user/list.
 	//
@@ -161,15 +160,15 @@ type Auth struct {
 
 // LegacyClients are callers that may come without a token. Both lists must
 // match; with both empty, no caller may.
-// An app is written by its name, which counts from the first login to it on,
-// or by its id, which counts at once.
+// An app is given by its name, which has an effect from the first login to it on,
+// or by its id, which has one at once.
 type LegacyClients struct {
 	Allow []netip.Prefix `yaml:"allow"`
 	Apps  []string       `yaml:"apps"`
 }
 
-// Allow narrows the gate to some addresses and apps. Empty: all. Apps are
-// written as in LegacyClients.
+// Allow are the addresses and apps that may call. Empty: all. Apps are given as
+// in LegacyClients.
 type Allow struct {
 	CIDRs []netip.Prefix `yaml:"cidrs"`
 	Apps  []string       `yaml:"apps"`

@@ -12,38 +12,38 @@ type Upstream struct {
 	// Servers: http://127.0.0.1:7701/pj for servers under the context path /pj: the
 	// shim puts /pj in front of paths that lack it.
 	//
-	// "http://host:port" or "https://host:port"; at least one. Load gives "host:port"
-	// its http://, and takes a list with commas apart. The context path is the same
-	// for all of a group; /openApi behind it does not count.
+	// "http://host:port" or "https://host:port"; at least one. Load puts http:// in
+	// front of "host:port", and splits an item with commas. The context path is the
+	// same for all servers of a group; /openApi behind it is ignored.
 	Servers []string `yaml:"servers"`
 	// Host: the Host header for the servers: the caller's; upstream: that of the URL
 	// above; or a name.
 	//
-	// keep is the caller's. A name has a port where it is to carry one. It is also the
-	// one that https servers are asked for, unless tls.server_name is given.
+	// keep is the caller's. A name is sent as it is written, with its port if it has
+	// one. It is also the server name for TLS, unless tls.server_name is given.
 	Host string `yaml:"host" default:"keep"`
 	// Unreachable: if nothing was sent, or a read, a login or a worker's GET
 	// /server/... got no answer, clients and workers get a closed connection and go on
 	// to their next address; error: 502, 503 or 504.
 	//
-	// On those they give up.
+	// After such a status they give up.
 	Unreachable string `yaml:"unreachable" choice:"close,error" default:"close"`
 	// Timeout: until the answer's header; until the end of the answer for calls that
 	// dedup holds and for runJob2, unless it is an event stream.
 	//
-	// With Config.Mode observe it always runs until the header.
+	// With mode: observe it always runs until the header.
 	Timeout time.Duration `yaml:"timeout" default:"30s" min:"1"`
-	// StreamTimeout: for what is no call (pages, uploads, downloads): from the sent
-	// request to the answer's header, and before that how long a server may take
+	// StreamTimeout: for pages, uploads, downloads and all else but calls: from the
+	// sent request to the answer's header, and before that how long a server may read
 	// nothing of an upload.
 	//
-	// It is for what is under no dedup rule. The answer itself may take any time.
+	// The answer itself may take any time.
 	StreamTimeout time.Duration `yaml:"stream_timeout" default:"10m" min:"1"`
 	// IdleTimeout: shorter than the server's own keep-alive timeout.
 	//
-	// Unused connections to the servers are closed then. Tomcat's own timeout is 60s
-	// by default, 20s in its server.xml; with a longer one here a call may meet a
-	// connection that is just being closed.
+	// Unused connections to the servers are closed after it. Tomcat's own timeout is
+	// 60s by default, 20s in its server.xml; with a longer one here a call may be sent
+	// on a connection that the server is just closing.
 	IdleTimeout time.Duration `yaml:"idle_timeout" default:"15s" min:"1"`
 	// OpenAPIPrefix: /x/openApi if the servers run under /x and the callers' paths
 	// already begin with /x.
@@ -59,19 +59,19 @@ type Upstream struct {
 	//
 	// Nil: the system's roots and no client certificate.
 	TLS *UpstreamTLS `yaml:"tls"`
-	// Health says how broken servers are found. Nil: not at all; a dial error still goes on to the next server.
+	// Health says how broken servers are found. Nil: they are not looked for; after a dial error a request still goes to the next server.
 	Health *Health `yaml:"health"`
 	// Compat: clients of 5.1.2 start jobs by runJob2; servers that lack it get runJob.
 	// off: never; lossy: even if outerKey or extendValue is lost.
 	Compat Compat `yaml:"compat"`
 	// LoginBridge: for servers before 5.1.0, which have no authApp.
 	//
-	// It answers authApp in their place. Nil: off.
+	// The shim answers authApp in their place. Nil: off.
 	LoginBridge *LoginBridge `yaml:"login_bridge"`
 }
 
-// ContextPath is that of the servers' URLs: "/pj" of "http://h:7701/pj" and of
-// "http://h:7701/pj/openApi". Empty: they have none.
+// ContextPath is the context path in the servers' URLs: "/pj" of "http://h:7701/pj"
+// and of "http://h:7701/pj/openApi". Empty: they have none.
 func (u *Upstream) ContextPath() string {
 	if len(u.Servers) == 0 {
 		return ""
@@ -90,7 +90,7 @@ func contextOf(server *url.URL) string {
 	return address.ContextPath(server)
 }
 
-// Values of Upstream.Host; every other one is a name.
+// Values of Upstream.Host; any other value is a name.
 const (
 	HostKeep     = "keep"
 	HostUpstream = "upstream"
@@ -106,8 +106,8 @@ const (
 // Compat says which calls of newer clients are translated for older servers.
 type Compat struct {
 	// RunJob2, by which clients of 5.1.2 start jobs, is sent as runJob to a server
-	// that has none. auto: unless outerKey or extendValue is set, which
-	// an older server cannot keep; lossy: then too, both are lost; off: never.
+	// without runJob2. auto: unless outerKey or extendValue is set, which an older
+	// server cannot keep; lossy: even if they are set, and both are lost; off: never.
 	RunJob2 string `yaml:"run_job2" choice:"auto,off,lossy" default:"auto"`
 }
 
@@ -132,7 +132,7 @@ const (
 	UnreachableError = "error"
 )
 
-// Health has the two ways of finding broken servers; each may be nil (off).
+// Health has the two ways of finding broken servers. Nil: that way is off.
 type Health struct {
 	Active  *ActiveHealth  `yaml:"active"`
 	Passive *PassiveHealth `yaml:"passive"`
@@ -144,27 +144,27 @@ const (
 	CheckTCP    = "tcp"    // a connection
 )
 
-// ActiveHealth asks each server from time to time.
+// ActiveHealth asks each server at intervals.
 type ActiveHealth struct {
 	// Check is assert or tcp.
 	Check string `yaml:"check" choice:"assert,tcp" default:"assert"`
 	// Interval lies between two checks of a server.
 	Interval time.Duration `yaml:"interval" default:"5s" min:"1"`
-	// Timeout of one check, at most Interval.
+	// Timeout of one check, at most Interval. Default: the shorter of 2s and Interval.
 	Timeout time.Duration `yaml:"timeout" default:"2s" min:"1"`
-	// Unhealthy is how many failures in a row take a server out.
+	// Unhealthy is how many failures in a row remove a server from use.
 	Unhealthy int `yaml:"unhealthy" default:"3" min:"1"`
 	// Healthy is how many successes in a row bring it back.
 	Healthy int `yaml:"healthy" default:"2" min:"1"`
 }
 
-// PassiveHealth takes servers out by what happens to ordinary requests; never the last one.
+// PassiveHealth removes servers from use by what happens to ordinary requests; never the last one.
 type PassiveHealth struct {
 	// Failures in a row (dial errors, 5xx) that eject a server.
 	Failures int `yaml:"failures" default:"5" min:"1"`
-	// Eject is how long, the first time; it doubles from one to the next.
+	// Eject is how long a server is out the first time; each time it doubles.
 	Eject time.Duration `yaml:"eject" default:"10s" min:"1"`
-	// MaxEject bounds that.
+	// MaxEject is the longest time that a server is out.
 	MaxEject time.Duration `yaml:"max_eject" default:"5m"`
 }
 
@@ -174,23 +174,24 @@ type LoginBridge struct {
 	Apps []BridgeApp `yaml:"apps"`
 	// SecretFile: or secret_env; at least 32 bytes, the same on every replica; default: random.
 	//
-	// It has the key that tokens are signed with (RFC 7518, 3.2, for its length). A random
-	// one holds until a restart or a reload that changes this group.
+	// Tokens are signed with it (RFC 7518, 3.2, for its length). A random one is
+	// replaced by a restart, and by a reload that changes this group.
 	SecretFile string `yaml:"secret_file"`
 	SecretEnv  string `yaml:"secret_env"`
-	// Secret is what they hold; it cannot be written in the file. Empty: neither was given.
+	// Secret is the secret from SecretFile or SecretEnv; it cannot be written in the
+	// configuration itself. Empty: neither was given.
 	Secret Secret `yaml:"-"`
-	// TokenTTL is a token's life. The default is a real server's.
+	// TokenTTL is how long a token is valid. The default is a real server's.
 	TokenTTL time.Duration `yaml:"token_ttl" default:"168h" min:"1"`
 }
 
 // BridgeApp is an app's name and password, as registered in PowerJob. Exactly
 // one of Password, PasswordFile and PasswordEnv is given; after Load, Password
-// has the value whichever it was.
+// has the value in each case.
 type BridgeApp struct {
 	Name     string `yaml:"name"`
 	Password Secret `yaml:"password"`
-	// PasswordFile is read anew: a rotated file counts within 5 s.
+	// PasswordFile is read again every 5 s: a rotated file has its effect within that time.
 	PasswordFile string `yaml:"password_file"`
 	PasswordEnv  string `yaml:"password_env"`
 }

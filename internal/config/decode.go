@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// decode turns a layer's values into a Config and reports what has the wrong
-// type or an unknown key. It decodes strictly and by hand, rather than by
-// mapstructure, because every problem is to be named with its place.
+// decode turns a layer's values into a Config and reports wrong types and unknown
+// keys. It does so by hand, not with mapstructure, because every problem must be
+// reported with its place.
 func decode(l *layer, r *report) *Config {
 	cfg := new(Config)
 	d := &decoder{places: l.places, report: r}
@@ -29,8 +29,8 @@ func (d *decoder) fail(path, format string, args ...any) {
 	d.report.fail(d.places.of(path), path, format, args...)
 }
 
-// written decodes what is written as text in a form of its own; false: target is
-// of another type.
+// written decodes the types that are written as text in a form of their own.
+// False: target has none of these types, and nothing was decoded.
 func (d *decoder) written(path string, in, target any) bool {
 	switch target := target.(type) {
 	case *time.Duration:
@@ -44,7 +44,7 @@ func (d *decoder) written(path string, in, target any) bool {
 	case *Secret:
 		value, ok := in.(string)
 		if !ok {
-			d.fail(path, "must be text; put it in quotes") // without showing it
+			d.fail(path, "must be text; put it in quotes") // the secret is not shown
 		}
 		*target = Secret(value)
 	default:
@@ -140,8 +140,8 @@ func (d *decoder) unknown(path, key string, known []string, entries map[string]a
 	d.fail(sub, "unknown key; the keys here are %s", strings.Join(known, ", "))
 }
 
-// describe is describe, but for values that may be secrets in the wrong place:
-// a password where the list of addresses belongs.
+// describe is the function describe, but it does not show values that may be
+// secrets in the wrong place: a password where the list of addresses belongs.
 func (d *decoder) describe(path string, in any) string {
 	switch in.(type) {
 	case string:
@@ -156,7 +156,7 @@ func (d *decoder) describe(path string, in any) string {
 	return describe(in)
 }
 
-// besideSecrets reports whether path is in a part of the configuration that has
+// besideSecrets reports whether the part of the configuration that path is in has
 // secrets.
 func besideSecrets(path string) bool {
 	return strings.HasPrefix(path, "dedup.redis") || strings.Contains(path, ".login_bridge")
@@ -196,7 +196,7 @@ func (d *decoder) scalar(path string, in any, out reflect.Value) {
 	}
 }
 
-// text decodes what is written as a string or, without a unit, as a number.
+// text decodes a value that is written as a string or, without its unit, as a number.
 func text[T any](d *decoder, path string, in any, want string, parse func(string) (T, error), out *T) {
 	switch in.(type) {
 	case string, int64, float64:

@@ -15,13 +15,13 @@ const (
 	FileVariable = envPrefix + "CONFIG"
 )
 
-// groupName is what an upstream group may be called, so that its name can be part
-// of a variable's name and a metric's label.
+// groupName matches the allowed names of upstream groups: they can be part of a
+// variable's name and a metric's label.
 var groupName = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
 
-// readEnviron returns the variables with our prefix, and those of them that no
-// key corresponds to: a secret's own variable may turn out to be among them. An
-// empty variable counts as not set.
+// readEnviron returns the values of the variables with our prefix, and the names
+// of those that match no key: one of these may still be a secret's own variable.
+// An empty variable counts as not set.
 func readEnviron(environ []string, group string, r *report) (l *layer, unknown []string) {
 	l = newLayer("")
 	l.values, _ = env.Provider(".", env.Opt{
@@ -52,10 +52,10 @@ func readEnviron(environ []string, group string, r *report) (l *layer, unknown [
 	return l, unknown
 }
 
-// kubernetesVariable has the names that Kubernetes makes up in every container
+// kubernetesVariable matches the variables that Kubernetes sets in every container
 // for each Service of its namespace; with a Service called powerjob-shim they
 // begin with our prefix (kubernetes.io/docs, "Service", environment variables).
-// A variable that ends in _PORT alone is recognised by its value, a tcp:// URL.
+// One that ends in plain _PORT is recognised by its value, a tcp:// URL.
 var kubernetesVariable = regexp.MustCompile(
 	`_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|_PORT=(tcp|udp|sctp)://`)
 
@@ -63,7 +63,8 @@ func madeByKubernetes(name, value string) bool {
 	return kubernetesVariable.MatchString("_" + strings.TrimPrefix(name, envPrefix) + "=" + value)
 }
 
-// variableKey returns the key that a variable sets, and its type; nil when no key has that name.
+// variableKey returns the path of the key that a variable sets, and its type. A
+// nil type: it sets no key.
 func variableKey(name, group string) (string, reflect.Type) {
 	for _, s := range shortcuts {
 		if name == shortcutVariable(s.flag) {
@@ -84,7 +85,7 @@ func shortcutVariable(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// unknownVariable reports a variable that sets nothing.
+// unknownVariable reports a variable that sets no key.
 func unknownVariable(name, group string, r *report) {
 	at := place{source: name}
 	if t, ok := keyType(strings.Split(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "__")); ok && !settable(t) {
@@ -98,7 +99,7 @@ func unknownVariable(name, group string, r *report) {
 	r.add(at, "", "unknown variable; keys are written like %sDEDUP__MAX_BODY, with __ between the levels", envPrefix)
 }
 
-// variableNames lists what can be set in the environment, without the prefix.
+// variableNames lists the variables that set a key, without the prefix.
 func variableNames(group string) []string {
 	var names []string
 	for _, s := range shortcuts {

@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// shortcuts are the flags, and the keys that they set. Each is a variable too:
-// --log-level and POWERJOB_SHIM_LOG_LEVEL. The * of --upstream is the only
-// group, or default.
+// shortcuts are the flags and the keys that they set. Each is a variable too:
+// --log-level and POWERJOB_SHIM_LOG_LEVEL. The * of --upstream is the name of the
+// only group, or "default".
 var shortcuts = []struct{ flag, path, usage string }{
 	{"listen", "listen", "`address` for clients; may be repeated (default :7700)"},
 	{"upstream", "upstreams.*.servers", "`URL` of a PowerJob server, or several with commas between; may be repeated"},
@@ -59,7 +59,7 @@ func readFlags(flags *pflag.FlagSet, group string) *layer {
 	return l
 }
 
-// keyType returns the type of the key at the end of a path without list indexes.
+// keyType returns the type of the key with this path, which has no list indexes.
 func keyType(keys []string) (reflect.Type, bool) {
 	t := reflect.TypeFor[Config]()
 	for _, key := range keys {
@@ -86,8 +86,8 @@ func keyType(keys []string) (reflect.Type, bool) {
 	return t, true
 }
 
-// settable tells whether one variable can hold a whole value: plain ones, lists
-// of them, and the listeners' addresses.
+// settable reports whether one variable can hold a whole value of the type: of
+// plain types, lists of text, and the listeners, of which it holds the addresses.
 func settable(t reflect.Type) bool {
 	switch {
 	case t == reflect.TypeFor[[]Listener](), t.Kind() == reflect.Slice && isText(t.Elem()):
@@ -101,7 +101,7 @@ func isText(t reflect.Type) bool {
 	return t.Kind() == reflect.String || t == reflect.TypeFor[netip.Prefix]()
 }
 
-// fromText reads a variable's or a flag's value as the file would have it.
+// fromText turns a variable's or a flag's text into the value that a file would give.
 func fromText(t reflect.Type, text string) any {
 	switch t.Kind() {
 	case reflect.Slice:

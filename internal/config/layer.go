@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,13 +9,11 @@ import (
 	"strconv"
 	"strings"
 
-	"bytes"
-
 	"go.yaml.in/yaml/v3"
 )
 
-// Bounds on what a file may make this process hold. A real configuration is a
-// hundredth of them; aliases of aliases reach any number of nodes in a few lines.
+// Bounds on the memory that a file can cost. A real configuration is a hundredth
+// of them; aliases of aliases make any number of nodes in a few lines.
 const (
 	maxFileBytes = 1 << 20
 	maxNodes     = 10_000
@@ -24,12 +23,12 @@ const (
 // layer is one source of values, before they are merged. Its values are nil,
 // string, bool, int64, float64, []any, map[string]any, or unusable.
 type layer struct {
-	name   string // of the file; empty for others
+	name   string // the file's; empty for other sources
 	values map[string]any
 	places places
 }
 
-// unusable takes the place of a value whose problem has already been reported.
+// unusable replaces a value whose problem has already been reported.
 type unusable struct{}
 
 func newLayer(name string) *layer {
@@ -91,7 +90,7 @@ func (c *converter) fail(path string, line int, format string, args ...any) any 
 
 var (
 	yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
-	// For what its parser finds, unlike its scanner, the library counts lines from 0.
+	// In its parser's errors, unlike in its scanner's, the library counts lines from 0.
 	yamlParserError = regexp.MustCompile(`^(did not find expected (<|'-'|','|key|node content)|found (undefined|duplicate|incompatible) )`)
 )
 

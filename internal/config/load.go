@@ -23,14 +23,14 @@ type Source struct {
 	File string
 	// Environ has "NAME=value" pairs, as os.Environ returns them.
 	Environ []string
-	// Flags is a parsed set with those of AddFlags. Nil: no flags.
+	// Flags is a parsed set that AddFlags has added to. Nil: no flags.
 	Flags *pflag.FlagSet
-	// NoServersYet lets a configuration pass that names no server: what is
-	// missing may come from a flag that run is given later.
+	// NoServersYet accepts a configuration that names no server: run may be given
+	// one by a flag later.
 	NoServersYet bool
-	// Templates is for a program that learns servers and routes elsewhere: groups
-	// are templates for its own. None is needed, and they have neither servers
-	// nor routes. False: every group has servers.
+	// Templates is for a program that learns servers and routes elsewhere. The
+	// groups are templates for its own: there may be none, and neither servers nor
+	// routes may be given. False: every group must have servers.
 	Templates bool
 }
 
@@ -52,8 +52,9 @@ func variable(environ []string, name string) string {
 	return ""
 }
 
-// Load reads, merges, defaults and validates all layers. Besides the file it
-// reads those that hold secrets. Its error joins every *Problem found.
+// Load reads, merges, defaults and validates all layers. Besides the
+// configuration file it reads the files that hold secrets. Its error joins every
+// *Problem found.
 func Load(src Source) (*Config, error) {
 	r := new(report)
 	var content []byte
@@ -72,7 +73,7 @@ func Load(src Source) (*Config, error) {
 	return cfg, nil
 }
 
-// Digest is that of the file's content and of the secrets in other files, for
+// Digest is the hash of the file's content and of the secrets in other files, for
 // Watch.
 func (c *Config) Digest() [sha256.Size]byte { return c.digest }
 
@@ -96,8 +97,8 @@ func digest(content []byte, secrets []secretFile) (sum [sha256.Size]byte) {
 }
 
 // load merges the layers with koanf: the defaults, the file's content, the
-// environment and the flags. Each layer is decoded alone first, so that
-// whatever is wrong in it is found even where a later layer wins.
+// environment and the flags. Each layer is first decoded alone, so that all its
+// problems are found even where a later layer wins.
 func load(path string, content []byte, src Source, r *report) *Config {
 	k := koanf.New(".")
 	at := places{"": {source: path}}
@@ -108,7 +109,7 @@ func load(path string, content []byte, src Source, r *report) *Config {
 		_ = k.Load(confmap.Provider(l.values, ""), nil)
 	}
 	defaults := parseYAML("default.yaml", configs.DefaultYAML(), r)
-	defaults.places = nil // nothing is at fault there, and what it has was not given
+	defaults.places = nil // no problem can be there, and its values do not count as given
 	merge(defaults)
 	merge(parseYAML(path, content, r))
 	variables, unknown := readEnviron(src.Environ, onlyGroup(k), r)
@@ -136,7 +137,7 @@ func load(path string, content []byte, src Source, r *report) *Config {
 	return cfg
 }
 
-// onlyGroup is the upstream group that --upstream means.
+// onlyGroup returns the upstream group that --upstream means.
 func onlyGroup(k *koanf.Koanf) string {
 	if names := k.MapKeys("upstreams"); len(names) == 1 && groupName.MatchString(names[0]) {
 		return names[0]
@@ -144,7 +145,7 @@ func onlyGroup(k *koanf.Koanf) string {
 	return "default"
 }
 
-// readFile reads a little more than the largest file that parseYAML accepts, never all of /dev/zero.
+// readFile reads at most one byte more than parseYAML accepts, so that it ends on /dev/zero too.
 func readFile(path string) (content []byte, err error) {
 	f, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {

@@ -15,10 +15,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// YAML returns the effective configuration, which loads to an equal one. What is
-// empty or off is left out. Secrets written in the file itself are shown as
-// "***", and such a result is refused by Load; those in files and variables are
-// shown by their file's or variable's name.
+// YAML returns the effective configuration. Load makes an equal one of it.
+// Values that are empty or off are left out. Secrets written in the file itself
+// are shown as "***", which Load refuses; for secrets in files and variables the
+// file's or variable's name is shown.
 func (c *Config) YAML() ([]byte, error) {
 	var b bytes.Buffer
 	encoder := yaml.NewEncoder(&b)
@@ -33,8 +33,8 @@ func (c *Config) YAML() ([]byte, error) {
 }
 
 // Hash returns the first 16 hex digits of the SHA-256 of the effective
-// configuration: replicas with the same one run the same configuration. The
-// secrets' values are not in it, so that it can be shown; Equal compares them.
+// configuration: replicas with the same hash run the same configuration. The
+// secrets' values do not go into it, so that it can be shown; Equal compares them.
 func (c *Config) Hash() string {
 	text, err := c.YAML()
 	if err != nil {
@@ -44,7 +44,7 @@ func (c *Config) Hash() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Equal tells whether both say the same, the secrets' values included.
+// Equal reports whether both configurations say the same, the secrets' values included.
 func (c *Config) Equal(other *Config) bool {
 	a, b := *c, *other
 	a.digest, b.digest = [sha256.Size]byte{}, [sha256.Size]byte{}
@@ -52,7 +52,7 @@ func (c *Config) Equal(other *Config) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// encode turns a value into a YAML node, or nil where there is nothing to write.
+// encode turns a value into a YAML node. Nil: there is nothing to write.
 func encode(v reflect.Value) *yaml.Node {
 	switch value := v.Interface().(type) {
 	case time.Duration:

@@ -18,7 +18,7 @@ type Problem struct {
 	File string
 	// Line counts from 1. 0: no certain line.
 	Line int
-	// Path is the key's, such as "upstreams.default.servers[0]". Empty: the whole file.
+	// Path is the key's path, such as "upstreams.default.servers[0]". Empty: the whole file.
 	Path string
 	// Message says what is wrong and what to write.
 	Message string
@@ -46,10 +46,11 @@ type place struct {
 	line   int
 }
 
-// places has the place of each path that was given, mappings and lists included.
+// places maps each path that was given to its place, mappings and lists included.
 type places map[string]place
 
-// of returns the place of path, or of the nearest thing around it, or none.
+// of returns the place of path or, where path was not given, of the nearest given
+// key around it.
 func (ps places) of(path string) place {
 	for ; path != ""; path = parent(path) {
 		if at, ok := ps[path]; ok {
@@ -59,7 +60,7 @@ func (ps places) of(path string) place {
 	return ps[""]
 }
 
-// overlay adds those of a later layer. Its lists replace earlier ones as a whole.
+// overlay adds the places of a later layer. Its lists replace earlier ones as a whole.
 func (ps places) overlay(later places) {
 	for path := range ps {
 		if list, _, ok := strings.Cut(path, "["); ok {
@@ -86,18 +87,18 @@ func join(path, key string) string {
 
 func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
-// report collects problems. What failed to decode is not complained about again
-// when its zero value is validated.
+// report collects problems. Once a value could not be decoded, nothing more is
+// reported about it, as when its zero value is validated.
 type report struct {
 	problems []*Problem
 	failed   map[failure]bool
 }
 
-// failure is a path that one source gave no value for, wanting to.
+// failure is a path for which a source gave a value that cannot be used.
 type failure struct{ source, path string }
 
-// add notes a problem. It shows no user and password of an address, wherever
-// somebody wrote one.
+// add notes a problem. It removes the user and password of any address in the
+// message.
 func (r *report) add(at place, path, format string, args ...any) {
 	for p := path; p != ""; p = parent(p) {
 		if r.failed[failure{at.source, p}] {
@@ -113,7 +114,7 @@ func (r *report) add(at place, path, format string, args ...any) {
 	r.problems = append(r.problems, &Problem{File: at.source, Line: at.line, Path: path, Message: message})
 }
 
-// fail is add for something that now has no value.
+// fail is add for a key that has no usable value.
 func (r *report) fail(at place, path, format string, args ...any) {
 	r.add(at, path, format, args...)
 	r.mark(at.source, path)
@@ -126,7 +127,8 @@ func (r *report) mark(source, path string) {
 	r.failed[failure{source, path}] = true
 }
 
-// err joins all problems: those of the file by line, then variables, flags and what is missing.
+// err joins all problems: the file's by line, then those of variables, those of
+// flags, and what is missing.
 func (r *report) err() error {
 	rank := func(p *Problem) int {
 		switch {

@@ -2,7 +2,7 @@ package config
 
 import "reflect"
 
-// untilRestart leaves out the secrets whose files are read while the process runs.
+// untilRestart returns r without the secrets whose files are read while the process runs.
 func (r Redis) untilRestart() Redis {
 	for _, s := range []struct {
 		file  string
@@ -15,9 +15,9 @@ func (r Redis) untilRestart() Redis {
 	return r
 }
 
-// RestartNeeded names the keys that differ and that a reload leaves as they
-// were: sockets that are bound, the store and its bounds, the log's encoder. All
-// other keys count from the next request on.
+// RestartNeeded names the keys that differ and that a reload cannot change:
+// sockets that are bound, the store and its bounds, the log's encoder. All other
+// keys take effect from the next request on.
 func RestartNeeded(running, loaded *Config) []string {
 	return restartNeeded("", reflect.ValueOf(running).Elem(), reflect.ValueOf(loaded).Elem())
 }

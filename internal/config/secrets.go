@@ -8,23 +8,23 @@ import (
 	"powerjob-shim/internal/tlsfile"
 )
 
-// MinKeyBytes is what HMAC-SHA256 keys must have (RFC 7518, 3.2).
+// MinKeyBytes is the least length of an HMAC-SHA256 key (RFC 7518, 3.2).
 const MinKeyBytes = 32
 
-// secret is one secret's three ways of being given.
+// secret is one secret, with the three keys by which it can be given.
 type secret struct {
-	path     string // of the plain key; the others have _file and _env behind it
+	path     string // of the plain key; the other two keys end in _file and _env
 	value    *Secret
-	plain    bool // it may be written in the file itself
+	plain    bool // it may be written in the configuration itself
 	required bool
-	min      int // bytes
-	file     string
-	env      string
+	min      int    // its least length in bytes
+	file     string // a path; "": not given
+	env      string // a variable's name; "": not given
 }
 
-// resolveSecrets reads the secrets that files and variables hold into their
-// fields, and returns the variables' names. A trailing newline is cut off. cfg
-// remembers the files.
+// resolveSecrets sets the secrets in cfg that are given by files and variables,
+// without a trailing newline. It notes the files in cfg, and returns the
+// variables' names.
 func resolveSecrets(cfg *Config, environ []string, bad func(path, format string, args ...any)) (used []string) {
 	redis := &cfg.Dedup.Redis
 	secrets := []secret{
@@ -58,14 +58,14 @@ func resolveSecrets(cfg *Config, environ []string, bad func(path, format string,
 	return used
 }
 
-// secretFile is a file that a secret came from.
+// secretFile is a file that a secret was read from.
 type secretFile struct {
 	path  string
 	value Secret
 }
 
-// ReadSecret returns what a file with a secret holds, without a trailing newline.
-// A file with nothing in it is an error.
+// ReadSecret returns the content of a file with a secret, without a trailing
+// newline. An empty file is an error.
 func ReadSecret(path string) (Secret, error) {
 	content, err := readFile(path)
 	if err != nil {

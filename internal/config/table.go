@@ -10,21 +10,21 @@ import (
 )
 
 // The fields of this package's structs are the one table of keys. A field's
-// comment is the key's description in schema.json, and its first paragraph stands
-// behind the key in default.yaml; its tags are
+// comment is the key's description in schema.json, and its first paragraph is the
+// comment behind the key in default.yaml. Its tags are
 //
 //	yaml     the key
 //	default  the value where none is given, as it is written in a file; items of a list with commas between them
-//	choice   the words that it takes, with commas between them
-//	min      the least number, duration, size or rate; 1 also for "more than 0"
-//	example  what to write instead of one that is too small; without it, the default
+//	choice   the allowed words, with commas between them
+//	min      the least number, duration, size or rate; 1 also means "more than 0"
+//	example  what to write instead of a value that is too small; without it, the default
 //	file     "true": it names a file, which must be readable
-//	modes    the values of mode beside it with which it may be given, and has a default
+//	modes    the values of the same struct's mode with which the key may be given, and has a default
 //	restart  "true": a change waits for the next start
 //
 // Decoding, defaults, the checks of a single value, RestartNeeded, schema.json
-// and what is printed come from it. default.yaml is written by hand for people;
-// tests hold it to the table.
+// and printing use this table. default.yaml is written by hand for people; tests
+// hold it to the table.
 type field struct {
 	key   string
 	index int
@@ -44,7 +44,7 @@ func fieldsOf(t reflect.Type) []field {
 	return fields
 }
 
-// list returns the items of a tag, none where it is absent.
+// list returns the items of a tag. Nil: the field has no such tag.
 func (f field) list(tag string) []string {
 	if text := f.tag.Get(tag); text != "" {
 		return strings.Split(text, ",")
@@ -52,15 +52,14 @@ func (f field) list(tag string) []string {
 	return nil
 }
 
-// hasMode reports whether the key may be given with the mode that its struct in
-// has.
+// hasMode reports whether the key may be given with the mode of its struct, in.
 func (f field) hasMode(in reflect.Value) bool {
 	modes := f.list("modes")
 	return modes == nil || slices.Contains(modes, in.FieldByName("Mode").String())
 }
 
-// eachKey calls visit for every key below path that can have a value: its struct,
-// and which of its fields it is. Pointers that are nil have none.
+// eachKey calls visit for every key below path that can have a value, with the
+// struct and the field that hold it. There are no keys below a nil pointer.
 func eachKey(path string, in reflect.Value, visit func(path string, in reflect.Value, f field)) {
 	switch in.Kind() {
 	case reflect.Pointer:
@@ -100,7 +99,7 @@ func applyDefaults(cfg *Config, given func(path string) bool) {
 	derivedDefaults(cfg, given)
 }
 
-// derivedDefaults are those that depend on other keys.
+// derivedDefaults fills in the defaults that depend on other keys.
 func derivedDefaults(cfg *Config, given func(path string) bool) {
 	var only string // the only group
 	for name, u := range cfg.Upstreams {
@@ -127,7 +126,7 @@ func set[T any](given func(string) bool, path string, value *T, def T) {
 	}
 }
 
-// written returns the text of a tag as a layer has such a key's value.
+// written returns a tag's text in the form that a layer has the key's value in.
 func (f field) written(text string) any {
 	switch f.typ.Kind() {
 	case reflect.Bool:
@@ -167,7 +166,7 @@ func (v *validator) keys() {
 	})
 }
 
-// words checks a key, or each item of a list, that takes one of a few words.
+// words checks that a key, or each item of a list, is one of the allowed words.
 func (v *validator) words(path string, value reflect.Value, allowed []string) {
 	if value.Kind() == reflect.Slice {
 		for i := range value.Len() {

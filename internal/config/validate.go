@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// Each listener is compared with each other one, and a route with every pair of
-// host and path.
+// Bounds on the time that validation takes: each listener is compared with each
+// other one, and each route with every pair of host and path.
 const (
 	maxListeners  = 100
 	maxRoutePairs = 10_000
 )
 
-// validate reports everything that has the right type and cannot work.
+// validate reports everything that has the right type but cannot work.
 func validate(cfg *Config, src Source, at places, r *report) {
 	v := &validator{cfg, at, r, src.Templates}
 	v.listeners()
@@ -35,7 +35,7 @@ type validator struct {
 	places places
 	report *report
 
-	templates bool // see Source
+	templates bool // see Source.Templates
 }
 
 func (v *validator) bad(path, format string, args ...any) {
@@ -44,7 +44,7 @@ func (v *validator) bad(path, format string, args ...any) {
 
 func (v *validator) given(path string) bool { _, ok := v.places[path]; return ok }
 
-// distinct reports items that a list has twice.
+// distinct reports items that are in a list twice.
 func (v *validator) distinct(path string, list []string) {
 	seen := make(map[string]bool, len(list))
 	for i, item := range list {
@@ -123,7 +123,8 @@ func (v *validator) address(path, address, example string) {
 	}
 }
 
-// collide tells whether two listeners cannot both be bound: one port, and one host or a wildcard.
+// collide reports whether two listeners cannot both be bound: they have the same
+// port, and the same host or a wildcard.
 func collide(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -147,7 +148,7 @@ func (v *validator) routes() {
 		v.bad("routes", "is needed to choose between %s; write for example [{name: main, paths: [\"/*\"], upstream: %s}]",
 			strings.Join(groups, ", "), groups[0])
 	}
-	names, targets := map[string]string{}, targets{first: map[string]string{}}
+	names, seen := map[string]string{}, targets{first: map[string]string{}}
 	for i, route := range cfg.Routes {
 		path := index("routes", i)
 		v.uniqueName(path, route.Name, names)
@@ -161,7 +162,7 @@ func (v *validator) routes() {
 		default:
 			v.bad(path+".upstream", "there is no upstream %q; write one of %s", route.Upstream, strings.Join(groups, ", "))
 		}
-		if !v.targets(path, &route, &targets) {
+		if !v.newTargets(path, &route, &seen) {
 			return
 		}
 	}
@@ -169,13 +170,13 @@ func (v *validator) routes() {
 
 // targets are the pairs of host and path that routes match.
 type targets struct {
-	first map[string]string // "host path" to the route's place
-	pairs int               // with those that are there twice
+	first map[string]string // by "host path": the path of the route in the configuration
+	pairs int               // how many, duplicates included
 }
 
-// targets checks that no other route matches the same; false: there are too many
-// to go on.
-func (v *validator) targets(path string, route *Route, seen *targets) bool {
+// newTargets checks that no earlier route matches the same host and path. False:
+// there are too many pairs to go on.
+func (v *validator) newTargets(path string, route *Route, seen *targets) bool {
 	hosts := route.Hosts
 	if len(hosts) == 0 {
 		hosts = []string{"*"}

@@ -31,8 +31,8 @@ func isHostName(host string) bool {
 	return true
 }
 
-// isAuthority accepts what a Host header may have: a name or an address, with
-// or without a port.
+// isAuthority accepts the values of a Host header: a name or an address, with or
+// without a port.
 func isAuthority(host string) bool {
 	u, err := url.Parse("//" + host)
 	if err != nil || u.Host != host || strings.HasSuffix(host, ":") {
@@ -61,8 +61,8 @@ func (v *validator) hosts(path string, hosts []string) {
 	v.distinct(path, hosts)
 }
 
-// paths checks those that requests are compared with after they were read as a
-// Spring server reads them, so that some can never match.
+// paths checks the paths that requests are compared with. A request's path is
+// first read as a Spring server reads it, so that some paths can never match.
 func (v *validator) paths(path string, paths []string) {
 	if len(paths) == 0 {
 		v.bad(path, `is empty; write for example ["/openApi/*"]`)
@@ -89,7 +89,8 @@ func (v *validator) path(at, p string) {
 	}
 }
 
-// serverURL checks an upstream server and returns what makes it the same as another.
+// serverURL checks an upstream server's URL. It returns the URL in a normal form:
+// servers with the same one are the same.
 func (v *validator) serverURL(path, server string) string {
 	const example = "write for example http://10.0.0.1:7700"
 	u, err := url.Parse(server)
@@ -126,14 +127,14 @@ func (v *validator) serverURL(path, server string) string {
 	return strings.ToLower(u.Scheme+"://"+u.Host) + context
 }
 
-// isPlainPath accepts whole segments that every server reads alike.
+// isPlainPath accepts paths of whole segments that every server reads alike.
 func isPlainPath(path string) bool {
 	routed, err := openapi.RoutePath(path)
 	return err == nil && routed == path && !strings.ContainsAny(path, "*?#")
 }
 
-// segments checks what is put in front of paths or cut off them, and reports
-// whether it is something. Empty: nothing is.
+// segments checks a prefix that is put in front of paths or cut off them, and
+// reports whether it is valid. An empty prefix is not reported, but not ok either.
 func (v *validator) segments(path, prefix string) (ok bool) {
 	if prefix == "" {
 		return false
@@ -153,7 +154,7 @@ func (v *validator) segments(path, prefix string) (ok bool) {
 	return false
 }
 
-// framing are headers that HTTP itself sets; writing one would break the answer.
+// framing are the headers that HTTP itself sets; a rule that writes one would break the answer.
 var framing = map[string]bool{
 	"connection": true, "content-length": true, "keep-alive": true, "proxy-connection": true,
 	"te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,

@@ -48,7 +48,7 @@ func (v *validator) methods(path string, methods OneOrMore) {
 	v.distinct(path, methods)
 }
 
-// maxEntries is some gigabytes of keys alone.
+// maxEntries bounds dedup.max_entries: the keys alone of so many take gigabytes.
 const maxEntries = 10_000_000
 
 func (v *validator) dedup() {

@@ -33,9 +33,9 @@ func (v *validator) keyPair(path, certKey, cert, keyKey, key string) {
 	}
 }
 
-// readable checks that a file is there; an empty name means that no file is set.
-// What is in it is checked where it is used: while files are renewed one after
-// the other, they do not fit together for a moment.
+// readable checks that a file can be read; an empty name means that no file is
+// given. Its content is checked where it is used: while files are replaced one
+// after the other, they do not fit together for a moment.
 func (v *validator) readable(path, file string) {
 	if file == "" {
 		return

@@ -61,8 +61,8 @@ func (v *validator) servers(path string, u *Upstream) {
 	}
 }
 
-// isOwn reports whether a server's address is plainly one of the shim's own:
-// every request would come back to it until nothing is left.
+// isOwn reports whether a server's address is clearly one of the shim's own: every
+// request would come back to the shim until it has no resources left.
 func (v *validator) isOwn(server string) bool {
 	u, err := url.Parse(server)
 	if err != nil {
@@ -79,8 +79,8 @@ func (v *validator) isOwn(server string) bool {
 	})
 }
 
-// host checks the Host header for a group's servers. "Keep" or "UPSTREAM" would be
-// taken for a server's name, and is refused.
+// host checks the Host header for a group's servers. It refuses "Keep" and
+// "UPSTREAM", which would be sent as names.
 func (v *validator) host(path, host string) {
 	for _, word := range []string{HostKeep, HostUpstream} {
 		if host != word && strings.EqualFold(strings.TrimSpace(host), word) {
@@ -94,8 +94,8 @@ func (v *validator) host(path, host string) {
 	}
 }
 
-// contextPath checks that the servers' URLs have one, and that openapi_prefix has
-// no other.
+// contextPath checks that all servers' URLs have the same context path, and
+// openapi_prefix too.
 func (v *validator) contextPath(path string, u *Upstream) {
 	context := u.ContextPath()
 	for i, text := range u.Servers {

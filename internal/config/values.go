@@ -11,7 +11,7 @@ import (
 // Size is a number of bytes, written "512B", "256KiB", "64MiB" or "1GiB".
 type Size int64
 
-// Rate is a number of bytes in a second, written "100B/s" or "1KiB/s"; "100B" is the same.
+// Rate is a number of bytes a second, written "100B/s" or "1KiB/s"; "100B" means the same.
 type Rate int64
 
 // String writes the largest unit that leaves no remainder.
@@ -38,7 +38,7 @@ type Secret string
 
 const redacted = "***"
 
-// String returns "***", or "" when there is no secret.
+// String returns "***", or "" for an empty secret.
 func (s Secret) String() string {
 	if s == "" {
 		return ""

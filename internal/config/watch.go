@@ -13,30 +13,29 @@ import (
 	"powerjob-shim/internal/tlsfile"
 )
 
-// PollInterval is how often Watch reads the file when nothing tells it to.
+// PollInterval is how often Watch reads the file when no event asks for it.
 const PollInterval = 5 * time.Second
 
-// settle is how long a changed or missing file must stay so before it counts: an
-// editor truncates it, or moves it away, and writes then.
+// settle is how long a file must stay changed or missing before Watch reports it:
+// editors truncate the file or move it away before they write it.
 const settle = 50 * time.Millisecond
 
-// Watch calls changed whenever the file's content is another than it was last
-// time; loaded is the Digest of the configuration that runs, so that no change
-// since Load is missed. A file that is missing or unreadable is not a change:
-// failed is called once with the reason, and changed when the file can be read
-// again, even with the old content, so that what failed has set can be taken
-// back. Both are called from Watch's goroutine, one at a time. It returns when
-// ctx ends.
+// Watch calls changed whenever the file's content differs from the last one;
+// loaded is the Digest of the configuration that runs, so that no change since
+// Load is missed. A file that is missing or unreadable is not a change: failed is
+// called once with the reason, and changed when the file can be read again, even
+// with the old content, so that the caller can undo what it did in failed. Watch
+// calls both from its own goroutine. It returns when ctx ends.
 //
-// secrets returns the other files that count as if they were part of the file:
-// those of Config.SecretFiles of the configuration that runs. Nil: none. It is
-// called from the same goroutine.
+// secrets returns the other files that are watched as if they were part of the
+// file: Config.SecretFiles of the configuration that runs. Nil: none. Watch calls
+// it from the same goroutine.
 //
 // The content is read every interval (0: PollInterval): that is the guarantee.
-// File system events are only a hint to read it at once; where the system has
-// none left, the interval does alone. Reading the content and not the events
-// means that a rename, a removal with a new file, an editor's save and a
-// ConfigMap's swapped ..data link are all the same. Certificates that the
+// File system events are only a hint to read it at once; if the system has no
+// watches left, only the interval remains. Because Watch reads the content and
+// not the events, a rename, a removal with a new file, an editor's save and a
+// ConfigMap's swapped ..data link are all the same to it. Certificates that the
 // configuration names are not watched: they are read where they are used.
 func Watch(ctx context.Context, file string, secrets func() []string, loaded [sha256.Size]byte, interval time.Duration, changed func(), failed func(error)) {
 	w := watch{file: file, secrets: secrets, last: loaded, changed: changed, failed: failed}
@@ -47,14 +46,14 @@ func Watch(ctx context.Context, file string, secrets func() []string, loaded [sh
 	}
 	defer func() { _ = events.Close() }() // nothing was written
 	w.run(ctx, interval, merged(ctx, events), func() {
-		// The directory, because a file that is replaced takes its watch along.
-		// Again each time, because the directory may have been replaced too;
-		// failing is no harm, the content is read anyway.
+		// The directory is watched, because the watch of a file is lost when the file
+		// is replaced. It is added again each time, because the directory may have
+		// been replaced too. An error does no harm: the content is read anyway.
 		_ = events.Add(filepath.Dir(file))
 	})
 }
 
-// merged passes events and their errors on as hints, as many as are waiting in one.
+// merged passes events and errors on as hints; all that are waiting become one hint.
 func merged(ctx context.Context, events *fsnotify.Watcher) <-chan struct{} {
 	hints := make(chan struct{}, 1)
 	go func() {
@@ -80,13 +79,14 @@ func merged(ctx context.Context, events *fsnotify.Watcher) <-chan struct{} {
 type watch struct {
 	file    string
 	secrets func() []string   // nil: none
-	last    [sha256.Size]byte // content that was told or loaded
-	broken  bool              // failed was called, and changed not since
+	last    [sha256.Size]byte // digest of the content that was loaded or reported last
+	broken  bool              // failed was called, and changed has not been since
 	changed func()
 	failed  func(error)
 }
 
-// run looks at the file at once, every interval and at each hint; rearm makes the hints come.
+// run looks at the file at once, every interval and at each hint. Before each look
+// it calls rearm, so that hints keep coming.
 func (w *watch) run(ctx context.Context, interval time.Duration, hints <-chan struct{}, rearm func()) {
 	if interval <= 0 {
 		interval = PollInterval
@@ -105,10 +105,10 @@ func (w *watch) run(ctx context.Context, interval time.Duration, hints <-chan st
 	}
 }
 
-// look tells of content that is not the last, or of an error, once it has settled.
+// look reports changed content, or an error, once the file has settled.
 func (w *watch) look(ctx context.Context) {
 	sum, err := w.sum()
-	if err != nil && !w.broken && pause(ctx) { // an editor's save may have the file away for a moment
+	if err != nil && !w.broken && pause(ctx) { // an editor may have moved the file away for a moment
 		sum, err = w.sum()
 	}
 	for err == nil && (sum != w.last || w.broken) {
@@ -129,7 +129,7 @@ func (w *watch) look(ctx context.Context) {
 	}
 }
 
-// pause waits for settle, or returns false when ctx ends.
+// pause waits for the time settle. It returns false if ctx ends first.
 func pause(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
@@ -148,7 +148,7 @@ func (w *watch) sum() ([sha256.Size]byte, error) {
 	if w.secrets != nil {
 		for _, path := range w.secrets() {
 			value, err := ReadSecret(path)
-			if err != nil && !errors.Is(err, errEmptySecret) { // that one is Load's to tell
+			if err != nil && !errors.Is(err, errEmptySecret) { // Load reports an empty one
 				return [sha256.Size]byte{}, unreadable(path, err)
 			}
 			secrets = append(secrets, secretFile{path, value})
