@@ -21,8 +21,10 @@ func bridgeConfig(a account) string {
 // TestEveryCallOfA5xClientOnARealServerThroughTheBridge has nothing but the
 // shim between today's clients and a real 4.3.9 server, besides a counter.
 func TestEveryCallOfA5xClientOnARealServerThroughTheBridge(t *testing.T) {
+	t.Parallel()
 	for _, version := range []string{v510, v511} {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			app := needRealServer(t).newApp(t)
 			counter := startAuthStub(t, app) // it would answer authApp, but is never asked
 			shim := runConfigured(t, "127.0.0.1:0", counter.address, bridgeConfig(app.account))

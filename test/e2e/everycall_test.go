@@ -21,6 +21,7 @@ func TestHAProxyAloneBreaksAPatchedServer(t *testing.T) {
 // TestEveryChangingCallIsExecutedOnce has haproxy between client and shim in
 // its second half, so that the client sends everything twice.
 func TestEveryChangingCallIsExecutedOnce(t *testing.T) {
+	t.Parallel()
 	need(t, "java", "mvn", "haproxy")
 	for _, mode := range []legacy.Mode{legacy.Legacy, legacy.Patched, legacy.CheckOn} {
 		for _, lossy := range []bool{false, true} {

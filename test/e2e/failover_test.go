@@ -149,9 +149,11 @@ func wantOnly504(t *testing.T, shims ...*shim) {
 }
 
 func TestClientsGoOnToTheNextShimWhereAServerIsDown(t *testing.T) {
+	t.Parallel()
 	need(t, "java", "mvn")
 	for _, version := range []string{v436, v510, v511} {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			a, b := startMortal(t), startMortal(t)
 			first, second := startShim(t, a.address), startShim(t, b.address)
 			client := newClient(t, version, standInApp, first.Listen, second.Listen)

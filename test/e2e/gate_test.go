@@ -17,9 +17,11 @@ const enforcing = "auth: {mode: enforce}\n"
 // which knows no token. A call that finds nobody there throws, and its caller
 // calls again.
 func TestARestartBehindAnEnforcingGateLosesNoCallAndDoublesNone(t *testing.T) {
+	t.Parallel()
 	const calls = 200
 	for _, threads := range []int{1, 8} {
 		t.Run(fmt.Sprint(threads, " threads"), func(t *testing.T) {
+			t.Parallel()
 			need(t, "java", "mvn")
 			server, address := startStandIn(t, legacy.Options{})
 			first := runConfigured(t, "127.0.0.1:0", address, enforcing)

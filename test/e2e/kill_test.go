@@ -26,6 +26,7 @@ type attempt struct {
 // its address. Each call that was executed more than once must fall under a limit of
 // docs/promise.md, which the report names.
 func TestEightThreadsWhileAShimIsKilled(t *testing.T) {
+	t.Parallel()
 	need(t, "java", "mvn", "haproxy")
 	for _, lossy := range []bool{false, true} {
 		name := "the header reaches the client"

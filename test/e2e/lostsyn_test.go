@@ -57,6 +57,7 @@ func dropping(t *testing.T, port int) (take func(http.Handler)) {
 // shim, and the first one could have its connection when nobody waits for it any
 // more.
 func TestALostSYNExecutesNothingTwice(t *testing.T) {
+	t.Parallel()
 	need(t, "java", "mvn")
 	for _, version := range []string{v436, v510, v511} {
 		t.Run(version, func(t *testing.T) {

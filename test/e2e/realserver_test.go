@@ -43,12 +43,14 @@ func TestWithoutTheShimARealServerExecutesTwice(t *testing.T) {
 // TestEveryChangingCallOnARealServer makes every changing call of the real
 // 5.1.0 client on a real 4.3.9 server behind a stub for authApp.
 func TestEveryChangingCallOnARealServer(t *testing.T) {
+	t.Parallel()
 	for _, lossy := range []bool{false, true} {
 		name := "through the shim"
 		if lossy {
 			name = "through haproxy and the shim"
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			app := needRealServer(t).newApp(t)
 			stub := startAuthStub(t, app)
 			shim := startShim(t, stub.address)

@@ -160,6 +160,7 @@ func judgeLoop(t *testing.T, server *legacy.Server, calls []made, limit string, 
 // TestReplicasExecuteEveryCallOnce has real clients call through two shims that
 // share a store, and breaks something in the middle.
 func TestReplicasExecuteEveryCallOnce(t *testing.T) {
+	t.Parallel()
 	need(t, "java", "mvn", "redis-server")
 	for _, c := range []struct {
 		name     string
@@ -189,6 +190,7 @@ func TestReplicasExecuteEveryCallOnce(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			server, upstream := startStandIn(t, legacy.Options{Mode: legacy.Legacy})
 			var (
 				one     *redistest.Server

@@ -17,6 +17,7 @@ const saves = 5
 // TestSaveJobThroughTheShimIsExecutedOnce has every client save jobs, directly
 // and through proxies; what counts is what the server received and executed.
 func TestSaveJobThroughTheShimIsExecutedOnce(t *testing.T) {
+	t.Parallel()
 	direct := func(_ *testing.T, server string) string { return server }
 	through := func(t *testing.T, server string) string { return startShim(t, server).Listen }
 	need(t, "java", "mvn")

@@ -91,6 +91,7 @@ func certificateOf(t *testing.T, address string) *x509.Certificate {
 }
 
 func TestTheJavaClientOverHTTPSIsExecutedOnce(t *testing.T) {
+	t.Parallel()
 	need(t, "java", "mvn")
 	for mode, start := range map[string]func(*testing.T, string) *shim{
 		"self-signed": func(t *testing.T, server string) *shim {
@@ -109,6 +110,7 @@ func TestTheJavaClientOverHTTPSIsExecutedOnce(t *testing.T) {
 	} {
 		for _, version := range []string{v510, v511} {
 			t.Run(mode+", "+version, func(t *testing.T) {
+				t.Parallel()
 				server, address := startStandIn(t, legacy.Options{})
 				shim := start(t, address)
 				client := newClient(t, version, standInApp, "https://"+shim.Listen)
@@ -166,6 +168,7 @@ func TestOpenSSLAgreesOnHTTP1OrIsRefused(t *testing.T) {
 // TestTwoInstancesWithOneStorageAskOnce has the authority look at the first
 // instance only, so that it may have to answer for the second one.
 func TestTwoInstancesWithOneStorageAskOnce(t *testing.T) {
+	t.Parallel()
 	need(t)
 	_, address := startStandIn(t, legacy.Options{})
 	https, tlsPort := freePort(t)

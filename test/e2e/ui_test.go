@@ -14,6 +14,7 @@ import (
 // TestTheWebUIWorksThroughTheShim logs in to the real server's web UI in
 // Chromium, and keeps a picture of its job list under artifacts.
 func TestTheWebUIWorksThroughTheShim(t *testing.T) {
+	t.Parallel()
 	browser := need(t, "chromium")[0]
 	app := needRealServer(t).newApp(t)
 	shim := startShim(t, app.server.address)

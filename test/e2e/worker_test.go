@@ -109,6 +109,7 @@ func startWorker(t *testing.T, version string, app account, addresses ...string)
 // ask under /server/, and how a server answers, is the same with the shim in
 // between. On the real server each then shows up as the app's worker.
 func TestWhatRealWorkersAskPasses(t *testing.T) {
+	t.Parallel()
 	need(t, "java", "mvn")
 	for version, want := range map[string][]string{
 		"4.3.6": {"GET /server/acquire 200", "GET /server/assert 200"},

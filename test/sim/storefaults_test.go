@@ -9,7 +9,7 @@ import (
 // only where docs/promise.md says so, and hardly ever is one dropped that was
 // meant.
 func TestASharedStoreThatFailsDoublesOnlyMeanwhile(t *testing.T) {
-	sums := playAll(SharedStore(), max(histories()/4, 20))
+	sums := playAll(SharedStore(), func(f Family) int { return max(histories(f)/4, 20) })
 	report(sums)
 	for _, s := range sums {
 		if s.unexplained > 0 {
