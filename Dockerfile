@@ -2,7 +2,7 @@
 
 # The image holds one static binary and the CA certificates: no shell, no
 # package manager, no user database.
-FROM --platform=$BUILDPLATFORM golang:1.26.11 AS build
+FROM --platform=$BUILDPLATFORM docker.io/library/golang:1.26.11 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download

@@ -255,7 +255,7 @@ func (d *diagnosis) strange(s sight) {
 func (d *diagnosis) adviseItsShim() {
 	switch d.Verdict {
 	case Affected:
-		d.Advice = []Advice{{Text: "This shim mends that for the clients that call through it. It is needed until the server is on 5.1.1."}}
+		d.Advice = []Advice{{Text: "In mode: enforce, this shim mends that for the clients that call through it. It is needed until the server is on 5.1.1."}}
 	case OldServer:
 		d.Advice = []Advice{{Text: "5.x clients need login_bridge in this shim's configuration; 4.x clients are fine."}}
 	}

@@ -28,7 +28,10 @@ func (d *diagnosis) note() {
 	if d.seen[probeAssert].envelope && d.seen[probeNew].unmapped() {
 		d.Lacks = []string{"runJob2"}
 		who := "a shim in front sends it as runJob"
-		if d.shim {
+		switch {
+		case d.observing():
+			who = "the shim, once it is in mode: enforce, sends it as runJob"
+		case d.shim:
 			who = "the shim sends it as runJob, unless it has outerKey or extendValue (compat)"
 		}
 		d.Facts = append(d.Facts, "lacks        runJob2, by which clients of 5.1.2, the Python client too, start jobs; "+who)

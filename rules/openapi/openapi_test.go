@@ -75,8 +75,11 @@ func TestTheCatalogueHasEveryCallOfTheClientAndNoOther(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", name, *c, got)
 		}
 	}
-	if got, want := len(Calls()), len(changing)+len(others); got != want {
-		t.Errorf("the catalogue has %d calls, want %d", got, want)
+	for _, c := range Calls() {
+		_, change := changing[c.Name]
+		if _, other := others[c.Name]; !change && !other {
+			t.Errorf("%s is in the catalogue, and in neither list of this test", c.Name)
+		}
 	}
 }
 

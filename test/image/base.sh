@@ -4,7 +4,7 @@
 # volumes, the options that a build then needs.
 base=$(sed -nE 's/^FROM (--platform=\S+ )?(\S+) AS build$/\2/p' Dockerfile)
 volumes=()
-if ! buildah pull --quiet "docker.io/library/$base" >/dev/null 2>&1; then
+if ! buildah pull --quiet "$base" >/dev/null 2>&1; then
 	echo "$base cannot be pulled from here: this machine's $(go env GOVERSION) stands in for it"
 	go mod download
 	from=$(buildah from scratch)
@@ -14,7 +14,7 @@ if ! buildah pull --quiet "docker.io/library/$base" >/dev/null 2>&1; then
 	for applet in sh mkdir; do ln -s busybox "$root/bin/$applet"; done
 	cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 	buildah config --env PATH=/usr/local/go/bin:/bin --env GOPATH=/go --env GOCACHE=/cache --env GOTOOLCHAIN=local --env GOPROXY=off "$from"
-	buildah commit --quiet --rm "$from" "docker.io/library/$base" >/dev/null
+	buildah commit --quiet --rm "$from" "$base" >/dev/null
 	volumes=(--volume "$(go env GOROOT):/usr/local/go:ro" --volume "$(go env GOMODCACHE):/go/pkg/mod:ro"
 		--volume "$(go env GOCACHE):/cache")
 fi
