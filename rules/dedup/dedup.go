@@ -1,8 +1,8 @@
 // Package dedup is the request-dedup cache: it decides which repeated OpenAPI
 // calls get the recorded answer instead of being executed once more.
 //
-// Its Machine is a deterministic state machine: what it decides depends on its state, the
-// time it is given and the event, on nothing else. Nothing here does any I/O, has a clock, a
+// Its Machine is a deterministic state machine: its decisions depend only on its state, the
+// time it is given and the event. Nothing here does any I/O, has a clock, a
 // goroutine or a lock, so that a simulation can drive it through years of traffic. Package
 // powerjob-shim/internal/store makes its steps atomic, and shows their order.
 //
@@ -10,22 +10,22 @@
 //
 // Machine.decide in machine.go asks four rules, in this order:
 //
-//   - retry.go: the caller of an earlier equal call hung up before it had its answer, and
-//     this call carries the same token, or none and comes from the same trusted address.
+//   - retry.go: the caller of an earlier equal call hung up before it had its answer. This
+//     call carries the same token, or both carry none and come from one trusted address.
 //   - evidence.go: The Java client logs in without a token when an answer lacked the
 //     header, then sends the call again. If such a login came after the answer to an equal
 //     call, this call is that re-send. Each answer and each login count once.
 //   - swap.go: two threads of a client changed places, and each call is the other's
 //     re-send. An orphan whose other half has not come yet is forwarded at once.
 //   - equal.go: by the operator's choice (match: body), equal calls inside the
-//     window are one, as long as no other change touched the same thing (rules/guard).
+//     window count as one, as long as no other change touched the same thing (rules/guard).
 //
 // Whatever the rule, a call gets an answer only if Machine.mayHave allows it.
 //
 // Words:
 //
 //   - A mark is a credit: an answer went out whose header may be lost. One re-send may
-//     use it, which spends it; it ends with the window.
+//     spend it; it ends with the window.
 //   - A constructor makes a client object. It logs in without a token, then with the token
 //     that it got. Any other login without a token is a refresh, and its re-send follows.
 //   - A login pays for a re-send: it is why the client sends that call again.
@@ -43,7 +43,8 @@
 //
 // # Interleavings
 //
-// These have shaped the rules. The header is lost in all; testdata/scenes tells each.
+// These have shaped the rules. The header is lost in all of them; testdata/scenes has a
+// scene of each.
 //
 //  1. One thread: a call, its answer, a login, the call again.
 //  2. Two threads. The second one's login overwrites the first one's token, in the field
@@ -82,22 +83,22 @@ type Call struct {
 	Agent    openapi.Agent
 	Subjects openapi.Subjects
 
-	// Window is how long the call's answer and marks are remembered, from the
+	// Window is how long the call's answer and marks are remembered after the
 	// answer. It must be positive.
 	Window time.Duration
 	// Lease is how long a leader may take before its call counts as unknown. It
 	// must be longer than the upstream's timeout; zero means an hour.
 	Lease time.Duration
 
-	Dedup   bool // false: only leaves a mark (reads, and changes without a rule)
-	Body    bool // match: body, so that a plain match counts
-	Observe bool // decide as ever, but let the call pass
+	Dedup   bool // false: the call only leaves a mark (a read, or a change without a rule)
+	Body    bool // match: body, so that an equal call is enough
+	Observe bool // decide as usual, but let the call pass
 }
 
 // Answer is a recorded answer.
 type Answer = archive.Answer
 
-// Verdict is what the caller of Arrive or Resume has to do.
+// Verdict tells the caller of Arrive or Resume what to do.
 type Verdict uint8
 
 // The verdicts.
@@ -110,7 +111,7 @@ const (
 	Replay
 	// Pass: forward the call (observe mode: it would have been dropped). Finish ignores it.
 	Pass
-	// Fail: the call waited for ended without an answer; Ruling.Outcome says how.
+	// Fail: the leader ended without an answer; Ruling.Outcome says how.
 	Fail
 	// Refuse: too many calls are in flight to remember this one: forward it
 	// without deduplication. The store knows nothing of it.
@@ -139,8 +140,8 @@ type Ruling struct {
 	Leader  ID          // of Wait
 	Waited  bool        // the answer was waited for, not found
 	// Refreshed says that this call is the first to use the token of a login
-	// without a token: that login was a refresh, not a constructor's. Of other
-	// makes of clients than the Java one nobody can say which it was.
+	// without a token: that login was a refresh, not a constructor's. It is false
+	// for clients other than the Java one: of their logins nobody can say which it was.
 	Refreshed bool
 }
 
@@ -159,16 +160,16 @@ const (
 // Outcome is a leader's report.
 type Outcome struct {
 	Kind OutcomeKind
-	// Answer is given to those who wait: for Kept, and for Answered where it is
-	// small enough; nil makes them forward for themselves.
+	// Answer is given to the calls that wait. It is set for Kept, and for Answered where
+	// it is small enough; if it is nil, they are forwarded themselves.
 	Answer *Answer
 	// Status is the HTTP status of Answered. Clients repeat no call that was
 	// answered by another status than 200.
 	Status int
-	// Passed says that the answer goes to the client with the header that says
-	// true, the upstream's own or the shim's.
+	// Passed says that the answer goes to the client with the header saying
+	// true, whether the upstream or the shim wrote it.
 	Passed bool
-	// Created are the things that a Kept answer says were made.
+	// Created are the things that were made, as a Kept answer says.
 	Created []openapi.Subject
 }
 

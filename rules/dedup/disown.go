@@ -2,10 +2,10 @@ package dedup
 
 import "powerjob-shim/internal/ordered"
 
-// Disown forgets all evidence: no login that was seen explains a call, no
-// answer is waited for again. It is for a record that has learnt that calls were
-// made of which it did not know in time: what was left over may be theirs, and
-// must not make another call a repetition. Answers stay on record.
+// Disown forgets all evidence: the logins and marks so far explain no call any more.
+// It is for a record that learns too late that calls were made: the evidence left
+// over may belong to those, and must not make another call a repetition. Answers stay
+// on record.
 func (m *Machine) Disown() {
 	for m.opens.Len() > 0 {
 		m.close(m.opens.Pop())

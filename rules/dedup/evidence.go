@@ -7,8 +7,8 @@ import (
 	"powerjob-shim/internal/ordered"
 )
 
-// evidence finds the mark that c is the re-send of and the login that pays for it: the
-// likeliest of all claims. r is the record of c's token, seen issued or not, or nil.
+// evidence finds the mark whose re-send c is, and the login that pays for it: the
+// likeliest of all claims. r is the record of c's token; nil if c has none.
 func (m *Machine) evidence(c *call, r *login) claim {
 	if r == nil || !r.refresh {
 		return claim{}
@@ -63,9 +63,9 @@ const (
 )
 
 // likelier reports whether k is likelier than another claim. Of those whose login was requested
-// after the mark, a refusal comes first: its re-send must be executed, and should it be another
-// thread's, then that one's answer is left for this thread. Then the newest: of several equal
-// calls the last one answered is the one whose client logged in last.
+// after the mark, a refusal comes first: its re-send must be executed, and if the refused call was
+// another thread's, that thread's answer is left for this one. Then the newest comes: of several
+// equal calls the last one answered is the one whose client logged in last.
 func (k *claim) likelier(than *claim) bool {
 	sure, thanSure := k.grounds > borrowedLogin, than.grounds > borrowedLogin
 	switch {
@@ -79,8 +79,8 @@ func (k *claim) likelier(than *claim) bool {
 	return than.key.Less(k.key)
 }
 
-// candidates yields the unspent marks that a call with the token of r may be the re-send of:
-// those before r was requested, then the younger ones, both from the newest on.
+// candidates yields the unspent marks whose re-send a call with r's token may be: first those
+// left before r was requested, then the younger ones, each from the newest on.
 func (m *Machine) candidates(h *history, r *login) iter.Seq2[ordered.Key, candidate] {
 	return func(yield func(ordered.Key, candidate) bool) {
 		requested := before(r.requested)
@@ -114,10 +114,10 @@ func (m *Machine) payerOf(c *call, r *login, mk *candidate, payers []payer, clie
 	return nil, noGrounds
 }
 
-// oneClient reports whether a mark of h and r may be one client's as far as lineages
-// tell. An orphan's answer is for its own lineage: otherHalf finds whose else it is.
-// A lineage that was guessed, from one of several equal calls, is no reason against the
-// only call of a key, where clients have threads.
+// oneClient reports whether a mark of h and r may be one client's, judged by their
+// lineages. An orphan's mark is only for its own lineage: otherHalf finds its other half.
+// A guessed lineage, that of one of several equal calls, does not rule out the only call
+// of a key where clients have threads.
 func (m *Machine) oneClient(h *history, mk *candidate, r *login) bool {
 	if mk.by.lineage == r.lineage {
 		return true
@@ -137,11 +137,11 @@ func (m *Machine) single(h *history) bool {
 // the threads of a client share, that token may have overwritten its own.
 type payer struct {
 	*login
-	// Whether refusals explain it if its client is known, and if not: asked once for all marks.
+	// Whether refusals explain it: [1] if its client is known, [0] if not. Found once for all marks.
 	asked, explained [2]bool
 }
 
-// payers returns the logins whose tokens the one of r may have overwritten, the last
+// payers returns the logins whose tokens r's token may have overwritten, the last
 // requested first.
 func (m *Machine) payers(r *login, of peer) (found []payer) {
 	for _, l := range few(m, r.app.open.Backward(ordered.Last)) {
@@ -152,15 +152,15 @@ func (m *Machine) payers(r *login, of peer) (found []payer) {
 	return found
 }
 
-// overwrote reports whether o's token can have been in the shared field before l's: it had been
-// given out when a call first carried l's. Which was requested first tells nothing.
+// overwrote reports whether o's token can have been in the shared field before l's: it was
+// given out before a call first carried l's. Which was requested first tells nothing.
 func (l *login) overwrote(o *login, of peer) bool {
 	return o != l && (!l.used || o.issuedAt <= l.usedAt) && l.app.together(o.peer, l.peer, of)
 }
 
-// overwritten finds the one of payers that pays for a mark: the first one after the
-// answer, as clients log in at once, or else the last one before it. Later ones can
-// pay for younger answers too.
+// overwritten finds the payer of a mark: the first login after the answer, as clients
+// log in at once, or else the last one before it. Later logins can pay for younger
+// answers too.
 func (m *Machine) overwritten(mk *candidate, payers []payer, by peer) (found *login) {
 	clientKnown := !mk.denied && m.clientKnown(mk.by)
 	for i := range payers {

@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// entryBytes is what an entry is counted for besides its answer: a login, or
-	// a call in the archive with the thing that it changed, and their places in maps and
+	// entryBytes is charged for an entry, in addition to its answer: for a login, or for
+	// an archived call with the thing that it changed, and their places in maps and
 	// queues. Measured: 175 to 440 bytes (TestAnEntryTakesWhatItIsCountedFor).
 	entryBytes = 450
-	// callBytes is what a call is counted for besides while it is not in the archive.
+	// callBytes is charged in addition for a call that is not in the archive.
 	callBytes = 512
 )
 
@@ -56,7 +56,7 @@ func (m *Machine) expireDue(t time.Time) (now moment) {
 		}
 		m.forgetArrival(c)
 	}
-	for due(m.opens.FirstKey()) { // the client is gone that was to repeat a call
+	for due(m.opens.FirstKey()) { // the client that was to repeat a call is gone
 		m.close(m.opens.Pop())
 	}
 	for due(m.windows.FirstKey()) || due(m.over.FirstEnd()) {
@@ -86,7 +86,7 @@ func (c *call) expire(m *Machine) {
 	m.settle(c.history)
 }
 
-// expireArchived expires the call whose window ends first of those in the archive.
+// expireArchived expires the archived call whose window ends first.
 func (m *Machine) expireArchived() {
 	o := m.over.Expire()
 	if o.Facts.dedup {

@@ -7,16 +7,16 @@ import (
 	"sync"
 )
 
-// Key identifies equal calls. All 32 bytes count: two different calls with one
-// key would drop a real call.
+// Key identifies equal calls. All 32 bytes count: if two different calls had one
+// key, a real call would be dropped.
 type Key [sha256.Size]byte
 
 // keyVersion changes when the parts of a key do, so that replicas of different
 // versions never take each other's keys for equal.
 const keyVersion = "powerjob-shim key 2"
 
-// KeyParts is all that makes two calls equal. The token, the client's address
-// and the time are not among it.
+// KeyParts are the parts that must agree for two calls to be equal. The token, the
+// client's address and the time are not among them.
 type KeyParts struct {
 	Group       string // the upstream group
 	Method      string

@@ -23,8 +23,8 @@ type Issue struct {
 	Window time.Duration // how long the login waits for its re-send
 }
 
-// login is the record of a token: of the login that gave it out or, if none was seen, of
-// the calls that carry it.
+// login is the record of a token: of the login that gave it out or, if that was not seen,
+// of the calls that carry it.
 //
 // Its last four fields say whose it is. Say two threads of a client get the tokens A and B,
 // and B overwrites A in the field that they share: both re-sends carry B. Login B pays for
@@ -43,11 +43,11 @@ type login struct {
 	openUntil moment
 	caller    *caller // of its last call
 
-	ours           bool         // it was seen being given out, at whatever time (Call.Issued)
+	ours           bool         // it was seen being given out, however long ago (Call.Issued)
 	issued         bool         // Issued saw it being given out, for app, at issuedAt
-	used           bool         // by a call, first at usedAt
-	refresh        bool         // by a login without a token, and it was not presented on an authApp
-	open           bool         // a refresh whose re-send has not come yet
+	used           bool         // a call carried it, for the first time at usedAt
+	refresh        bool         // the login carried no token, and no authApp has carried this one
+	open           bool         // it is a refresh whose re-send has not come yet
 	paidForAnother bool         // it paid for a call with another token, and may pay for its own once more
 	guessed        bool         // lineage is that of one of several equal calls
 	clientKnown    bool         // it is a refresh of a client whose constructor was seen
@@ -62,9 +62,9 @@ type app struct {
 	key    appKey
 	logins int
 	open   ordered.List[*login] // by the time of their request
-	// Whose the calls with unspent marks are whose token was refused, by the marks' time.
-	refused   ordered.List[*caller]
-	strangers ordered.List[*caller] // the same of tokens that were not seen being given out
+	// The callers of refused calls with unspent marks, by the marks' time.
+	refused   ordered.List[*caller] // their tokens were seen being given out
+	strangers ordered.List[*caller] // their tokens were not
 	// mixed says that one token came from two addresses: addresses tell nothing.
 	mixed bool
 	// threads says that a login paid for another token of its client: that
@@ -86,8 +86,8 @@ func (m *Machine) Issued(t time.Time, in Issue) {
 	}
 }
 
-// Presented takes in that a login is followed by no re-send: an authApp carried its token,
-// which is a constructor's then, or it did not reach its client, who logs in once more.
+// Presented takes in that no re-send follows a login: an authApp carried its token, so it is
+// a constructor's, or the token did not reach its client, which logs in once more.
 func (m *Machine) Presented(t time.Time, token access.Token) {
 	m.expireDue(t)
 	if l := m.logins[token]; l != nil {
@@ -117,7 +117,7 @@ func (m *Machine) loginOf(now moment, in Call) *login {
 	return l
 }
 
-// seen returns what is known of a token, to be read only: maybe nothing.
+// seen returns the record of a token, for reading only; an empty one if it has none.
 func (m *Machine) seen(token access.Token) *login {
 	if l := m.logins[token]; l != nil {
 		return l
@@ -141,7 +141,7 @@ func (m *Machine) addLogin(now moment, token access.Token, key appKey, of peer, 
 	return l
 }
 
-// touch keeps a login known for a window from now on.
+// touch keeps a login known for one more window from now.
 func (m *Machine) touch(l *login, now moment, window time.Duration) {
 	m.windows.Remove(l.at(l.expires))
 	l.expires = max(l.expires, now.add(max(window, l.window)))
@@ -157,12 +157,12 @@ func (l *login) expire(m *Machine) {
 }
 
 // related reports whether two lineages may be one client's: they are the same, or one
-// begins with a refresh, so that what was before it is not known.
+// begins with a refresh, so that its earlier tokens are not known.
 func (m *Machine) related(a, b access.Token) bool {
 	return a == b || m.seen(a).refresh || m.seen(b).refresh
 }
 
-// close ends what a login is open for: its re-send has come, or none is owed.
+// close ends a login's wait for its re-send: it has come, or none will.
 func (m *Machine) close(l *login) {
 	if l.open {
 		l.open = false
@@ -180,5 +180,5 @@ func (m *Machine) reopen(l *login) {
 	}
 }
 
-// at is where a login is in a list by a moment of it: behind calls of that moment.
+// at is a login's key in a list ordered by one of its moments: behind calls of that moment.
 func (l *login) at(t moment) ordered.Key { return ordered.Key{At: int64(t), N: 1<<63 | l.number} }

@@ -6,12 +6,12 @@ import (
 	"powerjob-shim/internal/ordered"
 )
 
-// looks bounds every search for a repetition: so many candidates are looked at, the likeliest
-// first. A step takes no longer the more is remembered; only adding and removing take longer,
-// with the logarithm. What a search does not reach makes no repetition: the call is forwarded.
+// looks is how many candidates every search for a repetition looks at, the likeliest first. So
+// a step's time does not grow with what is remembered; only adding and removing grow, with the
+// logarithm. A repetition that the search does not reach is not noticed: the call is forwarded.
 const looks = 64
 
-// few yields the first of what all yields, and counts them.
+// few yields the first of all, at most looks, and counts them in m.looked.
 func few[T any](m *Machine, all iter.Seq2[ordered.Key, T]) iter.Seq2[ordered.Key, T] {
 	return func(yield func(ordered.Key, T) bool) {
 		left := looks

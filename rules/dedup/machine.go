@@ -20,11 +20,11 @@ func (m *Machine) Arrive(t time.Time, in Call) Ruling {
 	return d
 }
 
-// Full reports whether a call that arrives is refused: too many are in flight.
+// Full reports whether a call would be refused on arrival: too many are in flight.
 func (m *Machine) Full() bool { return len(m.calls) >= m.limits.InFlight }
 
-// LeaseEnds returns when a call counts as Lost whose Finish has not come; a time that
-// is over for one that is not in flight.
+// LeaseEnds returns when a call in flight counts as Lost if its Finish has not come; for
+// any other call a time in the past.
 func (m *Machine) LeaseEnds(id ID) time.Time {
 	if c := m.calls[id]; c != nil {
 		return m.epoch.Add(time.Duration(c.lease))
@@ -32,7 +32,7 @@ func (m *Machine) LeaseEnds(id ID) time.Time {
 	return m.epoch
 }
 
-// decide asks the rules. r is the record of the call's token, seen issued or not, or nil.
+// decide asks the rules. r is the record of the call's token; nil if it has none.
 func (m *Machine) decide(now moment, in Call, r *login) Ruling {
 	c := m.admit(now, in)
 	if in.Dedup {
@@ -92,7 +92,7 @@ func (m *Machine) Resume(t time.Time, id ID) Ruling {
 		d.Waited = true
 		return d
 	}
-	c.leader, c.reason = nil, First // there is nothing to be had from the leader
+	c.leader, c.reason = nil, First // the leader has no answer for it
 	return m.lead(c, reason)
 }
 
@@ -141,7 +141,7 @@ func (m *Machine) follow(now moment, c, leader *call, reason Reason, observe boo
 	c.leader, c.reason = leader, reason
 	c.resend = c.resend || reason == Resend || reason == Overtaken
 	if observe {
-		// It passes, and what it would have used up is used up.
+		// The call passes, and uses up what a replay would.
 		m.deliver(now, c)
 		return Ruling{Verdict: Pass, Reason: reason}
 	}
@@ -163,8 +163,8 @@ func (m *Machine) deliver(now moment, c *call) Ruling {
 	return Ruling{Verdict: Replay, Reason: c.reason, Answer: leader.answer}
 }
 
-// mayHave reports whether c may get leader's answer. Where the upstream checks tokens, it is for
-// the token that earned it and for those that were issued to the same app of the same group.
+// mayHave reports whether c may get leader's answer. Where the upstream checks tokens, the answer
+// is for the token that earned it, and for tokens that were issued to the same app of the group.
 func (m *Machine) mayHave(c, leader *call) bool {
 	if leader.answer == nil || leader.answer.Auth == "" || c.by.token == leader.by.token {
 		return true

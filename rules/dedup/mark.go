@@ -5,25 +5,25 @@ import (
 	"powerjob-shim/rules/access"
 )
 
-// mark says: an answer was written to a first send, so that the client may send
+// mark notes that an answer was written to a first send, so that the client may send
 // that call once more.
 type mark struct {
 	set      bool
 	spent    bool
 	denied   bool // the answer said false: the re-send is a first execution
 	unissued bool // only with denied: the refused token was never seen issued here
-	passed   bool // the answer went out with true
+	passed   bool // the answer's header said true
 	at       moment
 
 	// Once it is spent:
-	spentBy uint64       // the arrival of that call
-	paidBy  access.Token // that of the login
+	spentBy uint64       // the arrival of the call that spent it
+	paidBy  access.Token // the token of the login that paid
 }
 
 // provokes reports whether the answer that left mk can have made l's client log
-// in. The Java client looks the header up in its exact case, which hops change
-// although the answer went out with it; no other client does. Many of those log in
-// once for each client object, which is no sign of anything.
+// in. Only the Java client looks the header up in its exact case, which a hop may change
+// after the answer went out with it. Many other clients log in once for each client
+// object, which is no sign of anything.
 func (mk *mark) provokes(l *login) bool { return !mk.passed || !l.agent.Foreign() }
 
 // leaveMark notes that c's answer is being written to a first send.
@@ -50,8 +50,8 @@ func (c *call) setSpent(spent bool) {
 	c.linkMark()
 }
 
-// linkMark puts c among those of its key with marks and, if its token was refused, among
-// those that explain a login of its app.
+// linkMark lists c among its key's calls with marks and, if its token was refused, among
+// the calls that explain a login of its app.
 func (c *call) linkMark() {
 	c.withMarks().Add(c.markKey(), c)
 	if refused := c.by.in.refusedLike(&c.mark); refused != nil {
@@ -67,7 +67,7 @@ func (c *call) unlinkMark() {
 	}
 }
 
-// withMarks is the list that c is in if it has a mark.
+// withMarks is the list of c's key that has c if c has a mark.
 func (c *call) withMarks() *ordered.List[*call] {
 	if c.mark.spent {
 		return &c.history.spent

@@ -8,13 +8,13 @@ import (
 	"powerjob-shim/rules/guard"
 )
 
-// Most calls are over within milliseconds and remembered for seconds. Once nothing is
-// in flight of a key, and one call of it is left that owes nothing to anybody, that
-// call goes to the archive. The next call with the key recalls it. Reads, of which
-// only marks are kept, go there one by one, however many of a key there are, and come
-// back when their mark is spent. No decision depends on where a call is.
+// Most calls are over within milliseconds and remembered for seconds. Once no call of a
+// key is in flight, and only one is left, which owes nothing to anybody, it goes to
+// the archive. The next call with the key recalls it. Reads, of which only the
+// marks are kept, go there one by one, however many a key has, and come back
+// when their mark is spent. No decision depends on where a call is.
 
-// over is what the archive keeps for the rules of a call that is over.
+// over is what the rules have the archive keep of a call.
 type over struct {
 	entry
 	mark   mark
@@ -27,7 +27,7 @@ func (o over) Mark() (at int64, open bool) { return int64(o.mark.at), o.mark.set
 // Returns implements archive.Facts.
 func (o over) Returns() bool { return o.dedup || o.mark.set && o.mark.spent }
 
-// settle puts h's only call into the archive if nothing of h is in flight.
+// settle puts h's only call into the archive if no call of h is in flight.
 func (m *Machine) settle(h *history) {
 	if h.open > 0 {
 		return
@@ -59,7 +59,7 @@ func (m *Machine) put(c *call) bool {
 		return false
 	}
 	m.things.Settle(&c.change)
-	// Only equal_body asks what a call changed: where that cannot match any more, let its things go.
+	// Only equal_body asks what a call changed: if that cannot match any more, release its things.
 	if !c.body || !c.recorded() || c.change.Stale {
 		m.things.Forget(&c.change)
 	}

@@ -23,7 +23,7 @@ func same[T comparable](x, y, z T) bool {
 	return x == none || y == none || z == none || x == y && y == z
 }
 
-// callerOf returns the caller to keep for by: that of the token's last call, if it is the same.
+// callerOf returns by in the memory that calls share: that of the token's last call, if it is equal.
 func (m *Machine) callerOf(by caller) *caller {
 	last := &m.nobody
 	by.lineage, by.in = by.token, m.apps[appKey{by.group, by.app}]

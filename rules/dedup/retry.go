@@ -6,8 +6,8 @@ import (
 	"powerjob-shim/rules/access"
 )
 
-// deserter is a caller that hung up, as it is known again: by its token, or without
-// tokens by its trusted address.
+// deserter is a caller that hung up, by what it is recognised by later: its token or, if
+// it has none, its trusted address.
 type deserter struct {
 	token access.Token
 	addr  netip.Addr // valid only where there is no token
@@ -30,9 +30,9 @@ func (m *Machine) retryOf(c *call) *call {
 	})
 }
 
-// owe notes that a caller that was to have c's answer hung up.
+// owe notes that a caller hung up before it had c's answer.
 func (c *call) owe(to deserter, resend bool) {
-	if to == (deserter{}) { // nothing would be known again
+	if to == (deserter{}) { // it could not be recognised
 		return
 	}
 	if c.deserters == nil {
@@ -42,7 +42,7 @@ func (c *call) owe(to deserter, resend bool) {
 	c.history.deserted = true
 }
 
-// repay takes back the oldest debt to a caller, and returns whether its call was a re-send.
+// repay settles the oldest debt to a caller, and returns whether its call was a re-send.
 func (c *call) repay(to deserter) (resend bool) {
 	all := c.deserters[to]
 	if c.deserters[to] = all[1:]; len(all) == 1 {

@@ -14,7 +14,7 @@ type moment time.Duration
 
 func (t moment) add(d time.Duration) moment { return t + moment(d) }
 
-// before is the key after all that is earlier than a moment, and before all else.
+// before is the key that parts everything earlier than a moment from everything else.
 func before(t moment) ordered.Key { return ordered.Key{At: int64(t)} }
 
 // Machine is the functional core. Each method is one step: it takes the time,
@@ -65,7 +65,7 @@ func (m *Machine) next() uint64 {
 	return m.seq
 }
 
-// phase is where a call stands.
+// phase is how far a call has come.
 type phase uint8
 
 const (
@@ -112,7 +112,7 @@ type entry struct {
 	outcome OutcomeKind // once it has ended
 }
 
-// caller is whose call one is. The calls of one client share it: never change it.
+// caller says whose a call is. The calls of one client share it: never change it.
 type caller struct {
 	peer
 	group, app string
@@ -127,14 +127,14 @@ func (c *call) recorded() bool { return c.phase == ended && c.outcome == Kept &&
 // history is what is remembered of the calls with one key, except for those in the archive.
 type history struct {
 	key      Key
-	open     int                 // of the arrivals in Machine.calls, how many are its own
-	deserted bool                // there were deserters of leaders
+	open     int                 // how many of Machine.calls have this key
+	deserted bool                // some leader had a deserter
 	leaders  ordered.List[*call] // in flight, or with a kept answer, in the order in which they were sent
 	unspent  ordered.List[*call] // those with marks, by the marks' time
 	spent    ordered.List[*call]
 }
 
-// Where a call is in the lists that it is in.
+// The keys under which lists have a call.
 
 func (c *call) leaderKey() ordered.Key { return ordered.Key{N: c.started} }
 func (c *call) markKey() ordered.Key   { return ordered.Key{At: int64(c.mark.at), N: c.arrival} }

@@ -7,16 +7,16 @@ import (
 
 // A call whose token was refused leaves a mark, which explains the login that
 // follows. But anybody can send such a call. If the token was given out here, its
-// client is one of the app's. If not, it may be a client's that logged in before
-// this process began, or a stranger's, who must not steer what becomes of others:
+// client is one of the app's. If not, it may be a client that logged in before
+// this process began, or a stranger, who must not steer what becomes of others:
 //
 //   - from a trusted address it explains a login from there, and no other;
 //   - where addresses tell nothing, all of them together explain one login;
 //   - it explains no login of a client whose constructor was seen here (clientKnown) if
 //     an equal call of that client, not refused, has an open mark: that explains it better.
 
-// refusedLike returns the list of refused calls that a mark is in while it is
-// unspent, nil where its call was not refused or nobody knows the app.
+// refusedLike returns the list of refused calls that has a mark's call; nil if the mark
+// is spent, its call was not refused, or nobody knows the app.
 func (a *app) refusedLike(mk *mark) *ordered.List[*caller] {
 	switch {
 	case !mk.denied || mk.spent || a == nil:
@@ -30,7 +30,7 @@ func (a *app) refusedLike(mk *mark) *ordered.List[*caller] {
 func (a *app) hasRefusals() bool { return a.refused.Len()+a.strangers.Len() > 0 }
 
 // refusalsExplain reports whether refused calls explain all open logins of r's client:
-// then none of them can be from a header that was lost. of makes the call that is decided.
+// then no lost header can have caused one of them. of makes the call that is being decided.
 func (m *Machine) refusalsExplain(r *login, of peer, clientKnown bool) bool {
 	a := r.app
 	if !a.hasRefusals() {

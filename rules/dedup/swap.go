@@ -23,7 +23,7 @@ func (m *Machine) orphaned(h *history, r *login) bool {
 		count(m, 1, h.spent.Backward(before(r.requested)), func(x *call) bool { return x.mark.provokes(r) }) > 0
 }
 
-// otherHalf finds the call that c is one with, the newest of several. orphan says
+// otherHalf finds the call that is one with c, the newest of several. orphan says
 // that c is an orphan.
 func (m *Machine) otherHalf(c *call, r *login, orphan bool) *call {
 	if r == nil || !r.refresh {
