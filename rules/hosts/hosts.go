@@ -1,6 +1,6 @@
-// Package hosts is about the host names of requests and the patterns for them: a name
-// ("shim.example.com"), a wildcard ("*.example.com"), or "" for every host. Letters'
-// case does not matter.
+// Package hosts reads the host names of requests and matches them with patterns: a name
+// ("shim.example.com"), a wildcard ("*.example.com"), or "" for every host. The case of
+// letters does not matter.
 //
 // A wildcard covers names with one or more labels in place of the star; in a [Table]
 // with OneLabel, with exactly one.
@@ -37,51 +37,39 @@ func Covers(pattern, name string) bool {
 type Table[T any] struct {
 	OneLabel bool // a wildcard covers one label only, as in certificates
 
-	exact    map[string]T // by name, in lower case
+	exact    map[string]T // by name, in lower case; "": for every host
 	wildcard map[string]T // by what follows the star: ".example.com"
-	every    *T           // for every host; nil: there is none
 }
 
-// Get returns a pattern's value; the zero value where it has none.
-func (t *Table[T]) Get(pattern string) (v T) {
-	pattern = strings.ToLower(pattern)
-	domain, wildcard := strings.CutPrefix(pattern, "*")
-	switch {
-	case wildcard:
-		return t.wildcard[domain]
-	case pattern != "":
-		return t.exact[pattern]
-	case t.every != nil:
-		return *t.every
-	}
-	return v
+// Get returns a pattern's value; the zero value if it has none.
+func (t *Table[T]) Get(pattern string) T {
+	in, key := t.place(pattern)
+	return (*in)[key]
 }
 
 // Set gives a pattern its value.
 func (t *Table[T]) Set(pattern string, v T) {
-	pattern = strings.ToLower(pattern)
-	domain, wildcard := strings.CutPrefix(pattern, "*")
-	switch {
-	case wildcard:
-		if t.wildcard == nil {
-			t.wildcard = map[string]T{}
-		}
-		t.wildcard[domain] = v
-	case pattern != "":
-		if t.exact == nil {
-			t.exact = map[string]T{}
-		}
-		t.exact[pattern] = v
-	default:
-		t.every = &v
+	in, key := t.place(pattern)
+	if *in == nil {
+		*in = map[string]T{}
 	}
+	(*in)[key] = v
+}
+
+// place returns the map that has a pattern's value, and its key there.
+func (t *Table[T]) place(pattern string) (in *map[string]T, key string) {
+	key, wildcard := strings.CutPrefix(strings.ToLower(pattern), "*")
+	if wildcard {
+		return &t.wildcard, key
+	}
+	return &t.exact, key
 }
 
 // Each calls visit with the values of the patterns that cover a bare name, the most
 // specific first, until it returns false: the name itself, then wildcards, longer ones
 // before shorter, then every host.
 func (t *Table[T]) Each(name string, visit func(T) bool) {
-	if v, ok := t.exact[name]; ok && !visit(v) {
+	if v, ok := t.exact[name]; ok && name != "" && !visit(v) {
 		return
 	}
 	for i := 1; i < len(name) && len(t.wildcard) > 0; i++ {
@@ -95,8 +83,8 @@ func (t *Table[T]) Each(name string, visit func(T) bool) {
 			break
 		}
 	}
-	if t.every != nil {
-		visit(*t.every)
+	if v, ok := t.exact[""]; ok {
+		visit(v)
 	}
 }
 
@@ -107,8 +95,5 @@ func (t *Table[T]) All(visit func(T)) {
 	}
 	for _, v := range t.wildcard {
 		visit(v)
-	}
-	if t.every != nil {
-		visit(*t.every)
 	}
 }
