@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Agent is what a User-Agent says of who sends a request. The zero value is for
+// Agent is what a User-Agent says about the sender of a request. The zero value is for
 // a request without one, and tells nothing.
 type Agent struct {
-	Print  uint64 // tells User-Agents apart; never 0 but in the zero value
-	OkHTTP bool   // it names OkHttp, which PowerJob's Java client is made of
+	Print  uint64 // tells User-Agents apart; 0 only in the zero value
+	OkHTTP bool   // it names OkHttp, which PowerJob's Java client uses
 }
 
 // AgentOf reads a User-Agent.
@@ -25,5 +25,5 @@ func AgentOf(userAgent string) Agent {
 	}
 }
 
-// Foreign reports whether it names another make of client than the Java one.
+// Foreign reports whether it names a client other than the Java one.
 func (a Agent) Foreign() bool { return a != Agent{} && !a.OkHTTP }

@@ -11,28 +11,28 @@ import (
 // Why the app of a request is not known.
 var (
 	// ErrUnreadable says that a server may read more out of a request than can
-	// be read here: its type, its charset or its text is not one that is known.
+	// be read here: its type, its charset or its text is not known.
 	ErrUnreadable = errors.New("unreadable request")
-	// ErrSeveralApps says that a request names more than one app, or one in a way
-	// that some read and others do not.
+	// ErrSeveralApps says that a request names more than one app, or one app in a
+	// way that some servers read and others do not.
 	ErrSeveralApps = errors.New("several app ids")
 )
 
 // Apps is what a request says about its app. Where both are there, they are equal.
 type Apps struct {
-	// Read is the id that a server reads as the call's app, and Named one that the
-	// request names anywhere, in digits; nil: none.
+	// Read is the id that a server reads as the call's app, and Named an id that the
+	// request names anywhere, both in digits; nil: none.
 	Read, Named []byte
 }
 
 // AppsOf reads which app a request is for, as a server reads it, and what else in
 // it names one: any parameter of query or body and any field at the top of a JSON
 // object, or of each object of a JSON array, whose name is appId or appIdEq in
-// any case. c is nil for a call that is not in the catalogue: of those nobody
-// knows what a server reads.
+// any case. c is nil for a call that is not in the catalogue: nobody knows what a
+// server reads of it.
 //
 // It is meant for a gate, so it is strict where SubjectsOf is not: two different
-// ids are an error, whichever of them a server would take, and so is all that
+// ids are an error, whichever of them a server would take, and so is anything that
 // cannot be read for certain. contentType are all values of the request's
 // Content-Type.
 func (c *Call) AppsOf(contentType []string, rawQuery string, body []byte) (Apps, error) {
@@ -64,8 +64,8 @@ func (c *Call) AppsOf(contentType []string, rawQuery string, body []byte) (Apps,
 // named collects app ids.
 type named struct {
 	reads string // the name that a server looks for; "": none
-	form  bool   // and where: in query and form, else in JSON
-	found bool   // in the form: the first one counts
+	form  bool   // it looks in query and form, else in JSON
+	found bool   // the form has had that name: the first one counts
 
 	read, id []byte // see Apps
 	several  bool
@@ -82,7 +82,7 @@ func (a *named) mention(id []byte) {
 	a.id = id
 }
 
-// isAppName reports whether calls name an app's id so.
+// isAppName reports whether name is one that calls have for an app's id.
 func isAppName(name []byte) bool {
 	const short, long = "appId", "appIdEq"
 	return len(name) == len(short) && bytes.EqualFold(name, []byte(short)) ||
@@ -91,6 +91,22 @@ func isAppName(name []byte) bool {
 
 // readForm reads every parameter of an encoded form, and reports whether it could.
 func (a *named) readForm(form []byte) bool {
+	return parameters(form, func(name, value []byte) {
+		if !isAppName(name) {
+			return
+		}
+		id, ok := digits(value)
+		a.several = a.several || !ok
+		a.mention(id)
+		if a.form && !a.found && string(name) == a.reads {
+			a.read, a.found = id, true
+		}
+	})
+}
+
+// parameters calls each for every parameter of an encoded form. It reports false, and
+// ends, at one that it cannot decode.
+func parameters(form []byte, each func(name, value []byte)) bool {
 	for len(form) > 0 {
 		var pair []byte
 		pair, form, _ = bytes.Cut(form, []byte{'&'})
@@ -100,20 +116,12 @@ func (a *named) readForm(form []byte) bool {
 		if !ok1 || !ok2 {
 			return false
 		}
-		if !isAppName(name) {
-			continue
-		}
-		id, ok := digits(value)
-		a.several = a.several || !ok
-		a.mention(id)
-		if a.form && !a.found && string(name) == a.reads {
-			a.read, a.found = id, true
-		}
+		each(name, value)
 	}
 	return true
 }
 
-// unescaped decodes a part of a form; mostly there is nothing to decode.
+// unescaped decodes a part of a form. Mostly there is nothing to decode.
 func unescaped(part []byte) ([]byte, bool) {
 	if bytes.IndexByte(part, '%') < 0 && bytes.IndexByte(part, '+') < 0 {
 		return part, true
@@ -146,9 +154,9 @@ func (a *named) readJSON(body []byte) bool { //nolint:gocognit // one pass over 
 	return elements(body, object) || !a.several && object(body)
 }
 
-// digits returns the number that a server reads from an app id's text, without a
-// sign and leading zeros; nil for what it takes for no app. Servers read more
-// notations: hexadecimal ones, fractions, the digits of other scripts. No client
+// digits returns the number that a server reads from an app id's text, without
+// sign and leading zeros; nil for text that it takes for no app. Servers read more
+// notations: hexadecimal numbers, fractions, the digits of other scripts. No client
 // uses them: ok is false, and they count as another app's.
 func digits(text []byte) (id []byte, ok bool) {
 	text = bytes.Trim(text, " \t\r\n")
@@ -175,8 +183,8 @@ const (
 	jsonBody
 )
 
-// encodingOf tells how a server reads a body: by one media type, in a charset
-// whose ASCII is ASCII. Anything else could hide an app id.
+// encodingOf tells how a server reads a body. It knows only bodies with one media type,
+// in a charset that contains ASCII. Anything else could hide an app id.
 func encodingOf(contentType []string) encoding {
 	if len(contentType) != 1 {
 		return unknownBody

@@ -2,42 +2,35 @@ package openapi
 
 import (
 	"encoding/json"
-	"net/url"
 	"strings"
 )
 
-// LoginName returns the name of the app that a login is for: one reading for all
-// that acts on it. What a server may read in another way is an error: a name
-// that is there twice, or in another case with another value, and all that AppsOf
-// could not read. contentType are all values of the request's Content-Type.
+// LoginName returns the name of the app that a login is for, so that everything that
+// acts on it reads the same. It is an error if a server may read another name: if the
+// parameter is there twice or in another case, or AppsOf could not read the request.
+// contentType are all values of the request's Content-Type.
 func (c *Call) LoginName(contentType []string, rawQuery string, body []byte) (string, error) {
 	if c.Body == JSON {
 		login, err := LoginOf(contentType, body)
 		return login.AppName, err
 	}
+	if len(body) > 0 && encodingOf(contentType) != formBody {
+		return "", ErrUnreadable
+	}
 	name, found := "", 0
-	for i, form := range [...]string{rawQuery, string(body)} {
-		if i == 1 && form != "" && encodingOf(contentType) != formBody {
-			return "", ErrUnreadable
-		}
-		for form != "" {
-			var pair string
-			pair, form, _ = strings.Cut(form, "&")
-			k, v, _ := strings.Cut(pair, "=")
-			k, err1 := url.QueryUnescape(k)
-			v, err2 := url.QueryUnescape(v)
-			switch {
-			case err1 != nil || err2 != nil:
-				return "", ErrUnreadable
-			case k == "appName":
-				name = v
-				found++
-			case strings.EqualFold(k, "appName"):
-				found += 2
-			}
+	look := func(parameter, value []byte) {
+		switch {
+		case string(parameter) == "appName":
+			name = string(value)
+			found++
+		case strings.EqualFold(string(parameter), "appName"):
+			found += 2
 		}
 	}
-	if found > 1 { // a server puts several together, with commas
+	if !parameters([]byte(rawQuery), look) || !parameters(body, look) {
+		return "", ErrUnreadable
+	}
+	if found > 1 { // a server joins several, with commas
 		return "", ErrSeveralApps
 	}
 	return name, nil
@@ -46,7 +39,7 @@ func (c *Call) LoginName(contentType []string, rawQuery string, body []byte) (st
 // LoginRequest is what an authApp asks for.
 type LoginRequest struct{ AppName, EncryptedPassword, EncryptType string }
 
-// LoginOf reads an authApp. A field that is not there, or null, is empty; without a body all are.
+// LoginOf reads an authApp. A field that is missing or null is empty; without a body all are.
 // A body without a type counts as JSON.
 func LoginOf(contentType []string, body []byte) (login LoginRequest, err error) { //nolint:gocognit // one pass over the fields, whose cases depend on each other
 	if len(body) == 0 {

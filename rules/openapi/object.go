@@ -6,8 +6,8 @@ import "bytes"
 // one where the name repeats, as Jackson takes it. encoding/json is not used
 // because it would match "ID" for "id", where the server does not.
 //
-// ok is false where object is no JSON object that this plain reader follows to
-// its end; then the caller must take every field as unknown. Values are only
+// ok is false, and value nil, where this plain reader cannot follow object to its end as
+// a JSON object; then the caller must take every field as unknown. Values are only
 // skipped, not checked: a server that is stricter refuses the call by itself.
 func field(object []byte, name string) (value []byte, ok bool) {
 	ok = fields(object, func(key, v []byte) {
@@ -125,8 +125,8 @@ func (s *scanner) str() ([]byte, bool) {
 // endsPlain are the bytes that end a number, true, false or null.
 var endsPlain = [256]bool{',': true, ':': true, '{': true, '}': true, '[': true, ']': true, '"': true, ' ': true, '\n': true, '\r': true, '\t': true}
 
-// value takes any value. Brackets are counted, not paired by kind: text that
-// is not JSON may pass here, and then no server takes it either.
+// value takes any value. Brackets are counted, not paired by kind: text that is not
+// JSON may pass here, but no server accepts it.
 func (s *scanner) value() ([]byte, bool) { //nolint:gocognit // one case a kind of JSON value
 	s.space()
 	whole := s.rest

@@ -11,7 +11,10 @@
 // and for runJob2 from powerjob-common 5.1.2.
 package openapi
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Header names of the 5.x client. The client looks AuthHeader up by its exact
 // case (a HashMap), so it must be written in this case.
@@ -38,7 +41,7 @@ type Kind uint8
 const (
 	Login  Kind = iota // asks for a token or checks a password
 	Read               // changes nothing
-	Change             // executes something: twice sent is twice done
+	Change             // executes something, once for each time that it is sent
 )
 
 // String returns "login", "read" or "change".
@@ -74,19 +77,18 @@ type Call struct {
 	Name string // "saveJob", also the last segment of its path
 	Kind Kind
 	Body Body
-	// App is the parameter or field that a server reads the app's id from: its exact
-	// name, in a form the first one of query and body, at the top of a JSON object
-	// the last one, in an array that of each object. null, and text without anything
-	// in it, is no app. "": it reads none. Recorded from a real 4.3.9 server
-	// (proxy/testdata/apps-4.3.9.json); 5.1.0 and 5.1.1 are as that. Not so runJob2,
-	// which these servers lack: that it has the app where saveJob has it is read from
-	// the request of powerjob-common 5.1.2.
+	// App is the exact name of the parameter or field that a server reads the app's id
+	// from; "": it reads none. In a form it takes the first one of query and body, at the
+	// top of a JSON object the last one, in an array that of each object. null and empty
+	// text are no app. Recorded from a real 4.3.9 server
+	// (proxy/testdata/apps-4.3.9.json); 5.1.0 and 5.1.1 read the same. They lack runJob2:
+	// the request of powerjob-common 5.1.2 shows that it has the app where saveJob has it.
 	App string
 
-	// Subject is what the request's IDField names: the thing that is changed.
+	// Subject is the type of the thing that is changed; the request's IDField names it.
 	Subject SubjectKind
 	IDField string
-	// Creates is what the answer's data names: the id of a new thing.
+	// Creates is the type of a new thing, whose id the answer's data names.
 	Creates SubjectKind
 }
 
@@ -138,7 +140,7 @@ var byName = func() map[string]*Call {
 
 // Calls returns the whole catalogue in the order of PowerJob's documentation.
 // The slice is the caller's own, its entries are shared.
-func Calls() []*Call { return append([]*Call(nil), calls...) }
+func Calls() []*Call { return slices.Clone(calls) }
 
 // Names returns the name of every call of the catalogue.
 func Names() []string {
@@ -166,11 +168,11 @@ func ByPath(path string) *Call {
 }
 
 // readPrefixes begin the names of PowerJob's reads.
-var readPrefixes = [...]string{"fetch", "query", "export"}
+var readPrefixes = []string{"fetch", "query", "export"}
 
-// KindOf returns the kind of any call under Prefix. One that the catalogue does
+// KindOf returns the kind of any call under Prefix. A call that the catalogue does
 // not know counts as a change, since newer servers have calls that are not known
-// yet, unless its name begins as reads' names do. ok is false for a path that is
+// yet, unless its name begins like those of reads. ok is false for a path that is
 // not under Prefix.
 func KindOf(path string) (kind Kind, ok bool) {
 	name, ok := strings.CutPrefix(path, Prefix)
@@ -189,10 +191,5 @@ func KindOf(path string) (kind Kind, ok bool) {
 // NamesReads reports whether all calls whose names begin with this are reads, as
 // far as names tell.
 func NamesReads(beginning string) bool {
-	for _, p := range readPrefixes {
-		if strings.HasPrefix(beginning, p) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(readPrefixes, func(p string) bool { return strings.HasPrefix(beginning, p) })
 }

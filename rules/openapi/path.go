@@ -7,7 +7,7 @@ import (
 )
 
 // ErrAmbiguousPath says that servers, frameworks and proxies read this path in
-// different ways, so that nobody can say beforehand which call it is.
+// different ways, so that nobody can tell in advance which call it is.
 var ErrAmbiguousPath = errors.New("ambiguous path")
 
 // RoutePath returns the path that a Spring server compares with its routes
@@ -18,7 +18,7 @@ var ErrAmbiguousPath = errors.New("ambiguous path")
 // Paths that some server on the way may rewrite before it routes (an empty,
 // "." or ".." segment, a backslash, an encoded slash, semicolon, percent sign or
 // control character, an invalid escape) yield ErrAmbiguousPath. "/" yields
-// the empty path. Any other path that is returned is returned for itself.
+// the empty path. Given any other path that it returned, RoutePath returns the same one.
 func RoutePath(escaped string) (string, error) {
 	if plain(escaped) {
 		return strings.TrimSuffix(escaped, "/"), nil
@@ -43,9 +43,9 @@ func RoutePath(escaped string) (string, error) {
 	return b.String(), nil
 }
 
-// plain reports whether escaped needs no work but its trailing slash: it
+// plain reports whether escaped needs no work except for its trailing slash: it
 // starts with a slash and has only letters, digits, "-" and "_" between single
-// slashes. Nearly all requests are like this, and cost no allocation.
+// slashes. Nearly all paths are like this, and cost no allocation.
 func plain(escaped string) bool {
 	var before byte
 	for i := 0; i < len(escaped); i++ {

@@ -18,17 +18,17 @@ type RunJob struct {
 	// Form is the urlencoded form: jobId, appId, instanceParams and delay, each
 	// only where the request has a value for it.
 	Form string
-	// Lost are the request's fields that the form has no room for and that have a
-	// value: outerKey, extendValue, and whatever newer clients may add.
+	// Lost are the names of fields that have a value and no place in the form:
+	// outerKey, extendValue, and whatever newer clients may add.
 	Lost []string
 }
 
-// RunJobOf reads a runJob2 request, the last of several fields of one name, as
-// the gate and SubjectsOf do. contentType are all values of the request's
-// Content-Type. ok is false for a request that is not read for certain here, and
-// so must not be said in other words.
+// RunJobOf reads a runJob2 request. Of several fields with one name the last one counts,
+// as for the gate and SubjectsOf. contentType are all values of the request's
+// Content-Type. ok is false for a request that cannot be read for certain, and
+// so must not be translated.
 func RunJobOf(contentType []string, body []byte) (run RunJob, ok bool) { //nolint:gocognit // one pass over the fields, whose cases depend on each other
-	if encodingOf(contentType) != jsonBody || !utf8.Valid(body) || !unicode(contentType[0]) && !ascii(body) {
+	if encodingOf(contentType) != jsonBody || !utf8.Valid(body) || !saysUTF8(contentType[0]) && !ascii(body) {
 		return RunJob{}, false
 	}
 	values, lost := map[string]string{}, map[string]bool{}
@@ -45,7 +45,7 @@ func RunJobOf(contentType []string, body []byte) (run RunJob, ok bool) { //nolin
 				}
 			}
 		case "instanceParams":
-		default: // of these only counts whether they have a value
+		default: // it only matters whether they have a value
 			lost[name], read = set && value != "" || !read, true
 			return
 		}
@@ -70,8 +70,8 @@ func RunJobOf(contentType []string, body []byte) (run RunJob, ok bool) { //nolin
 }
 
 // scalar returns the text of a JSON string, number or boolean. set is false for
-// null. ok is false for an object or an array, and for text that no server holds
-// the same.
+// null. ok is false for an object or an array, and for text that is not Unicode,
+// which servers read differently.
 func scalar(raw []byte) (text string, set, ok bool) {
 	switch {
 	case len(raw) == 0:
@@ -80,7 +80,7 @@ func scalar(raw []byte) (text string, set, ok bool) {
 		return "", false, true
 	case raw[0] == '"':
 		err := json.Unmarshal(raw, &text)
-		// What is no Unicode was replaced.
+		// Unmarshal replaces what is not Unicode.
 		return text, true, err == nil && (!strings.ContainsRune(text, utf8.RuneError) || bytes.ContainsRune(raw, utf8.RuneError))
 	case raw[0] == '{', raw[0] == '[':
 		return "", true, false
@@ -88,7 +88,8 @@ func scalar(raw []byte) (text string, set, ok bool) {
 	return string(raw), true, json.Valid(raw)
 }
 
-func unicode(contentType string) bool {
+// saysUTF8 reports whether a Content-Type's charset is UTF-8, which is the default.
+func saysUTF8(contentType string) bool {
 	_, params, err := mime.ParseMediaType(contentType)
 	charset := strings.ToLower(params["charset"])
 	return err == nil && (charset == "" || charset == "utf-8")

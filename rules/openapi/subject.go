@@ -21,7 +21,7 @@ type Subjects struct {
 	Creates bool
 	// Unknown says that the request could not be read: it may change anything.
 	Unknown bool
-	// Unlisted says why where it is Unknown: the catalogue has no such call. Most
+	// Unlisted says why it is Unknown: the catalogue does not have the call. Most
 	// such calls change little or nothing, and many do not exist.
 	Unlisted bool
 }
@@ -33,15 +33,15 @@ var OfUnlisted = Subjects{Unknown: true, Unlisted: true}
 // subject counts as unknown.
 const maxSubjects = 64
 
-// SubjectsOf reads what a changing call is about. rawQuery comes before the
-// body for forms, as Spring reads it. The zero value is returned for calls
-// that change nothing.
+// SubjectsOf reads which things a changing call is about. In forms rawQuery comes
+// before the body, as Spring reads it. It returns the zero value for calls that
+// change nothing.
 func (c *Call) SubjectsOf(contentType, rawQuery string, body []byte) Subjects {
 	return c.AppendSubjects(nil, contentType, rawQuery, body)
 }
 
-// AppendSubjects is SubjectsOf with known, which must be empty, as the room for
-// Known: with enough of it nothing is allocated.
+// AppendSubjects is SubjectsOf, with Known in the memory of known, which must be empty:
+// if that has enough room, nothing is allocated.
 func (c *Call) AppendSubjects(known []Subject, contentType, rawQuery string, body []byte) Subjects {
 	if c.Kind != Change {
 		return Subjects{}
@@ -75,7 +75,7 @@ func (c *Call) AppendSubjects(known []Subject, contentType, rawQuery string, bod
 	return unknown
 }
 
-// add notes what one JSON object is about, and reports whether it could be read.
+// add notes the thing that one JSON object is about, and reports whether it could be read.
 func (s *Subjects) add(c *Call, object []byte) bool {
 	raw, ok := field(object, c.IDField)
 	if !ok {
@@ -92,14 +92,14 @@ func (s *Subjects) add(c *Call, object []byte) bool {
 	return ok
 }
 
-// Makes reports whether a request about s makes something that it does not name,
-// so that only its answer tells. A save that names an id changes that thing.
+// Makes reports whether a request about s makes something that only its answer
+// names. A save that names an id changes that thing.
 func (c *Call) Makes(s Subjects) bool {
 	return c.Creates != NoSubject && (s.Creates || s.Unknown || !c.saves())
 }
 
-// saves reports whether the call makes a thing where its request names none, and
-// changes the one that it names.
+// saves reports whether the call changes the thing that its request names, and makes
+// one where it names none.
 func (c *Call) saves() bool { return c.Body != Form && c.Subject == c.Creates }
 
 // integer reads a JSON number or, as Jackson does, a string with one in it.
