@@ -173,9 +173,7 @@ func New(reg prometheus.Registerer, calls []string) *Metrics { //nolint:funlen /
 		}
 	}
 	create(m.DedupBypassed, rules.BypassReasons())
-	for _, action := range rules.HeaderActions() {
-		m.Header.WithLabelValues(string(action))
-	}
+	create(m.Header, rules.HeaderActions())
 	create(m.StoreErrors, operations)
 	m.Translated.WithLabelValues("runJob2")
 	create(m.ACMEEvents, acmeEvents)

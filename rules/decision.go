@@ -25,10 +25,8 @@ const (
 	BypassBodyTimeout  = "body_timeout"       // did not arrive in time
 	BypassBodyBudget   = "body_budget"        // too many bodies were being read at once
 	BypassInFlight     = "too_many_in_flight" // too many calls in flight to remember one more
+	BypassAnswerBudget = "answer_budget"      // too many bytes of answers were being held at once
 )
-
-// BypassAnswerBudget is a bypass reason: too many bytes of answers were being held at once.
-const BypassAnswerBudget = "answer_budget"
 
 // BypassReasons returns every bypass reason.
 func BypassReasons() []string {

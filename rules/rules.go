@@ -1,5 +1,5 @@
-// Package rules holds what the shim decides by: which header a path's answers
-// get, and which calls are deduplicated how. Rules are compiled once into a
+// Package rules holds the shim's rules: which header a path's answers get, and which
+// calls are deduplicated, and how. Rules are compiled once into a
 // Set; a Set never changes and is safe for concurrent use. Nothing here does
 // any I/O.
 package rules
@@ -24,11 +24,11 @@ type Match uint8
 const (
 	// MatchResend drops a call only on evidence that the client repeats itself.
 	MatchResend Match = iota
-	// MatchBody drops, besides, a call that equals one inside the window.
+	// MatchBody also drops a call that equals another one inside the window.
 	MatchBody
 )
 
-// String returns the word that stands for m in a configuration.
+// String returns the word for m in a configuration.
 func (m Match) String() string {
 	if m == MatchBody {
 		return "body"
@@ -43,7 +43,7 @@ type Rule struct {
 	Hosts   []string // empty: every host; "*.example.com": every host under it; without port, case-insensitive
 	Paths   []string // a path that ends in * is a prefix, else exact; as RoutePath returns them
 	Header  *Header  // nil: none
-	Dedup   *Dedup   // nil: none; reads and logins are never held to it
+	Dedup   *Dedup   // nil: none; it never applies to reads and logins
 }
 
 // Header is a response header that is written in the exact case of Name.
@@ -59,7 +59,7 @@ type Dedup struct {
 	Observe bool          // decide and count, but forward everything
 }
 
-// Matched is what a request's rules come to.
+// Matched is the outcome of all rules that match a request.
 type Matched struct {
 	Headers []Header // of every rule that matches, in order
 	Dedup   *Dedup   // of the first rule that matches and has one; nil: none
@@ -117,7 +117,7 @@ func Compile(list []Rule) (*Set, error) { //nolint:gocognit // reports all probl
 	return &set, nil
 }
 
-// check returns all that is wrong with a rule by itself.
+// check returns everything that is wrong with a rule by itself.
 func (r Rule) check() error {
 	var errs []error
 	bad := func(wrong bool, format string, args ...any) {
@@ -144,12 +144,12 @@ func (r Rule) check() error {
 }
 
 // Window returns the longest window of all dedup rules: how long evidence must
-// be kept. It is 0 where no rule deduplicates.
+// be kept. It is 0 if no rule deduplicates.
 func (s *Set) Window() time.Duration { return s.window }
 
 // For returns what applies to a request. host may carry a port; path is as
-// openapi.RoutePath returns it, and "" is "/". The result's slice is shared:
-// read it only.
+// openapi.RoutePath returns it, and "" is "/". The result's slice is shared and
+// must not be changed.
 func (s *Set) For(method, host, path string) Matched {
 	var m Matched
 	if path == "" {
@@ -173,11 +173,10 @@ func (s *Set) For(method, host, path string) Matched {
 	return m
 }
 
-// Repeatable reports whether a request may do something a second time when it is
-// sent a second time. What is not repeatable is forwarded, whatever a dedup rule
-// says: reads and logins, as far as names tell, and what is safe by its method
-// (RFC 9110, 9.2.1). PowerJob's calls are made with POST; with any other method a
-// server refuses them.
+// Repeatable reports whether sending a request twice may do something twice. Any
+// other request is forwarded, whatever a dedup rule says: reads and logins, as far as
+// names tell, and requests with a safe method (RFC 9110, 9.2.1). PowerJob's calls are
+// made with POST; with any other method a server refuses them.
 func Repeatable(method, path string) bool {
 	if kind, ok := openapi.KindOf(path); ok {
 		return method == http.MethodPost && kind == openapi.Change
@@ -185,7 +184,7 @@ func Repeatable(method, path string) bool {
 	return !safe(method)
 }
 
-// changing reports whether a path may be that of something that changes.
+// changing reports whether a request for a path may change something.
 func changing(path string) bool {
 	kind, ok := openapi.KindOf(path)
 	return !ok || kind == openapi.Change
@@ -199,7 +198,7 @@ func safe(method string) bool {
 	return false
 }
 
-// OnlyReads reports whether a list of a rule's paths names only reads and logins.
+// OnlyReads reports whether a rule's paths name only reads and logins.
 func OnlyReads(paths []string) bool {
 	return len(paths) > 0 && !slices.ContainsFunc(paths, func(p string) bool {
 		if beginning, ok := strings.CutSuffix(p, "*"); ok {
