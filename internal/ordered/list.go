@@ -1,4 +1,4 @@
-// Package ordered keeps things in an order, so that adding, finding and removing
+// Package ordered keeps things in order, so that adding, finding and removing
 // one takes about as long among many as among few. Nothing in it is safe for
 // concurrent use.
 package ordered
@@ -20,17 +20,17 @@ type Key struct {
 // Less reports whether k comes before another key.
 func (k Key) Less(than Key) bool { return k.At < than.At || k.At == than.At && k.N < than.N }
 
-// Last is the key behind everything: nothing has it.
+// Last is the key behind all others. Nothing may have it.
 var Last = Key{At: math.MaxInt64, N: math.MaxUint64}
 
 // List is a list in the order of its keys. It consists of blocks of a bounded
-// size, so that no step moves more than one block and, once in a while, the list
+// size, so that a step moves at most one block and, now and then, the list
 // of blocks. The zero value is empty. A List must not be copied.
 type List[T any] struct {
 	blocks [][]item[T] // none is empty
 	len    int
 
-	// Most lists have one item: it needs no memory of its own.
+	// Most lists have one item, for which these save allocations.
 	firstBlock [1][]item[T]
 	firstItem  [1]item[T]
 }
@@ -65,11 +65,10 @@ func (l *List[T]) Add(key Key, of T) {
 	l.blocks[b] = slices.Insert(block, place(block, key), added)
 }
 
-// split makes room in the full block b, and returns the block that key belongs
-// into.
+// split makes room in the full block b, and returns the block that key belongs in.
 func (l *List[T]) split(b int, key Key) int {
 	block := l.blocks[b]
-	if b == len(l.blocks)-1 && block[blockLen-1].key.Less(key) { // mostly what comes is the newest
+	if b == len(l.blocks)-1 && block[blockLen-1].key.Less(key) { // mostly the newest is added
 		l.blocks = append(l.blocks, make([]item[T], 0, blockLen))
 		return b + 1
 	}
@@ -83,14 +82,10 @@ func (l *List[T]) split(b int, key Key) int {
 	return b + 1
 }
 
-// Remove takes out what has this key, if there is anything.
+// Remove takes out the thing with a key, if there is one.
 func (l *List[T]) Remove(key Key) {
-	b := l.blockOf(key)
-	if b == len(l.blocks) {
-		return
-	}
-	i := place(l.blocks[b], key)
-	if i == len(l.blocks[b]) || l.blocks[b][i].key != key {
+	b, i, ok := l.find(key)
+	if !ok {
 		return
 	}
 	l.len--
@@ -101,12 +96,13 @@ func (l *List[T]) Remove(key Key) {
 		l.blocks = slices.Delete(l.blocks, b, b+1)
 		return
 	}
-	l.blocks[0] = nil // mostly what goes is the oldest
+	l.blocks[0] = nil // mostly the oldest is removed
 	l.blocks = l.blocks[1:]
 }
 
-// without returns a block without its i-th thing. It moves those on its shorter side:
-// none where the oldest goes. Of a few it moves those behind, which keeps the room.
+// without returns a block without its i-th thing. It moves the things on the shorter
+// side, so none if the oldest goes. In a short block it moves those behind, which
+// keeps the block's capacity.
 func without[T any](block []item[T], i int) []item[T] {
 	if i >= len(block)/2 || len(block) <= few {
 		return slices.Delete(block, i, i+1)
@@ -116,7 +112,7 @@ func without[T any](block []item[T], i int) []item[T] {
 	return block[1:]
 }
 
-// FirstKey returns the key of the first thing; that of an empty list is Last.
+// FirstKey returns the key of the first thing; Last if the list is empty.
 func (l *List[T]) FirstKey() Key {
 	if l.len == 0 {
 		return Last
@@ -134,24 +130,28 @@ func (l *List[T]) Pop() T {
 	return first.of
 }
 
-// Has reports whether there is something with this key.
-func (l *List[T]) Has(key Key) bool {
-	b := l.blockOf(key)
-	if b == len(l.blocks) {
-		return false
+// Get returns the thing with a key, and whether there is one.
+func (l *List[T]) Get(key Key) (of T, ok bool) {
+	b, i, ok := l.find(key)
+	if ok {
+		of = l.blocks[b][i].of
 	}
-	i := place(l.blocks[b], key)
-	return i < len(l.blocks[b]) && l.blocks[b][i].key == key
+	return of, ok
 }
 
-// Backward yields what is before a key, the last one first.
+// find returns the place of a key in block b, and whether something has that key.
+func (l *List[T]) find(key Key) (b, i int, ok bool) {
+	if b = l.blockOf(key); b == len(l.blocks) {
+		return b, 0, false
+	}
+	i = place(l.blocks[b], key)
+	return b, i, i < len(l.blocks[b]) && l.blocks[b][i].key == key
+}
+
+// Backward yields the things before a key, the last one first.
 func (l *List[T]) Backward(before Key) iter.Seq2[Key, T] {
 	return func(yield func(Key, T) bool) {
-		b := l.blockOf(before)
-		i := 0
-		if b < len(l.blocks) {
-			i = place(l.blocks[b], before)
-		}
+		b, i, _ := l.find(before)
 		for {
 			for i--; i >= 0; i-- {
 				if it := &l.blocks[b][i]; !yield(it.key, it.of) {
@@ -166,7 +166,7 @@ func (l *List[T]) Backward(before Key) iter.Seq2[Key, T] {
 	}
 }
 
-// blockOf returns the first block that ends with key or behind it.
+// blockOf returns the first block that ends at key or behind it; len(l.blocks) if none does.
 func (l *List[T]) blockOf(key Key) int {
 	endsBefore := func(b int) bool { return l.blocks[b][len(l.blocks[b])-1].key.Less(key) }
 	switch n := len(l.blocks); { // mostly it is one of the oldest or of the newest
@@ -178,7 +178,7 @@ func (l *List[T]) blockOf(key Key) int {
 	return sort.Search(len(l.blocks), func(b int) bool { return !endsBefore(b) })
 }
 
-// place returns where key is in a block, or would be.
+// place returns the index of key in a block, or where it would be.
 func place[T any](block []item[T], key Key) int {
 	switch n := len(block); { // mostly it is the oldest or behind the newest
 	case n == 0 || !block[0].key.Less(key):

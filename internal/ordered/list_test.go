@@ -52,8 +52,9 @@ func TestAListIsASortedSlice(t *testing.T) {
 			"": func(t *rapid.T) {
 				key := some.Draw(t, "key")
 				i, has := slices.BinarySearchFunc(want, key, compare)
-				if l.Len() != len(want) || l.Has(key) != has {
-					t.Fatalf("%d things, want %d; has %v: %v, want %v", l.Len(), len(want), key, l.Has(key), has)
+				n, ok := l.Get(key)
+				if l.Len() != len(want) || ok != has || has && n != of[key] {
+					t.Fatalf("%d things, want %d; at %v: %v, %v, want %v, %v", l.Len(), len(want), key, n, ok, of[key], has)
 				}
 				for k, n := range l.Backward(key) {
 					if i--; k != want[i] || n != of[k] {

@@ -1,13 +1,13 @@
-// Package slab keeps many small things so that the garbage collector has next to
-// nothing to do with them: side by side in few large pieces, under numbers in
-// place of pointers. Nothing in it is safe for concurrent use.
+// Package slab keeps many small things with next to no work for the garbage
+// collector: side by side in few large pieces, under numbers instead of
+// pointers. Nothing in it is safe for concurrent use.
 package slab
 
 // Slab keeps Ts, each in a slot of its own. The garbage collector looks into them
 // only where a T has pointers. The zero value is empty.
 type Slab[T any] struct {
 	pieces []*[pieceLen]T
-	free   []Slot // given out, and taken back
+	free   []Slot // given out, and returned since
 	last   Slot   // the highest that was given out
 }
 
@@ -35,7 +35,7 @@ func (s *Slab[T]) At(n Slot) *T {
 	return &s.pieces[(n-1)/pieceLen][(n-1)%pieceLen]
 }
 
-// Remove takes a slot back: the next T may get it. When the last T goes, so does
+// Remove frees a slot: the next T may get it. When the last T goes, so does
 // the memory, unless it is little.
 func (s *Slab[T]) Remove(n Slot) {
 	var zero T
@@ -48,8 +48,8 @@ func (s *Slab[T]) Remove(n Slot) {
 // Len returns how many Ts there are.
 func (s *Slab[T]) Len() int { return int(s.last) - len(s.free) }
 
-// Pool keeps each T once, in a slot that all who hold an equal one share. The
-// zero value is empty.
+// Pool keeps each T once, in one slot for all holders of an equal T. The zero value
+// is empty.
 type Pool[T comparable] struct {
 	all Slab[pooled[T]]
 	has map[T]Slot

@@ -1,5 +1,5 @@
 // Package access decides who may call what is under /openApi/: the check that
-// PowerJob servers before 5.1.0 do not have, and that later ones skip unless
+// PowerJob servers before 5.1.0 do not make, and later ones only if
 // oms.auth.openapi.enable is set.
 //
 // The simple way is a Policy with a table of tokens:
@@ -24,18 +24,21 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// Mode says what happens to a call that must not pass.
+// Mode says what happens to a call that the policy does not let pass.
 type Mode uint8
 
 // The modes.
 const (
-	Off     Mode = iota // nothing is looked at
-	Observe             // it is counted, and passes
-	Enforce             // it is refused
+	Off     Mode = iota // calls are not looked at
+	Observe             // the call is counted, and passes
+	Enforce             // the call is refused
 )
 
 // Policy says who may call. It never changes and is safe for concurrent use.
 // The zero value lets everything pass.
+//
+// An entry of LegacyApps or Apps is an app's name or, if it has only digits, its id.
+// An id counts at once, a name from the first login that tells the id of that app.
 type Policy struct {
 	Mode Mode
 	// TokenTTL is how long a token counts after its login; 0: 168 h, as on a
@@ -43,7 +46,7 @@ type Policy struct {
 	TokenTTL time.Duration
 
 	// LegacyAddrs and LegacyApps let calls without a token pass, as 4.x clients
-	// make. Both must match; one that is empty matches all; with both empty
+	// make them. Both must match; an empty one matches all; with both empty
 	// no such call passes.
 	LegacyAddrs []netip.Prefix
 	LegacyApps  []string
@@ -52,14 +55,10 @@ type Policy struct {
 	Addrs []netip.Prefix
 	Apps  []string
 
-	// Block has paths that nobody may call, whatever the Mode; one that ends
-	// in * is a prefix, else exact. See Blocks.
+	// Block has paths that nobody may call, whatever the Mode; a path that ends
+	// in * is a prefix, any other is exact. See Blocks.
 	Block []string
 }
-
-// An entry of LegacyApps or Apps is an app's name, or its id where it has
-// digits only. An id counts at once, a name from the first login that tells
-// whose id it is.
 
 // DefaultTTL is how long a real server's token lives (JwtServiceImpl).
 const DefaultTTL = 7 * 24 * time.Hour
@@ -71,14 +70,14 @@ func (p *Policy) ttl() time.Duration {
 	return p.TokenTTL
 }
 
-// Caller is what a call says about who makes it.
+// Caller is what a call says about its caller.
 type Caller struct {
 	Now  time.Time
 	Addr netip.Addr // the client's own; invalid: not known
 
 	Tokens []string // all values of the token header
 	AppIDs []string // all values of the app id header
-	Grant  *Grant   // of its token; nil: it is not known
+	Grant  *Grant   // of its token; nil: the token is not known
 
 	Call *openapi.Call // nil: under /openApi/, but not in the catalogue
 	// Apps are the app ids in its query and body, and AppsErr why they cannot be
@@ -86,14 +85,14 @@ type Caller struct {
 	Apps    openapi.Apps
 	AppsErr error
 
-	// Names tells the names of Group's apps by their ids.
+	// Names has the names of Group's apps by their ids.
 	Names *Tokens
 	Group string
 }
 
-// JudgeUnread is Judge, and JudgeLogin, for what shows before a call's body is
-// read: that nobody may call from its address, or not without a token, or not for
-// the app that its token is for. Passed says that the body must be read.
+// JudgeUnread is Judge and JudgeLogin as far as they need no body: nobody may call
+// from this address, or without a token from there, or for the token's
+// app. Passed says that the body must be read.
 func (p *Policy) JudgeUnread(c Caller) Reason {
 	login := c.Call != nil && c.Call.Kind == openapi.Login
 	switch {
@@ -109,8 +108,8 @@ func (p *Policy) JudgeUnread(c Caller) Reason {
 	return Passed
 }
 
-// JudgeClaims judges a call by Addrs and Apps alone, and by every app that it says
-// it is for: where the gate only observes, its token proves nothing. A call that
+// JudgeClaims judges a call by Addrs and Apps alone, and by every app that it
+// names: where the gate only observes, its token proves nothing. A call that
 // names no app passes.
 func (p *Policy) JudgeClaims(c Caller) Reason {
 	if len(p.Addrs) > 0 && !Within(p.Addrs, c.Addr) {
@@ -134,8 +133,8 @@ func (p *Policy) JudgeClaims(c Caller) Reason {
 // allows reports whether calls for an app are allowed at all.
 func (p *Policy) allows(id, name string) bool { return len(p.Apps) == 0 || lists(p.Apps, id, name) }
 
-// Judge returns why a call may not pass; Passed: it may. It does not ask for
-// p.Mode. Logins are judged by JudgeLogin.
+// Judge returns why a call may not pass; Passed: it may. It ignores p.Mode.
+// JudgeLogin judges logins.
 func (p *Policy) Judge(c Caller) Reason {
 	if len(p.Addrs) > 0 && !Within(p.Addrs, c.Addr) {
 		return Address
@@ -164,9 +163,9 @@ func (p *Policy) Judge(c Caller) Reason {
 	return Passed
 }
 
-// JudgeLogin is Judge for a login to an app by its name; unread says why the name
-// could not be read. An app that is listed by its id may log in while nobody
-// knows that id's name.
+// JudgeLogin is Judge for a login to the app of a name; unread says why the name
+// could not be read. While the name of a listed id is not known, any app may log in, as
+// it may be that one.
 func (p *Policy) JudgeLogin(c Caller, app string, unread error) Reason {
 	if len(p.Addrs) > 0 && !Within(p.Addrs, c.Addr) {
 		return Address
@@ -186,8 +185,8 @@ func (p *Policy) JudgeLogin(c Caller, app string, unread error) Reason {
 	return Passed
 }
 
-// names judges the app ids in query and body: none but own may be there. A
-// query of which a server reads no app would be answered for all of them.
+// names judges the app ids in query and body: only own may be there. A server
+// answers a query without an app for all apps.
 func (c *Caller) names(own string) Reason {
 	switch {
 	case c.AppsErr == openapi.ErrSeveralApps: //nolint:errorlint // never wrapped
@@ -212,13 +211,13 @@ func (c *Caller) readsOne() bool {
 	return c.Call != nil && c.Call.Kind == openapi.Read && c.Call.Body == openapi.Form
 }
 
-// Within reports whether one of the prefixes contains addr; no prefix contains an
-// address that is not valid.
+// Within reports whether one of the prefixes contains addr. None contains an invalid
+// address.
 func Within(prefixes []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// lists reports whether apps has one of this id or name.
+// lists reports whether apps has an app by its id or name.
 func lists(apps []string, id, name string) bool {
 	return id != "" && slices.ContainsFunc(apps, func(a string) bool {
 		return a == id || a == name && !isID(a)
@@ -233,7 +232,7 @@ func isID(entry string) bool {
 // Blocks reports whether nobody may call path, which is as openapi.RoutePath
 // returns it. context is the servers' context path ("/x"; "": none): a path
 // under it counts with and without it. ambiguous says that RoutePath could not
-// tell what a server makes of it; then it is blocked as soon as anything is.
+// tell how a server reads the path; then it is blocked if Block has any path.
 func (p *Policy) Blocks(path, context string, ambiguous bool) bool {
 	if len(p.Block) == 0 {
 		return false

@@ -19,9 +19,9 @@ import (
 // out tokens shaped like a real server's: HS256 JWTs with a random jti. It
 // never changes and is safe for concurrent use.
 //
-// Unlike a real server's, its tokens do not hold the MD5 of the password: that
-// is all that a login needs, and anyone who sees a token can read it. What the
-// MD5 is there for, that a token ends with its password, the key does here: it
+// Unlike a real server's, its tokens do not hold the MD5 of the password: that MD5
+// is all that a login needs, and anyone who sees a token can read it. The MD5 makes
+// a token end when the password changes; here the key does that: it
 // is made from the secret, the group, the app's name and its password.
 // So shims with the same secret and passwords accept each other's tokens.
 type Issuer struct {
@@ -58,7 +58,7 @@ type LoginError struct {
 func (e *LoginError) Error() string { return e.Message }
 
 // Check checks what a client sent to authApp. It returns the app's password in
-// plain text, which the server's own login wants. An error is a *LoginError.
+// plain text, which the server's own login needs. An error is a *LoginError.
 func (i *Issuer) Check(app, encrypted, encryptType string) (password string, err error) {
 	password, known := i.passwords[app]
 	if !known {
@@ -76,11 +76,11 @@ func (i *Issuer) Check(app, encrypted, encryptType string) (password string, err
 type claims struct {
 	AppID       int64  `json:"appId"`
 	EncryptType string `json:"encryptType"`
-	AppName     string `json:"appName"` // the shim's own: which key it is signed with
+	AppName     string `json:"appName"` // not in real tokens; it tells the key that signs the token
 	jwt.RegisteredClaims
 }
 
-// Issue returns a new token for an app, whose id the server told.
+// Issue returns a new token for an app; id is the server's.
 func (i *Issuer) Issue(app string, id int64, now time.Time) (string, error) {
 	t := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		AppID: id, EncryptType: "md5", AppName: app,
@@ -95,8 +95,8 @@ func (i *Issuer) Issue(app string, id int64, now time.Time) (string, error) {
 	return signed, nil
 }
 
-// Verify returns what a token stands for; nil: it is not one of this Issuer.
-// One that has expired is still returned, with its end.
+// Verify returns what a token stands for; nil: it is not from this Issuer.
+// An expired token is still returned, with its end.
 func (i *Issuer) Verify(token string) *Grant {
 	var c claims
 	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) {
@@ -114,7 +114,7 @@ func (i *Issuer) Verify(token string) *Grant {
 	}
 }
 
-// key returns what an app's tokens are signed with.
+// key returns the key that signs an app's tokens.
 func (i *Issuer) key(app string) []byte {
 	h := hmac.New(sha256.New, i.secret)
 	for _, part := range []string{"powerjob-shim login bridge 1", i.group, app, i.passwords[app]} {
@@ -123,7 +123,7 @@ func (i *Issuer) key(app string) []byte {
 	return h.Sum(nil)
 }
 
-// uuid returns a random one (RFC 9562, version 4).
+// uuid returns a random UUID (RFC 9562, version 4).
 func uuid() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails

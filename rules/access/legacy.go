@@ -5,7 +5,7 @@ func (p *Policy) mayBeLegacy(c Caller) bool {
 	return len(p.LegacyAddrs)+len(p.LegacyApps) > 0 && (len(p.LegacyAddrs) == 0 || Within(p.LegacyAddrs, c.Addr))
 }
 
-// judgeLegacy is Judge for a call as 4.x clients make it.
+// judgeLegacy is Judge for a call without token and app id headers, as 4.x clients make it.
 func (p *Policy) judgeLegacy(c Caller) Reason {
 	if !p.mayBeLegacy(c) {
 		return LegacyClient
@@ -14,10 +14,7 @@ func (p *Policy) judgeLegacy(c Caller) Reason {
 		return c.names("")
 	}
 	id := string(c.Apps.Named) // the one that the server reads, if it reads any
-	name := ""
-	if id != "" {
-		name = c.Names.NameOf(c.Group, id)
-	}
+	name := c.Names.NameOf(c.Group, id)
 	switch {
 	case len(p.LegacyApps)+len(p.Apps) > 0 && c.Apps.Read == nil && c.listsThings():
 		return LegacyClient // it would get the list of all apps

@@ -1,7 +1,6 @@
 package access
 
-// Reason is why a call may not pass. It is in the log line, and the
-// metric's label.
+// Reason is why a call may not pass, as the log line and the metric's label have it.
 type Reason string
 
 // The reasons.
@@ -15,9 +14,9 @@ const (
 	LegacyClient  Reason = "legacy_client"     // neither header, and not among auth.legacy_clients
 	Address       Reason = "address"           // not in auth.allow.cidrs
 	AppNotAllowed Reason = "app"               // not in auth.allow.apps
-	Unreadable    Reason = "unreadable"        // what it names cannot be read for certain
-	TooLarge      Reason = "body_too_large"    // larger than dedup.max_body: it cannot be read here
-	NotHeld       Reason = "body_not_held"     // it came too slowly, or too many bodies were being read
+	Unreadable    Reason = "unreadable"        // the app that it names cannot be read for certain
+	TooLarge      Reason = "body_too_large"    // the body is larger than dedup.max_body, so it cannot be read here
+	NotHeld       Reason = "body_not_held"     // the body came too slowly, or too many bodies were being read
 	UnknownPath   Reason = "unrecognised_path" // looks like the OpenAPI, and is not under openapi_prefix
 	Blocked       Reason = "blocked"           // in auth.block
 )
@@ -34,7 +33,7 @@ func Reasons() []string {
 	return all
 }
 
-// Denial is what a 5.1.1 server with its check on answers to a call that it
+// Denial is the answer of a 5.1.1 server that checks calls, to a call that it
 // refuses for its token: HTTP 200 with X-POWERJOB-AUTH-PASSED: false. The real
 // client then logs in and sends the call again.
 type Denial struct {
@@ -43,8 +42,8 @@ type Denial struct {
 	Code    string `json:"code"` // tech.powerjob.common.enums.ErrorCodes
 }
 
-// Denial returns the server's own answer for reason; ok is false where a
-// server has none, because it does not check that.
+// Denial returns the server's own answer for a reason; ok is false if a server has
+// none, because it does not check for it.
 func (r Reason) Denial() (d Denial, ok bool) {
 	switch r {
 	case NoAppID:
@@ -58,7 +57,7 @@ func (r Reason) Denial() (d Denial, ok bool) {
 	case OtherApp:
 		return Denial{Message: "INVALID_REQUEST:Inconsistent_appId_from_token_and_header", Code: "-300"}, true
 	case LegacyClient:
-		// A server says no more than the first half. 4.x clients show the
+		// A server says only the first half. 4.x clients show the
 		// message to their users, who should learn what to do.
 		return Denial{Message: "INVALID_REQUEST:lack_of_appId_in_header (powerjob-shim: calls without a token, as 4.x clients make them, " +
 			"do not pass from this address or for this app; list both under auth.legacy_clients, or use a 5.x client)", Code: "-300"}, true

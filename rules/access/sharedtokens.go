@@ -3,11 +3,11 @@ package access
 import "time"
 
 // SharedTokens are issued tokens that replicas share, for the gate. The methods are
-// safe for concurrent use and take a fraction of a second at most.
+// safe for concurrent use and take at most a fraction of a second.
 type SharedTokens interface {
 	// KeepToken tells all replicas of a token, until ttl is over.
 	KeepToken(group string, token Token, t KnownToken, ttl time.Duration)
-	// FindToken returns a token that some replica kept, and whether it is known.
+	// FindToken returns what a token stands for, and whether some replica kept it.
 	FindToken(group string, token Token) (KnownToken, bool)
 }
 

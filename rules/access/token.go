@@ -9,11 +9,11 @@ import (
 // The zero value stands for a request without one.
 type Token [16]byte
 
-// buffers are for tokens while they are hashed.
+// buffers hold tokens while they are hashed.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// Fingerprint returns a token's fingerprint: it tells tokens apart, and the
-// token cannot be had back from it. The empty token has the zero fingerprint.
+// Fingerprint returns a token's fingerprint: it tells tokens apart, but does not
+// reveal the token. The empty token has the zero fingerprint.
 func Fingerprint(token string) Token {
 	if token == "" {
 		return Token{}

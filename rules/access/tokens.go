@@ -13,9 +13,9 @@ type Grant struct {
 	App   string    // data.appId of the login's answer
 	Name  string    // the app's name, as the login said; "": not known
 	Since time.Time // of the login
-	// Until ends it earlier than the policy's TTL; zero: it does not.
+	// Until may end it earlier than the policy's TTL; zero: only the TTL ends it.
 	Until time.Time
-	// Issuer is whose token it is; nil: the server's.
+	// Issuer issued the token; nil: the server did.
 	Issuer *Issuer
 }
 
@@ -26,16 +26,16 @@ func (g *Grant) over(now time.Time, ttl time.Duration) bool {
 const (
 	defaultTokens = 65_536 // some 7 MiB
 	appsShare     = 4      // an app may have 1/appsShare of all tokens,
-	fewTokens     = 1024   // or so many, if that is more
+	fewTokens     = 1024   // or this many, if that is more
 	maxNames      = 10_000
 )
 
-// Tokens remembers tokens by their fingerprints, and the names of apps. Who
-// logs in with a password only can add to it; all the same it is bounded, and
-// so is each app's part, so that a flood of one app's logins does not push out
-// another app's tokens: the token that was not used for longest goes first, and
-// its client logs in once more. Expired ones stay until then, so that they can be told from unknown
-// ones. Its methods are safe for concurrent use.
+// Tokens remembers tokens by their fingerprints, and the names of apps. Only callers
+// that log in with a password can add to it. Still it is bounded, and so is each
+// app's part, so that a flood of one app's logins does not push out
+// another app's tokens: the least recently used token goes first, and
+// its client logs in once more. Expired tokens stay until then, to be told from
+// unknown ones. Its methods are safe for concurrent use.
 type Tokens struct {
 	max    int
 	perApp int
@@ -44,8 +44,8 @@ type Tokens struct {
 	mu     sync.Mutex
 	known  map[Token]slab.Slot   // guarded by mu
 	all    slab.Slab[remembered] // guarded by mu
-	grants slab.Pool[Grant]      // guarded by mu; what they stand for, without times
-	used   order                 // guarded by mu
+	grants slab.Pool[Grant]      // guarded by mu; without times
+	used   order                 // guarded by mu; all tokens
 	apps   map[appKey]*order     // guarded by mu; only apps that have tokens
 	names  map[appKey]string     // guarded by mu
 }
@@ -65,10 +65,10 @@ const (
 	ofApp
 )
 
-// neighbours are the token used next after one, and that used last before.
+// neighbours are the tokens that were used next after one, and last before it; 0: none.
 type neighbours struct{ newer, older slab.Slot }
 
-// order is tokens by their last use.
+// order has tokens in the order of their last use.
 type order struct {
 	newest, oldest slab.Slot
 	n              int
@@ -88,8 +88,8 @@ func NewTokens(limit int) *Tokens {
 	}
 }
 
-// Add remembers a token, which was issued just now or has just been verified.
-// The zero token is not remembered.
+// Add remembers a token that has just been issued or verified. It ignores the zero
+// token.
 func (t *Tokens) Add(token Token, g Grant) {
 	if token == (Token{}) {
 		return
@@ -115,8 +115,8 @@ func (t *Tokens) Add(token Token, g Grant) {
 	t.link(s)
 }
 
-// Find returns what a token stands for in a group; nil: it is not known there,
-// or from another issuer.
+// Find returns what a token stands for in a group, and notes that it was used; nil: it
+// is not known there, or is from another issuer.
 func (t *Tokens) Find(token Token, group string, issuer *Issuer) *Grant {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -149,7 +149,7 @@ func (t *Tokens) forget(s slab.Slot) {
 	t.all.Remove(s)
 }
 
-// link makes s the last used, of all and of its app.
+// link makes s the most recently used, among all and its app's.
 func (t *Tokens) link(s slab.Slot) {
 	app := t.appOf(s)
 	o := t.apps[app]
@@ -203,14 +203,10 @@ func (t *Tokens) remove(o *order, among int, s slab.Slot) {
 	o.n--
 }
 
-// Name remembers an app's name, as a login told it that the server accepted.
+// Name remembers an app's name, which a login told that the server accepted.
 func (t *Tokens) Name(group, id, name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.name(group, id, name)
-}
-
-func (t *Tokens) name(group, id, name string) {
 	k := appKey{group, id}
 	if _, known := t.names[k]; name == "" || !known && len(t.names) >= maxNames {
 		return

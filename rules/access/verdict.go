@@ -1,7 +1,6 @@
 package access
 
-// Verdict is what the gate made of a call: a word of the log and the metric's
-// label.
+// Verdict is the gate's decision on a call, as the log and the metric's label have it.
 type Verdict string
 
 // The verdicts.

@@ -96,7 +96,7 @@ func (m *Machine) recalled(h *history, o *archive.Call[over, *caller]) *call {
 		c.started = c.arrival // all others were sent later
 		h.leaders.Add(c.leaderKey(), c)
 	}
-	c.change.Recalled(o.Facts.change, o.By.group, o.Watches[:]...)
+	c.change.Restore(o.Facts.change, o.By.group, o.Watches[:]...)
 	m.windows.Add(c.endKey(), c)
 	m.stats.Bytes += callBytes
 	return c

@@ -1,6 +1,6 @@
-// Package guard tells which things calls change, and whether one was changed since a
-// call was sent. The answer of a call may serve an equal one, where nothing but their
-// equality tells that they are one call, only while nobody else changed what it changed.
+// Package guard tells which things calls change, and whether a thing was changed since a
+// call was sent. Where only their equality tells that two calls are one, the second may
+// get the first one's answer only while nobody else has changed what that one changed.
 //
 //	things.Watch(&c, group, subjects)      // a call arrives
 //	things.Sent(&c)                        // it is sent
@@ -27,12 +27,12 @@ type Change struct {
 	group      string
 	creates    bool // it makes something whose id only its answer tells
 	unreadable bool // what it changes could not be read: it may be anything
-	unlisted   bool // nobody knows the call: what it may change, it changes at its end
+	unlisted   bool // nobody knows the call: it counts as a change only from its end
 }
 
 // Facts are what is known of a Change besides its things.
 type Facts struct {
-	Stale   bool // another call changed its thing between its two ends
+	Stale   bool // another call changed its thing while it was in flight
 	Unknown bool // it changes something that nobody can name
 }
 
@@ -42,16 +42,16 @@ type Watch struct {
 	Gen   uint64
 }
 
-// Two subjects are markers of a group as a whole, which each call that changes something
-// watches. No real subject has these keys.
+// Two subjects are markers of a group as a whole. Each call that changes something
+// watches both. No real subject has these keys.
 var (
 	// unreadableChange is changed by calls whose subject cannot be read. It matters to all.
 	unreadableChange = openapi.Subject{ID: 1}
-	// anyChange is changed by every call. It matters to those whose subject nobody can name.
+	// anyChange is changed by every call. It matters to calls whose subject nobody can name.
 	anyChange = openapi.Subject{ID: 2}
 )
 
-// Watch notes what a call changes and must not see changed.
+// Watch notes which things a call changes. Nobody else must change them meanwhile.
 func (ts *Things) Watch(c *Change, group string, s openapi.Subjects) {
 	c.group, c.Unknown, c.creates, c.unreadable, c.unlisted = group, s.Unknown, s.Creates, s.Unknown, s.Unlisted
 	if s.Unknown || s.Creates || len(s.Known) > 0 {
@@ -68,8 +68,8 @@ func (ts *Things) watch(c *Change, subjects ...openapi.Subject) {
 	}
 }
 
-// Sent raises the generations of what a call is about to change. Of a call that nobody
-// knows this is not known: else one that is polled, or does not exist, would end every
+// Sent raises the generations of what a call is about to change. It does not for a call
+// that nobody knows: such a call may be polled, or not exist, and would end every
 // plain match while it is in flight.
 func (ts *Things) Sent(c *Change) {
 	for i := range c.Watches {
@@ -82,9 +82,9 @@ func (ts *Things) Sent(c *Change) {
 	}
 }
 
-// Ended raises them once more; what others raised meanwhile makes the call stale. changed
+// Ended raises them once more. If others raised one meanwhile, the call is stale. changed
 // says that the call may have changed something as far as its end tells, and told that
-// its answer names all that it created.
+// its answer names everything that it created.
 func (ts *Things) Ended(c *Change, changed, told bool, created []openapi.Subject) {
 	if c.creates && told && len(created) == 0 {
 		c.Unknown = true // something was made, and nobody knows what
@@ -119,7 +119,7 @@ func (c *Change) Changes(w *Watch) bool { return w.Thing.Is != unreadableChange 
 // anyChange matters only where nobody can name what the call itself changes.
 func (c *Change) minds(w *Watch) bool { return c.Unknown || w.Thing.Is != anyChange }
 
-// Untouched reports whether nobody else changed, or is just changing, what matters to a
+// Untouched reports whether nobody else has changed, or is changing, what matters to a
 // call. equal are the calls in flight that equal it.
 func (c *Change) Untouched(equal iter.Seq[*Change]) bool {
 	if c.Stale {
@@ -147,13 +147,13 @@ func changing(t *Thing, calls iter.Seq[*Change]) (n int32) {
 	return n
 }
 
-// Forget ends what a call watches.
+// Forget ends all watches of a call.
 func (ts *Things) Forget(c *Change) {
 	ts.Release(c.group, c.Watches...)
 	c.Watches = nil
 }
 
-// Release ends watches of a group. Zero ones are left out.
+// Release ends watches of a group. It skips zero ones.
 func (ts *Things) Release(group string, watches ...Watch) {
 	for _, w := range watches {
 		if w.Thing != nil {
@@ -162,7 +162,7 @@ func (ts *Things) Release(group string, watches ...Watch) {
 	}
 }
 
-// Settle ends what matters no more to a call that is over.
+// Settle ends the watches that no longer matter to a call that is over.
 func (ts *Things) Settle(c *Change) {
 	c.Watches = slices.DeleteFunc(c.Watches, func(w Watch) bool {
 		if c.minds(&w) {
@@ -173,8 +173,8 @@ func (ts *Things) Settle(c *Change) {
 	})
 }
 
-// Recalled makes a Change of what was kept of one. Zero watches are left out.
-func (c *Change) Recalled(f Facts, group string, watches ...Watch) {
+// Restore makes c what it was, from what was kept of it. It skips zero watches.
+func (c *Change) Restore(f Facts, group string, watches ...Watch) {
 	c.Facts, c.group, c.Watches = f, group, c.first[:0]
 	for _, w := range watches {
 		if w.Thing != nil {

@@ -15,20 +15,20 @@ type Thing struct {
 	slot    slab.Slot
 }
 
-// Things are all things that remembered calls watch. The zero value is empty.
+// Things has the things that remembered calls watch. The zero value is empty.
 type Things struct {
 	gen   uint64 // the last generation given out
 	all   slab.Slab[Thing]
 	named map[string]map[openapi.Subject]slab.Slot // by group
 }
 
-// Slot returns where a thing is among Things.
+// Slot returns a thing's slot in its Things.
 func (t *Thing) Slot() slab.Slot { return t.slot }
 
 // At returns the thing in a slot.
 func (ts *Things) At(s slab.Slot) *Thing { return ts.all.At(s) }
 
-// hold returns the thing of a group that a subject names. It stays known until it has
+// hold returns the thing of a group that a subject names. Things keeps it until it has
 // been released as often as it was held.
 func (ts *Things) hold(group string, is openapi.Subject) *Thing {
 	if ts.named == nil {
@@ -63,7 +63,7 @@ func (ts *Things) release(group string, t *Thing) {
 	ts.all.Remove(t.slot)
 }
 
-// raise gives a thing a generation that none has had.
+// raise gives a thing a generation that no thing has had.
 func (ts *Things) raise(t *Thing) {
 	ts.gen++
 	t.Gen = ts.gen

@@ -6,15 +6,15 @@ import (
 	"slices"
 )
 
-// Header is the fields of an answer's header in one string, which takes no more
-// room than it must and can be compared: most answers of a server have equal
+// Header is the fields of an answer's header in one string, which takes little
+// room and can be compared: most answers of a server have equal
 // headers, and those are kept once. "" has no fields. It never changes.
 //
 // Every name and every value follows its length, a varint.
 type Header string
 
-// PackHeader packs the fields that keep tells to, by name; each value of a name
-// is a field of its own, in its order.
+// PackHeader packs the fields that keep selects by name, sorted by name. Each value of
+// a name is a field of its own; they keep their order.
 func PackHeader(fields map[string][]string, keep func(name string) bool) Header {
 	var room [24]string // on the stack: one string is all that this allocates
 	names := room[:0]
@@ -34,7 +34,7 @@ func PackHeader(fields map[string][]string, keep func(name string) bool) Header 
 }
 
 // All yields name and value of each field. Of a Header that is not Valid it
-// yields what comes before the fault.
+// yields the fields before the fault.
 func (h Header) All() iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for rest := string(h); rest != ""; {
@@ -61,8 +61,8 @@ func (h Header) Get(name string) string {
 	return ""
 }
 
-// Valid reports whether h is what PackHeader makes: what comes from elsewhere may
-// be anything.
+// Valid reports whether h is in the form that PackHeader makes. A Header from
+// elsewhere may be anything.
 func (h Header) Valid() bool {
 	for rest := string(h); rest != ""; {
 		name, after, ok := cutText(rest)
@@ -83,7 +83,7 @@ func appendText(b []byte, s string) []byte {
 // cutText takes one text and its length off the front of s.
 func cutText(s string) (text, rest string, ok bool) {
 	var length uint64
-	for i := 0; i < len(s) && i < 4; i++ { // four bytes tell of more than any header has
+	for i := 0; i < len(s) && i < 4; i++ { // four bytes are enough for any header's length
 		length |= uint64(s[i]&0x7f) << (7 * i)
 		if s[i] < 0x80 {
 			rest = s[i+1:]

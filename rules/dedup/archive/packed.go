@@ -10,19 +10,19 @@ import (
 )
 
 // Packed is Calls in little room. Most calls are over within milliseconds and
-// remembered for seconds, so nearly all that a store holds is calls that are over,
-// mostly one of a key. Each is a record without pointers, which the garbage collector
-// need not look into.
+// remembered for seconds, so nearly everything that a store holds is calls that are
+// over, mostly one for each key. Each is a record without pointers, which the garbage
+// collector need not look into.
 type Packed[F Facts, By comparable] struct {
 	records slab.Slab[record[F]]
 	answers answers
 	callers slab.Pool[By]
 	things  *guard.Things
-	ends    ordered.List[slab.Slot] // windows, of all
+	ends    ordered.List[slab.Slot] // all calls, by the ends of their windows
 
-	// Of calls with an open mark, and of those that must come back. Mostly a key has
-	// one, which is found by a part of the key: a map by whole keys would take twice as
-	// much. Where others have that part too, or a key has several, it has a page.
+	// The calls with an open mark, and those that must come back. Mostly a key has one
+	// such call, which is found by a prefix of the key: a map by whole keys would take
+	// twice as much. If another key has the same prefix, or a key has several, it has a page.
 	single map[prefix]slab.Slot
 	pages  map[Key]*ordered.List[slab.Slot] // by their marks
 }
@@ -77,7 +77,7 @@ func (p *Packed[F, By]) hasPlace(c *Call[F, By]) bool {
 	return r == nil || !r.facts.Returns()
 }
 
-// only returns the call of a key that has no page.
+// only returns the call of a key that has no page; nil if there is none.
 func (p *Packed[F, By]) only(key Key) *record[F] {
 	if s := p.single[prefixOf(key)]; s != 0 && p.records.At(s).key == key {
 		return p.records.At(s)
@@ -150,12 +150,11 @@ func (p *Packed[F, By]) Recall(key Key) (c Call[F, By], ok bool) {
 
 // RecallMark implements Calls.
 func (p *Packed[F, By]) RecallMark(key Key, mark ordered.Key) Call[F, By] {
+	s := p.single[prefixOf(key)]
 	if page := p.pages[key]; page != nil {
-		for _, s := range page.Backward(ordered.Key{At: mark.At, N: mark.N + 1}) {
-			return p.take(s, true)
-		}
+		s, _ = page.Get(mark)
 	}
-	return p.take(p.single[prefixOf(key)], true)
+	return p.take(s, true)
 }
 
 // take takes out a call.
@@ -206,7 +205,7 @@ func (p *Packed[F, By]) Count(key Key) int {
 	return 0
 }
 
-// Len returns how many parts there are of all that is kept.
+// Len returns the number of parts that are kept.
 func (p *Packed[F, By]) Len() int {
 	return p.records.Len() + p.answers.len() + p.callers.Len() + p.ends.Len() + len(p.single) + len(p.pages)
 }
@@ -226,7 +225,7 @@ func (r *record[F]) endKey() ordered.Key { return ordered.Key{At: r.ends, N: r.a
 // Calls returns how many calls there are.
 func (p *Packed[F, By]) Calls() int { return p.records.Len() }
 
-// Bytes returns what all answers are counted for.
+// Bytes returns what is charged for all answers.
 func (p *Packed[F, By]) Bytes() (all int64) {
 	for _, s := range p.ends.Backward(ordered.Last) {
 		all += p.answers.bytes(p.records.At(s).answer)

@@ -56,7 +56,7 @@ func (p plain) Put(c kept) bool {
 func (p plain) Marks(key Key, from, before ordered.Key) iter.Seq2[ordered.Key, Mark[noted, string]] {
 	return func(yield func(ordered.Key, Mark[noted, string]) bool) {
 		for _, c := range p.listed(key) {
-			at := c.markKey()
+			at := ordered.Key{At: c.Facts.at, N: c.Arrival}
 			if c.Facts.open && at.Less(before) && !at.Less(from) && !yield(at, Mark[noted, string]{c.Facts, c.By}) {
 				return
 			}
