@@ -13,13 +13,15 @@ import (
 	"powerjob-shim/rules/hosts"
 )
 
-// certificates are those of the Ingresses' Secrets. Safe for concurrent use.
+// certificates are the certificates from the Ingresses' Secrets. Safe for concurrent
+// use.
 type certificates struct {
 	current atomic.Pointer[secrets]
-	own     *certs.Source // for hosts that have none
+	own     *certs.Source // the self-signed one, for hosts without a Secret
 }
 
-// secrets are certificates by host, and as handshakes look for them. They never change.
+// secrets are the certificates by host, and in the table that handshakes search. A
+// value never changes once it is in use.
 type secrets struct {
 	byHost map[string]*tls.Certificate
 	table  hosts.Table[*tls.Certificate]
@@ -45,11 +47,11 @@ func (c *certificates) use(byHost map[string]*tls.Certificate) {
 	c.current.Store(next)
 }
 
-// run keeps the self-signed one fresh until ctx ends.
+// run renews the self-signed certificate until ctx ends.
 func (c *certificates) run(ctx context.Context) { c.own.Run(ctx, nil, nil) }
 
 // find returns the certificate for a handshake: the host's, a wildcard's, or the
-// one for every host; nil where no certificate is known.
+// one for every host. Nil: there is none of these.
 func (c *certificates) find(hello *tls.ClientHelloInfo) (found *tls.Certificate) {
 	c.current.Load().table.Each(hosts.Bare(hello.ServerName), func(cert *tls.Certificate) bool {
 		found = cert
@@ -58,9 +60,9 @@ func (c *certificates) find(hello *tls.ClientHelloInfo) (found *tls.Certificate)
 	return found
 }
 
-// listeners adds an https listener to those of the configuration, unless they
-// have one or address is empty, and gives each of these the Secrets'
-// certificates before its own.
+// listeners makes each https listener of the configuration look for a certificate
+// among the Secrets' before its own. If the configuration has no https listener, it
+// adds one at address, unless that is empty.
 func (c *certificates) listeners(list []listen.Listener, address string) []listen.Listener {
 	secure := false
 	for i := range list {
@@ -80,7 +82,8 @@ func (c *certificates) listeners(list []listen.Listener, address string) []liste
 	return append(list, added)
 }
 
-// first returns config with the Secrets' certificates before its own.
+// first returns a config that looks for a certificate among the Secrets' first, then
+// among config's own.
 func (c *certificates) first(config *tls.Config) *tls.Config {
 	config = config.Clone()
 	own, forClient := config.GetCertificate, config.GetConfigForClient
@@ -103,7 +106,7 @@ func (c *certificates) first(config *tls.Config) *tls.Config {
 	return config
 }
 
-// expiries tells until when the Secrets' certificates are valid, by host.
+// expiries returns when the Secrets' certificates expire, by host.
 func (c *certificates) expiries() []metrics.Expiry {
 	var all []metrics.Expiry
 	for host, cert := range c.current.Load().byHost {

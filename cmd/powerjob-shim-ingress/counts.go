@@ -48,7 +48,7 @@ func (c counts) Collect(samples chan<- prometheus.Metric) {
 	}
 }
 
-// klogWriter makes log lines of klog's.
+// klogWriter writes klog's lines to log, at level debug.
 type klogWriter struct{ log *zap.Logger }
 
 // Write implements io.Writer.

@@ -71,24 +71,16 @@ requests in flight end; a second one ends at once.`,
 	f.StringVar(&s.ownNamespace, "namespace", "", "`namespace` of the Lease (default $POD_NAMESPACE, else the Pod's own)")
 	f.StringVar(&s.identity, "identity", "", "`name` of this replica in the Lease (default $POD_NAME, else the host's name)")
 	config.AddFlags(f)
-	_ = f.MarkHidden("upstream") // it is there; given, it is refused with a cure
+	_ = f.MarkHidden("upstream") // the flag exists; using it is an error that says what to do
 	return cmd
 }
 
-// complete fills in what was not given, and checks the rest.
+// complete fills in the flags that were not given, and checks the others.
 func (s *settings) complete(environ []string) error {
-	env := func(name string) string {
-		for _, pair := range environ {
-			if value, ok := strings.CutPrefix(pair, name+"="); ok {
-				return value
-			}
-		}
-		return ""
-	}
-	own, _ := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace") // outside a Pod there is none
+	own, _ := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace") // only a Pod has this file
 	host, _ := os.Hostname()
-	s.ownNamespace = cmp.Or(s.ownNamespace, env("POD_NAMESPACE"), strings.TrimSpace(string(own)), s.namespace, "default")
-	s.identity = cmp.Or(s.identity, env("POD_NAME"), host, "powerjob-shim-ingress")
+	s.ownNamespace = cmp.Or(s.ownNamespace, config.Variable(environ, "POD_NAMESPACE"), strings.TrimSpace(string(own)), s.namespace, "default")
+	s.identity = cmp.Or(s.identity, config.Variable(environ, "POD_NAME"), host, "powerjob-shim-ingress")
 	if s.namespace != "" {
 		s.class = cmp.Or(s.class, "powerjob-shim")
 	}
@@ -101,7 +93,7 @@ func (s *settings) complete(environ []string) error {
 	return nil
 }
 
-// clients connects to the API server, which is not asked anything yet.
+// clients makes clients of the API server. It sends no request yet.
 func (s *settings) clients() (c controller.Clients, err error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = s.kubeconfig
@@ -111,8 +103,8 @@ func (s *settings) clients() (c controller.Clients, err error) {
 	}
 	v := buildInfo().Version
 	config.UserAgent = "powerjob-shim-ingress/" + v
-	config.QPS = -1 // the API server limits its clients itself, and fairly
-	// Half the size of JSON, on the wire and while it is read.
+	config.QPS = -1 // no limit here: the API server limits its clients fairly
+	// Protobuf takes half the space of JSON, on the wire and while it is read.
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	client, err := rest.HTTPClientFor(config)

@@ -4,9 +4,9 @@
 //	powerjob-shim-ingress run
 //	powerjob-shim-ingress translate ingress.yaml
 //
-// Package plan translates Ingresses into what the proxy runs on, package
-// controller keeps up with them, package translate rewrites those that were
-// made for ingress-nginx.
+// Package plan translates Ingresses into the proxy's settings, package controller
+// watches them, package translate rewrites Ingresses that were made for
+// ingress-nginx.
 package main
 
 import (
@@ -22,9 +22,9 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)) }
 
-// run executes one command line. It returns the process's exit code: 0, 2 for a
-// command line that is wrong, 1 for what failed. Why it is not 0 it has then
-// written to stderr.
+// run executes one command line and returns the process's exit code: 0, 2 for a
+// wrong command line, 1 for a failure. If it is not 0, run has written the reason to
+// stderr.
 func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRootCmd(environ)
 	root.SetArgs(args)
@@ -42,7 +42,7 @@ func run(args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int 
 	return 1
 }
 
-// usageError is a command line that cannot be carried out as it is written.
+// usageError is the error of a wrong command line.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -70,7 +70,7 @@ func newRootCmd(environ []string) *cobra.Command {
 	return root
 }
 
-// arguments makes usage errors of what a command's arguments lack.
+// arguments returns check with its errors turned into usageErrors.
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
@@ -80,13 +80,14 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// Set by the linker: -X main.version=… -X main.revision=….
+// The linker sets them: -X main.version=… -X main.revision=…. Empty: the values that
+// Go itself put into the binary are used.
 var version, revision string
 
-// buildInfo tells which build this is.
+// buildInfo returns which build this is.
 func buildInfo() program.Build { return program.BuildOf(version, revision) }
 
-// versionLine is what version and --version print.
+// versionLine returns the line that version and --version print.
 func versionLine() string { return "powerjob-shim-ingress " + buildInfo().String() }
 
 func newVersionCmd() *cobra.Command {

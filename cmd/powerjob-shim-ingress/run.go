@@ -24,15 +24,16 @@ import (
 	"powerjob-shim/proxy/upstream"
 )
 
-// starting is what the proxy runs on before the Ingresses have been read.
+// starting returns the proxy's settings for the time before the Ingresses have been
+// read: every request is refused.
 func starting(base proxy.Settings) proxy.Settings {
 	base.Upstreams = map[string]proxy.Upstream{"none": {Settings: upstream.Settings{Dynamic: true}}}
 	base.Routes = []proxy.Route{{Name: "starting", Refuse: "the Ingresses have not been read yet; ask again in a moment"}}
 	return base
 }
 
-// serve runs the controller and its proxy until stop ends, and returns nil after
-// a drain. Logs go to stderr.
+// serve runs the controller and its proxy until stop ends, drains it and returns
+// nil. When now ends, it does not wait for the drain. Logs go to stderr.
 func serve(stop, now context.Context, s settings, src config.Source, stderr io.Writer) error {
 	signal.Ignore(syscall.SIGPIPE)
 	defer signal.Reset(syscall.SIGPIPE)
@@ -84,7 +85,7 @@ func serve(stop, now context.Context, s settings, src config.Source, stderr io.W
 		Leader: controller.Leader{Namespace: s.ownNamespace, Name: s.lease, Identity: s.identity},
 		Status: controller.Status{Service: s.publishService, Addresses: s.publishAddresses},
 		Apply: func(made plan.Plan) error {
-			given.use(made.Certificates) // before a host is served, so that its first caller gets its own
+			given.use(made.Certificates) // before the routes, so that a host's first caller gets its certificate
 			return p.Swap(made.Settings)
 		},
 	})
@@ -129,19 +130,19 @@ func serve(stop, now context.Context, s settings, src config.Source, stderr io.W
 	return nil
 }
 
-// baseOf makes what holds for all Ingresses from a configuration.
+// baseOf makes the settings that apply to all Ingresses from a configuration.
 func baseOf(cfg *config.Config) (plan.Base, error) {
 	s, err := wire.Settings(cfg)
 	return plan.Base{Settings: s, Rules: cfg.Rules}, err
 }
 
-// quietClient sends what client-go says about itself to the log, and nothing to
-// standard error, where klog writes errors unless it is told not to.
+// quietClient sends client-go's own messages to the log and keeps klog from writing
+// errors to standard error, as it does by default.
 func quietClient(log *zap.Logger) {
 	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(flags)
 	for name, value := range map[string]string{"logtostderr": "false", "alsologtostderr": "false", "stderrthreshold": "FATAL", "one_output": "true"} {
-		_ = flags.Set(name, value) // they are klog's own
+		_ = flags.Set(name, value) // klog has defined these flags
 	}
 	klog.SetOutput(klogWriter{log})
 }

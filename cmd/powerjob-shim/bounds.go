@@ -8,8 +8,8 @@ import (
 	"powerjob-shim/internal/config"
 )
 
-// bounds says what a configuration bounds, and by which key: what is logged at
-// the start, once, for whoever looks for the reason of a 503 or 413 later.
+// bounds lists what a configuration bounds, and by which key. It is logged once, at
+// the start, to help find the reason of a later 503 or 413.
 func bounds(cfg *config.Config) []string {
 	d := cfg.Dedup
 	all := []string{
@@ -29,7 +29,7 @@ func bounds(cfg *config.Config) []string {
 	return all
 }
 
-// orNone is a limit for people; 0 bounds nothing.
+// orNone writes a limit for people; 0 is no bound.
 func orNone[T int | config.Size](limit T) string {
 	if limit == 0 {
 		return "no bound"

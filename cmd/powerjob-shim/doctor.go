@@ -14,7 +14,7 @@ import (
 	"powerjob-shim/internal/doctor"
 )
 
-// errUnhealthy is what doctor ends with when all was said in its report.
+// errUnhealthy is doctor's error when its report says all that there is to say.
 var errUnhealthy = errors.New("not healthy, see above")
 
 func newDoctorCmd() *cobra.Command {
@@ -55,8 +55,8 @@ Of several addresses the worst counts: 1 before 4 before 3.`,
 	return cmd
 }
 
-// examine examines servers and prints a report. The error is nil where all are
-// healthy, and else has the exit code.
+// examine examines servers and prints a report. The error is nil if all are healthy;
+// otherwise it has the exit code.
 func examine(ctx context.Context, out io.Writer, addresses []string, timeout time.Duration, asJSON bool) error {
 	if timeout <= 0 {
 		return usageError{fmt.Errorf("--timeout is %v; write a positive duration such as 5s", timeout)}

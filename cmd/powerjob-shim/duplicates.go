@@ -13,7 +13,7 @@ import (
 	"powerjob-shim/internal/duplicates"
 )
 
-// duplicatesFlags is a command line of duplicates.
+// duplicatesFlags are the flags of the command duplicates.
 type duplicatesFlags struct {
 	app                       string
 	passwordFile, passwordEnv string
@@ -72,7 +72,7 @@ Exit code 0: none, or all are out of service; 3: there are duplicates; 1: it fai
 	return cmd
 }
 
-// options is what the flags ask for.
+// options checks the flags and turns them into Options.
 func (f *duplicatesFlags) options(target string, environ []string) (o duplicates.Options, err error) {
 	if err := f.validate(); err != nil {
 		return o, usageError{err}

@@ -21,7 +21,7 @@ func newHealthcheckCmd(environ []string) *cobra.Command {
 		Short: "Ask the local shim's /healthz; for images without a shell",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			process1, _ := os.ReadFile("/proc/1/cmdline") // nothing elsewhere than on Linux
+			process1, _ := os.ReadFile("/proc/1/cmdline") // empty where there is no /proc
 			return program.AskHealth(cmd.Context(), "shim", adminAddress(admin, file, environ, process1))
 		},
 	}
@@ -30,9 +30,10 @@ func newHealthcheckCmd(environ []string) *cobra.Command {
 	return cmd
 }
 
-// adminAddress is where run listens: the flag's, that of a run which is process
-// 1, the environment's, the file's or the default. A file that was broken since
-// run read it decides nothing.
+// adminAddress returns the address that run listens on for admin, from the first of
+// these that names one: the flag, the command line of process 1 if that is run, the
+// environment, the file, the default. A file that has become invalid since run read
+// it is ignored.
 func adminAddress(flag, file string, environ []string, process1 []byte) string {
 	if flag != "" {
 		return flag
@@ -45,19 +46,13 @@ func adminAddress(flag, file string, environ []string, process1 []byte) string {
 	if cfg, err := config.Load(config.Source{File: file, Environ: environ, Flags: flags, NoServersYet: true}); err == nil {
 		return cfg.Admin.Address
 	}
-	for _, variable := range environ {
-		name, value, _ := strings.Cut(variable, "=")
-		if (name == "POWERJOB_SHIM_ADMIN" || name == "POWERJOB_SHIM_ADMIN__ADDRESS") && value != "" {
-			return value
-		}
-	}
-	return "127.0.0.1:9700"
+	return cmp.Or(config.Variable(environ, "POWERJOB_SHIM_ADMIN"), config.Variable(environ, "POWERJOB_SHIM_ADMIN__ADDRESS"), "127.0.0.1:9700")
 }
 
-// flagsOfRun returns the flags of a process's command line (as Linux' /proc has
-// it) if it is "powerjob-shim run", and its --config; else flags that are not
-// set. In a container run is process 1, and the healthcheck beside it knows
-// nothing else of the flags that it was given.
+// flagsOfRun returns the flags and the --config of a process's command line, in the
+// form of Linux' /proc, if it is "powerjob-shim run"; otherwise flags that are not
+// set. In a container, run is process 1, and its command line is all that the
+// healthcheck can learn of its flags.
 func flagsOfRun(cmdline []byte) (flags *pflag.FlagSet, file string) {
 	newFlags := func() *pflag.FlagSet {
 		flags := pflag.NewFlagSet("", pflag.ContinueOnError)

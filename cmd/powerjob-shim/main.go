@@ -3,8 +3,8 @@
 //
 //	powerjob-shim run --upstream http://127.0.0.1:7701
 //
-// Each subcommand is in the file of its name; internal/wire makes what the proxy
-// runs on from the configuration.
+// Each subcommand is in the file of its name; internal/wire turns the configuration
+// into the proxy's settings.
 package main
 
 import (
@@ -18,9 +18,9 @@ import (
 
 func main() { os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)) }
 
-// run executes one command line. It returns the process's exit code: 0, 2 for a
-// command line that is wrong, 1 for what failed, or the command's own. Why it is
-// not 0 it has then written to stderr.
+// run executes one command line and returns the process's exit code: 0, 2 for a
+// wrong command line, 1 for a failure, or a code of the command's own. If it is not
+// 0, run has written the reason to stderr.
 func run(args, environ []string, stdout, stderr io.Writer) int {
 	root := newRootCmd(environ)
 	root.SetArgs(args)
@@ -28,13 +28,13 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	err := root.Execute()
 	if err != nil {
-		// A configuration's problems are one line each, with their place first.
 		complain(stderr, err)
 	}
 	return codeOf(err)
 }
 
-// complain writes err to stderr. It does not wait for ever for somebody to read it.
+// complain writes err to stderr: of a configuration each problem on a line, with its
+// place first. It waits for at most a second if nobody reads stderr.
 func complain(stderr io.Writer, err error) {
 	written := make(chan struct{})
 	go func() {
@@ -77,7 +77,7 @@ func newRootCmd(environ []string) *cobra.Command {
 		newVersionCmd(),
 		newManCmd(),
 	)
-	root.InitDefaultCompletionCmd() // now, so that its usage errors are told too
-	tellUsageErrors(root)
+	root.InitDefaultCompletionCmd() // now, so that markUsageErrors sees it too
+	markUsageErrors(root)
 	return root
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// newManCmd is hidden: packages bring the pages along, and nobody else needs it.
+// newManCmd makes a hidden command: only the builds of packages, which contain the
+// pages, need it.
 func newManCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:    "man DIR",
@@ -21,7 +22,7 @@ func newManCmd() *cobra.Command {
 				return fmt.Errorf("writing the manual pages: %w", err)
 			}
 			root := cmd.Root()
-			root.DisableAutoGenTag = true // a date would make each build another one
+			root.DisableAutoGenTag = true // a date would make each build differ
 			header := &doc.GenManHeader{Section: "1", Source: "powerjob-shim", Manual: "powerjob-shim", Date: &time.Time{}}
 			if err := doc.GenManTree(root, header, args[0]); err != nil {
 				return fmt.Errorf("writing the manual pages: %w", err)

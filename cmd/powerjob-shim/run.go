@@ -48,14 +48,14 @@ func configFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "config", "", "configuration `file` (default $POWERJOB_SHIM_CONFIG)")
 }
 
-// serve runs a shim until stop ends, and returns nil after a drain. Logs go to
-// stderr.
+// serve runs a shim until stop ends, drains it and returns nil. When now ends, it
+// does not wait for the drain. Logs go to stderr.
 func serve(stop, now context.Context, src config.Source, stderr io.Writer) error {
 	hangUp := hangup.Signals
 	signal.Notify(hangUp, syscall.SIGHUP)
 	defer signal.Stop(hangUp)
-	// Without this the runtime ends the process when a reader of standard error
-	// goes away. The lines are then dropped and counted.
+	// Without this the runtime ends the process when the reader of standard error
+	// goes away. With it, log lines are dropped and counted from then on.
 	signal.Ignore(syscall.SIGPIPE)
 	defer signal.Reset(syscall.SIGPIPE)
 	cfg, err := config.Load(src)
@@ -64,7 +64,7 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 	}
 	build := buildInfo()
 	process := wire.NewProcess(cfg, stderr, build)
-	defer process.Close() // what the rest says while it ends is written too
+	defer process.Close() // last, so that what the rest logs while it ends is written too
 	log, m := process.Logger, process.Metrics
 
 	settings, err := wire.Settings(cfg)
@@ -116,7 +116,7 @@ func serve(stop, now context.Context, src config.Source, stderr io.Writer) error
 	return nil
 }
 
-// adviseOnPort says more of an error where a port is taken.
+// adviseOnPort adds advice to an error that says that a port is taken.
 func adviseOnPort(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; stop what listens there, or choose another address (--listen, --admin)", err)
@@ -124,7 +124,7 @@ func adviseOnPort(err error) error {
 	return err
 }
 
-// swap has the proxy run on a configuration.
+// swap makes the proxy run on another configuration.
 func swap(p *proxy.Proxy, cfg *config.Config) error {
 	settings, err := wire.Settings(cfg)
 	if err != nil {
@@ -161,7 +161,7 @@ func startInProcessWith(upstream string, environ ...string) (address string, sto
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = server.Serve(ctx, context.Background()) // whoever calls it sees that it is gone
+		_ = server.Serve(ctx, context.Background()) // after an error its callers cannot connect any more
 	}()
 	return server.Addrs()[0].String(), func() { cancel(); <-done }, nil
 }

@@ -18,10 +18,10 @@ func warnOfUncovered(cfg *config.Config, log *zap.Logger) {
 	}
 }
 
-// uncovered returns a sentence for each thing that the rules of a valid
-// configuration leave undone, although most users want it: a list of rules
-// replaces the default ones as a whole, and what it forgets is silently gone.
-// Which hosts a rule names does not matter here.
+// uncovered returns a warning for each thing that most users want, but the rules of
+// a valid configuration do not do: a list of rules replaces the default list as a
+// whole, so that a forgotten rule is silently missing. The hosts that a rule names
+// are ignored here.
 func uncovered(cfg *config.Config) []string {
 	everywhere := slices.Clone(cfg.Rules)
 	for i := range everywhere {
@@ -29,7 +29,7 @@ func uncovered(cfg *config.Config) []string {
 	}
 	set, err := wire.Rules(everywhere)
 	if err != nil {
-		return nil // it has been reported as an error
+		return nil // the caller has reported it as an error
 	}
 	var headerless, repeated []string
 	for _, call := range openapi.Calls() {

@@ -8,9 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// usageError is a command line that cannot be carried out as it is written.
-// Its exit code is 2, as for other tools, so that scripts can tell it from a
-// failure.
+// usageError is the error of a wrong command line. Its exit code is 2, as with other
+// tools, so that scripts can tell it from a failure.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -23,7 +22,7 @@ type exitCode struct {
 
 func (e exitCode) Unwrap() error { return e.error }
 
-// codeOf returns the process's exit code for what a command ended with.
+// codeOf returns the process's exit code for a command's error; nil: 0.
 func codeOf(err error) int {
 	var (
 		own   exitCode
@@ -40,21 +39,21 @@ func codeOf(err error) int {
 	return 1
 }
 
-// unknownCommand says that name is no command of cmd, and which one it may
-// have been meant to be.
+// unknownCommand returns an error that says that cmd has no command name, and
+// suggests similar ones.
 func unknownCommand(cmd *cobra.Command, name string) error {
-	cmd.SuggestionsMinimumDistance = 2 // cobra sets its default only where it looks itself
+	cmd.SuggestionsMinimumDistance = 2 // cobra's own default, which it sets only when it searches itself
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
 		return fmt.Errorf("unknown command %q; did you mean %s?", name, strings.Join(near, " or "))
 	}
 	return fmt.Errorf("unknown command %q; %s --help lists them", name, cmd.CommandPath())
 }
 
-// tellUsageErrors makes usage errors of what cobra finds wrong with the
-// arguments and flags of cmd and all commands below it. Cobra checks required
-// and exclusive flags itself, between PreRun and RunE, without a way to mark
-// what it finds, so they are checked here once more.
-func tellUsageErrors(cmd *cobra.Command) {
+// markUsageErrors turns cobra's errors about the arguments and flags of cmd, and of
+// all commands below it, into usageErrors. Cobra checks required and exclusive flags
+// between PreRun and RunE, and offers no way to mark those errors. So they are
+// checked here as well, before.
+func markUsageErrors(cmd *cobra.Command) {
 	if args := cmd.Args; args != nil {
 		cmd.Args = func(cmd *cobra.Command, given []string) error {
 			err := args(cmd, given)
@@ -71,6 +70,6 @@ func tellUsageErrors(cmd *cobra.Command) {
 		}
 	}
 	for _, sub := range cmd.Commands() {
-		tellUsageErrors(sub)
+		markUsageErrors(sub)
 	}
 }

@@ -10,14 +10,14 @@ import (
 	"powerjob-shim/internal/program"
 )
 
-// Set by the linker: -X main.version=… -X main.revision=…. Empty: what Go
-// itself put into the binary.
+// The linker sets them: -X main.version=… -X main.revision=…. Empty: the values that
+// Go itself put into the binary are used.
 var version, revision string
 
-// buildInfo tells which build this is.
+// buildInfo returns which build this is.
 func buildInfo() program.Build { return program.BuildOf(version, revision) }
 
-// versionLine is what version and --version print.
+// versionLine returns the line that version and --version print.
 func versionLine() string { return "powerjob-shim " + buildInfo().String() }
 
 func newVersionCmd() *cobra.Command {

@@ -39,11 +39,12 @@ func (s Source) Path() string {
 	if s.File != "" {
 		return s.File
 	}
-	return variable(s.Environ, FileVariable)
+	return Variable(s.Environ, FileVariable)
 }
 
-// variable returns the value of the last pair with that name, or "".
-func variable(environ []string, name string) string {
+// Variable returns the value of the last "NAME=value" pair with that name. Empty:
+// there is no such pair, or its value is empty.
+func Variable(environ []string, name string) string {
 	for _, pair := range slices.Backward(environ) {
 		if key, value, _ := strings.Cut(pair, "="); key == name {
 			return value

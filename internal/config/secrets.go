@@ -109,7 +109,7 @@ func (s secret) resolve(environ []string, bad func(path, format string, args ...
 		}
 		*s.value = read
 	case s.env != "":
-		*s.value = Secret(strings.TrimRight(variable(environ, s.env), "\r\n"))
+		*s.value = Secret(strings.TrimRight(Variable(environ, s.env), "\r\n"))
 	}
 	switch {
 	case *s.value == "":

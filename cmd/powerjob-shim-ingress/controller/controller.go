@@ -1,12 +1,12 @@
-// Package controller keeps a data plane at what a cluster's Ingresses say: it
-// watches them, has package plan translate them, and hands over each new plan.
+// Package controller watches a cluster's Ingresses, has package plan translate them,
+// and passes each new plan on to be applied.
 //
 //	c := controller.New(controller.Options{Clients: clients, Apply: apply, Base: base})
-//	err := c.Run(ctx)
+//	c.Run(ctx)
 //
-// Every replica does that for itself. One of them, the leader, also writes
-// Events about what is wrong and the Ingresses' status. While the API server is
-// away everything stays as it is.
+// Every replica does that for itself. One of them, the leader, also writes the
+// Ingresses' status, and Events about their problems. While the API server does not
+// answer, the last plan stays in force.
 package controller
 
 import (
@@ -28,15 +28,15 @@ import (
 	"powerjob-shim/cmd/powerjob-shim-ingress/plan"
 )
 
-// pause is how long after a change the next ones are waited for: Ingresses and
-// endpoints often come by the dozen.
+// pause is how long the controller waits for more changes after a change: Ingresses
+// and endpoints often change by the dozen.
 const pause = 50 * time.Millisecond
 
-// firstSecrets is how long the first plan waits for Secrets: a controller without
-// some certificates serves better than none.
+// firstSecrets is how long the controller waits for Secrets before it says that it
+// is ready: without some certificates it still serves the other hosts.
 const firstSecrets = 10 * time.Second
 
-// Clients are the parts of the API that are used.
+// Clients are clients of the parts of the API that the controller uses.
 type Clients struct {
 	Networking   networkingclient.NetworkingV1Interface
 	Core         coreclient.CoreV1Interface
@@ -49,20 +49,21 @@ type Options struct {
 	Clients Clients
 	Logger  *zap.Logger
 
-	// Apply carries out a plan. An error leaves the plan before in force. It is
-	// called from one goroutine.
+	// Apply puts a plan into force. After an error the plan before stays in force.
+	// It is called from one goroutine.
 	Apply func(plan.Plan) error
-	// Base returns what holds for all Ingresses. After a change Changed must be called.
+	// Base returns the settings that apply to all Ingresses. When they have changed,
+	// call Changed.
 	Base func() plan.Base
 
-	// Class is the only IngressClass to serve. Empty: each whose controller is
-	// plan.ControllerName; with Namespace it must be set.
+	// Class is the only IngressClass to serve. Empty: each one whose controller is
+	// plan.ControllerName. It must be set with Namespace.
 	Class string
-	// Namespace is the only one to read. Empty: all. With it, IngressClasses are
-	// not read: Class decides.
+	// Namespace is the only namespace to read. Empty: all. With it, IngressClasses
+	// are not read: only Class decides.
 	Namespace string
-	// DefaultSecret is the namespace/name of the certificate for hosts that have
-	// none. Empty: the listener's own.
+	// DefaultSecret is the namespace/name of the certificate for hosts without one.
+	// Empty: they get the listener's own.
 	DefaultSecret string
 
 	Leader Leader
@@ -75,7 +76,7 @@ type Controller struct {
 	log     *zap.Logger
 	watched *watcher
 	secrets *secrets
-	changed chan struct{} // has room for one
+	changed chan struct{} // of capacity one
 	report  *reporter
 
 	synced  atomic.Bool
@@ -83,13 +84,13 @@ type Controller struct {
 	state   atomic.Pointer[state]
 }
 
-// state is what the last plan came to.
+// state is the outcome of the last plan that was applied.
 type state struct {
-	ingresses []*networkingv1.Ingress // those that are served
+	ingresses []*networkingv1.Ingress // those of the controller's classes
 	problems  []plan.Problem
 }
 
-// New makes a Controller. Nothing is read before Run.
+// New makes a Controller. It reads nothing before Run.
 func New(o Options) *Controller {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
@@ -110,7 +111,8 @@ func (c *Controller) Changed() {
 	}
 }
 
-// Ready returns nil once everything has been read for the first time.
+// Ready returns nil once everything has been read for the first time. It waits for
+// Secrets no longer than firstSecrets.
 func (c *Controller) Ready() error {
 	if !c.synced.Load() {
 		return errors.New("the Ingresses have not all been read yet; if this stays so, look into the log for what the API server says")
@@ -121,8 +123,8 @@ func (c *Controller) Ready() error {
 // Leading reports whether this replica writes Events and status.
 func (c *Controller) Leading() bool { return c.leading.Load() }
 
-// Counts are for metrics: how many Ingresses are served, and how many problems
-// there are of each reason.
+// Counts returns, for metrics, how many Ingresses are served, and how many problems
+// there are by reason.
 func (c *Controller) Counts() (ingresses int, problems map[string]int) {
 	s := c.state.Load()
 	problems = map[string]int{}
@@ -132,7 +134,7 @@ func (c *Controller) Counts() (ingresses int, problems map[string]int) {
 	return len(s.ingresses), problems
 }
 
-// Run works until ctx ends.
+// Run watches and applies until ctx ends.
 func (c *Controller) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -156,8 +158,8 @@ func (c *Controller) Run(ctx context.Context) {
 	}
 }
 
-// waitForChange returns some time after a change; before the first sync also
-// when its patience ends.
+// waitForChange returns when pause has passed after a change; before the first sync
+// also when patience has passed.
 func (c *Controller) waitForChange(ctx context.Context, patience time.Duration) {
 	var end <-chan time.Time
 	if !c.synced.Load() {
@@ -173,13 +175,13 @@ func (c *Controller) waitForChange(ctx context.Context, patience time.Duration) 
 	case <-time.After(pause):
 	case <-ctx.Done():
 	}
-	select { // what came meanwhile is seen by the next plan
+	select { // the next plan will contain the changes that came meanwhile
 	case <-c.changed:
 	default:
 	}
 }
 
-// apply makes a plan and carries it out. unread is how many Secrets are not
+// apply makes a plan and puts it into force. unread is how many Secrets are not
 // known yet.
 func (c *Controller) apply(good plan.Good) (next plan.Good, unread int) {
 	objects := c.watched.objects(c.classes())
@@ -204,7 +206,7 @@ func (c *Controller) apply(good plan.Good) (next plan.Good, unread int) {
 	return next, unread
 }
 
-// classes knows which Ingresses are to be served.
+// classes returns the Classes that decide which Ingresses are served.
 func (c *Controller) classes() plan.Classes {
 	if c.o.Namespace != "" {
 		return plan.OnlyClass(c.o.Class)
@@ -212,7 +214,7 @@ func (c *Controller) classes() plan.Classes {
 	return plan.ClassesOf(c.watched.ingressClasses(), c.o.Class)
 }
 
-// noteProblems logs those that are new.
+// noteProblems logs the problems that the last plan did not have.
 func (c *Controller) noteProblems(problems []plan.Problem) {
 	before := c.state.Load().problems
 	for _, p := range problems {

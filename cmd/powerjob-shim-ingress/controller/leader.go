@@ -10,17 +10,17 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// Leader says how one replica becomes the one that writes.
+// Leader says how the replicas choose the one that writes.
 type Leader struct {
 	Namespace, Name string // of the Lease
 	Identity        string // of this replica, such as its Pod's name
 
-	// Lease is how long a leader that died is waited for. 0: 15 s.
+	// Lease is how long the others wait for a leader that has died. 0: 15 s.
 	Lease time.Duration
 }
 
-// lead writes Events and status whenever this replica is the leader, until ctx
-// ends. A leader that loses its Lease only stops writing.
+// lead writes Events and status while this replica is the leader, until ctx ends. A
+// leader that loses its Lease stops writing, and may become the leader again.
 func (c *Controller) lead(ctx context.Context) {
 	lease := c.o.Leader.Lease
 	if lease == 0 {

@@ -22,27 +22,29 @@ import (
 )
 
 const (
-	// lookAgain is how often the addresses are compared where nothing changes.
+	// lookAgain is how often the addresses are compared while no plan changes.
 	lookAgain = 30 * time.Second
-	// tellAgain is how often a problem that stays is told: Events go after an hour.
+	// tellAgain is how often a lasting problem gets an Event: Events are deleted after
+	// an hour.
 	tellAgain = 30 * time.Minute
-	// maxMessage is what an Event can hold.
+	// maxMessage is the longest message of an Event, in bytes.
 	maxMessage = 1024
 )
 
-// Status says which addresses Ingresses get. With neither, none are written.
+// Status says which addresses the Ingresses' status gets. The zero value: it is not
+// written.
 type Status struct {
 	Service   string   // namespace/name of the controller's own Service
-	Addresses []string // in place of the Service's: addresses and host names
+	Addresses []string // addresses and host names, used instead of the Service's
 }
 
-// reporter writes Events and status while it is run.
+// reporter writes Events and status while run is running.
 type reporter struct {
 	clients Clients
 	status  Status
 	state   func() *state
 	log     *zap.Logger
-	woken   chan struct{} // has room for one
+	woken   chan struct{} // of capacity one
 }
 
 func newReporter(c Clients, s Status, state func() *state, log *zap.Logger) *reporter {
@@ -57,7 +59,7 @@ func (r *reporter) wake() {
 	}
 }
 
-// run writes until ctx ends.
+// run writes Events and status until ctx ends.
 func (r *reporter) run(ctx context.Context) {
 	scheme := runtime.NewScheme()
 	if err := networkingv1.AddToScheme(scheme); err != nil {
@@ -83,11 +85,11 @@ func (r *reporter) run(ctx context.Context) {
 	}
 }
 
-// problemKey is the same for a problem that stays.
+// problemKey identifies a problem across plans.
 func problemKey(p plan.Problem) string { return string(p.Ingress.UID) + p.Reason + p.Message }
 
-// tell makes Events of the problems that were not told lately; told are those
-// that were.
+// tell makes Events of the problems that had none within tellAgain. told has when
+// each problem had its last Event, by problemKey; tell returns the next told.
 func tell(recorder record.EventRecorder, problems []plan.Problem, told map[string]time.Time) map[string]time.Time {
 	next := make(map[string]time.Time, len(problems))
 	for _, p := range problems {
@@ -131,7 +133,7 @@ func (r *reporter) writeStatus(ctx context.Context, ingresses []*networkingv1.In
 	}
 }
 
-// addresses are the controller's, sorted.
+// addresses returns the controller's addresses, sorted.
 func (r *reporter) addresses(ctx context.Context) ([]networkingv1.IngressLoadBalancerIngress, error) {
 	list := r.status.Addresses
 	if len(list) == 0 {
@@ -154,8 +156,8 @@ func (r *reporter) addresses(ctx context.Context) ([]networkingv1.IngressLoadBal
 	return all, nil
 }
 
-// serviceAddresses are how a Service is reached: from outside, where that is
-// possible.
+// serviceAddresses returns a Service's addresses: those for callers from outside or,
+// if there are none, its cluster IP.
 func serviceAddresses(svc *corev1.Service) (list []string) {
 	for _, at := range svc.Status.LoadBalancer.Ingress {
 		if at.IP != "" {
@@ -172,7 +174,7 @@ func serviceAddresses(svc *corev1.Service) (list []string) {
 	case corev1.ServiceTypeExternalName:
 		return []string{svc.Spec.ExternalName}
 	case corev1.ServiceTypeLoadBalancer:
-		return nil // it is to come
+		return nil // it will get one
 	}
 	if ip := svc.Spec.ClusterIP; ip != "" && ip != corev1.ClusterIPNone {
 		return []string{ip}

@@ -20,45 +20,45 @@ import (
 )
 
 const (
-	// readAgain is how often a good Secret is read: a renewed certificate is
-	// served from then on.
+	// readAgain is how often a valid Secret is read, and so how soon a renewed
+	// certificate is served.
 	readAgain = time.Minute
-	// readSoon is the same for one that is not good, such as one that cert-manager
-	// is about to make.
+	// readSoon is how often a missing or invalid Secret is read, such as one that
+	// cert-manager is about to make.
 	readSoon = 5 * time.Second
-	// readTimeout is for one Secret.
+	// readTimeout bounds the reading of one Secret.
 	readTimeout = 5 * time.Second
 	// readers is how many Secrets are read at once.
 	readers = 8
 )
 
-// secrets reads those Secrets that Ingresses name, one by one and again and
-// again: listing or watching them would need the right to read all of them.
+// secrets reads the Secrets that Ingresses name, one by one and repeatedly: to list
+// or watch them, the controller would need the right to read all Secrets.
 type secrets struct {
 	client  coreclient.SecretsGetter
 	changed func()
 	log     *zap.Logger
-	wanting chan struct{} // has room for one
+	wanting chan struct{} // of capacity one
 
 	mu   sync.Mutex // protects what follows
 	list map[string]*secret
 }
 
-// secret is what is known of one that is wanted.
+// secret is what is known of one Secret.
 type secret struct {
 	plan.Secret
-	read      bool // there was an answer
-	fresh     bool // the certificate is a new one
-	cert, key []byte
-	next      time.Time // when to read it
+	read      bool      // there was an answer
+	fresh     bool      // the certificate is new, and note has not reported it yet
+	cert, key []byte    // of Certificate, in PEM
+	next      time.Time // when to read it next
 }
 
 func newSecrets(client coreclient.SecretsGetter, changed func(), log *zap.Logger) *secrets {
 	return &secrets{client: client, changed: changed, log: log, wanting: make(chan struct{}, 1), list: map[string]*secret{}}
 }
 
-// want says which ones to read from now on. It returns how many of them there
-// was no answer about yet.
+// want sets which Secrets to read from now on. It returns for how many of them there
+// has been no answer yet.
 func (s *secrets) want(names []string) (unread int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +85,7 @@ func (s *secrets) want(names []string) (unread int) {
 	return unread
 }
 
-// known returns what was found so far.
+// known returns the Secrets that have been read so far.
 func (s *secrets) known() map[string]plan.Secret {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +98,7 @@ func (s *secrets) known() map[string]plan.Secret {
 	return all
 }
 
-// run reads until ctx ends.
+// run reads the Secrets when they are due, until ctx ends.
 func (s *secrets) run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -115,7 +115,7 @@ func (s *secrets) run(ctx context.Context) {
 	}
 }
 
-// readDue reads those whose time has come, and reports whether there is news.
+// readDue reads the Secrets that are due, and reports whether there is news.
 func (s *secrets) readDue(ctx context.Context) (news bool) {
 	now := time.Now()
 	s.mu.Lock()
@@ -147,7 +147,7 @@ func (s *secrets) get(ctx context.Context, name string) (*corev1.Secret, error) 
 	return s.client.Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
-// note keeps what reading a Secret came to, and reports whether that is news.
+// note keeps the result of reading a Secret, and reports whether it is news.
 func (s *secrets) note(name string, known *secret, found *corev1.Secret, err error) (news bool) {
 	known.next = time.Now().Add(readSoon)
 	var wrong error
@@ -158,7 +158,7 @@ func (s *secrets) note(name string, known *secret, found *corev1.Secret, err err
 		wrong = fmt.Errorf("there is none; create it with tls.crt and tls.key, for example by kubectl create secret tls %s", name[strings.IndexByte(name, '/')+1:])
 	case apierrors.IsForbidden(err):
 		wrong = fmt.Errorf("the controller may not read it; name it in the chart's rbac.secretNames, or let that be empty")
-	default: // the API server is away: what is known stays
+	default: // the API server does not answer: what is known stays
 		s.log.Debug("reading a Secret", zap.String("secret", name), zap.Error(err))
 		return false
 	}
@@ -170,7 +170,8 @@ func (s *secrets) note(name string, known *secret, found *corev1.Secret, err err
 	return news
 }
 
-// use takes over a Secret's certificate, unless it is the one that is known.
+// use takes over a Secret's certificate, unless it is the known one. The error says
+// why the Secret cannot be used.
 func (k *secret) use(found *corev1.Secret) error {
 	cert, key := found.Data[corev1.TLSCertKey], found.Data[corev1.TLSPrivateKeyKey]
 	switch {

@@ -16,10 +16,10 @@ import (
 	"powerjob-shim/cmd/powerjob-shim-ingress/plan"
 )
 
-// watcher keeps copies of what Ingresses are made of.
+// watcher keeps copies of all objects that a plan is made from, except Secrets.
 type watcher struct {
 	ingresses, services, slices cache.SharedIndexInformer
-	classes                     cache.SharedIndexInformer // nil: they are not read
+	classes                     cache.SharedIndexInformer // nil: IngressClasses are not read
 }
 
 // newWatcher makes a watcher that calls changed after each change.
@@ -48,7 +48,7 @@ func inform[L runtime.Object](client lister[L], object runtime.Object, changed f
 			return client.Watch(ctx, o)
 		},
 	}, client), object, 0, cache.Indexers{})
-	// Neither can fail: the informer has not started.
+	// None of these can fail: the informer has not started.
 	_ = informer.SetTransform(slim)
 	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
 		log.Warn("watching the API server: what is known stays in force", zap.Error(err))
@@ -61,7 +61,7 @@ func inform[L runtime.Object](client lister[L], object runtime.Object, changed f
 	return informer
 }
 
-// slim drops what nobody here reads: it is most of what such objects are.
+// slim drops the fields that nobody here reads: they are most of such objects.
 func slim(object any) (any, error) {
 	if o, ok := object.(metav1.Object); ok {
 		o.SetManagedFields(nil)
@@ -98,7 +98,7 @@ func (w *watcher) run(ctx context.Context) {
 	running.Wait()
 }
 
-// wait returns true when everything has been read once; false: ctx has ended.
+// wait waits until everything has been read once. False: ctx has ended before.
 func (w *watcher) wait(ctx context.Context) bool {
 	for _, informer := range w.all() {
 		if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
@@ -108,7 +108,7 @@ func (w *watcher) wait(ctx context.Context) bool {
 	return true
 }
 
-// objects returns what a plan is made from, but for the Secrets.
+// objects returns the objects that a plan is made from, without the Secrets.
 func (w *watcher) objects(classes plan.Classes) plan.Objects {
 	o := plan.Objects{Services: map[string]*corev1.Service{}, Slices: map[string][]*discoveryv1.EndpointSlice{}}
 	each(w.ingresses, func(ing *networkingv1.Ingress) {

@@ -18,8 +18,8 @@ import (
 // Prefix begins the names of the controller's annotations.
 const Prefix = "powerjob-shim.dev/"
 
-// Names of annotations, without Prefix. All but StripPrefix are about the
-// Service's group, and so hold for all Ingresses that lead there.
+// Names of annotations, without Prefix. All but StripPrefix change the Service's
+// group, and so apply to all Ingresses that lead there.
 const (
 	Mode             = "mode"              // enforce, or observe: nothing is changed on the wire, all is counted
 	Window           = "window"            // of the dedup rules, such as 5s
@@ -31,13 +31,14 @@ const (
 	UpstreamProtocol = "upstream-protocol" // http or https
 	Unreachable      = "unreachable"       // close or error
 	Timeout          = "timeout"           // of the group, such as 1m; also stream_timeout where that is shorter
-	Template         = "upstream"          // a group of the controller's configuration whose other settings hold
+	Template         = "upstream"          // a group of the controller's configuration, for all other settings
 )
 
-// annotations are the values by name, without Prefix; all of them are good.
+// annotations are valid values by name, without Prefix.
 type annotations map[string]string
 
-// check returns what to write where value is no good; "": it is.
+// check has, by name, a function that returns what to write instead of an invalid
+// value; "": the value is valid.
 var check = map[string]func(value string) string{
 	Mode:             oneOf("enforce", "observe"),
 	Window:           checkDuration,
@@ -52,7 +53,8 @@ var check = map[string]func(value string) string{
 	Template:         checkTemplate,
 }
 
-// parseAnnotations returns those with Prefix, or what is wrong with them, sorted.
+// parseAnnotations returns the valid annotations with Prefix, and what is wrong with
+// the others, sorted by name.
 func parseAnnotations(all map[string]string) (annotations, []string) {
 	parsed := annotations{}
 	var problems []string
@@ -118,19 +120,17 @@ func checkTemplate(value string) string {
 // ruleChange is what annotations change about the rules.
 type ruleChange struct{ mode, window, match string }
 
-// policy is what the annotations make of the base's; nil: nothing.
+// policy returns the base's policy with the changes of the annotations. Nil: they
+// change nothing.
 func (m *maker) policy(a annotations) *proxy.Policy {
 	change := ruleChange{a[Mode], a[Window], a[DedupMatch]}
 	if change == (ruleChange{}) && a[AuthMode] == "" {
 		return nil
 	}
-	if m.sets == nil {
-		m.sets = map[ruleChange]*proxy.Policy{}
-	}
-	made := m.sets[change]
+	made := m.policies[change]
 	if made == nil {
 		made = m.changedRules(change)
-		m.sets[change] = made
+		m.policies[change] = made
 	}
 	p := *made
 	p.Access = m.base.Settings.Access
@@ -164,7 +164,7 @@ func (m *maker) changedRules(change ruleChange) *proxy.Policy {
 			list[i].Dedup = &own
 		}
 	}
-	if set, err := wire.Rules(list); err == nil { // the base's rules compiled, and nothing here can break them
+	if set, err := wire.Rules(list); err == nil { // always nil: the base's rules compile, and no change here can break them
 		p.Rules = set
 	}
 	return p

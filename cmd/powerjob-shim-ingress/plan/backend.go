@@ -18,17 +18,17 @@ import (
 	"powerjob-shim/proxy/upstream"
 )
 
-// group is an upstream group in the making: a port of a Service.
+// group is an upstream group that is being made: a port of a Service.
 type group struct {
-	name    string // namespace/service:port, which is in each record's key
+	name    string // namespace/service:port; part of the dedup records' keys
 	service *corev1.Service
 	port    corev1.ServicePort
 
 	annotations annotations
-	from        map[string]string // which Ingress an annotation is from
+	from        map[string]string // the Ingress that gave an annotation, by its name
 }
 
-// backend returns the group that b means, or what is wrong with it.
+// backend returns the group for b, or a reason of problems and what is wrong.
 func (m *maker) backend(e *entry, b *networkingv1.IngressBackend) (g *group, reason, wrong string) {
 	if b.Service == nil {
 		return nil, InvalidBackend, "a backend that is no Service cannot be served; write backend.service"
@@ -70,12 +70,12 @@ func servicePort(svc *corev1.Service, want networkingv1.ServiceBackendPort) (por
 		cmp.Or(want.Name, strconv.Itoa(int(want.Number))), cmp.Or(strings.Join(has, ", "), "none, add it to the Service"))
 }
 
-// annotate adds an Ingress's annotations to those of its group. The older
-// Ingress came first.
+// annotate adds an Ingress's annotations to those of its group. It is called for
+// older Ingresses first, whose annotations win.
 func (m *maker) annotate(e *entry, g *group) {
 	for name, value := range e.annotations {
 		if name == StripPrefix {
-			continue // the route's
+			continue // it belongs to the route
 		}
 		before, taken := g.annotations[name]
 		if !taken {
@@ -106,8 +106,8 @@ func (m *maker) upstream(g *group) proxy.Upstream {
 	return u
 }
 
-// servers are the addresses of a group, sorted: the ready ones; where there are
-// none, those that are ending and still serve.
+// servers returns the addresses of a group, sorted: the ready ones or, if there are
+// none, those that are terminating but still serve.
 func (m *maker) servers(g *group) []*url.URL {
 	scheme := "http"
 	if g.port.AppProtocol != nil && strings.EqualFold(*g.port.AppProtocol, "https") {
@@ -149,8 +149,8 @@ func (m *maker) servers(g *group) []*url.URL {
 	return servers
 }
 
-// slices are a Service's, of its first address family only: with both, each Pod
-// would be there twice.
+// slices returns a Service's EndpointSlices of its first address family only: with
+// both families each Pod would be listed twice.
 func (m *maker) slices(svc *corev1.Service) []*discoveryv1.EndpointSlice {
 	family := discoveryv1.AddressTypeIPv4
 	all := m.objects.Slices[svc.Namespace+"/"+svc.Name]
@@ -164,7 +164,7 @@ func (m *maker) slices(svc *corev1.Service) []*discoveryv1.EndpointSlice {
 	})
 }
 
-// slicePort is the port of a slice's endpoints that belongs to a Service's; 0: none.
+// slicePort returns the endpoints' port in a slice for a Service's port; 0: none.
 func slicePort(slice *discoveryv1.EndpointSlice, want corev1.ServicePort) int {
 	if len(slice.Ports) == 0 && want.Name == "" { // a headless Service without ports
 		return int(want.Port)

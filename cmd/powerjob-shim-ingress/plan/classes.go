@@ -4,17 +4,17 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// ControllerName is what IngressClasses of this controller name.
+// ControllerName is the spec.controller of this controller's IngressClasses.
 const ControllerName = "powerjob-shim.dev/ingress"
 
-// Classes knows which Ingresses are the controller's.
+// Classes decides which Ingresses the controller serves.
 type Classes struct {
 	names map[string]bool
 	any   bool // an Ingress without a class is ours as well
 }
 
-// ClassesOf reads IngressClasses. only, where it is not empty, is the one class
-// to serve.
+// ClassesOf reads IngressClasses. only is the only class to serve; "": all classes of
+// this controller.
 func ClassesOf(list []*networkingv1.IngressClass, only string) Classes {
 	c := Classes{names: map[string]bool{}}
 	for _, class := range list {
@@ -27,12 +27,13 @@ func ClassesOf(list []*networkingv1.IngressClass, only string) Classes {
 	return c
 }
 
-// OnlyClass is for where IngressClasses cannot be read: the name decides.
+// OnlyClass returns the Classes for one class, by its name alone, for a controller
+// that cannot read IngressClasses.
 func OnlyClass(name string) Classes { return Classes{names: map[string]bool{name: true}} }
 
 // Ours reports whether the controller serves an Ingress: its class is ours, by
-// spec.ingressClassName or by the annotation from before there was that, or it
-// has none and ours is the default.
+// spec.ingressClassName or by the older annotation, or it has no class and ours is
+// the default.
 func (c Classes) Ours(ing *networkingv1.Ingress) bool {
 	if name := ing.Spec.IngressClassName; name != nil {
 		return c.names[*name]

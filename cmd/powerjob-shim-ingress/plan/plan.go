@@ -1,12 +1,12 @@
-// Package plan turns Ingress objects, and the Services, endpoints and
-// certificates that they name, into what the proxy runs on. It does no I/O: the
-// same objects make the same plan.
+// Package plan turns Ingress objects, and the Services, endpoints and certificates
+// that they name, into the proxy's settings. It does no I/O: the same objects make
+// the same plan.
 //
 //	p, good := plan.Make(objects, base, good)
 //	proxy.Swap(p.Settings)
 //
-// What cannot be served gets a route that says so with 503, and a Problem for
-// the Ingress; everything else is served.
+// A path that cannot be served gets a route that says so with 503, and its Ingress a
+// Problem; everything else is served.
 package plan
 
 import (
@@ -24,35 +24,35 @@ import (
 	"powerjob-shim/proxy/upstream"
 )
 
-// Objects are what a plan is made from. They are only read.
+// Objects are what a plan is made from. Make does not change them.
 type Objects struct {
 	Ingresses []*networkingv1.Ingress                 // those of the controller's class, see Classes
 	Services  map[string]*corev1.Service              // by namespace/name
 	Slices    map[string][]*discoveryv1.EndpointSlice // by the Service's namespace/name
-	Secrets   map[string]Secret                       // by namespace/name: those that Ingresses name, as far as they have been read
+	Secrets   map[string]Secret                       // by namespace/name: the named ones that have been read so far
 }
 
-// Secret is what was last found in a TLS Secret.
+// Secret is what a TLS Secret was found to hold.
 type Secret struct {
-	Certificate *tls.Certificate // the last good one; nil: there was none
+	Certificate *tls.Certificate // the last valid one; nil: there was none
 	Err         error            // why the newest content cannot be used; nil: it can
 }
 
-// Base is what holds for all Ingresses.
+// Base has the settings that apply to all Ingresses.
 type Base struct {
 	Settings proxy.Settings // of the configuration; its upstreams are templates
-	Rules    []config.Rule  // what Settings.Rules was compiled from
+	Rules    []config.Rule  // Settings.Rules before they were compiled
 }
 
-// Good is the last state of each Ingress whose annotations were all good, by
-// namespace/name. The zero value has none.
+// Good has the last state of each Ingress in which all its annotations were valid,
+// by namespace/name. Nil: no such states.
 type Good map[string]*networkingv1.Ingress
 
 // Plan is what the controller carries out.
 type Plan struct {
 	Settings     proxy.Settings
 	Certificates map[string]*tls.Certificate // by host, "*.example.com" too, in lower case
-	Secrets      []string                    // namespace/name of each that is named, sorted
+	Secrets      []string                    // namespace/name of each Secret that an Ingress names, sorted
 	Problems     []Problem
 }
 
@@ -68,38 +68,40 @@ const (
 	AnnotationConflict = "AnnotationConflict"
 )
 
-// Reasons are all of them.
+// Reasons lists all of them.
 var Reasons = []string{
 	InvalidAnnotation, InvalidPath, InvalidBackend, InvalidSecret, ServiceNotFound, PortNotFound, HostConflict, AnnotationConflict,
 }
 
-// Problem is what the owner of an Ingress must be told.
+// Problem is a problem that the owner of an Ingress must be told about.
 type Problem struct {
 	Ingress *networkingv1.Ingress
 	Reason  string
 	Message string // what is wrong and what to write
 }
 
-// maker is one plan in the making.
+// maker holds one plan while it is made.
 type maker struct {
 	Plan
 	objects Objects
 	base    Base
 	next    Good
-	claims  map[claim]string             // which Ingress has a host and path
+	claims  map[claim]string             // host and path -> the Ingress that has it
 	names   map[string]string            // host -> Secret that it is served with
 	groups  map[string]*group            // by namespace/service:port
-	secrets map[string]bool              // named ones
+	secrets map[string]bool              // those that Ingresses name
 	refused map[string]map[string]string // Ingress -> host -> why its certificate cannot be served
-	sets    map[ruleChange]*proxy.Policy // policies made so far, without Access
+	// policies made so far, without their Access
+	policies map[ruleChange]*proxy.Policy
 }
 
-// Make makes a plan. good is what the call before returned; nil: nothing is
-// known. Older Ingresses win over younger ones.
+// Make makes a plan, and returns the Good for the next call. good is the Good of the
+// call before; nil: this is the first. Older Ingresses win over younger ones.
 func Make(o Objects, b Base, good Good) (Plan, Good) {
 	m := &maker{
 		objects: o, base: b, next: Good{}, claims: map[claim]string{}, names: map[string]string{},
 		groups: map[string]*group{}, secrets: map[string]bool{}, refused: map[string]map[string]string{},
+		policies: map[ruleChange]*proxy.Policy{},
 	}
 	m.Settings = b.Settings
 	m.Settings.OneLabelWildcards = true
@@ -127,7 +129,7 @@ func Make(o Objects, b Base, good Good) (Plan, Good) {
 	return m.Plan, m.next
 }
 
-// older orders Ingresses by their age, and by their names where that is equal.
+// older orders Ingresses by age, and those of the same age by name.
 func older(a, b *networkingv1.Ingress) int {
 	return cmp.Or(
 		a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
@@ -140,13 +142,13 @@ func key(ing *networkingv1.Ingress) string { return ing.Namespace + "/" + ing.Na
 
 // entry is an Ingress as it is served.
 type entry struct {
-	ing         *networkingv1.Ingress // the last good state, where the newest one is not
-	newest      *networkingv1.Ingress // whom Events are for
+	ing         *networkingv1.Ingress // the newest state with valid annotations
+	newest      *networkingv1.Ingress // the newest state, which Events refer to
 	annotations annotations
-	refuse      string // why none of it can be served; empty: it can
+	refuse      string // why nothing of it can be served; empty: it can
 }
 
-// read parses the annotations. A bad one leaves the last good state in force.
+// read parses the annotations. If one is invalid, the last good state stays in force.
 func (m *maker) read(ing, last *networkingv1.Ingress) *entry {
 	parsed, problems := parseAnnotations(ing.Annotations)
 	if name := parsed[Template]; name != "" && name != "default" {
@@ -176,9 +178,9 @@ func (m *maker) problem(ing *networkingv1.Ingress, reason, message string) {
 	}
 }
 
-// finish makes the groups that routes lead to.
+// finish sorts the routes and makes the groups that they lead to.
 func (m *maker) finish() {
-	// The first of equal routes wins: an exact path before a prefix that is equal.
+	// The first of equal routes wins: an exact path must come before an equal prefix.
 	slices.SortStableFunc(m.Settings.Routes, func(a, b proxy.Route) int {
 		switch {
 		case a.ExactSlash == b.ExactSlash:
@@ -192,7 +194,7 @@ func (m *maker) finish() {
 		m.Settings.Upstreams[name] = m.upstream(g)
 	}
 	if len(m.groups) == 0 {
-		// The proxy wants one, and routes: else all would go to it.
+		// The proxy needs a group, and routes: without routes all requests would go to it.
 		m.Settings.Upstreams["none"] = proxy.Upstream{Settings: upstream.Settings{Dynamic: true}}
 	}
 	if len(m.Settings.Routes) == 0 {

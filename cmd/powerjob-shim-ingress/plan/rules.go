@@ -10,7 +10,7 @@ import (
 	"powerjob-shim/proxy"
 )
 
-// claim is a host and path that one Ingress has.
+// claim is a host and path that only one Ingress can have.
 type claim struct {
 	host  string
 	exact bool
@@ -21,7 +21,7 @@ type claim struct {
 func (m *maker) rules(e *entry) {
 	for _, rule := range e.ing.Spec.Rules {
 		if rule.HTTP == nil {
-			continue // all of the host goes to the default backend
+			continue // the default backend serves the whole host
 		}
 		for i := range rule.HTTP.Paths {
 			m.path(e, strings.ToLower(rule.Host), &rule.HTTP.Paths[i])
@@ -54,7 +54,8 @@ func (m *maker) path(e *entry, host string, p *networkingv1.HTTPIngressPath) {
 	m.Settings.Routes = append(m.Settings.Routes, route)
 }
 
-// serve leads a route to its backend, or lets it say why it cannot.
+// serve sets a route's upstream to its backend's group, or makes the route refuse
+// requests with the reason.
 func (m *maker) serve(e *entry, route *proxy.Route, host string, b *networkingv1.IngressBackend) {
 	if route.Refuse == "" {
 		refused := m.refused[key(e.ing)]
@@ -74,8 +75,9 @@ func (m *maker) serve(e *entry, route *proxy.Route, host string, b *networkingv1
 	route.Upstream = g.name
 }
 
-// defaultBackend serves what no rule is for: first for the hosts of the
-// Ingress's own rules, then, unless an older one does, for every host.
+// defaultBackend makes routes to the default backend for what no rule matches: for
+// the hosts of the Ingress's own rules and, unless an older Ingress has done so, for
+// every host.
 func (m *maker) defaultBackend(e *entry) {
 	seen := map[string]bool{}
 	hosts := []string{}
@@ -89,7 +91,7 @@ func (m *maker) defaultBackend(e *entry) {
 		c := claim{host: host, path: "default backend"}
 		if owner, taken := m.claims[c]; taken {
 			if host == "" && len(hosts) > 0 {
-				continue // it is for its own hosts
+				continue // it still serves its own hosts
 			}
 			m.problem(e.newest, HostConflict, fmt.Sprintf("%s has the default backend of the older Ingress %s; remove one of the two", hostName(host), owner))
 			continue
@@ -111,9 +113,9 @@ func hostName(host string) string {
 	return host
 }
 
-// readPath returns an Ingress's path as routes compare it: without the slash at
-// the end of a prefix. Of one that is no path it returns the whole segments that
-// are, and what is wrong.
+// readPath returns an Ingress's path in the form that routes compare: a prefix has
+// no slash at its end. If the path is not valid, it returns its leading segments
+// that are, and what is wrong.
 func readPath(path string, exact bool) (clean, wrong string) {
 	if path == "" {
 		path = "/"
@@ -152,7 +154,7 @@ func literal(path string) bool {
 	return true
 }
 
-// prefixPaths are the routes' paths for a prefix of whole segments.
+// prefixPaths returns the routes' paths for a prefix of whole segments.
 func prefixPaths(path string) []string {
 	if path == "" {
 		return []string{"/*"}

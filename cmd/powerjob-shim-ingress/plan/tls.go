@@ -7,8 +7,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// tls chooses the certificates for an Ingress's hosts. A host whose Secret has
-// never been good is refused, for this Ingress alone.
+// tls chooses the certificates for an Ingress's hosts. A host whose Secret has never
+// been valid is refused for this Ingress; other Ingresses still serve it.
 func (m *maker) tls(e *entry) {
 	for i := range e.ing.Spec.TLS {
 		t := &e.ing.Spec.TLS[i]
@@ -48,8 +48,8 @@ func (m *maker) certificate(e *entry, host, name string, secret Secret) {
 	m.Certificates[host] = secret.Certificate
 }
 
-// tlsHosts are the hosts that a certificate is for: those named beside it, else
-// those of the rules.
+// tlsHosts returns the hosts that a certificate is for: those listed with it or, if
+// none are, those of the rules.
 func tlsHosts(ing *networkingv1.Ingress, t *networkingv1.IngressTLS) []string {
 	var hosts []string
 	for _, h := range t.Hosts {

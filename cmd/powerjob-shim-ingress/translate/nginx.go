@@ -10,8 +10,8 @@ import (
 	"powerjob-shim/cmd/powerjob-shim-ingress/plan"
 )
 
-// known is what becomes of ingress-nginx's annotations. What nobody needs any
-// more goes in silence; everything else is noted.
+// known says what becomes of each annotation of ingress-nginx. Those that nobody
+// needs any more are dropped silently; everything else is noted.
 var known = map[string]func(t *translation, value string){
 	"rewrite-target": silent, // see path
 	"use-regex": func(t *translation, value string) {
@@ -46,7 +46,7 @@ var known = map[string]func(t *translation, value string){
 	"configuration-snippet":    snippet("configuration-snippet"),
 	"server-snippet":           snippet("server-snippet"),
 	"affinity":                 unneeded("affinity", "a client's repetition is known to the replica that had the first call; with several replicas set the chart's store.type: redis, or sessionAffinity"),
-	"session-cookie-name":      silent, // told by affinity
+	"session-cookie-name":      silent, // the note on affinity says it
 }
 
 // unneeded drops an annotation and says why.
@@ -54,7 +54,7 @@ func unneeded(name, why string) func(*translation, string) {
 	return func(t *translation, _ string) { t.note("%s%s is not kept: %s", nginx, name, why) }
 }
 
-// silent drops one that changes nothing that anybody sees.
+// silent drops an annotation without a note, because nobody sees a difference.
 func silent(*translation, string) {}
 
 // readTimeout becomes the group's timeout, where it is longer than the default.
@@ -104,8 +104,8 @@ var (
 	plainPath     = regexp.MustCompile(`^/[A-Za-z0-9._~/@:-]*$`)
 )
 
-// path rewrites a path as a prefix of whole segments. It returns what is to be
-// cut off; ok is false where the path cannot be kept.
+// path rewrites a path as a prefix of whole segments. strip is the prefix to cut
+// off; "": none. ok is false if the path cannot be kept.
 func (t *translation) path(p *networkingv1.HTTPIngressPath) (strip string, ok bool) {
 	target, rewrites := t.annotations["rewrite-target"]
 	if plainPath.MatchString(p.Path) || p.Path == "" {

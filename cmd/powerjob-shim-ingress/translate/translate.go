@@ -2,8 +2,7 @@
 //
 //	ingresses, notes, err := translate.File(content, "powerjob-shim")
 //
-// What powerjob-shim does in another way, or not at all, is a note; it is never
-// left out in silence.
+// A note names everything that powerjob-shim does in another way, or not at all.
 package translate
 
 import (
@@ -30,8 +29,8 @@ const (
 	oldClass = "kubernetes.io/ingress.class"
 )
 
-// File translates every Ingress of a file with YAML or JSON documents into some
-// of the class that is named.
+// File translates every Ingress of a file with YAML or JSON documents. The new
+// Ingresses have the given class.
 func File(content []byte, class string) (all []networkingv1.Ingress, notes []string, err error) {
 	read := yamlstream.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
 	found := false
@@ -60,8 +59,8 @@ func File(content []byte, class string) (all []networkingv1.Ingress, notes []str
 	return all, notes, nil
 }
 
-// decode reads one document: an Ingress, a list, or something else, which is
-// noted.
+// decode reads one document: an Ingress, a list, or something else, which it notes.
+// said is notes with what it adds.
 func decode(document []byte, notes []string) (list []networkingv1.Ingress, said []string, err error) {
 	var head struct {
 		metav1.TypeMeta `json:",inline"`
@@ -99,7 +98,7 @@ func decode(document []byte, notes []string) (list []networkingv1.Ingress, said 
 	return []networkingv1.Ingress{ing}, notes, nil
 }
 
-// translation is one Ingress in the making.
+// translation is one Ingress while it is translated.
 type translation struct {
 	name        string
 	annotations map[string]string // nginx's, without the prefix
@@ -111,8 +110,8 @@ func (t *translation) note(format string, args ...any) {
 	t.notes = append(t.notes, "Ingress "+t.name+": "+fmt.Sprintf(format, args...))
 }
 
-// Ingress translates one. There are several where different prefixes are to be
-// cut off, and none where nothing can be kept.
+// Ingress translates one Ingress: into several if different prefixes must be cut
+// off, into none if nothing can be kept.
 func Ingress(old *networkingv1.Ingress, class string) (all []networkingv1.Ingress, notes []string) {
 	t := &translation{name: old.Name, annotations: map[string]string{}, out: map[string]string{}}
 	for name, value := range old.Annotations {
@@ -151,8 +150,8 @@ func Ingress(old *networkingv1.Ingress, class string) (all []networkingv1.Ingres
 	return all, t.notes
 }
 
-// certManager says what its annotations need besides being kept: the challenge
-// comes to whoever serves the host, and that is no longer nginx.
+// certManager notes what must be changed about cert-manager's annotations besides
+// keeping them: the challenge now comes to this controller, not to nginx.
 func (t *translation) certManager(class string) {
 	for _, name := range slices.Sorted(maps.Keys(t.out)) {
 		switch name {
@@ -164,8 +163,7 @@ func (t *translation) certManager(class string) {
 	}
 }
 
-// split returns the rules by the prefix that is to be cut off their paths; "":
-// none.
+// split returns the rules by the prefix that must be cut off their paths; "": none.
 func (t *translation) split(old *networkingv1.Ingress) map[string][]networkingv1.IngressRule {
 	parts := map[string][]networkingv1.IngressRule{}
 	if old.Spec.DefaultBackend != nil {
