@@ -17,7 +17,7 @@ func TestTheLargerTheHeapTheSmallerTheShareOfGarbage(t *testing.T) {
 
 func TestEveryCollectionIsTold(t *testing.T) {
 	collected := make(chan struct{}, 1)
-	tellCollections(t.Context(), collected)
+	notifyCollections(t.Context(), collected)
 	for range 3 {
 		runtime.GC()
 		<-collected // its finalizers run soon

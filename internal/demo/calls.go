@@ -8,8 +8,8 @@ import (
 	"powerjob-shim/internal/standin/legacy"
 )
 
-// calls are all changing calls; params prepares what the i-th one acts on
-// and returns its parameters.
+// calls are all changing calls. params prepares what the i-th call of this name acts
+// on, and returns the call's parameters.
 var calls = []struct {
 	name   string
 	params func(s *scene, i int) client.Params
@@ -61,19 +61,19 @@ func Calls() []string {
 func onJob(*scene, int) client.Params      { return client.Params{"jobId": 1} }
 func onWorkflow(*scene, int) client.Params { return client.Params{"workflowId": 1} }
 
-// scene prepares things in a stand-in without sending requests to it. The
-// first failure is kept in err.
+// scene prepares things in a stand-in, without sending requests to it. It keeps its
+// first failure in err.
 type scene struct {
 	server *legacy.Server
 	err    error
 }
 
-// set makes a call with a JSON body and returns the id that it made.
+// set executes a call with a JSON body and returns the id of what it made.
 func (s *scene) set(call, body string) int64 {
 	return s.serve(legacy.Input{Call: call, JSON: []byte(body)})
 }
 
-// do makes a call with a form.
+// do executes a call with a form and returns the id of what it made.
 func (s *scene) do(call string, form map[string]string) int64 {
 	return s.serve(legacy.Input{Call: call, Params: form})
 }

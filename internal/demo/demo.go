@@ -3,7 +3,7 @@
 //
 //	err := demo.Run(os.Stdout, start, false)
 //
-// Serve runs the stand-in server alone, to try the other commands on.
+// Serve runs only the stand-in server, to try the other commands on it.
 package demo
 
 import (
@@ -28,7 +28,7 @@ const (
 	Password = "pw"
 )
 
-// newClient makes a client object, and so logs in, as a Java process would.
+// newClient makes a client object as a Java process would; that logs in.
 func newClient(address string, transport client.Transport) (*client.Client, error) {
 	return client.New(client.Config{Addresses: []string{address}, AppName: App, Password: Password, Transport: transport})
 }
@@ -36,16 +36,17 @@ func newClient(address string, transport client.Transport) (*client.Client, erro
 // times is how often each call is made.
 const times = 3
 
-// tally is what the stand-in's own log says about one call, made times.
+// tally is what the stand-in's own log says about one of calls, which was made times
+// times.
 type tally struct {
 	Executed int `json:"executed"` // changes that took effect
-	Requests int `json:"requests"` // requests that it took, logins included
+	Requests int `json:"requests"` // requests, logins included
 	Failed   int `json:"failed"`   // calls whose caller was told that they failed
 }
 
-// Run makes every changing call with and without the shim and prints the
-// tallies, as a table or as JSON. The error says that the shim did not do its
-// work.
+// Run makes every changing call with and without the shim and prints the tallies, as
+// a table or as JSON. The error is not nil if a call was not executed exactly once
+// with the shim.
 func Run(out io.Writer, start StartShim, asJSON bool) error {
 	direct, err := tallyCalls(func(server string) (string, func(), error) {
 		return strings.TrimPrefix(server, "http://"), func() {}, nil
@@ -65,7 +66,7 @@ func Run(out io.Writer, start StartShim, asJSON bool) error {
 	return errors.Join(err, judge(through))
 }
 
-// writeJSON prints what table tells, for machines.
+// writeJSON prints the content of table for programs.
 func writeJSON(out io.Writer, direct, through []tally) error {
 	type row struct {
 		Call   string `json:"call"`
@@ -86,8 +87,8 @@ func writeJSON(out io.Writer, direct, through []tally) error {
 	return enc.Encode(report)
 }
 
-// tallyCalls makes all calls through what connect puts in front of a fresh
-// stand-in.
+// tallyCalls makes all calls to a new stand-in, through what connect puts in front of
+// it.
 func tallyCalls(connect StartShim) (_ []tally, err error) {
 	server := legacy.New(legacy.Options{Mode: legacy.Legacy})
 	url, err := server.Start()
@@ -178,7 +179,7 @@ func dash(n int) string {
 	return strconv.Itoa(n)
 }
 
-// judge returns an error that names the calls which were not executed once.
+// judge returns an error that names the calls that were not executed exactly once.
 func judge(through []tally) error {
 	var wrong []string
 	for i, call := range calls {

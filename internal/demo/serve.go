@@ -17,7 +17,7 @@ import (
 	"powerjob-shim/internal/standin/legacy"
 )
 
-// standIns are the servers that Serve can stand in for, by their names.
+// standIns are the servers that Serve can stand in for, by name.
 var standIns = map[string]struct {
 	mode legacy.Mode
 	is   string
@@ -32,12 +32,12 @@ var standIns = map[string]struct {
 // Servers returns the names that Serve takes.
 func Servers() []string { return slices.Sorted(maps.Keys(standIns)) }
 
-// InputError says that Serve cannot do what it was asked for.
+// InputError says that Serve's arguments are wrong.
 type InputError struct{ error }
 
 func (e InputError) Unwrap() error { return e.error }
 
-// Serve runs a stand-in server until ctx ends, and prints each change as it is
+// Serve runs a stand-in server until ctx ends, and prints each change when it is
 // executed. as is one of Servers.
 func Serve(ctx context.Context, out io.Writer, listen, as string) error {
 	standIn, ok := standIns[as]
@@ -96,12 +96,12 @@ func leaveDuplicates(url string) error {
 // executionLog prints what a stand-in executes, each change once and in order.
 type executionLog struct {
 	server *legacy.Server
-	mu     sync.Mutex // protects what follows: requests come at once
+	mu     sync.Mutex // protects what follows: requests come in parallel
 	out    io.Writer
-	told   int
+	told   int // executions that have been printed
 }
 
-// follow prints, after each request that next serves, what is new.
+// follow prints the new executions after each request that next serves.
 func (l *executionLog) follow(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer l.tell()
@@ -118,10 +118,10 @@ func (l *executionLog) tell() {
 		fmt.Fprintln(table, describe(all[:i+1]))
 	}
 	l.told = len(all)
-	_ = table.Flush() // a terminal that is gone need not be told
+	_ = table.Flush() // it fails only if the terminal is gone
 }
 
-// describe tells of the last of all executions.
+// describe returns a line about the last of all executions.
 func describe(all []legacy.Execution) string {
 	e := all[len(all)-1]
 	line := fmt.Sprintf("%s\texecution %d\t%s", e.Time.Format(time.TimeOnly), e.Seq, e.Call)

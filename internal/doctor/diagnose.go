@@ -15,14 +15,14 @@ type diagnosis struct {
 	examined
 }
 
-// examined is what a diagnosis goes by.
+// examined is what the diagnosis is based on.
 type examined struct {
 	seen   [len(probes)]sight
 	secure *TLS // nil: plain text
 	server address.Server
 	shim   bool   // a shim is on the way
-	shims  []Shim // those that say who they are, which older ones do not
-	gate   bool   // its gate refused the read, so that what the server checks does not show
+	shims  []Shim // the shims that identify themselves, which older ones do not
+	gate   bool   // a shim's gate refused the read, so that the server's own check cannot be seen
 }
 
 func newExamined(seen [len(probes)]sight, secure *TLS, server address.Server) examined {
@@ -60,13 +60,13 @@ func diagnose(e examined) *diagnosis {
 	return d
 }
 
-// conclude sets the verdict, and the sentences behind it.
+// conclude sets the verdict and the sentences that explain it.
 func (d *diagnosis) conclude(v Verdict, summary string, details ...string) {
 	d.Verdict, d.Summary, d.Details = v, summary, details
 }
 
-// checked is the diagnosis where tokens are asked for, by the server or by a
-// shim's gate: logins need no header then. header is the refused read's.
+// checked is the diagnosis if the server or a shim's gate asks for tokens: logins
+// need no header then. header is that of the refused read.
 func (d *diagnosis) checked(header headerState) {
 	who, what := "the server", "the server's OpenAPI check"
 	if d.gate {
@@ -90,8 +90,8 @@ func (d *diagnosis) checked(header headerState) {
 	}
 }
 
-// unchecked is the diagnosis where a read without a token is answered: then
-// each answer should carry the header.
+// unchecked is the diagnosis if a read without a token is answered: then every
+// answer should carry the header.
 func (d *diagnosis) unchecked() {
 	switch {
 	case slices.ContainsFunc(d.seen[:probeGet], func(s sight) bool { return s.header() == headerCased }):
@@ -144,8 +144,8 @@ func (d *diagnosis) lost(what string) {
 	}
 }
 
-// shimWrote says where to look for a header that a shim on the way should have
-// written, as far as it tells.
+// shimWrote begins the advice where to look for a header that a shim on the way
+// should have written, by what the shim says that it did.
 func (d *diagnosis) shimWrote() string {
 	if len(d.shims) > 0 && d.shims[len(d.shims)-1].Header != "" {
 		return "It says that it wrote the header, so look at "
@@ -225,7 +225,7 @@ func (d *diagnosis) advises(text string) bool {
 	return slices.ContainsFunc(d.Advice, func(a Advice) bool { return a.Text == text })
 }
 
-// strange is the diagnosis of something that does not answer like PowerJob.
+// strange is the diagnosis if the answers are not like PowerJob's.
 func (d *diagnosis) strange(s sight) {
 	d.conclude(NotPowerJob, "the answers are not those of PowerJob's OpenAPI.")
 	const check = "check host and port (PowerJob's default is 7700)."
@@ -251,7 +251,8 @@ func (d *diagnosis) strange(s sight) {
 	}
 }
 
-// adviseItsShim replaces advice that is meant for a server without a shim.
+// adviseItsShim replaces the advice, which is for servers without a shim, by advice
+// for the shim that asks.
 func (d *diagnosis) adviseItsShim() {
 	switch d.Verdict {
 	case Affected:

@@ -29,19 +29,19 @@ const DefaultTimeout = 5 * time.Second
 // Target is a server to be examined.
 type Target struct {
 	Server  address.Server
-	Host    string         // the Host header; "": that of the URL
+	Host    string         // the Host header; "": the URL's host
 	Timeout time.Duration  // of each request; 0: DefaultTimeout
-	Roots   *x509.CertPool // what a verifying client trusts; nil: the system's
+	Roots   *x509.CertPool // the roots of clients that check certificates; nil: the system's
 
-	// Connect connects to the server, its TLS included. Nil: to Server, as the
-	// Java client would.
+	// Connect connects to the server, its TLS included. Nil: Examine connects to
+	// Server as the Java client would.
 	Connect func(ctx context.Context) (net.Conn, error)
-	// Own: a shim asks its own server. Advice is then about that shim.
+	// Own: a shim examines its own server, and the advice is for that shim.
 	Own bool
 }
 
-// ExamineAll examines servers side by side, as a client's list of addresses, and
-// returns their findings in order. It ends early when ctx does.
+// ExamineAll examines the servers of a client's list of addresses at the same time,
+// and returns their findings in order. When ctx ends, so do the requests.
 func ExamineAll(ctx context.Context, targets []Target) []Finding {
 	findings := make([]Finding, len(targets))
 	var wg sync.WaitGroup
@@ -82,7 +82,7 @@ func (t Target) examine(ctx context.Context) *diagnosis {
 			root, err := t.ask(ctx, wireclient.Request{Method: "GET", Path: "/"})
 			return unanswered(pr.call, root, err)
 		}
-		if err != nil && i < probeGet { // those after it do not decide
+		if err != nil && i < probeGet { // later probes can fail without an influence on the verdict
 			return unreachable(fmt.Errorf("%s: %w", pr.call, err))
 		}
 		seen[i] = s
@@ -100,7 +100,7 @@ func (t Target) handshake(ctx context.Context) (tls.ConnectionState, error) {
 	return conn.(*tls.Conn).ConnectionState(), nil
 }
 
-// judge says what clients make of a TLS connection: the Java client checks no
+// judge says what clients think of a TLS connection: the Java client checks no
 // certificate, others do.
 func (t Target) judge(state tls.ConnectionState) *TLS {
 	secure := &TLS{Version: tls.VersionName(state.Version), HTTP2: state.NegotiatedProtocol == "h2"}

@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// Verdict is what a finding comes to.
+// Verdict is a finding in a word.
 type Verdict string
 
 // The verdicts.
 const (
 	Healthy     Verdict = "healthy"      // 5.x clients execute every call once here
 	Affected    Verdict = "affected"     // they send every call twice
-	Misled      Verdict = "misled"       // they take a refused call for one that passed
+	Misled      Verdict = "misled"       // they take a refused call for an accepted one
 	OldServer   Verdict = "old_server"   // there is no authApp: they cannot start
 	NotPowerJob Verdict = "not_powerjob" // the answers are not PowerJob's
 	Failing     Verdict = "failing"      // something answers in the server's place, with an error
 	Unreachable Verdict = "unreachable"  // there is no answer
 )
 
-// Exit codes of the doctor command. 2 is a wrong command line.
+// Exit codes of the doctor command. 2 means a wrong command line.
 const (
 	ExitHealthy     = 0
 	ExitAffected    = 1 // affected, misled or old_server
@@ -28,7 +28,7 @@ const (
 	ExitNotPowerJob = 4
 )
 
-// ExitCode is what the command ends with for one server.
+// ExitCode returns the command's exit code for one server.
 func (v Verdict) ExitCode() int {
 	switch v {
 	case Healthy:
@@ -41,8 +41,8 @@ func (v Verdict) ExitCode() int {
 	return ExitAffected
 }
 
-// Finding is what was found out about one server. Its JSON is for scripts: names
-// stay, more may join.
+// Finding is what was found out about one server. Its JSON is for scripts: names are
+// not changed, but more may be added.
 type Finding struct {
 	URL     string   `json:"url"`
 	Verdict Verdict  `json:"verdict"`
@@ -51,14 +51,14 @@ type Finding struct {
 	Facts   []string `json:"facts,omitzero"`   // what was seen, in lines
 	Advice  []Advice `json:"advice,omitzero"`
 
-	Answers []Answer `json:"answers,omitzero"` // to the probes that decide
-	Shims   []Shim   `json:"shims,omitzero"`   // on the way, the one next to the server first
-	Hops    []string `json:"hops,omitzero"`    // what else names itself in the answers: "Server: nginx"
+	Answers []Answer `json:"answers,omitzero"` // to the probes that decide the verdict
+	Shims   []Shim   `json:"shims,omitzero"`   // on the way, the shim next to the server first
+	Hops    []string `json:"hops,omitzero"`    // header lines in which others name themselves: "Server: nginx"
 	TLS     *TLS     `json:"tls,omitempty"`    // nil: plain text
-	Lacks   []string `json:"lacks,omitzero"`   // calls of newer clients that the server has not
+	Lacks   []string `json:"lacks,omitzero"`   // calls of newer clients that the server does not have
 	// Open: a call without a token is carried out (CVE-2025-11581).
 	Open bool `json:"open"`
-	// SendsHeader: healthy, and not by a shim.
+	// SendsHeader: the server is healthy and sends the header itself.
 	SendsHeader bool `json:"sends_header"`
 }
 
@@ -68,22 +68,22 @@ type Advice struct {
 	Command string `json:"command,omitempty"` // to be copied as it is
 }
 
-// Answer is one probe's.
+// Answer is the answer to one probe.
 type Answer struct {
 	Call   string   `json:"call"`
 	Status int      `json:"status"`
 	Header []string `json:"header"` // the auth header's lines as they came
 }
 
-// TLS is how an https server is reached.
+// TLS describes the connection to an https server.
 type TLS struct {
 	Version  string `json:"version"`
-	HTTP2    bool   `json:"http2"`    // taken when it is offered, as the Java client does
-	Verifies bool   `json:"verifies"` // a client that checks certificates accepts this one
+	HTTP2    bool   `json:"http2"`    // the server takes it when a client offers it, as the Java client does
+	Verifies bool   `json:"verifies"` // a client that checks certificates accepts the server's
 	Problem  string `json:"problem,omitempty"`
 }
 
-// String is the finding for people.
+// String returns the finding for people.
 func (f *Finding) String() string {
 	var b strings.Builder
 	for _, fact := range f.Facts {
@@ -115,7 +115,7 @@ func (f *Finding) adviseCommand(text, command string) {
 	f.Advice = append(f.Advice, Advice{Text: text, Command: command})
 }
 
-// Report is what was found out about a list of servers.
+// Report is what was found out about a list of servers, for people and for scripts.
 type Report struct {
 	Verdict  Verdict   `json:"verdict"` // the worst: affected before not_powerjob before unreachable
 	ExitCode int       `json:"exit_code"`
@@ -124,10 +124,10 @@ type Report struct {
 	Servers  []Finding `json:"servers"`
 }
 
-// worst orders exit codes: what duplicates calls now comes first.
+// worst orders exit codes, from the worst on: duplicated calls come first.
 var worst = []int{ExitAffected, ExitNotPowerJob, ExitUnreachable, ExitHealthy}
 
-// NewReport sums findings up. There must be at least one.
+// NewReport sums findings up. There must be at least one finding.
 func NewReport(findings []Finding) Report {
 	r := Report{Servers: findings}
 	most := slices.MinFunc(findings, func(a, b Finding) int {
@@ -164,7 +164,7 @@ func (r Report) summary() string {
 	return fmt.Sprintf("Of %d servers: %s.", len(r.Servers), strings.Join(parts, ", "))
 }
 
-// String is the report for people: each server's, and what they come to.
+// String returns the report for people: each server's finding, then the summary.
 func (r Report) String() string {
 	var b strings.Builder
 	for i := range r.Servers {

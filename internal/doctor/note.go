@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// note writes down what was seen, before it is judged.
+// note writes down what was seen, before the verdict.
 func (d *diagnosis) note() {
 	d.Facts = append(d.Facts, d.secureFact()...)
 	for i := range probeGet {
@@ -52,7 +52,8 @@ func (e *examined) secureFact() []string {
 	return []string{e.secure.Version + "; a client that checks certificates refuses this one (" + e.secure.Problem + "); the Java client checks none"}
 }
 
-// onTheWay lists what says of itself that it handled the answers.
+// onTheWay returns the report's lines about the shims and other hops that name
+// themselves in the answers.
 func (d *diagnosis) onTheWay() []string {
 	var who []string
 	for i := len(d.shims) - 1; i >= 0; i-- { // as a request meets them
@@ -75,7 +76,8 @@ func (d *diagnosis) onTheWay() []string {
 	return lines
 }
 
-// suspects names who may have lost or re-cased the header, as part of a sentence.
+// suspects returns a sentence that names the hops that may have removed or re-cased
+// the header; "": none names itself.
 func (d *diagnosis) suspects() string {
 	if len(d.Hops) == 0 {
 		return ""

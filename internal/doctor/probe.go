@@ -9,19 +9,20 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// Header is what a request asks the shims on its way with, who they are. Each
-// adds a line of that name to the answer; see Mark. No client sends it.
+// Header is the header by which a request asks the shims on its way to identify
+// themselves: each adds a header of this name to the answer, see Shim.Mark. No client
+// sends it.
 const Header = "X-Powerjob-Shim-Doctor"
 
-// nobody is an app that no server has.
+// nobody is the name of an app that no server has.
 const nobody = "powerjob-shim-doctor: no such app"
 
-// probe is one request of the doctor. None can change anything: an unknown app
-// is refused, reading the jobs of app 0 finds none, and a changing call by GET
-// is refused by every server (their mappings are POST only) while a shim on
-// the way marks its answer; so is runJob2, which older servers do not have at all.
-// The second read has no app id header, as 4.x clients make it: a shim's gate
-// says in its own words why it does not pass, or lets it pass; a server does neither.
+// probe is one request of the doctor. None can change anything: servers refuse an
+// unknown app, app 0 has no jobs to read, and every server refuses a changing call
+// by GET (their mappings are POST only), while a shim on the way marks its answer.
+// runJob2 by GET is refused, too; older servers do not have the call at all. The
+// second read has no app id header, like those of 4.x clients: a shim's gate refuses
+// it in its own words or lets it pass; a server does neither.
 type probe struct {
 	call    string
 	request wireclient.Request // without the server's context path

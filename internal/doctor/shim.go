@@ -2,20 +2,21 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"powerjob-shim/rules"
 )
 
-// Shim is a shim on the way, as it says itself.
+// Shim is what a shim on the way says of itself.
 type Shim struct {
 	Version string `json:"version"`
 	Mode    string `json:"mode"`  // enforce or observe
-	Group   string `json:"group"` // of upstreams, that the request was for
+	Group   string `json:"group"` // the upstream group that the request was for
 	// Header is what its rules did to the auth header of the server's answer, or in
-	// mode observe would do: added, kept, recased, denied, see rules.HeaderAction; ""
-	// for an answer of its own, without a rule, or where the server sent none and no
-	// rule has a value for it.
+	// mode observe would have done: added, kept, recased, denied, see
+	// rules.HeaderAction. Empty: the answer is the shim's own, no rule matches, or the
+	// server sent no header and no rule has a value for it.
 	Header rules.HeaderAction `json:"header,omitempty"`
 }
 
@@ -24,19 +25,19 @@ func (s Shim) String() string {
 	if s.Version != "" {
 		name += " " + s.Version
 	}
-	if s.Group == "" { // it answered before it knew one
+	if s.Group == "" { // it answered before it chose a group
 		return name + ", mode " + s.Mode
 	}
 	return name + ", mode " + s.Mode + ", group " + s.Group
 }
 
-// Mark returns the line that a shim adds to an answer.
+// Mark returns the value of Header that the shim adds to an answer.
 func (s Shim) Mark() string {
 	return fmt.Sprintf("version=%s; mode=%s; group=%s; header=%s", s.Version, s.Mode, s.Group, s.Header)
 }
 
-// shims returns the shims on the way that add a Mark to an answer, the one next to the
-// server first.
+// shims returns the shims on the way that have added a Mark to the answer, the shim
+// next to the server first.
 func (s sight) shims() (all []Shim) {
 	for _, f := range s.Header {
 		if !strings.EqualFold(f.Name, Header) {
@@ -63,8 +64,8 @@ func (s sight) shims() (all []Shim) {
 	return all
 }
 
-// sendsItself tells that the server sends the header itself, in exact case, as
-// far as the shim next to it sees: nobody needs the shim for that.
+// sendsItself reports whether the server sends the header itself, in exact case, by
+// what the shim next to it says: then the shim is not needed for it.
 func (e *examined) sendsItself() bool {
 	action := func(probe int) rules.HeaderAction {
 		if all := e.seen[probe].shims(); len(all) > 0 {
@@ -73,7 +74,7 @@ func (e *examined) sendsItself() bool {
 		return ""
 	}
 	switch action(probeRead) {
-	case rules.HeaderDenied: // its check is on, then logins need none
+	case rules.HeaderDenied: // the server's check is on; then logins need no header
 		return true
 	case rules.HeaderKept:
 		return action(probeLogin) == rules.HeaderKept && action(probeAssert) == rules.HeaderKept
@@ -81,12 +82,7 @@ func (e *examined) sendsItself() bool {
 	return false
 }
 
-// observing tells that a shim on the way is in mode: observe.
+// observing reports whether a shim on the way is in mode: observe.
 func (e *examined) observing() bool {
-	for _, s := range e.shims {
-		if s.Mode == "observe" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(e.shims, func(s Shim) bool { return s.Mode == "observe" })
 }

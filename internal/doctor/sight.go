@@ -10,10 +10,10 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// markHeader has a shim's decision about a call.
+// markHeader is the header with a shim's decision about a call.
 const markHeader = "X-Powerjob-Shim"
 
-// sight is what came back on a probe.
+// sight is the answer to a probe.
 type sight struct {
 	wireclient.Response
 	envelope bool // the body is PowerJob's envelope
@@ -40,7 +40,7 @@ type headerState uint8
 
 const (
 	headerNone   headerState = iota
-	headerCased              // there, but the client does not find it under its exact name
+	headerCased              // sent, but not under the exact name that the client looks for
 	headerDenied             // false
 	headerPassed             // true
 	headerOdd                // anything else
@@ -85,7 +85,7 @@ func (s sight) fact(call string) string {
 	return line
 }
 
-// value returns a field's first value, whatever its name's case.
+// value returns a field's first value, whatever the case of its name; "": none.
 func (s sight) value(name string) string {
 	i := slices.IndexFunc(s.Header, func(f wireclient.Field) bool { return strings.EqualFold(f.Name, name) })
 	if i < 0 {
@@ -94,20 +94,20 @@ func (s sight) value(name string) string {
 	return s.Header[i].Value
 }
 
-// refusedByCheck tells that the server's check is on: it refused a call that
-// came without a token (OpenApiSecurityServiceImpl).
+// refusedByCheck reports whether the server refused a call for its missing token, so
+// that its check is on (OpenApiSecurityServiceImpl).
 func (s sight) refusedByCheck() bool {
 	return s.envelope && !s.success && (s.code == "-1002" || s.code == "-300" || s.code == "-401")
 }
 
-// servers404 tells a PowerJob server's own 404 from what other web servers
-// answer: under its context path it is Spring's, outside of it Undertow's, which
+// servers404 reports whether a 404 is a PowerJob server's own, not another web
+// server's: under its context path Spring answers, elsewhere Undertow, whose answer
 // is empty and names no server.
 func (s sight) servers404() bool {
 	return s.unmapped() || len(s.Body) == 0 && s.value("Server") == ""
 }
 
-// unmapped tells that a Spring server has nothing at the path
+// unmapped reports whether a Spring server answered that it has nothing at the path
 // (BasicErrorController).
 func (s sight) unmapped() bool {
 	var e struct {
@@ -118,9 +118,9 @@ func (s sight) unmapped() bool {
 	return s.Status == 404 && json.Unmarshal(s.Body, &e) == nil && e.Status == 404 && e.Error != "" && e.Path != nil
 }
 
-// outsidePrefix tells that a shim passed this on as no call of PowerJob's.
+// outsidePrefix reports whether a shim did not take the request for a call.
 func (s sight) outsidePrefix() bool { return s.value(markHeader) == "outside-prefix" }
 
-// saysShim tells that a shim answered this itself, or says in the answer why it
+// saysShim reports whether a shim answered this itself, or says in the answer why it
 // refuses.
 func (s sight) saysShim() bool { return strings.Contains(s.message, "powerjob-shim: ") }

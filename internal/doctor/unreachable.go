@@ -37,8 +37,8 @@ func unreachable(err error) *diagnosis {
 	return d
 }
 
-// unanswered is the diagnosis of a server that closes the connection on a call,
-// by what it makes of a GET of /: a shim answers that in words.
+// unanswered is the diagnosis of a server that closes the connection on a call. root
+// and err are the outcome of a GET of /: a shim explains itself there.
 func unanswered(call string, root sight, err error) *diagnosis {
 	d := new(diagnosis)
 	d.Facts = []string{fmt.Sprintf("%-12s closed without an answer: a shim whose server is down, or nothing", call)}

@@ -7,20 +7,20 @@ import (
 	"strconv"
 )
 
-// Action is what is done to leftovers.
+// Action is a change to leftovers.
 type Action struct {
 	Wanted Status // the state that they get
 	call   string
 	verb   string // for people
 }
 
-// The actions. Neither removes anything: enableJob brings a job back.
+// The actions. Neither removes a job for good: enableJob brings it back.
 var (
 	Disable = Action{Disabled, "disableJob", "Disable"}
 	Delete  = Action{Deleted, "deleteJob", "Delete"}
 )
 
-// Concerns tells whether a finding has a leftover that the action would change.
+// Concerns reports whether a finding has a leftover that the action would change.
 func (a Action) Concerns(f Finding) bool {
 	return f.Kind == Pair && f.Jobs[0].Status < a.Wanted
 }
@@ -31,11 +31,11 @@ type Result string
 // The results.
 const (
 	Done    Result = "done"
-	Skipped Result = "skipped" // it is not what was found any more; nothing was sent
+	Skipped Result = "skipped" // a job has changed since it was found; nothing was sent
 	Failed  Result = "failed"
 )
 
-// Outcome is a Result and its reason, "" where there is nothing to add.
+// Outcome is a Result and its reason; "": there is nothing to add.
 type Outcome struct {
 	Result  Result
 	Reason  string
@@ -43,15 +43,15 @@ type Outcome struct {
 	silent  bool // the server did not answer
 }
 
-// maxSilence is how many leftovers in a row may end without any answer before
-// the others are given up: each may take the whole timeout.
+// maxSilence is after how many leftovers in a row without an answer the others are
+// given up: each may take the whole timeout.
 const maxSilence = 3
 
-// ApplyAll changes the leftovers of all findings that the action concerns, one
-// after the other, and reports each. A leftover that has the wanted Status then,
-// whoever gave it, has it in found too. It goes on after a failure, unless the
-// server has gone silent or ctx has ended: then the others fail untried. A call
-// that is under way is not cut off by ctx.
+// ApplyAll changes the leftovers of all findings that the action concerns, one after
+// the other, and reports each. If a leftover then has the wanted Status, whoever gave
+// it, ApplyAll sets it in found too. It goes on after a failure, unless the server
+// has stopped answering or ctx has ended: then the others fail without a try. ctx
+// does not cut off a call in flight.
 func (s *Session) ApplyAll(ctx context.Context, a Action, found []Finding, report func(Finding, Outcome)) {
 	silent := 0
 	for _, f := range found {
@@ -98,7 +98,7 @@ func (s *Session) apply(ctx context.Context, a Action, f Finding) Outcome {
 	if err == nil {
 		return Outcome{Result: Done}
 	}
-	// Without an answer, or with a gateway's, it may have been executed.
+	// Without an answer, or with a gateway's, the call may have been executed.
 	if now, again := s.job(ctx, id); again == nil {
 		if now.Status == a.Wanted {
 			return Outcome{Result: Done, Reason: fmt.Sprintf("%v; but it is %s now", err, a.Wanted)}

@@ -1,20 +1,20 @@
-// Package duplicates finds the jobs that the defect has left in a server, and
-// takes them out of service.
+// Package duplicates finds the duplicate jobs that the defect has left in a server,
+// and disables or deletes them.
 //
-// The simple use is to look, which changes nothing:
+// The simple use only looks:
 //
 //	server, err := address.Parse("http://127.0.0.1:7700")
 //	s, err := duplicates.Login(ctx, duplicates.Config{Server: server, App: "app1", Password: "pw"})
 //	jobs, err := s.Jobs(ctx)
 //	for _, f := range duplicates.Find(jobs, 10*time.Second) { ... }
 //
-// ApplyAll then disables or deletes what was found, each job after another
-// look at it.
+// ApplyAll then disables or deletes the jobs that were found; it looks at each job
+// again before it changes it.
 //
-// What it goes by: an affected server executes a call of a 5.x client, lets the
-// client log in again, and executes the same call a second time. So there are
-// two jobs that differ in nothing but their ids and times, made one right after
-// the other, and the caller was told the id of the later one only.
+// An affected server executes a call of a 5.x client, lets the client log in again,
+// and executes the same call a second time. So it has two jobs that differ only in
+// their ids and times, made one right after the other, and the caller was told only
+// the id of the later one.
 package duplicates
 
 import (
@@ -28,27 +28,27 @@ type Kind string
 
 // The kinds.
 const (
-	// Pair is what the defect leaves: Jobs[0] is the leftover and may be taken
-	// out of service, because Jobs[1] is at least as much in service.
+	// Pair is what the defect leaves: Jobs[0] is the leftover, which may be disabled
+	// or deleted, because Jobs[1] is at least as much in service.
 	Pair Kind = "pair"
-	// Alone is a pair of which only the leftover is (still) in service. Either
-	// its caller has disabled or deleted the job that it knows, and the leftover
-	// runs on unknown to it; or somebody has cleaned up, and the leftover is the
-	// only one left. Nobody can tell which from here.
+	// Alone is a pair whose leftover is more in service than the other job. Either
+	// the caller has disabled or deleted the job that it knows, and does not know that
+	// the leftover still runs; or somebody has cleaned up and kept the leftover. This
+	// package cannot tell which.
 	Alone Kind = "alone"
-	// Unclear is more than two, or two whose ids and times contradict each
-	// other: which of them are known to their callers cannot be told.
+	// Unclear is more than two jobs, or two whose ids and times contradict each
+	// other: nobody can tell which of them their callers know.
 	Unclear Kind = "unclear"
 )
 
-// Finding is some equal jobs that were made one right after the other.
+// Finding is a set of equal jobs that were made one right after the other.
 type Finding struct {
 	Kind Kind
 	Jobs []Job // by id; two unless Unclear
 }
 
-// Open tells whether jobs run that perhaps should not: the leftover is enabled,
-// or more than one of those of which none can be told to be one.
+// Open reports whether a job may run that should not: the leftover is enabled or, in
+// an unclear finding, more than one job is.
 func (f Finding) Open() bool {
 	if f.Kind != Unclear {
 		return f.Jobs[0].Status == Enabled
@@ -56,8 +56,8 @@ func (f Finding) Open() bool {
 	return f.count(Enabled) > 1
 }
 
-// Gaps returns the times between the making of each job and the next one; a
-// negative one contradicts the ids.
+// Gaps returns the time from each job's creation to the next one's. A negative time
+// contradicts the order of the ids.
 func (f Finding) Gaps() []time.Duration {
 	var gaps []time.Duration
 	for i, j := range f.Jobs[1:] {
@@ -76,15 +76,15 @@ func (f Finding) count(s Status) int {
 	return n
 }
 
-// Find returns the equal jobs of a server of which each was made within that
-// time of the one before it, by id. What is settled, because its leftover is
-// deleted, is left out.
+// Find returns the sets of equal jobs in which each job, in the order of the ids,
+// was made within that time of the one before it. It leaves out sets whose leftover
+// is deleted already.
 func Find(jobs []Job, within time.Duration) []Finding {
 	jobs = slices.Clone(jobs)
 	slices.SortFunc(jobs, func(a, b Job) int { return cmp.Compare(a.ID, b.ID) })
 	jobs = slices.CompactFunc(jobs, func(a, b Job) bool { return a.ID == b.ID }) // a job is not its own twin
 	var found []Finding
-	last := map[content]int{} // where the newest run of equal jobs stands in found
+	last := map[content]int{} // the index in found of the newest set with this content
 	for _, j := range jobs {
 		i, ok := last[j.content]
 		if ok {

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Status is PowerJob's SwitchableStatus. The greater, the less in service.
+// Status is PowerJob's SwitchableStatus. A greater one is less in service.
 type Status int
 
 // The states of a job.
 const (
 	Enabled  Status = 1
 	Disabled Status = 2
-	Deleted  Status = 99 // it stays in the database, and enableJob brings it back
+	Deleted  Status = 99 // the job stays in the database, and enableJob brings it back
 )
 
 // String returns "enabled", "disabled", "deleted", or the number.
@@ -34,7 +34,7 @@ func (s Status) String() string {
 	return "status " + strconv.Itoa(int(s))
 }
 
-// Job is a job as a server tells it (PowerJob's JobInfoDTO).
+// Job is a job as a server describes it (PowerJob's JobInfoDTO).
 type Job struct {
 	ID      int64
 	Name    string
@@ -43,12 +43,12 @@ type Job struct {
 	content content
 }
 
-// content stands for all fields of a job but its id, its times and its state:
-// it is the same for equal jobs, whatever fields the server's version has.
+// content is a hash of all fields of a job except its id, its times and its state:
+// equal jobs have the same, whatever fields the server's version has.
 type content [sha256.Size]byte
 
-// notContent are the fields that differ between equal jobs, or change while a
-// job is in service (the scheduler sets gmtModified too).
+// notContent are the fields that differ between equal jobs, or change while a job is
+// in service (the scheduler changes gmtModified, too).
 var notContent = []string{"id", "status", "gmtCreate", "gmtModified", "nextTriggerTime"}
 
 // UnmarshalJSON reads a job as servers of all versions write it.
@@ -80,8 +80,8 @@ func (j *Job) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// contentOf takes values as they were written: one server writes equal ones
-// alike, and what should differ in that makes jobs different, not equal.
+// contentOf hashes the values as they are written: one server writes equal values
+// alike, and if it did not, jobs would be taken for different, never for equal.
 func contentOf(fields map[string]json.RawMessage) (c content) {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -91,9 +91,9 @@ func contentOf(fields map[string]json.RawMessage) (c content) {
 	return c
 }
 
-// layouts are ways in which Spring can be told to write a Date; the first is
-// what servers do (tried on 4.3.9). Without a zone the server's own counts, and
-// it is the same for all its jobs.
+// layouts are ways in which Spring can be configured to write a Date; servers use
+// the first one (tried on 4.3.9). A time without a zone is in the server's own, which
+// is the same for all its jobs.
 var layouts = []string{"2006-01-02T15:04:05.999Z07:00", "2006-01-02T15:04:05.999Z0700", "2006-01-02 15:04:05.999"}
 
 func readTime(raw json.RawMessage) (time.Time, error) {

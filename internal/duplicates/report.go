@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// report is what was found and done.
+// report has what was found and done.
 type report struct {
 	server, app string
 	appID       int64
@@ -31,7 +31,7 @@ func (r *report) concerned(a Action) int {
 	return n
 }
 
-// verdict is what the command ends with.
+// verdict returns the command's error.
 func (r *report) verdict() error {
 	open := false
 	for _, f := range r.found {
@@ -46,8 +46,8 @@ func (r *report) verdict() error {
 	return nil
 }
 
-// table is the report for people. changing tells that leftovers are going to be
-// changed: then it does not say how.
+// table returns the report for people. changing: leftovers are about to be changed,
+// so the report does not advise how to change them.
 func (r *report) table(changing bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "powerjob-shim duplicates %s\n\n%s: %s, deleted ones included", r.server, printable(r.app), count(r.jobs, "job"))
@@ -95,7 +95,7 @@ func (r *report) table(changing bool) string {
 	return b.String()
 }
 
-// next is what the user can do about the leftovers that were found.
+// next says what the user can do about the leftovers that were found.
 func (r *report) next(changing bool) string {
 	switch {
 	case changing:
@@ -124,7 +124,7 @@ func (r *report) rows(w io.Writer, heading string, kind Kind) int {
 
 func state(j Job) string { return fmt.Sprintf("%d %s", j.ID, j.Status) }
 
-// outcomeLine tells how the change of a leftover ended.
+// outcomeLine says how the change of a leftover ended.
 func outcomeLine(f Finding, a Action, o Outcome) string {
 	line := strconv.FormatInt(f.Jobs[0].ID, 10) + " "
 	if o.Result == Done {
@@ -138,7 +138,7 @@ func outcomeLine(f Finding, a Action, o Outcome) string {
 	return line
 }
 
-// printable is a name as it stands, or quoted where it would do something to a
+// printable returns a name as it is, or quoted if it is empty or could disturb a
 // terminal.
 func printable(name string) string {
 	if q := strconv.Quote(name); q != `"`+name+`"` || name == "" {

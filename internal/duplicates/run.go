@@ -16,28 +16,28 @@ import (
 	"powerjob-shim/internal/address"
 )
 
-// How Run ends where all was said in its report.
+// The errors of Run when its report says all that there is to say.
 var (
 	ErrLeft      = errors.New("there are duplicates, see above")
 	ErrUnchanged = errors.New("not all leftovers could be changed, see above")
 )
 
-// Options are what Run does.
+// Options say what Run does.
 type Options struct {
-	Servers  []address.Server // a client's list: the first that can be connected to is looked at
+	Servers  []address.Server // a client's list: Run takes the first server that it can connect to
 	App      string
 	Password string        // in plain text
 	Within   time.Duration // see Find
 	Timeout  time.Duration // of each request; 0: none
 	Insecure bool          // the server's certificate is not checked
 	JSON     bool          // the report is for programs
-	Change   *Action       // what is done to leftovers; nil: nothing
+	Change   *Action       // what to do to leftovers; nil: nothing
 	Yes      bool          // do not ask before a change
 }
 
-// Run finds duplicates, reports them on out and changes leftovers, after a
-// question that in answers. The error is nil where no duplicates are left in
-// service, ErrLeft where some are, and else tells what went wrong.
+// Run finds duplicates, reports them on out, and changes leftovers if in answers a
+// question with yes. The error is nil if no duplicates are left in service, ErrLeft
+// if some are; otherwise it says what went wrong.
 func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 	session, base, err := o.login(ctx)
 	if err != nil {
@@ -74,8 +74,8 @@ func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 	return r.verdict()
 }
 
-// agree asks whether to change leftovers, unless that was said before. The error
-// is ErrLeft for a no.
+// agree asks whether to change leftovers, unless o.Yes says so already. The error is
+// ErrLeft if the answer is no.
 func (o *Options) agree(in io.Reader, out io.Writer, concerned int) error {
 	if o.Yes {
 		return nil
@@ -88,8 +88,8 @@ func (o *Options) agree(in io.Reader, out io.Writer, concerned int) error {
 	return err
 }
 
-// login logs in to the first server of a client's list that can be connected to,
-// and returns its address.
+// login logs in to the first server of the list that it can connect to, and returns
+// the server's address.
 func (o *Options) login(ctx context.Context) (session *Session, base string, err error) {
 	for _, server := range o.Servers {
 		base = server.Base()
@@ -104,7 +104,7 @@ func (o *Options) login(ctx context.Context) (session *Session, base string, err
 	return session, base, err
 }
 
-// advice is which flag helps against an error, if one does.
+// advice names a flag that helps against an error; "": none does.
 func advice(err error) string {
 	var certificate *tls.CertificateVerificationError
 	switch {
@@ -116,7 +116,7 @@ func advice(err error) string {
 	return ""
 }
 
-// confirm asks; the error says that nobody could answer.
+// confirm asks a question. The error says that nobody answered.
 func confirm(in io.Reader, out io.Writer, question string) (bool, error) {
 	fmt.Fprint(out, question)
 	answer, err := bufio.NewReader(in).ReadString('\n')
@@ -128,8 +128,8 @@ func confirm(in io.Reader, out io.Writer, question string) (bool, error) {
 	return answer == "y" || answer == "yes", nil
 }
 
-// apply changes the leftovers. SIGINT and SIGTERM end it after the call that is
-// under way.
+// apply changes the leftovers. SIGINT and SIGTERM end it after the call in flight.
+// tell: each outcome is written to out.
 func (r *report) apply(ctx context.Context, s *Session, a Action, tell bool, out io.Writer) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

@@ -17,7 +17,7 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// maxAnswer is far above what 20,000 jobs take (some 25 MiB).
+// maxAnswer bounds an answer, in bytes. 20,000 jobs take some 25 MiB.
 const maxAnswer = 512 << 20
 
 // Config says where to log in.
@@ -29,16 +29,16 @@ type Config struct {
 	TLS      *tls.Config   // nil: certificates are checked against the system's roots
 }
 
-// Session is an app logged in to a server. Unlike PowerJob's client it sends
-// every call exactly once, whatever the answer. Safe for concurrent use.
+// Session is an app's login to a server. Unlike PowerJob's client it sends every call
+// exactly once, whatever the answer. Safe for concurrent use.
 type Session struct {
 	config Config
 	appID  int64
 	token  string // "" on servers without authApp
 }
 
-// Login logs in as a 5.x client's constructor does, with two requests, and as a 4.x client does where the server
-// has no authApp.
+// Login logs in as a 5.x client's constructor does, with two requests, or as a 4.x
+// client does if the server has no authApp.
 func Login(ctx context.Context, c Config) (*Session, error) {
 	s := &Session{config: c}
 	var granted struct {
@@ -69,17 +69,16 @@ func Login(ctx context.Context, c Config) (*Session, error) {
 	if s.token == "" {
 		return s, nil
 	}
-	// The 5.x client's constructor asks once more, carrying its token. A shim tells
-	// by this that the login was not made for a call that is about to be repeated.
+	// The 5.x client's constructor logs in once more, with its token. From this a shim
+	// learns that the first login was not made to repeat a call.
 	if _, err := s.post(ctx, wireclient.Login(c.App, c.Password)); err != nil {
 		return nil, fmt.Errorf("logging in with the token that was just given out: %w", err)
 	}
 	return s, nil
 }
 
-// assert is the login of servers without authApp. It takes the password in
-// plain text, so that it goes only to what refuses an empty one as PowerJob
-// does.
+// assert is the login of servers without authApp. They take the password in plain
+// text, so it is sent only to a server that refuses an empty one as PowerJob does.
 func (s *Session) assert(ctx context.Context) (json.RawMessage, error) {
 	data, err := s.post(ctx, wireclient.Form("assert", "appName", s.config.App, "password", ""))
 	var refused *refusal
@@ -89,7 +88,7 @@ func (s *Session) assert(ctx context.Context) (json.RawMessage, error) {
 	return data, err
 }
 
-// AppID is the id of the app that is logged in.
+// AppID returns the id of the app that is logged in.
 func (s *Session) AppID() int64 { return s.appID }
 
 // Jobs returns all jobs of the app, deleted ones too.
@@ -114,8 +113,8 @@ func (s *Session) job(ctx context.Context, id int64) (Job, error) {
 	return j, nil
 }
 
-// call sends one call of the app, with parameters by name and value in turn, and
-// reads the data of its answer; data may be nil.
+// call sends one call of the app, with the names and values of its parameters in
+// turn, and decodes the answer's data into data; nil: the data is ignored.
 func (s *Session) call(ctx context.Context, name string, data any, pairs ...string) error {
 	raw, err := s.post(ctx, wireclient.Form(name, append(pairs, "appId", strconv.FormatInt(s.appID, 10))...))
 	if err != nil || data == nil {
@@ -128,7 +127,7 @@ func (s *Session) call(ctx context.Context, name string, data any, pairs ...stri
 }
 
 // post sends one request, and returns the data of an answer that says success.
-// Else the error is a *silence, a *refusal, errNotFound, or tells what came.
+// Otherwise the error is a *silence, a *refusal, errNotFound, or says what came.
 func (s *Session) post(ctx context.Context, r wireclient.Request) (json.RawMessage, error) {
 	r.Path = s.config.Server.Prefix + r.Path
 	answer, err := s.ask(ctx, r)
@@ -142,9 +141,9 @@ func (s *Session) post(ctx context.Context, r wireclient.Request) (json.RawMessa
 	return readAnswer(answer)
 }
 
-// ask sends one request as the app that is logged in. Each has a connection of
-// its own: one that has idled may just be closing when a call is written to it,
-// and then nobody knows whether it was executed.
+// ask sends one request as the app that is logged in. Each request has a connection
+// of its own: the server may close an idle connection just when a call is written to
+// it, and then nobody knows whether the call was executed.
 func (s *Session) ask(ctx context.Context, r wireclient.Request) (wireclient.Response, error) {
 	if s.config.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -171,8 +170,8 @@ func (s *Session) dial(ctx context.Context) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp", s.config.Server.Address)
 }
 
-// whoCloses says more of an error where a connection was closed without an answer.
-// It asks for /: a shim closes to clients only, and tells others what is wrong.
+// whoCloses says more about a connection that was closed without an answer. It asks
+// for /: a shim closes connections on clients only, and tells others what is wrong.
 func (s *Session) whoCloses(ctx context.Context, err error) error {
 	if !errors.Is(err, wireclient.ErrClosed) {
 		return err
@@ -180,7 +179,7 @@ func (s *Session) whoCloses(ctx context.Context, err error) error {
 	return errors.New("closed without an answer: a shim whose server is down, or nothing; " + s.root(ctx))
 }
 
-// root tells what is answered to GET /.
+// root says what the answer to GET / is.
 func (s *Session) root(ctx context.Context) string {
 	answer, err := s.ask(ctx, wireclient.Request{Method: http.MethodGet, Path: s.config.Server.Prefix + "/"})
 	if err != nil {
@@ -195,7 +194,7 @@ func (s *Session) root(ctx context.Context) string {
 	return "/ is answered with " + status(answer)
 }
 
-// status is an answer's status in the server's words.
+// status returns an answer's status in the server's words.
 func status(answer wireclient.Response) string {
 	return fmt.Sprintf("%d %s", answer.Status, answer.Reason)
 }
@@ -225,8 +224,8 @@ func readAnswer(answer wireclient.Response) (json.RawMessage, error) {
 
 var errNotFound = errors.New("the server has no such call (404)")
 
-// silence is an error of a request that was not answered in full; it may have
-// been executed.
+// silence is the error of a request that was not answered in full. It may have been
+// executed.
 type silence struct{ err error }
 
 func (e *silence) Error() string {

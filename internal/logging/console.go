@@ -12,22 +12,22 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// The console format is for people's eyes. A request is one line, what matters
-// most first and the rest cut off:
+// The console format is for people. A request is one line, with the most important
+// fields first; what does not fit is cut off:
 //
 //	2026-11-28 14:05:09.123 replayed  200 1.2ms POST /openApi/saveJob client=10.0.0.7 upstream_server=…
 //
-// Other entries have their level in place of the decision, and go on in further
-// lines, indented, where they are long.
+// Other entries have their level in place of the decision. Long ones continue in
+// further lines, indented.
 
 // maxColumns is the width of a line.
 const maxColumns = 160
 
-// requestNext are the fields that follow decision, status, time, method and path in
-// a request's line; others come last, sorted.
+// requestNext are the fields that follow decision, status, time, method and path in a
+// request's line. Other fields come after them, sorted.
 var requestNext = []string{"error", "reason", "gate", "gate_reason", "client", "upstream_server", "upstream_duration_seconds", "bytes_in", "bytes_out", "request_id"}
 
-// appendConsole appends an entry for people's eyes.
+// appendConsole appends an entry in the console format.
 func appendConsole(dst []byte, entry zapcore.Entry, fields []zapcore.Field) []byte {
 	text := entry.Time.Format("2006-01-02 15:04:05.000 ")
 	if values := requestValues(entry, fields); values != nil {
@@ -52,7 +52,7 @@ func appendConsole(dst []byte, entry zapcore.Entry, fields []zapcore.Field) []by
 	return appendWrapped(dst, cut(b.String(), MaxLine))
 }
 
-// requestValues returns a request's fields; nil: the entry is not a request's.
+// requestValues returns a request's fields. Nil: the entry is not about a request.
 func requestValues(entry zapcore.Entry, fields []zapcore.Field) map[string]any {
 	if entry.Message != "request" {
 		return nil
@@ -92,7 +92,7 @@ func requestText(values map[string]any) string {
 	return b.String()
 }
 
-// pair is a field as key=value.
+// pair returns a field as key=value.
 func pair(key string, value any) string {
 	key, text := keyText(key, value)
 	if text == "" || strings.ContainsAny(text, " =\"") && key != "stack" {
@@ -101,7 +101,7 @@ func pair(key string, value any) string {
 	return key + "=" + text
 }
 
-// keyText is a field as people read it: durations have units.
+// keyText returns a field's key and value for people: durations have units.
 func keyText(key string, value any) (string, string) {
 	if seconds, ok := value.(float64); ok && strings.HasSuffix(key, "_seconds") {
 		key, value = strings.TrimSuffix(key, "_seconds"), time.Duration(seconds*float64(time.Second))
@@ -118,7 +118,7 @@ func keyText(key string, value any) (string, string) {
 	}
 }
 
-// short rounds to three digits.
+// short rounds d to three digits.
 func short(d time.Duration) time.Duration {
 	for unit := time.Duration(1); unit < time.Minute; unit *= 10 {
 		if d.Abs() < 1000*unit {
@@ -128,8 +128,8 @@ func short(d time.Duration) time.Duration {
 	return d.Round(time.Second)
 }
 
-// printable is text without what would move a terminal's cursor; line breaks
-// stay, for appendWrapped.
+// printable replaces what would move a terminal's cursor, and cuts text at bound
+// bytes. Line breaks stay, for appendWrapped.
 func printable(text string, bound int) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || unicode.IsPrint(r) {
@@ -142,7 +142,8 @@ func printable(text string, bound int) string {
 	}, cut(text, bound))
 }
 
-// columns is what a terminal needs for r; East Asian characters need two.
+// columns returns how many columns of a terminal r needs: two for East Asian
+// characters.
 func columns(r rune) int {
 	if r >= 0x1100 {
 		return 2
@@ -166,8 +167,8 @@ func cutColumns(text string, width int) string {
 	return text[:fits] + "…"
 }
 
-// appendWrapped appends text in lines of at most maxColumns, broken at spaces
-// where there are some, the second and later ones indented.
+// appendWrapped appends text in lines of at most maxColumns, broken at spaces if
+// there are any. The second and later lines are indented.
 func appendWrapped(dst []byte, text string) []byte {
 	const indent = "    "
 	for i, line := range strings.Split(text, "\n") {
@@ -186,7 +187,7 @@ func appendWrapped(dst []byte, text string) []byte {
 	return dst
 }
 
-// breakLine returns as much of line as fits, and the rest.
+// breakLine returns the part of line that fits into maxColumns, and the rest.
 func breakLine(line string) (head, tail string) {
 	used, space := 0, 0
 	for i, r := range line {

@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// lineBuffers has *[]byte: a line is encoded before the queue's lock is taken,
-// because values may have code of their own to run.
+// lineBuffers holds *[]byte. A line is encoded before the queue's lock is taken,
+// because values may run code of their own.
 var lineBuffers = sync.Pool{New: func() any { room := make([]byte, 0, 1024); return &room }}
 
 var jsonLines = sync.Pool{New: func() any { return new(jsonLine) }}
@@ -48,15 +48,15 @@ func appendJSON(dst []byte, entry zapcore.Entry, fields []zapcore.Field) []byte 
 	return line
 }
 
-// jsonLine is a zapcore.ObjectEncoder that appends to a line without reflection.
-// What it has no own way for, zap's map encoder and encoding/json do.
+// jsonLine is a zapcore.ObjectEncoder that appends to a line without reflection. For
+// arrays, objects and other types it uses zap's map encoder and encoding/json.
 type jsonLine struct {
 	buf   []byte
-	start int // of the line in buf
-	open  int // namespaces
+	start int // index of the line in buf
+	open  int // namespaces that are still open
 }
 
-// full tells that there is no room for another field.
+// full reports whether there is no room for another field.
 func (l *jsonLine) full() bool { return len(l.buf)-l.start > MaxLine-8*MaxValue-256 }
 
 func (l *jsonLine) key(key string) {
@@ -131,7 +131,7 @@ func (l *jsonLine) AddReflected(key string, value any) error {
 	switch {
 	case err != nil:
 		l.AddString(key, fmt.Sprintf("%+v", value))
-	case len(text) > 8*MaxValue: // half a list would be no JSON
+	case len(text) > 8*MaxValue: // it becomes a string, because half a list is not JSON
 		l.key(key)
 		l.buf = append(l.buf, '"')
 		l.buf = appendEscaped(l.buf, cut(string(text), 4*MaxValue))
@@ -203,7 +203,7 @@ func (l *jsonLine) AddUint8(key string, value uint8) { l.AddUint64(key, uint64(v
 // AddUintptr implements zapcore.ObjectEncoder.
 func (l *jsonLine) AddUintptr(key string, value uintptr) { l.AddUint64(key, uint64(value)) }
 
-// maxValueOf returns how many bytes of a value are logged.
+// maxValueOf returns how many bytes of a key's value are logged at most.
 func maxValueOf(key string) int {
 	if key == "stack" {
 		return 8 * MaxValue
@@ -211,7 +211,7 @@ func maxValueOf(key string) int {
 	return MaxValue
 }
 
-// cut returns the first bytes of a text that is too long, with its length.
+// cut returns text or, if it has more than bound bytes, its beginning and its length.
 func cut(text string, bound int) string {
 	if len(text) <= bound {
 		return text

@@ -1,22 +1,23 @@
-// Package logging writes the log so that no reader of it can stop the service.
+// Package logging writes the log in such a way that a reader who does not read cannot
+// stop the service.
 //
 //	l := logging.Open(logging.Options{Out: os.Stderr, Level: zap.InfoLevel})
 //	defer l.Close()
 //	l.Logger.Info("started", zap.String("version", version))
 //
-// A line is encoded by the goroutine that logs, and put into a queue of at most
-// [MaxQueued] bytes; a goroutine of the log's own writes what is there, many
-// lines in one write. A line is at most [MaxDelay] late; nothing waits where
-// the output is a terminal, and warnings, errors and all before them never
-// wait. When the output takes nothing more and the queue is full, lines are
-// dropped and counted, and the log says so as soon as it is read again.
+// The goroutine that logs a line encodes it and puts it into a queue of at most
+// [MaxQueued] bytes; a goroutine of the log's own writes the queue, many lines in one
+// write. A line waits for at most [MaxDelay]. Warnings, errors and all lines before
+// them do not wait, nor does any line if the output is a terminal. When the output
+// takes nothing more and the queue is full, lines are dropped and counted, and the
+// log says so as soon as it is read again.
 //
-// [Options].Format chooses between JSON, one object a line with the keys level,
-// ts and msg first, and a format for people's eyes (see console.go). Values are
-// cut at [MaxValue] bytes and lines at [MaxLine].
+// [Options].Format chooses between JSON, one object a line with the keys level, ts
+// and msg first, and a format for people (see console.go). Values are cut at
+// [MaxValue] bytes and lines at [MaxLine].
 //
-// Lines that still wait are lost when the process is killed, or when a
-// goroutine panics that does not defer Logger.Sync.
+// Lines that still wait are lost if the process is killed, or if a goroutine panics
+// that does not defer Logger.Sync.
 package logging
 
 import (
@@ -32,7 +33,7 @@ import (
 // The bounds of a log.
 const (
 	MaxDelay  = 100 * time.Millisecond // between logging a line and writing it
-	MaxQueued = 1 << 20                // bytes that wait, beside those that are being written
+	MaxQueued = 1 << 20                // bytes that wait, besides those that are being written
 	MaxValue  = 1 << 10                // bytes of one value; a stack may have eight times as many
 	MaxLine   = 16 << 10               // bytes of one line
 )
@@ -44,12 +45,12 @@ const (
 	FormatConsole = "console"
 )
 
-// closePatience is how long Sync and Close wait for an output that takes nothing.
-const closePatience = time.Second
+// patience is how long Sync and Close wait for an output that takes nothing.
+const patience = time.Second
 
 // Options say what to log, how and where.
 type Options struct {
-	Out    io.Writer     // used by one goroutine at a time; its errors are counted as dropped lines
+	Out    io.Writer     // used by one goroutine at a time; lines that it fails to write count as dropped
 	Format string        // FormatAuto, FormatJSON or FormatConsole; anything else is FormatAuto
 	Level  zapcore.Level // the zero value is info
 }
@@ -62,7 +63,7 @@ type Log struct {
 	queue *queue
 }
 
-// Open starts a log. Close ends it.
+// Open starts a log. The caller must call Close.
 func Open(o Options) *Log {
 	terminal := isTerminal(o.Out)
 	l := &Log{Level: zap.NewAtomicLevelAt(o.Level)}
@@ -79,12 +80,12 @@ func Open(o Options) *Log {
 	return l
 }
 
-// Dropped returns how many lines were not written since Open.
+// Dropped returns how many lines have been dropped since Open.
 func (l *Log) Dropped() uint64 { return l.queue.dropped() }
 
-// Close writes what waits, for at most a second if the output takes nothing,
+// Close writes the lines that wait, for at most a second if the output takes nothing,
 // and ends the log. Lines logged later are dropped.
-func (l *Log) Close() { l.queue.close(closePatience) }
+func (l *Log) Close() { l.queue.close() }
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
@@ -114,8 +115,8 @@ func (c *core) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcor
 	return checked
 }
 
-// Write implements zapcore.Core. It never fails and never waits for the output,
-// but for entries that end the process.
+// Write implements zapcore.Core. It never fails, and waits for the output only if the
+// entry ends the process.
 func (c *core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	if len(c.context) > 0 {
 		fields = append(c.context[:len(c.context):len(c.context)], fields...)
@@ -131,8 +132,9 @@ func (c *core) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	return nil
 }
 
-// Sync implements zapcore.Core: it writes what waits, for at most a second.
+// Sync implements zapcore.Core: it waits, for at most a second, until all lines so far
+// are written.
 func (c *core) Sync() error {
-	c.queue.flush(closePatience)
+	c.queue.flush()
 	return nil
 }

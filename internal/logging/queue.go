@@ -8,32 +8,32 @@ import (
 )
 
 const (
-	// batchDelay is how long a line waits for others. It is shorter than
-	// MaxDelay by what a busy machine needs to wake up the writing goroutine.
+	// batchDelay is how long a line waits for others. It is shorter than MaxDelay by
+	// the time that a busy machine needs to wake up the writing goroutine.
 	batchDelay = 60 * time.Millisecond
-	// fullBatch is the number of bytes that are worth a write of their own.
+	// fullBatch is how many bytes are written without waiting for more.
 	fullBatch = 32 << 10
 )
 
 // queue holds lines until its own goroutine has written them.
 type queue struct {
 	out    io.Writer
-	atOnce bool                                 // write each line as it comes
-	note   func(dst []byte, lost uint64) []byte // appends a line that tells of lost ones
+	atOnce bool                                 // lines do not wait for others
+	note   func(dst []byte, lost uint64) []byte // appends a line that says how many lines were lost
 
-	wake  chan struct{} // has room for one: there are lines
-	hurry chan struct{} // has room for one: what is there must not wait
+	wake  chan struct{} // of capacity one: there are lines
+	hurry chan struct{} // of capacity one: the lines must not wait
 	done  chan struct{} // closed when the goroutine has ended
 
 	mu      sync.Mutex // guards what follows
 	waiting []byte     // whole lines
-	spare   []byte     // room for waiting, once it is being written
+	spare   []byte     // the next waiting, while the last one is being written
 	closed  bool
-	added   uint64        // batches begun: the number of the one in waiting
-	written uint64        // batches ended, well or not
-	ended   chan struct{} // closed and replaced when a batch has ended
-	lost    uint64        // lines
-	told    uint64        // of lost, those that the log has told of
+	added   uint64        // batches begun: the number of the batch in waiting
+	written uint64        // batches written or failed
+	ended   chan struct{} // closed and replaced when a batch was written or has failed
+	lost    uint64        // lines that were not written
+	told    uint64        // how many of lost the log has reported
 }
 
 func newQueue(out io.Writer, atOnce bool, note func([]byte, uint64) []byte) *queue {
@@ -45,7 +45,8 @@ func newQueue(out io.Writer, atOnce bool, note func([]byte, uint64) []byte) *que
 	return q
 }
 
-// add queues a line, which it copies, or drops it.
+// add queues a copy of a line, or drops it. urgent: it and the lines before it are
+// written without waiting for more.
 func (q *queue) add(line []byte, urgent bool) {
 	q.mu.Lock()
 	if q.closed || len(q.waiting)+len(line) > MaxQueued {
@@ -93,7 +94,7 @@ func (q *queue) run() {
 	}
 }
 
-// write writes what waits, and reports whether the queue is closed.
+// write writes the lines that wait, and reports whether the queue is closed.
 func (q *queue) write() (closed bool) {
 	q.mu.Lock()
 	batch, number := q.waiting, q.added
@@ -121,7 +122,7 @@ func (q *queue) write() (closed bool) {
 		q.told = lost
 	}
 	q.lost += uint64(bytes.Count(rest, []byte{'\n'}))
-	if cap(batch) <= 2*fullBatch { // a burst's room is not kept
+	if cap(batch) <= 2*fullBatch { // the large buffer of a burst is not kept
 		q.spare = batch[:0]
 	}
 	q.written = max(q.written, number)
@@ -130,9 +131,9 @@ func (q *queue) write() (closed bool) {
 	return closed
 }
 
-// flush waits until all that was added before is written, for at most patience,
-// and reports whether it is.
-func (q *queue) flush(patience time.Duration) bool {
+// flush waits until all lines added before are written, for at most patience, and
+// reports whether they are.
+func (q *queue) flush() bool {
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	q.mu.Lock()
@@ -154,9 +155,10 @@ func (q *queue) flush(patience time.Duration) bool {
 	}
 }
 
-// close ends the queue after a flush. A goroutine that hangs in a write is left behind.
-func (q *queue) close(patience time.Duration) {
-	flushed := q.flush(patience)
+// close ends the queue after a flush. If its goroutine hangs in a write, close does
+// not wait for it.
+func (q *queue) close() {
+	flushed := q.flush()
 	q.mu.Lock()
 	q.closed = true
 	q.mu.Unlock()

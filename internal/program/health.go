@@ -9,11 +9,11 @@ import (
 	"powerjob-shim/internal/address"
 )
 
-// healthTimeout is below the 3 s that the images' HEALTHCHECK gives.
+// healthTimeout is shorter than the 3 s of the images' HEALTHCHECK.
 const healthTimeout = 2 * time.Second
 
-// AskHealth asks the /healthz of an admin listener of this host; who it is, is
-// for the error.
+// AskHealth asks for /healthz at an admin listener of this host. who names the
+// program in the error.
 func AskHealth(ctx context.Context, who, admin string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
@@ -22,11 +22,11 @@ func AskHealth(ctx context.Context, who, admin string) error {
 	if err != nil {
 		return fmt.Errorf("asking the %s: %w", who, err)
 	}
-	res, err := (&http.Transport{}).RoundTrip(req) // no proxy of the environment
+	res, err := (&http.Transport{}).RoundTrip(req) // the environment's proxy is not used
 	if err != nil {
 		return fmt.Errorf("asking the %s at %s: %w; if run was given --admin or --config, give healthcheck the same", who, at, err)
 	}
-	_ = res.Body.Close() // the status says it all
+	_ = res.Body.Close() // only the status is needed
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("the %s at %s says %s", who, at, res.Status)
 	}

@@ -1,8 +1,9 @@
-// Package program has what the project's programs do alike: say which build
-// they are, and end by signals.
+// Package program has what the project's programs have in common: they say which
+// build they are, end by signals and ask for a running one's health.
 package program
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -12,11 +13,11 @@ import (
 	"syscall"
 )
 
-// Build is which build a program is.
+// Build identifies a build of a program. Go is the version of Go.
 type Build struct{ Version, Revision, Go string }
 
-// BuildOf takes what the linker has set. What is empty is what Go itself put
-// into the binary; "unknown" where nobody knows.
+// BuildOf makes a Build of the values that the linker has set. Empty ones are replaced
+// by those that Go itself put into the binary, or by "unknown".
 func BuildOf(version, revision string) Build {
 	b := Build{version, revision, runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -29,23 +30,18 @@ func BuildOf(version, revision string) Build {
 			}
 		}
 	}
-	if b.Version == "" {
-		b.Version = "unknown"
-	}
-	if b.Revision == "" {
-		b.Revision = "unknown"
-	}
+	b.Version, b.Revision = cmp.Or(b.Version, "unknown"), cmp.Or(b.Revision, "unknown")
 	return b
 }
 
-// String is what a program's version command prints behind its name.
+// String returns the text that a program's version command prints behind its name.
 func (b Build) String() string {
 	return fmt.Sprintf("%s (revision %s, %s %s/%s)", b.Version, b.Revision, b.Go, runtime.GOOS, runtime.GOARCH)
 }
 
-// UntilSignals returns a context that ends with the first SIGTERM or SIGINT,
-// and one that ends with the second. release gives the signals back; it is
-// called once.
+// UntilSignals returns a context that ends with the first SIGTERM or SIGINT, and one
+// that ends with the second. release ends both and restores the signals' usual
+// effect; it must be called once.
 func UntilSignals(parent context.Context) (stop, now context.Context, release func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)

@@ -8,9 +8,8 @@ import (
 
 const hidden = "***"
 
-// Address returns an address with *** in place of a user and password, however
-// malformed the rest is. A mail address, which has neither a scheme nor a colon,
-// stays as it is.
+// Address replaces the user and password in an address by ***, even if the rest is
+// malformed. A mail address, which has neither a scheme nor a colon, stays as it is.
 func Address(text string) string {
 	at := strings.LastIndex(text, "@")
 	if at < 0 {
@@ -25,11 +24,11 @@ func Address(text string) string {
 	return scheme + hidden + text[at:]
 }
 
-// withUser finds user and password of addresses inside a sentence.
+// withUser matches the user and password of an address within a sentence.
 var withUser = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^\s"]*@|[^\s":/@]+:[^\s"/]*@`)
 
-// Sentence does the same to addresses that a text quotes, such as an error of
-// net/url.
+// Sentence does the same in each address that a text, such as an error of net/url,
+// contains.
 func Sentence(text string) string {
 	return withUser.ReplaceAllString(text, "${1}"+hidden+"@")
 }

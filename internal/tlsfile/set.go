@@ -8,17 +8,18 @@ import (
 	"go.uber.org/zap"
 )
 
-// Set is files that belong together. Content and not events are looked at,
-// so that a rename, an editor's save and a Secret's swapped ..data link are all
-// the same. Not safe for concurrent use.
+// Set is a set of files that belong together. It compares their contents, not events,
+// so that a rename, an editor's save and a Secret's swapped ..data link are all the
+// same to it. Not safe for concurrent use.
 type Set struct {
 	Names []string
 
-	last   [sha256.Size]byte // of the contents that were handed on last
+	last   [sha256.Size]byte // hash of the contents that were last passed to load
 	broken bool              // reading fails, and that was logged
 }
 
-// Load hands the files' contents to load.
+// Load passes the files' contents, in the order of Names, to load. Call it once,
+// before Poll.
 func (s *Set) Load(load func([][]byte) error) error {
 	contents, err := s.changed()
 	if err != nil {
@@ -27,8 +28,7 @@ func (s *Set) Load(load func([][]byte) error) error {
 	return load(contents)
 }
 
-// changed returns the files' contents if they differ from the last time, else
-// nil.
+// changed returns the files' contents. Nil: they have not changed since the last call.
 func (s *Set) changed() ([][]byte, error) {
 	contents := make([][]byte, len(s.Names))
 	h := sha256.New()
@@ -48,9 +48,9 @@ func (s *Set) changed() ([][]byte, error) {
 	return contents, nil
 }
 
-// Poll hands changed contents to load, every interval until ctx ends. What load
-// refuses is logged and not offered again until it changes: a certificate that
-// came before its key is such a case.
+// Poll reads the files every interval until ctx ends, and passes changed contents to
+// load. If load refuses them, as when a certificate was replaced before its key, it
+// logs the error and waits for the next change.
 func (s *Set) Poll(ctx context.Context, interval time.Duration, load func([][]byte) error, log *zap.Logger) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()

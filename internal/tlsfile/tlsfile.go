@@ -6,9 +6,9 @@
 //	roots, err := tlsfile.Roots("ca.crt")
 //	pair, err := tlsfile.Pair("tls.crt", "tls.key")
 //
-// Files that are watched while the process runs are a [Set]; what it read is
-// made into certificates by [ParseRoots] and [ParsePair]. Every error names the
-// file, says what is wrong with it, and what to write.
+// A [Set] watches files while the process runs; [ParseRoots] and [ParsePair] parse
+// what it has read. Every error names the file and says what is wrong with it and
+// what to write.
 package tlsfile
 
 import (
@@ -20,7 +20,7 @@ import (
 	"os"
 )
 
-// Roots returns the certificates of a file.
+// Roots returns a pool with the certificates of a file.
 func Roots(file string) (*x509.CertPool, error) {
 	pem, err := read(file)
 	if err != nil {
@@ -42,7 +42,7 @@ func Pair(certFile, keyFile string) (tls.Certificate, error) {
 	return ParsePair(certFile, keyFile, cert, key)
 }
 
-// ParseRoots is Roots of a file that was read already.
+// ParseRoots is Roots for a file that has been read. file is for the error.
 func ParseRoots(file string, pem []byte) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
@@ -51,7 +51,7 @@ func ParseRoots(file string, pem []byte) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// ParsePair is Pair of files that were read already.
+// ParsePair is Pair for files that have been read. Their names are for the error.
 func ParsePair(certFile, keyFile string, cert, key []byte) (tls.Certificate, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
@@ -68,7 +68,7 @@ func read(file string) ([]byte, error) {
 	return content, nil
 }
 
-// Readable returns nil where a file can be opened, else why not.
+// Readable returns nil if a file can be opened; otherwise the error says why not.
 func Readable(file string) error {
 	f, err := os.Open(file) //nolint:gosec // the operator names the file
 	if err != nil {
@@ -77,7 +77,7 @@ func Readable(file string) error {
 	return f.Close()
 }
 
-// Reason leaves out the path, which the message has before it.
+// Reason returns err without the file's path, for messages that name it already.
 func Reason(err error) error {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {

@@ -22,7 +22,7 @@ func accessFrom(a *config.Auth) access.Policy {
 	return p
 }
 
-// bridgeFrom makes the login bridge's settings; nil where the bridge is off.
+// bridgeFrom makes the login bridge's settings. Nil: the bridge is off.
 func bridgeFrom(b *config.LoginBridge) *access.IssuerSettings {
 	if b == nil {
 		return nil

@@ -17,13 +17,13 @@ import (
 	"powerjob-shim/proxy/listen"
 )
 
-// Certificates are those of all https listeners.
+// Certificates are the certificates of all https listeners.
 type Certificates struct {
-	sources []*certs.Source // by listener; nil: a plain one
+	sources []*certs.Source // by listener; nil: a plain listener
 }
 
-// OpenCertificates makes the listeners' certificates ready, as far as that
-// needs nobody else.
+// OpenCertificates loads or makes the listeners' certificates, as far as that needs
+// no ACME server; Run does the rest.
 func OpenCertificates(cfg *config.Config, log *zap.Logger, m *metrics.Metrics) (*Certificates, error) {
 	list := cfg.Listen
 	plain := slices.ContainsFunc(list, func(l config.Listener) bool { return l.TLS == nil })
@@ -51,8 +51,8 @@ func OpenCertificates(cfg *config.Config, log *zap.Logger, m *metrics.Metrics) (
 	return c, nil
 }
 
-// certsFrom makes what certs runs on from a listener's configuration. plain
-// tells whether there is a plain listener as well.
+// certsFrom makes a listener's certs.Settings from its configuration. plain: there is
+// a plain listener as well.
 func certsFrom(t *config.TLS, plain bool) certs.Settings {
 	s := certs.Settings{ClientCA: t.ClientCA}
 	if t.MinVersion == "1.3" {
@@ -70,14 +70,14 @@ func certsFrom(t *config.TLS, plain bool) certs.Settings {
 		s.ACME = &certs.ACME{
 			Domains: t.Domains, Email: t.Email, CA: t.CA, CARoot: t.CARoot, Profile: t.Profile, Storage: t.Storage,
 			TLSALPN01: alpn,
-			// Without a plain listener it would want port 80 for itself.
+			// Without a plain listener http-01 would listen on port 80 itself.
 			HTTP01: slices.Contains(t.Challenges, "http-01") && (plain || !alpn),
 		}
 	}
 	return s
 }
 
-// Give hands each https listener its certificates.
+// Give sets the certificates of each https listener in list, which it returns.
 func (c *Certificates) Give(list []listen.Listener) []listen.Listener {
 	for i, s := range c.sources {
 		if s != nil {
@@ -87,13 +87,14 @@ func (c *Certificates) Give(list []listen.Listener) []listen.Listener {
 	return list
 }
 
-// Challenge is asked about each request to a plain listener.
+// Challenge answers a request to a plain listener if it is an ACME challenge. False:
+// it is not.
 func (c *Certificates) Challenge(w http.ResponseWriter, r *http.Request) bool {
 	return slices.ContainsFunc(c.sources, func(s *certs.Source) bool { return s != nil && s.Challenge(w, r) })
 }
 
-// Run keeps the certificates fresh until ctx ends. addrs are where the
-// Listeners are.
+// Run obtains and renews certificates until ctx ends. addrs are the listeners'
+// addresses, in the order of the configuration.
 func (c *Certificates) Run(ctx context.Context, addrs []net.Addr) {
 	var plain net.Addr
 	for i, s := range c.sources {
@@ -110,7 +111,7 @@ func (c *Certificates) Run(ctx context.Context, addrs []net.Addr) {
 	wg.Wait()
 }
 
-// Expiries tells until when the certificates are valid, by name.
+// Expiries returns when the certificates expire, by name.
 func (c *Certificates) Expiries() []metrics.Expiry {
 	var all []metrics.Expiry
 	for _, s := range c.sources {

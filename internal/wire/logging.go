@@ -12,13 +12,13 @@ import (
 	"powerjob-shim/internal/logging"
 )
 
-// OpenLog opens the log that cfg describes. It must be closed.
+// OpenLog opens the log that cfg describes. The caller must close it.
 func OpenLog(cfg config.Log, w io.Writer) *logging.Log {
-	return logging.Open(logging.Options{Out: w, Format: cfg.Format, Level: LogLevel(cfg)})
+	return logging.Open(logging.Options{Out: w, Format: cfg.Format, Level: logLevel(cfg)})
 }
 
-// LogLevel is info for a word that configs would have refused.
-func LogLevel(cfg config.Log) zapcore.Level {
+// logLevel returns cfg's level; info for a word that config.Load would refuse.
+func logLevel(cfg config.Log) zapcore.Level {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
 		return zapcore.InfoLevel
@@ -26,9 +26,9 @@ func LogLevel(cfg config.Log) zapcore.Level {
 	return level
 }
 
-// SilenceStandardLog keeps net/http from writing to standard error by itself:
-// its Transport quotes what a server sent unasked, tokens included.
-func SilenceStandardLog(logger *zap.Logger) {
+// redirectStandardLog sends the standard log to logger, shortened: net/http's
+// Transport quotes there what a server sent unasked, tokens included.
+func redirectStandardLog(logger *zap.Logger) {
 	log.SetFlags(0)
 	log.SetOutput(writerFunc(func(p []byte) (int, error) {
 		text, _, _ := strings.Cut(string(p), "starting with")

@@ -16,7 +16,7 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// Process is what the project's programs have alike: a log, metrics, and work
+// Process has what the project's programs have in common: a log, metrics, and work
 // that goes on beside the listeners.
 type Process struct {
 	Logger   *zap.Logger
@@ -28,12 +28,12 @@ type Process struct {
 	background sync.WaitGroup
 }
 
-// NewProcess opens the log that cfg describes, on stderr, and makes the metrics.
-// It sets what holds for the whole process: the standard log and the memory limit.
-// Close must be called.
+// NewProcess opens the log that cfg describes, on stderr, and makes the metrics. It
+// also sets the standard log and the memory limit of the whole process. The caller
+// must call Close.
 func NewProcess(cfg *config.Config, stderr io.Writer, build program.Build) *Process {
 	lines := OpenLog(cfg.Log, stderr)
-	SilenceStandardLog(lines.Logger)
+	redirectStandardLog(lines.Logger)
 	collector.LimitMemory(lines.Logger)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -43,8 +43,8 @@ func NewProcess(cfg *config.Config, stderr io.Writer, build program.Build) *Proc
 	return &Process{Logger: lines.Logger, Level: lines.Level, Registry: registry, Metrics: m, lines: lines}
 }
 
-// Go runs f on a goroutine of its own. A panic there ends the process, and what
-// led to it is written before.
+// Go runs f on a goroutine of its own. If f panics, the process ends, but the log
+// lines so far are written first.
 func (p *Process) Go(f func()) {
 	p.background.Go(func() {
 		defer func() { _ = p.Logger.Sync() }()
@@ -52,8 +52,8 @@ func (p *Process) Go(f func()) {
 	})
 }
 
-// Wait waits for what Go began.
+// Wait waits until all functions that Go has started return.
 func (p *Process) Wait() { p.background.Wait() }
 
-// Close writes what the log still holds.
+// Close writes the log lines that still wait, and ends the log.
 func (p *Process) Close() { p.lines.Close() }

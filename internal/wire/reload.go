@@ -12,29 +12,30 @@ import (
 	"powerjob-shim/metrics"
 )
 
-// Reloader loads the configuration again while a program runs. A bad one
-// changes nothing.
+// Reloader loads the configuration again while a program runs. An invalid one changes
+// nothing.
 type Reloader struct {
 	Source  config.Source
-	Started *config.Config // what listeners and store were made from
-	// Apply makes the program run on a configuration; an error: it cannot.
+	Started *config.Config // the configuration that listeners and store were made from
+	// Apply makes the program run on a configuration. After an error the old one
+	// must still be in force.
 	Apply   func(*config.Config) error
-	Warn    func(*config.Config) []string // what to say of a valid one; nil: nothing
+	Warn    func(*config.Config) []string // warnings about a valid configuration; nil: none
 	Level   zap.AtomicLevel
 	Log     *zap.Logger
 	Metrics *metrics.Metrics
 
 	mu      sync.Mutex // one reload at a time; guards what follows
 	running *config.Config
-	told    []string // the problems that a SIGHUP brought up, until the file's watch has seen them too
+	told    []string // problems that were logged after a SIGHUP, until the file's watch finds them too
 }
 
-// fileChanged is why most reloads happen. After a SIGHUP there is another one
-// with this reason, and it has nothing new to tell.
+// fileChanged is the reason of most reloads. After a SIGHUP for a changed file, a
+// second reload follows with this reason, and finds nothing new.
 const fileChanged = "file changed"
 
-// Watch reloads on a signal and when the file's content changes, until ctx ends.
-// The program runs on Started when it is called.
+// Watch reloads on a signal and when the file's content changes, until ctx ends. When
+// it is called, the program must run on Started.
 func (r *Reloader) Watch(ctx context.Context, hangUp <-chan os.Signal) {
 	r.mu.Lock()
 	r.running = r.Started
@@ -56,14 +57,14 @@ func (r *Reloader) Watch(ctx context.Context, hangUp <-chan os.Signal) {
 	}
 }
 
-// secretFiles are those of the configuration that runs.
+// secretFiles returns the secret files of the configuration that runs.
 func (r *Reloader) secretFiles() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.running.SecretFiles()
 }
 
-// reload loads, compiles and swaps. why is for the log.
+// reload loads the configuration and applies it. why is for the log.
 func (r *Reloader) reload(why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -74,7 +75,7 @@ func (r *Reloader) reload(why string) {
 	}
 	if cfg.Equal(r.running) {
 		level := zap.InfoLevel
-		if why == fileChanged { // a SIGHUP was faster, or it was a comment
+		if why == fileChanged { // a SIGHUP came first, or only a comment changed
 			level = zap.DebugLevel
 		}
 		r.Log.Log(level, "configuration unchanged", zap.String("why", why))
@@ -85,7 +86,7 @@ func (r *Reloader) reload(why string) {
 		r.failed(why, err)
 		return
 	}
-	r.Level.SetLevel(LogLevel(cfg.Log))
+	r.Level.SetLevel(logLevel(cfg.Log))
 	r.running = cfg
 	r.succeeded()
 	r.Log.Info("configuration loaded", zap.String("why", why), zap.String("configuration", cfg.Hash()))
@@ -111,7 +112,7 @@ func (r *Reloader) succeeded() {
 	Loaded(r.Metrics)
 }
 
-// Loaded notes that a configuration was loaded.
+// Loaded notes in the metrics that a configuration was loaded.
 func Loaded(m *metrics.Metrics) {
 	m.ReloadSuccessful.Set(1)
 	m.ReloadTime.SetToCurrentTime()
@@ -125,7 +126,7 @@ func (r *Reloader) failed(why string, err error) {
 	if why != fileChanged {
 		r.told = list
 	} else if slices.Equal(list, told) {
-		return // a SIGHUP for the same content was faster
+		return // they were logged after a SIGHUP for the same content
 	}
 	r.Log.Error("configuration not loaded, the old one stays", zap.String("why", why), zap.Strings("problems", list))
 }

@@ -8,15 +8,15 @@ import (
 	"powerjob-shim/internal/config"
 )
 
-// passwords returns the password of each new connection: what its file holds
-// then, or held when it could last be read.
+// passwords returns a function that returns the password for a new connection: the
+// file's content now or, if it cannot be read, when it was last read.
 func passwords(first config.Secret, file string) func() string {
 	r := rotated{file: file, all: []config.Secret{first}}
 	return func() string { return string(r.values()[0]) }
 }
 
-// keySecrets returns what hides the keys in Redis now, and before that what did
-// before; nil: nothing does.
+// keySecrets returns a function that returns the secrets that hide the keys in Redis,
+// the current one first, then older ones. Nil: keys are not hidden.
 func keySecrets(c *config.Redis) func() [][]byte {
 	if c.KeySecret == "" {
 		return nil
@@ -37,16 +37,16 @@ const rotatedKept = 2
 // rotated is a secret whose file may change while the process runs. Safe for
 // concurrent use.
 type rotated struct {
-	file  string        // "": the secret does not come from one
-	every time.Duration // how often the file is read; 0: each time
-	min   int           // bytes; a shorter one does not count
+	file  string        // "": the secret does not come from a file
+	every time.Duration // how often the file is read at most; 0: each time
+	min   int           // bytes; a shorter content is ignored
 
 	mu   sync.Mutex
 	read time.Time       // when the file was read last
-	all  []config.Secret // the newest first; what the file held when it could last be read
+	all  []config.Secret // the newest first: the file's content when it was last read
 }
 
-// values returns what the secret is, and was before.
+// values returns the secret, then its older values.
 func (r *rotated) values() []config.Secret {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,11 +18,13 @@ import (
 	"powerjob-shim/rules/dedup"
 )
 
-// storeReadTimeout bounds how long a start waits for Redis. It goes on without.
+// storeReadTimeout is how long a start waits for Redis. After it the start goes on
+// without Redis.
 const storeReadTimeout = 3 * time.Second
 
-// UseStore gives the proxy the store that replicas share, if there is to be
-// one; else it makes its own, in memory. stop must be called after its end.
+// UseStore sets the store that replicas share in the proxy's options, if the
+// configuration asks for one; otherwise the proxy makes its own, in memory. Call stop
+// when the proxy has ended.
 func UseStore(ctx context.Context, o *proxy.Options, cfg *config.Config) (stop func(), err error) {
 	if cfg.Dedup.Store != config.StoreRedis {
 		return func() {}, nil
@@ -42,7 +44,7 @@ func UseStore(ctx context.Context, o *proxy.Options, cfg *config.Config) (stop f
 	o.Store, o.Tokens = s, s
 	return func() {
 		s.Close()
-		_ = client.Close() // nothing is left to be told to it
+		_ = client.Close() // nothing more is sent to Redis
 	}, nil
 }
 
@@ -50,10 +52,10 @@ func limits(cfg *config.Config) dedup.Limits {
 	return dedup.Limits{Entries: cfg.Dedup.MaxEntries, Bytes: int64(cfg.Dedup.MaxBytes)}
 }
 
-// sharedCertificates is certmagic's storage in Redis. Its connections live as
-// long as the process, since certificates are served until then.
+// sharedCertificates returns certmagic's storage in Redis. Its connections stay open
+// until the process ends, since certificates are served until then.
 func sharedCertificates(c *config.Redis, log *zap.Logger) (*redisstore.Storage, error) {
-	const timeout = 5 * time.Second // nobody waits for it
+	const timeout = 5 * time.Second // no request waits for it
 	client, err := redisClient(c, timeout, log)
 	if err != nil {
 		return nil, err
@@ -86,8 +88,8 @@ func redisClient(c *config.Redis, timeout time.Duration, log *zap.Logger) (redis
 	return redislog.Connect(connection), nil
 }
 
-// redisLogger is go-redis' own log: what it says about sentinels and pools is
-// at level debug. The store itself logs failures.
+// redisLogger writes go-redis' own messages, about sentinels and pools, at level
+// debug. The store itself logs failures.
 type redisLogger struct{ log *zap.Logger }
 
 // Printf implements go-redis' logging interface.

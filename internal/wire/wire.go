@@ -1,4 +1,4 @@
-// Package wire makes what a shim runs on from its configuration: the proxy's
+// Package wire builds the parts of a shim from its configuration: the proxy's
 // settings, the shared store, certificates, listeners and the log.
 package wire
 
@@ -14,7 +14,7 @@ import (
 	"powerjob-shim/rules"
 )
 
-// Settings makes what the proxy runs on from a configuration.
+// Settings makes the proxy's settings from a configuration.
 func Settings(cfg *config.Config) (proxy.Settings, error) {
 	set, err := Rules(cfg.Rules)
 	if err != nil {
@@ -101,7 +101,7 @@ func parseServers(addresses []string) ([]*url.URL, error) {
 		if err != nil {
 			return nil, err
 		}
-		servers[i] = &url.URL{Scheme: u.Scheme, Host: u.Host} // the path is the group's
+		servers[i] = &url.URL{Scheme: u.Scheme, Host: u.Host} // the path is a setting of the group
 	}
 	return servers, nil
 }
@@ -127,7 +127,7 @@ func Rules(list []config.Rule) (*rules.Set, error) {
 
 var proxyProtocols = map[string]listen.ProxyProtocol{config.ProxyAccept: listen.ProxyAccept, config.ProxyRequire: listen.ProxyRequire}
 
-// Listeners are those of a configuration, without their certificates.
+// Listeners makes the listeners of a configuration, without their certificates.
 func Listeners(list []config.Listener) []listen.Listener {
 	all := make([]listen.Listener, len(list))
 	for i, l := range list {
@@ -143,7 +143,7 @@ func Listeners(list []config.Listener) []listen.Listener {
 	return all
 }
 
-// Servers is for the log.
+// Servers returns the servers' URLs by group, for the log.
 func Servers(cfg *config.Config) map[string][]string {
 	servers := make(map[string][]string, len(cfg.Upstreams))
 	for name, u := range cfg.Upstreams {

@@ -1,11 +1,11 @@
-// Package wireclient asks PowerJob servers: one request, on a connection of its
-// own, and one answer, with the names of its header fields in exact case
-// (net/http would canonicalise them) and nothing silently sent again.
+// Package wireclient sends requests to PowerJob servers: one request, on a connection
+// of its own, and one answer. It keeps the exact case of header names, which net/http
+// would canonicalise, and never sends a request again.
 //
 //	answer, err := wireclient.Server{Host: "127.0.0.1:7700", Dial: dial}.Ask(ctx, wireclient.Login("app1", "pw"))
 //
-// The commands doctor and duplicates ask with it. It follows no redirect and
-// knows nothing of tokens: its callers add the fields that they want.
+// The commands doctor and duplicates use it. It follows no redirect and knows nothing
+// of tokens: its callers add the fields that they need.
 package wireclient
 
 import (
@@ -25,17 +25,17 @@ import (
 // answer.
 var ErrClosed = errors.New("closed without an answer")
 
-// Server is where requests go.
+// Server is a server that requests are sent to.
 type Server struct {
 	Host  string // the Host header
-	Limit int64  // how large an answer's body may be, in bytes; 0: DefaultLimit
+	Limit int64  // the largest body of an answer, in bytes; 0: DefaultLimit
 
 	// Dial connects to the server, its TLS included.
 	Dial func(ctx context.Context) (net.Conn, error)
 }
 
-// Ask sends one request and reads its answer. When ctx ends first, the error is
-// that of the connection and ctx's at once.
+// Ask sends one request and reads its answer. If ctx ends first, the error wraps both
+// the connection's error and ctx's.
 func (s Server) Ask(ctx context.Context, r Request) (Response, error) {
 	conn, err := s.Dial(ctx)
 	if err != nil {
@@ -77,8 +77,7 @@ func (s Server) encode(r Request) []byte {
 	return b.Bytes()
 }
 
-// endedError is what a connection said when the context had ended, which says
-// why.
+// endedError is a connection's error after the context had ended, and the context's.
 type endedError struct{ conn, ctx error }
 
 func (e *endedError) Error() string   { return e.conn.Error() }

@@ -22,7 +22,7 @@ func Login(app, password string) Request {
 	return EncryptedLogin(app, hex.EncodeToString(sum[:]))
 }
 
-// EncryptedLogin is Login with an MD5 that is known already; "" is sent as it is.
+// EncryptedLogin is Login with the password's MD5 in hex, which is sent as it is.
 func EncryptedLogin(app, encrypted string) Request {
 	body, err := json.Marshal(struct {
 		AppName           string `json:"appName"`
@@ -35,7 +35,8 @@ func EncryptedLogin(app, encrypted string) Request {
 	return Request{Path: openapi.Prefix + "authApp", ContentType: JSON, Body: body}
 }
 
-// Form is a call whose parameters are a form: names and values in turn.
+// Form is a call whose parameters are a form. pairs are their names and values in
+// turn.
 func Form(call string, pairs ...string) Request {
 	var form []string
 	for i := 0; i+1 < len(pairs); i += 2 {

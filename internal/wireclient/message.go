@@ -14,19 +14,19 @@ import (
 
 const (
 	maxHeader = 256 << 10 // OkHttp's limit, in bytes
-	// DefaultLimit is how large an answer's body may be, in bytes.
+	// DefaultLimit is the largest body of an answer, in bytes.
 	DefaultLimit = 64 << 20
 )
 
 // Field is a header field with its name in exact case.
 type Field struct{ Name, Value string }
 
-// Request is what is sent to a server.
+// Request is a request to a server.
 type Request struct {
 	Method      string  // "": POST
 	Path        string  // with its query: "/openApi/saveJob"
 	ContentType string  // of the body
-	Header      []Field // the client's own fields
+	Header      []Field // further fields
 	Body        []byte  // sent with a POST only
 }
 
@@ -35,13 +35,13 @@ type Response struct {
 	Status int
 	Reason string  // the server's words for it, "Bad Gateway"
 	Proto  string  // "HTTP/1.1"
-	Header []Field // in the order and case in which they came
+	Header []Field // in the order and case in which they arrived
 	Body   []byte  // without its Content-Encoding
 }
 
-// Get returns the value that the Java client finds under an exact-case name,
-// "" for none: it copies the fields to a HashMap, under the name as it came
-// first among those that differ in case only, with the value that came last.
+// Get returns the value that the Java client finds under a name in exact case; "":
+// none. The client copies the fields to a HashMap: of fields whose names differ only
+// in case, it takes the first one's name and the last one's value.
 func (r Response) Get(name string) string {
 	first := ""
 	for _, f := range r.Header {
@@ -67,7 +67,7 @@ func (r Response) Last(name string) string {
 	return value
 }
 
-// BodyError wraps what fails after the answer's header was complete.
+// BodyError wraps an error that happened after the answer's header was complete.
 type BodyError struct{ err error }
 
 func (e *BodyError) Error() string { return "reading the answer's body: " + e.err.Error() }
@@ -80,7 +80,7 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the answer is larger than %d MiB", e.Limit>>20)
 }
 
-// StatusLineError is an answer that does not begin as HTTP/1.x does.
+// StatusLineError is an answer that does not begin with a status line of HTTP/1.x.
 type StatusLineError struct{ line string }
 
 func (e *StatusLineError) Error() string { return fmt.Sprintf("unexpected status line: %q", e.line) }
@@ -147,7 +147,7 @@ func readLine(r *bufio.Reader, budget *int) (string, error) {
 	}
 }
 
-// broken is err, and where that is the stream's end, an end that came too soon.
+// broken returns err, or io.ErrUnexpectedEOF for the stream's end.
 func broken(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
