@@ -2,6 +2,11 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
+// desc describes a metric that a collector of its own reports.
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(Namespace, "", name), help, labels, nil)
+}
+
 // constraint maps every value that is not among calls to Other.
 func constraint(calls []string) prometheus.LabelConstraint {
 	known := make(map[string]struct{}, len(calls))

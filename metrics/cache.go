@@ -2,7 +2,7 @@ package metrics
 
 import "sync"
 
-// cache keeps the series that requests add to, so that not every request asks
+// cache keeps the series that requests add to, so that most requests need not ask
 // the vectors for them, which hash and check each label. The zero value is
 // empty; it grows no larger than the vectors do. Safe for concurrent use.
 type cache[K comparable, S any] struct {

@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Expiry is until when a name's certificate is valid. A zero NotAfter: it has
-// none yet.
+// Expiry tells how long a name's certificate is valid. If NotAfter is zero, the name has
+// no certificate yet.
 type Expiry struct {
 	Name     string
 	NotAfter time.Time
@@ -26,10 +26,8 @@ type certificateCollector struct {
 }
 
 func newCertificateCollector(m *Metrics) *certificateCollector {
-	return &certificateCollector{m: m, expiry: prometheus.NewDesc(
-		prometheus.BuildFQName(Namespace, "", "certificate_expiry_timestamp_seconds"),
-		"Unix time until which the certificate of a listener's name is valid; 0: there is none yet.",
-		[]string{"name"}, nil)}
+	return &certificateCollector{m: m, expiry: desc("certificate_expiry_timestamp_seconds",
+		"Unix time until which the certificate of a listener's name is valid; 0: there is none yet.", "name")}
 }
 
 func (c *certificateCollector) Describe(descs chan<- *prometheus.Desc) { descs <- c.expiry }

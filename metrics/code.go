@@ -2,8 +2,8 @@ package metrics
 
 import "strconv"
 
-// Code is the value of the label "code" for an HTTP status; "error" for one
-// that HTTP does not have (RFC 9110, 15: 100 to 599), such as 0 where no
+// Code is the value of the label "code" for an HTTP status; "error" for a number
+// that is not one (RFC 9110, 15: 100 to 599), such as 0 if no
 // answer came. It does not allocate.
 func Code(status int) string {
 	if status < 100 || status > 599 {

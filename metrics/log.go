@@ -3,15 +3,9 @@ package metrics
 import "github.com/prometheus/client_golang/prometheus"
 
 // ObserveLog makes log_dropped_total report what dropped says, asked once per
-// scrape. Until it is called, and with a nil dropped, it reports 0. A second
-// call replaces the first. dropped is called from several goroutines.
-func (m *Metrics) ObserveLog(dropped func() uint64) {
-	if dropped == nil {
-		m.log.Store(nil)
-		return
-	}
-	m.log.Store(&dropped)
-}
+// scrape. Until it is called the metric is 0. A second call replaces the first.
+// dropped is called from several goroutines.
+func (m *Metrics) ObserveLog(dropped func() uint64) { m.log.Store(&dropped) }
 
 func newLogCollector(m *Metrics) prometheus.Collector {
 	return prometheus.NewCounterFunc(prometheus.CounterOpts{

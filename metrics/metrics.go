@@ -30,8 +30,7 @@ import (
 // Namespace is the first part of every name.
 const Namespace = "powerjob_shim"
 
-// Other is the value of the label "call" for everything that is no call of the
-// catalogue.
+// Other is the value of the label "call" for everything that is not in the catalogue.
 const Other = "other"
 
 // Labels of logins_total.
@@ -51,8 +50,8 @@ var (
 
 // buckets are the upper bounds of both histograms, in seconds. They reach from
 // a replay out of memory (below a millisecond) to the default upstream timeout
-// (30 s). 2 s is one of them because the PowerJob client gives up after 2 s:
-// what took longer is what clients call again for.
+// (30 s). 2 s is one of them because the PowerJob client gives up after 2 s and
+// may send the call again.
 var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10, 30}
 
 // Metrics has the collectors. Make one with [New]. What each counts, and the
@@ -71,16 +70,16 @@ type Metrics struct {
 	Logins      *prometheus.CounterVec // kind, result
 	Gate        *prometheus.CounterVec // decision, reason: what the gate made of calls
 	Resends     *prometheus.CounterVec // call: re-sends recognised, each one an answer whose header was lost
-	Translated  *prometheus.CounterVec // call: calls that the server got as another, which it has
+	Translated  *prometheus.CounterVec // call: calls that the server got as another call, which it knows
 	Outside     *prometheus.CounterVec // call: known calls outside openapi_prefix
-	HeaderLost  *prometheus.CounterVec // call: those of clients that made several within a minute
+	HeaderLost  *prometheus.CounterVec // call: re-sends of clients that made several within a minute
 	Unanswered  *prometheus.CounterVec // route, reason: requests that were left without an answer
-	Unasked     *prometheus.CounterVec // upstream: servers' bytes that nobody asked for
+	Unasked     *prometheus.CounterVec // upstream: connections with bytes that nobody asked for
 	StoreErrors *prometheus.CounterVec // operation: failures of the dedup store, none of which fails a call
 
 	Observing prometheus.Gauge // 1: mode observe, nothing on the wire is changed; 0: enforce
 
-	ACMEEvents *prometheus.CounterVec // event: what came of attempts to obtain a certificate
+	ACMEEvents *prometheus.CounterVec // event: outcomes of attempts to obtain a certificate
 
 	ReloadSuccessful prometheus.Gauge // 1: the last attempt to load the configuration succeeded; 0: it failed
 	ReloadTime       prometheus.Gauge // Unix time of the last success, in seconds
@@ -192,15 +191,9 @@ func New(reg prometheus.Registerer, calls []string) *Metrics { //nolint:funlen /
 
 // ObserveStore makes dedup_entries, dedup_bytes, dedup_in_flight and
 // dedup_evicted_before_expiry_total report what stats says, asked once per
-// scrape. Until it is called, and with a nil stats, they report 0. A second call replaces the first. stats is called
-// from several goroutines and must not block.
-func (m *Metrics) ObserveStore(stats func() StoreStats) {
-	if stats == nil {
-		m.store.Store(nil)
-		return
-	}
-	m.store.Store(&stats)
-}
+// scrape. Until it is called they are 0. A second call replaces the first. stats is
+// called from several goroutines and must not block.
+func (m *Metrics) ObserveStore(stats func() StoreStats) { m.store.Store(&stats) }
 
 // SetBuildInfo sets build_info's labels; a later call replaces them.
 func (m *Metrics) SetBuildInfo(version, revision, goversion string) {

@@ -217,7 +217,7 @@ powerjob_shim_dedup_in_flight 1
 	if asked != 1 {
 		t.Errorf("store was asked %d times for one scrape, want 1", asked)
 	}
-	m.ObserveStore(nil)
+	m.ObserveStore(func() StoreStats { return StoreStats{} })
 	gather(t, reg)
 	if asked != 1 {
 		t.Error("store was asked after it was taken away")

@@ -9,8 +9,8 @@ import (
 )
 
 // Answered counts one answer to a caller. status is what [Code] takes, seconds
-// are from the request's header to the end of the answer, id is the request's:
-// ten times a second, one is kept beside its bucket as an exemplar.
+// are from the request's header to the end of the answer. id is the request's id: at
+// most ten times a second one is kept with its bucket as an exemplar.
 func (m *Metrics) Answered(route, call string, status int, seconds float64, id string) {
 	s := m.answered.of(labels{route, call, Code(status)}, func(l labels) series {
 		return series{m.Requests.WithLabelValues(l.name, l.call, l.code), m.RequestDuration.WithLabelValues(l.name, l.call)}
@@ -28,7 +28,7 @@ const (
 	// maxExemplarID leaves room for the label's name: both together may have 128
 	// characters, or client_golang panics.
 	maxExemplarID = 128 - len(exemplarID)
-	exemplarEvery = 100 // milliseconds: one costs as much as everything else that is counted of a request
+	exemplarEvery = 100 // milliseconds: an exemplar costs as much as everything else that is counted for a request
 )
 
 func (m *Metrics) exemplarDue() bool {
@@ -37,8 +37,8 @@ func (m *Metrics) exemplarDue() bool {
 }
 
 // Asked counts one request to a server of the group upstream. seconds are until
-// the header of its answer; status 0 says that none came, and seconds then
-// count for nothing.
+// the header of its answer; status 0 says that no answer came, and seconds are then
+// ignored.
 func (m *Metrics) Asked(upstream, call string, status int, seconds float64) {
 	s := m.asked.of(labels{upstream, call, Code(status)}, func(l labels) series {
 		return series{m.UpstreamRequests.WithLabelValues(l.name, l.call, l.code), m.UpstreamDuration.WithLabelValues(l.name)}
@@ -49,8 +49,8 @@ func (m *Metrics) Asked(upstream, call string, status int, seconds float64) {
 	}
 }
 
-// PresetUpstream makes the series of requests of a group that got no answer exist
-// at 0, so that a query for them finds something.
+// PresetUpstream creates a group's series of requests without an answer, at 0, so
+// that a query for them finds something.
 func (m *Metrics) PresetUpstream(upstream string) {
 	m.UpstreamRequests.WithLabelValues(upstream, Other, Code(0))
 }

@@ -2,7 +2,7 @@ package metrics
 
 // The reasons of [Metrics.Unanswered], and of the log's field "unanswered".
 const (
-	UnansweredConnect        = "connect"         // no connection to a server was had
+	UnansweredConnect        = "connect"         // no server could be connected to
 	UnansweredUnhealthy      = "unhealthy"       // likewise, and health checks had found no server healthy
 	UnansweredMaxRequests    = "max_requests"    // the group has as many requests in flight as it may
 	UnansweredMaxConnections = "max_connections" // each server has as many connections as it may
@@ -16,8 +16,8 @@ var unansweredReasons = []string{
 	UnansweredStopping, UnansweredCallerGone, UnansweredNoAnswer,
 }
 
-// PresetUnanswered makes the series of a route at 0. Each route of the
-// configuration needs it before the first request.
+// PresetUnanswered creates the series of a route at 0. It must be called for each
+// route of the configuration before the first request.
 func (m *Metrics) PresetUnanswered(route string) {
 	for _, reason := range unansweredReasons {
 		m.Unanswered.WithLabelValues(route, reason)

@@ -9,24 +9,21 @@ import (
 // UpstreamStats is the state of one server at one moment.
 type UpstreamStats struct {
 	Upstream, Server string // names of the configuration; each pair once
-	Up               bool   // it gets requests as they come; false: only when no other server takes them
+	Up               bool   // it gets its share of requests; false: only those that no other server takes
 	InFlight         int64  // requests and tunnels
 }
 
-// upstreamCollector asks when it is scraped, so that servers that a reload took
-// away leave no series behind.
+// upstreamCollector asks when it is scraped, so that servers that a reload
+// removed leave no series behind.
 type upstreamCollector struct {
 	stats        atomic.Pointer[func() []UpstreamStats]
 	up, inFlight *prometheus.Desc
 }
 
 func newUpstreamCollector() *upstreamCollector {
-	desc := func(name, help string) *prometheus.Desc {
-		return prometheus.NewDesc(prometheus.BuildFQName(Namespace, "", name), help, []string{"upstream", "server"}, nil)
-	}
 	return &upstreamCollector{
-		up:       desc("upstream_up", "Whether a server gets requests: 0 while it refuses connections, is ejected or fails its health checks."),
-		inFlight: desc("upstream_in_flight", "Requests and tunnels that are at a server."),
+		up:       desc("upstream_up", "Whether a server gets requests: 0 while it refuses connections, is ejected or fails its health checks.", "upstream", "server"),
+		inFlight: desc("upstream_in_flight", "Requests and tunnels that are at a server.", "upstream", "server"),
 	}
 }
 
@@ -56,5 +53,5 @@ func (c *upstreamCollector) Collect(ch chan<- prometheus.Metric) {
 // block.
 func (m *Metrics) ObserveUpstreams(stats func() []UpstreamStats) { m.upstreams.stats.Store(&stats) }
 
-// UnaskedBytes counts a connection on which a server sent what nobody asked for.
+// UnaskedBytes counts a connection on which a server sent bytes that nobody asked for.
 func (m *Metrics) UnaskedBytes(upstream string) { m.Unasked.WithLabelValues(upstream).Inc() }
