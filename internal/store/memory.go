@@ -10,14 +10,14 @@ import (
 	"powerjob-shim/rules/dedup"
 )
 
-// Memory is the Store within one process: a Machine behind a lock, which also
-// wakes those who wait. No method blocks but Await.
+// Memory is the Store within one process: a Machine behind a lock. It also
+// wakes the calls that wait. Only Await blocks.
 type Memory struct {
 	lastID atomic.Uint64
 
 	mu    sync.Mutex
 	m     *dedup.Machine             // guarded by mu
-	ended map[dedup.ID]chan struct{} // guarded by mu; of leaders that somebody waits for
+	ended map[dedup.ID]chan struct{} // guarded by mu; of leaders that a call waits for, closed at their end
 }
 
 var _ Store = (*Memory)(nil)
@@ -99,7 +99,7 @@ func (s *Memory) Issued(in dedup.Issue) {
 	s.m.Issued(time.Now(), in)
 }
 
-// Presented implements Store. Tokens are told apart in all groups.
+// Presented implements Store. It needs no group: tokens differ across all groups.
 func (s *Memory) Presented(_ string, token access.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,11 +107,7 @@ func (s *Memory) Presented(_ string, token access.Token) {
 }
 
 // Undelivered implements Store.
-func (s *Memory) Undelivered(_ string, token access.Token) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.m.Presented(time.Now(), token)
-}
+func (s *Memory) Undelivered(group string, token access.Token) { s.Presented(group, token) }
 
 // Now implements Store.
 func (s *Memory) Now(string) time.Time { return time.Now() }

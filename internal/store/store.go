@@ -46,15 +46,15 @@ type Store interface {
 	// Delivered takes in that a call is over.
 	Delivered(id dedup.ID)
 
-	// Now is the store's time: later than everything that the store knew when
-	// whoever asks began to ask. It is what Issue.Requested is in.
+	// Now is the store's time, which Issue.Requested is in. It is later than everything
+	// that the store knew when Now was called.
 	Now(group string) time.Time
 	// Issued takes in that a token was given out. It must come before the client
 	// gets it.
 	Issued(dedup.Issue)
 	// Presented takes in that an authApp carried a token.
 	Presented(group string, token access.Token)
-	// Undelivered takes in that a token which was given out did not reach its client.
+	// Undelivered takes in that an issued token did not reach its client.
 	Undelivered(group string, token access.Token)
 
 	// Stats returns what the store holds.
@@ -66,6 +66,6 @@ type Store interface {
 // Status is a store's state for people.
 type Status struct {
 	Kind string // "memory", "redis"
-	// Problems are lines that say what does not work; none while all is well.
+	// Problems are lines that say what does not work; empty while all is well.
 	Problems []string
 }

@@ -10,7 +10,7 @@ import (
 	"powerjob-shim/rules/dedup"
 )
 
-// Loss is how the header fares between the shim and the clients.
+// Loss says which answers lose the header between the shim and the clients.
 type Loss uint8
 
 // The ways to lose it.
@@ -35,7 +35,7 @@ type Family struct {
 	Addresses bool // the clients' addresses are known and can be trusted
 	Shims     int
 	Shared    bool // the shims share one store
-	Network   bool // which is a log that they reach over a network
+	Network   bool // with Shared: the store is a log that they reach over a network
 	Balanced  bool // each request goes to any of them
 	Starting  bool // processes start while others call
 	Old       bool // 4.x clients
@@ -44,7 +44,7 @@ type Family struct {
 	Checked   bool // the server checks tokens and forgets them once
 	Checks    bool // the server checks tokens
 	Strangers bool // calls with made-up tokens beside the clients', which the shim's gate refuses, or the server where it checks
-	Replaced  bool // and then it is the shim's gate that does, as the shim is replaced
+	Replaced  bool // with Checked: the shim's gate does so instead, as the shim is replaced
 	Own       bool // most of a thread's calls are for jobs of its own
 
 	// Allowed is how many histories of 1,000 may come out wrong; the zero value
@@ -75,9 +75,9 @@ type logical struct {
 	succeeded bool
 	failed    bool // it threw
 
-	gaveUp    time.Time // the last time that the client hung up on it, and on whom
-	gaveUpOn  *shim
-	overtakes bool // it came to another shim before the news of that could
+	gaveUp    time.Time // the last time that the client hung up on it
+	gaveUpOn  *shim     // on which shim; nil: it did not
+	overtakes bool      // it came to another shim before the news of that could
 }
 
 // Result is what a history came to.
@@ -93,7 +93,7 @@ type Result struct {
 	BadStates   int // subjects whose last execution had been overtaken by a later call
 	Faults      map[string]int
 	Timeline    []string
-	OutOfOrder  []string // steps of calls that did not come in the order that storetest.Order has; only traced histories are held to it
+	OutOfOrder  []string // steps of calls that break storetest.Order; found in traced histories only
 }
 
 // Bad reports whether anything went wrong.
@@ -135,7 +135,7 @@ func Play(f Family, choices Chooser, traced bool) Result {
 
 func (w *world) buildShims() {
 	shared, log, issued := w.held(newMemory(w)), &log{w: w}, map[access.Token]bool{}
-	for i := range max(w.Shims, 1) {
+	for i := range w.Shims {
 		s := &shim{w: w, name: fmt.Sprintf("shim%d", i), record: shared, issued: issued}
 		switch {
 		case w.Network:
@@ -305,10 +305,9 @@ func (w *world) script(t *thread, calls []*operation) {
 		r, err := t.proc.client.Do(op.request)
 		t.call = nil
 		c.ended = w.now
-		switch {
-		case err != nil:
+		if err != nil {
 			c.failed = true
-		default:
+		} else {
 			c.succeeded = r.Success
 			if r.Success && r.Message != op.label && !op.read {
 				w.result.Foreign++

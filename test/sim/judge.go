@@ -18,8 +18,8 @@ func (w *world) judge() {
 			counts[c.op].succeeded++
 		}
 	}
-	for _, e := range w.server.executions {
-		counts[e.op].executed++
+	for _, c := range w.server.executions {
+		counts[c.op].executed++
 	}
 	for _, op := range w.ops {
 		n := counts[op]
@@ -42,14 +42,14 @@ func (w *world) judge() {
 	}
 }
 
-// badStates counts the subjects on which the last execution belongs to a body
-// that no call made at the end asked for: every call of that body had ended
-// before some other call on the subject, which was executed, began.
+// badStates counts the subjects whose last execution belongs to an outdated body:
+// every call of that body had ended before some other call on the subject, which was
+// executed, began.
 func (w *world) badStates() int { //nolint:gocognit // a definition, in one piece
 	last := map[string]*operation{}
-	for _, e := range w.server.executions {
-		if e.op.name != "runJob" { // it changes no state of the job
-			last[e.op.subject] = e.op
+	for _, c := range w.server.executions {
+		if c.op.name != "runJob" { // it changes no state of the job
+			last[c.op.subject] = c.op
 		}
 	}
 	bad := 0

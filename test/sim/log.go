@@ -37,8 +37,8 @@ func (l *log) execute(a redislog.Append) redislog.Page {
 	return p
 }
 
-// lose is a failover that loses the log's end, or all of it. What it has then
-// may stand before what some have read.
+// lose is a failover that loses the log's end, or all of it. New entries may then come
+// before those that some shims have read.
 func (l *log) lose(keep int) {
 	l.entries = l.entries[:keep]
 	l.last = redislog.Position{}
@@ -54,20 +54,20 @@ type line struct {
 	until   time.Time
 }
 
-// trouble is what a line may have.
+// trouble is a line's fault.
 type trouble uint8
 
 const (
 	none    trouble = iota
 	silence         // nothing comes through, and nobody says so
 	refusal         // every connection is broken at once
-	lag             // all takes long
-	mute            // what is asked is done, and half of the answers are lost
+	lag             // everything takes long
+	mute            // requests are executed, and half of the answers are lost
 )
 
 func (l *line) has(t trouble) bool { return l.trouble == t && l.w.now.Before(l.until) }
 
-// send has a executed; then is called once, at the deadline at the latest.
+// send executes a at the log. It calls then once, at the deadline at the latest.
 func (l *line) send(log *log, a redislog.Append, deadline time.Time, then func(redislog.Page, error)) {
 	w, done := l.w, false
 	end := func(p redislog.Page, err error) {

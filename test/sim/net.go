@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/rules/openapi"
 )
 
 // callTimeout is the client's default for a whole call.
@@ -124,9 +125,12 @@ func (x *exchange) answer(status int, auth string, body []byte) bool {
 	return true
 }
 
-func token(r client.Request) string {
+func token(r client.Request) string { return header(r, openapi.TokenHeader) }
+
+// header returns the value of a request's field; "" if it has none.
+func header(r client.Request, name string) string {
 	for _, f := range r.Header {
-		if f.Name == "X-POWERJOB-ACCESS-TOKEN" {
+		if f.Name == name {
 			return f.Value
 		}
 	}

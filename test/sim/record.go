@@ -8,8 +8,8 @@ import (
 	"powerjob-shim/rules/dedup"
 )
 
-// record is what a shim asks of its dedup store, as proxy/replay does. What
-// is to be done with an answer is passed along: it may take a while.
+// record is what a shim asks of its dedup store, as proxy/replay does. An answer may
+// take a while, so it goes to a function.
 type record interface {
 	nextID() dedup.ID
 	arrive(c dedup.Call, then func(dedup.Ruling))
@@ -27,13 +27,13 @@ type record interface {
 	restart()
 }
 
-// orderly is a record whose user is held to an order.
+// orderly is a record that checks the order of its user's steps.
 type orderly struct {
 	record
 	order storetest.Order
 }
 
-// held returns r; in a traced history its user is held to the order of a call's steps.
+// held returns r; in a traced history one that checks the order of a call's steps.
 func (w *world) held(r record) record {
 	if w.trace == nil {
 		return r

@@ -31,7 +31,7 @@ type replicated struct {
 
 	busy   bool // an append is on its way
 	poked  bool
-	rounds int // counts, so that one that is overtaken does not begin
+	rounds int // scheduled so far: only the last one scheduled begins
 }
 
 // question is an event that somebody waits for.
@@ -54,7 +54,7 @@ func newReplicated(w *world, s *shim, l *log) *replicated {
 	return r
 }
 
-// begin is a new process, which knows nothing.
+// begin starts a new process, which knows nothing.
 func (r *replicated) begin() {
 	r.life++
 	r.log.replicas++
@@ -149,7 +149,7 @@ func (r *replicated) post(e *redislog.Event) *redislog.Pending {
 	return p
 }
 
-// wait goes on when p is applied, which it is after limit whatever the log does.
+// wait calls then when p is applied, after limit at the latest, whatever the log does.
 func (r *replicated) wait(p *redislog.Pending, limit time.Duration, then func()) {
 	r.asked = append(r.asked, &question{p, then})
 	life := r.life
@@ -166,8 +166,8 @@ func (r *replicated) wait(p *redislog.Pending, limit time.Duration, then func())
 	hurry()
 }
 
-// settle goes on with all whose event is applied, or whose decision has come.
-// Each may change what there is.
+// settle goes on with all questions whose event is applied, and all holders whose
+// decision has come. Each of them may add or remove others.
 func (r *replicated) settle() {
 	for {
 		if i := slices.IndexFunc(r.asked, func(q *question) bool { return q.p.Applied() }); i >= 0 {
@@ -197,7 +197,7 @@ func (r *replicated) poke() {
 	}
 }
 
-// schedule has the next round come when it is due.
+// schedule schedules the next round for when it is due.
 func (r *replicated) schedule() {
 	low, high, early := r.node.Pause()
 	if high > low {
@@ -215,7 +215,7 @@ func (r *replicated) schedule() {
 	})
 }
 
-// round is Store's: one append, tried again where only the connection broke.
+// round does what Store's does: one append, tried again if only the connection broke.
 func (r *replicated) round() {
 	r.busy, r.poked = true, false
 	began, life, tries := r.w.now, r.life, 0

@@ -14,22 +14,16 @@ import (
 type server struct {
 	w          *world
 	tokens     int
-	executions []execution
+	executions []*logical      // the calls that were executed, in order
 	valid      map[string]bool // tokens, where the server checks them
-}
-
-type execution struct {
-	at   time.Time
-	call *logical
-	op   *operation
 }
 
 type answer struct {
 	status  int
 	auth    string
 	body    []byte
-	refused bool // no connection was had
-	lost    bool // sent, no whole answer
+	refused bool // the server could not be connected to
+	lost    bool // the request was sent, but no whole answer came back
 }
 
 // handle takes a request; reply is called once, when the shim learns the outcome.
@@ -81,7 +75,7 @@ func (s *server) execute(call *logical, reply func(answer)) {
 	failed := !call.op.read && w.FailRate > 0 && w.chance(w.FailRate)
 	w.after(executes, func() {
 		if !failed && !call.op.read {
-			s.executions = append(s.executions, execution{w.now, call, call.op})
+			s.executions = append(s.executions, call)
 			w.note("server executes %s of %s", call.op.label, call.thread)
 		}
 		id := len(s.executions)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"powerjob-shim/internal/standin/client"
+	"powerjob-shim/internal/store/storetest"
 	"powerjob-shim/rules/access"
 	"powerjob-shim/rules/dedup"
 	"powerjob-shim/rules/openapi"
@@ -59,13 +60,13 @@ func (s *shim) serve(x *exchange) {
 	}
 	f.record.arrive(in, func(d dedup.Ruling) {
 		if f.alive() {
-			s.w.note("%s %s at %s: %s %s", x.thread.name, x.name(), s.name, verdicts[d.Verdict], d.Reason)
+			s.w.note("%s %s at %s: %s %s", x.thread.name, x.name(), s.name, storetest.Verdicts[d.Verdict], d.Reason)
 			f.carryOut(d)
 		}
 	})
 }
 
-// refuse is replay.Replayer.Denied: the store learns of the call that it was refused.
+// refuse is replay.Replayer.Denied: the store learns that the call was refused.
 func (s *shim) refuse(x *exchange) {
 	s.w.result.Faults["false"]++
 	s.w.note("%s %s at %s: refused by the gate", x.thread.name, x.name(), s.name)
@@ -79,12 +80,10 @@ func (s *shim) refuse(x *exchange) {
 	})
 }
 
-var verdicts = [...]string{"lead", "wait", "replay", "pass", "fail", "refuse"}
-
 func (s *shim) describe(x *exchange) dedup.Call {
 	op := x.call.op
 	call := dedup.Call{
-		Group: "default", Key: op.key, App: appHeader(x),
+		Group: "default", Key: op.key, App: header(x.request, openapi.AppIDHeader),
 		Token:  access.Fingerprint(token(x.request)),
 		Window: window, Lease: shimTimeout + time.Minute,
 	}
@@ -110,15 +109,6 @@ func (s *shim) describe(x *exchange) dedup.Call {
 func changes(op *operation) bool {
 	kind, _ := openapi.KindOf(op.request.Path)
 	return kind == openapi.Change
-}
-
-func appHeader(x *exchange) string {
-	for _, f := range x.request.Header {
-		if f.Name == "X-POWERJOB-APP-ID" {
-			return f.Value
-		}
-	}
-	return ""
 }
 
 func (f *flight) carryOut(d dedup.Ruling) {
@@ -234,8 +224,8 @@ func (s *shim) answerLogin(x *exchange, a answer, requested time.Time, presented
 	})
 }
 
-// replace puts a new process in the shim's place: it takes what comes, the old one
-// ends what it has in flight.
+// replace puts a new process in the shim's place: it takes new requests, and the old
+// process ends those that it has in flight.
 func (s *shim) replace() {
 	s.w.note("%s is replaced", s.name)
 	s.record, s.issued = s.w.held(newMemory(s.w)), map[access.Token]bool{}

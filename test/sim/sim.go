@@ -3,7 +3,7 @@
 // and compares what the server executed with what the clients called.
 //
 // It is deterministic: one goroutine runs at a time, all chance comes from one
-// seed, and time is an event queue's. The clients are the Go port of the real
+// seed, and an event queue makes the time. The clients are the Go port of the real
 // one (internal/standin/client, itself checked against traces of the real jar), each
 // thread a coroutine. The shims are rules/dedup's Machine, driven in the order
 // in which proxy/replay drives it. Shims that share a store share the Machine,
@@ -50,8 +50,8 @@ type world struct {
 	calls   []*logical
 	open    []*exchange
 
-	polls    int       // events that keep no history going
-	episodes []episode // in which something of the shims was away
+	polls    int       // scheduled events that do not keep a history going
+	episodes []episode // in which a shim or the shared store was away
 	result   Result
 	trace    func(format string, args ...any) // nil: no timeline
 	orders   []*storetest.Order               // that the shims are held to; none unless traced
@@ -84,7 +84,7 @@ func (w *world) after(d time.Duration, run func()) {
 	heap.Push(&w.events, event{w.now.Add(d), w.seq, run})
 }
 
-// background schedules what goes on for as long as something else does.
+// background schedules run, which alone does not keep the history going.
 func (w *world) background(d time.Duration, run func()) {
 	w.polls++
 	w.after(d, func() {
@@ -93,7 +93,7 @@ func (w *world) background(d time.Duration, run func()) {
 	})
 }
 
-// play runs events until none is left but those in the background.
+// play runs events until only those in the background are left.
 func (w *world) play() {
 	for len(w.events) > w.polls {
 		e := heap.Pop(&w.events).(event)
@@ -116,7 +116,7 @@ func (w *world) between(low, high time.Duration) time.Duration {
 // step is the grain of durations that are drawn.
 const step = 10 * time.Microsecond
 
-// chance is true with probability p; 0 is drawn for false.
+// chance is true with probability p. Drawing 0 makes it false.
 func (w *world) chance(p float64) bool { return w.rng.IntN(1000) >= 1000-int(p*1000) }
 
 // thread is one thread of a client process: a coroutine that gives up control

@@ -8,9 +8,9 @@ type episode struct {
 	from, to time.Time
 }
 
-// What an episode may still cost around itself: entries that nobody else had
-// read yet, one read while idle before it; after it, until the circuit is
-// closed, what happened meanwhile is told, and read.
+// How long before and after an episode it may still cost something. Before it: the time
+// of one read while idle, in which entries were read by nobody else. After it: until the
+// circuit is closed, and the others have been told what happened, and have read it.
 const (
 	unread   = 320 * ms
 	recovery = 3 * time.Second
@@ -19,8 +19,8 @@ const (
 	newsOfHangUp = 3 * ms
 )
 
-// plagues are the store's faults, by the limit of docs/promise.md each falls
-// under: they are all "the shared store is away".
+// plague makes the store fail once or twice. All these faults fall under one limit of
+// docs/promise.md, "the shared store is away".
 func (w *world) plague(at time.Duration) {
 	for range 1 + w.rng.IntN(2) {
 		w.after(at+w.between(0, 4*time.Second), func() {
@@ -65,19 +65,18 @@ func (w *world) plague(at time.Duration) {
 }
 
 // judgeStore counts the executions too many that no limit of docs/promise.md
-// explains: neither was the store away nor did a shim die during a call of that
-// body which was executed twice, nor did its retry come before the news that its
-// client had hung up.
+// explains. A call that was executed twice is explained if the store was away or a shim
+// died during it, or if its retry came before the news that its client had hung up.
 func (w *world) judgeStore() {
 	called, executed, twice := map[*operation]int{}, map[*operation]int{}, map[*operation]int{}
 	each := map[*logical]int{}
 	for _, c := range w.calls {
 		called[c.op]++
 	}
-	for _, e := range w.server.executions {
-		executed[e.op]++
-		if each[e.call]++; each[e.call] > 1 && w.explained(e.call) {
-			twice[e.op]++
+	for _, c := range w.server.executions {
+		executed[c.op]++
+		if each[c]++; each[c] > 1 && w.explained(c) {
+			twice[c.op]++
 		}
 	}
 	for _, op := range w.ops {
@@ -105,7 +104,7 @@ func (w *world) explained(c *logical) bool {
 }
 
 // SharedStore are histories of shims that share a store over a network, behind
-// a balancer that takes any of them for each request.
+// a balancer that chooses any of them for each request.
 func SharedStore() []Family {
 	store := func(f *Family) {
 		f.Shims, f.Shared, f.Network, f.Balanced = 2, true, true, true

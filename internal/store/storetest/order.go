@@ -9,9 +9,9 @@ import (
 	"powerjob-shim/rules/dedup"
 )
 
-// Order holds whoever takes calls through a store to the order of the steps. The proxy
-// and the simulation both do, each in its own way, and both are held to this one. The
-// zero value is ready to use; safe for concurrent use.
+// Order checks the order of the steps in which calls go through a store. The proxy and
+// the simulation take them, each in its own way, and tests check both against this one.
+// The zero value is ready to use; safe for concurrent use.
 //
 //	Arrive
 //	  Wait     Await, and what its ruling says; or Leave, if the caller hung up
@@ -117,7 +117,7 @@ func (o *Order) Breaches() (wrong []string, underWay int) {
 	return o.wrong, len(o.calls)
 }
 
-// Ordered is a store whose users are held to an Order.
+// Ordered is a store that checks its users against an Order.
 type Ordered struct {
 	store.Store
 	Order

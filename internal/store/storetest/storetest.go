@@ -24,8 +24,8 @@ const patience = 10 * time.Second
 // window is that of all calls here: longer than any test takes.
 const window = time.Minute
 
-// Run runs the suite. open returns n stores that are one: n replicas', or n
-// times the same one. Each test opens stores that know nothing.
+// Run runs the suite. open returns n stores that act as one: those of n replicas, or n
+// times the same one. Each test opens new stores, which know nothing.
 func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	for _, c := range []struct {
 		name string
@@ -55,7 +55,7 @@ func Run(t *testing.T, open func(t *testing.T, n int) []store.Store) {
 	}
 }
 
-// Key is a key that equals those made of the same text.
+// Key returns a key; equal texts have equal keys.
 func Key(text string) dedup.Key { return sha256.Sum256([]byte(text)) }
 
 // Call is a runJob of job 1: match resend.
@@ -67,14 +67,14 @@ func Call(s store.Store, body, token string) dedup.Call {
 	}
 }
 
-// Save is one of match body.
+// Save is a Call of match body.
 func Save(s store.Store, body, token string) dedup.Call {
 	c := Call(s, body, token)
 	c.Body = true
 	return c
 }
 
-// JSONHeader is an answer's.
+// JSONHeader is the header of an answer.
 var JSONHeader = archive.PackHeader(map[string][]string{"Content-Type": {"application/json"}, "Vary": {"Origin", "Accept"}}, func(string) bool { return true })
 
 // Success is an answer that is kept.
@@ -84,7 +84,7 @@ func Success(data string) dedup.Outcome {
 	}}
 }
 
-// LogIn has a token issued as the client's refresh does: without one of its own.
+// LogIn issues a token as for a client's refresh: the login carried no token.
 func LogIn(s store.Store, token string) {
 	s.Issued(dedup.Issue{Group: "default", App: "1", Token: access.Fingerprint(token), Requested: s.Now("default"), Bare: true, Window: window})
 }
@@ -97,13 +97,14 @@ func Do(t *testing.T, s store.Store, c dedup.Call, out dedup.Outcome) {
 	s.Delivered(c.ID)
 }
 
-var verdicts = [...]string{"lead", "wait", "replay", "pass", "fail", "refuse"}
+// Verdicts are words for the verdicts, by their numbers.
+var Verdicts = [...]string{"lead", "wait", "replay", "pass", "fail", "refuse"}
 
 // Want compares a decision; data is what a replayed answer must have.
 func Want(t *testing.T, got dedup.Ruling, want dedup.Verdict, data string) {
 	t.Helper()
 	if got.Verdict != want {
-		t.Fatalf("%s %s, want %s", verdicts[got.Verdict], got.Reason, verdicts[want])
+		t.Fatalf("%s %s, want %s", Verdicts[got.Verdict], got.Reason, Verdicts[want])
 	}
 	if data != "" {
 		if want := `{"success":true,"data":` + data + `}`; got.Answer == nil || string(got.Answer.Body) != want {
@@ -341,7 +342,7 @@ func manyAtOnce(t *testing.T, a, b store.Store) {
 				s.Finish(c.ID, Success("1"))
 			case dedup.Replay:
 			default:
-				t.Errorf("%s", verdicts[d.Verdict])
+				t.Errorf("%s", Verdicts[d.Verdict])
 			}
 		})
 	}
