@@ -1,6 +1,6 @@
-// Package bothservers has tests that write to a socket themselves run a second time,
-// with net/http's server for all callers: it is the oracle for proxy/listen/plain,
-// which serves plain calls otherwise.
+// Package bothservers runs tests that write to a socket a second time, with net/http's
+// server for all callers. net/http is the oracle for proxy/listen/plain, which serves
+// plain calls otherwise.
 //
 //	func TestRawSocketsAgainWithNetHTTPAlone(t *testing.T) { bothservers.Again(t, 100, slow) }
 //
@@ -17,19 +17,19 @@ import (
 	"testing"
 )
 
-// callersEnv, set to netHTTP, has net/http's server serve plain calls too: every
+// If callersEnv is set to netHTTP, net/http's server serves plain calls too. Every
 // test must have the same outcome.
 const (
 	callersEnv = "POWERJOB_SHIM_TEST_CALLERS"
 	netHTTP    = "net/http"
 )
 
-// Alone reports whether net/http's server is to serve all callers.
+// Alone reports whether net/http's server must serve all callers.
 func Alone() bool { return os.Getenv(callersEnv) == netHTTP }
 
-// Again runs the tests of the package in the current directory that write to a socket
-// themselves, but for those whose name slow matches, with net/http's server alone. It
-// fails if there are fewer than atLeast, and is skipped in that second run.
+// Again runs the tests of the package in the current directory that write to a socket,
+// except those whose name slow matches, with only net/http's server. It fails if there
+// are fewer than atLeast. In that second run it is skipped.
 func Again(t *testing.T, atLeast int, slow *regexp.Regexp) {
 	t.Helper()
 	if Alone() {
@@ -51,7 +51,7 @@ var (
 	writes   = regexp.MustCompile(`\b(raw|rawTLS|dial|dialTLS|async|leave)\(t,`)
 )
 
-// rawTests returns the tests that use a socket, slow ones apart.
+// rawTests returns the tests that write to a socket, without slow ones.
 func rawTests(t *testing.T, slow *regexp.Regexp) (names []string) {
 	t.Helper()
 	files, err := filepath.Glob("*_test.go")

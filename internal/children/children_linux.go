@@ -1,4 +1,4 @@
-// Package children keeps the processes that tests start from outliving them.
+// Package children makes sure that processes that tests start do not outlive them.
 package children
 
 import (
@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// DieWithUs has a child, which is yet to be started, killed when this process
-// ends without cleaning up, as after a test timeout's panic. On other systems it
-// does nothing.
+// DieWithUs makes the system kill a child when this process ends without cleaning up,
+// as after the panic of a test timeout. Call it before the child is started. On other
+// systems than Linux it does nothing.
 func DieWithUs(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -4,5 +4,5 @@ package children
 
 import "os/exec"
 
-// DieWithUs cannot be had here.
+// DieWithUs does nothing on this system.
 func DieWithUs(*exec.Cmd) {}

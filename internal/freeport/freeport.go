@@ -1,5 +1,5 @@
-// Package freeport finds ports on loopback for tests whose programs must be told one
-// beforehand.
+// Package freeport finds free ports on loopback, for tests of programs that must be
+// given a port before they listen.
 package freeport
 
 import (
@@ -15,10 +15,11 @@ var (
 	taken = map[int]bool{} // guarded by mu
 )
 
-// Take returns a port that nothing listens on at the moment, and so for the ports that
-// are as far above it as also says. None of them is returned again in this process.
-// They are below those that Linux gives to connections and to listeners on any port, one
-// of which could else come first; also must not lead beyond that, 10,000 at most.
+// Take returns a port that nothing listens on at the moment. For each number in also,
+// the port that many above it is free, too. None of these ports is returned again in
+// this process. They are below those that Linux gives to outgoing connections and to
+// listeners on any free port, so that none of these takes them first. That holds for
+// numbers up to 10,000 in also.
 func Take(also ...int) (int, error) {
 	mu.Lock()
 	defer mu.Unlock()
@@ -47,7 +48,7 @@ func free(ports []int) bool {
 		if err != nil {
 			return false
 		}
-		_ = ln.Close() // it was only asked for
+		_ = ln.Close() // this was only a test whether the port is free
 	}
 	return true
 }

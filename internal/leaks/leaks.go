@@ -1,7 +1,6 @@
-// Package leaks looks, after a package's tests, for goroutines that they left
-// behind. net/http waits half a second before it closes some connections, and
-// go.uber.org/goleak gives up sooner than that; here a leak is what is still
-// there after a minute.
+// Package leaks looks for goroutines that a package's tests have left behind. net/http
+// waits half a second before it closes some connections, which is longer than
+// go.uber.org/goleak waits; here a goroutine counts as leaked only after a minute.
 package leaks
 
 import (
@@ -13,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is how long goroutines have to end on a busy machine.
+// patience is how long goroutines may take to end on a busy machine.
 const patience = time.Minute
 
 // Main runs the tests of a package, and exits with 1 if they fail or leave a
@@ -29,8 +28,8 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Wait waits until only the goroutines of the test's own run are left, and after
-// a minute returns what is there.
+// Wait waits until only the goroutines of the test run itself are left. After a
+// minute its error lists the others.
 func Wait(options ...goleak.Option) error {
 	end := time.Now().Add(patience)
 	for {

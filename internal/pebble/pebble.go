@@ -1,6 +1,6 @@
-// Package pebble runs Let's Encrypt's test authority for tests: a certificate
-// authority that really looks at challenges, on loopback. The program is built
-// from test/tools, so that its modules are not the product's.
+// Package pebble runs Let's Encrypt's test authority for tests, on loopback: a
+// certificate authority that really checks challenges. The program is built from
+// test/tools, so that its modules are not among the product's.
 //
 //	authority, err := pebble.New(t.TempDir())
 //	err = authority.Start(httpPort, tlsPort, 30*time.Second)
@@ -19,11 +19,11 @@ import (
 	"time"
 )
 
-// Server is an authority that can be started and stopped again and again. It
-// remembers nothing from one start to the next.
+// Server is an authority that can be started and stopped repeatedly. It forgets
+// everything when it is stopped.
 type Server struct {
-	Directory string // the URL; there before the first start
-	Root      string // PEM file to check the URL's certificate with; written by the first Start
+	Directory string // the directory's URL, known before the first Start
+	Root      string // a PEM file to check that URL's certificate with; the first Start writes it
 
 	binary, address string
 
@@ -31,10 +31,10 @@ type Server struct {
 	done chan struct{}
 
 	mu  sync.Mutex // protects log
-	log []string   // of all starts
+	log []string   // lines, from all starts
 }
 
-// New builds the program into dir and chooses an address. It starts nothing.
+// New builds the program into dir and chooses an address. It does not start it.
 func New(dir string) (*Server, error) {
 	gomod, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
@@ -56,9 +56,10 @@ func New(dir string) (*Server, error) {
 	return s, nil
 }
 
-// Start starts the authority and waits until it listens. Challenges go to these
-// ports of 127.0.0.1 instead of 80 and 443. Certificates of the profile
-// shortlived are valid for so long, in whole seconds; of default for 90 days.
+// Start starts the authority and waits until it listens. It sends challenges to these
+// ports of 127.0.0.1 instead of 80 and 443. Certificates of the profile shortlived are
+// valid for the time shortlived, in whole seconds; those of the profile default for 90
+// days.
 func (s *Server) Start(httpPort, tlsPort int, shortlived time.Duration) error {
 	s.cmd = exec.Command(s.binary, "-listen", s.address, "-root", s.Root, //nolint:gosec // built by New
 		"-http", fmt.Sprint(httpPort), "-tls", fmt.Sprint(tlsPort), "-validity", shortlived.String())
@@ -83,7 +84,7 @@ func (s *Server) Start(httpPort, tlsPort int, shortlived time.Duration) error {
 			s.log = append(s.log, lines.Text())
 			s.mu.Unlock()
 		}
-		_ = s.cmd.Wait() // killed, mostly
+		_ = s.cmd.Wait() // Stop has killed it, usually
 	}()
 	select {
 	case <-started:
@@ -93,7 +94,7 @@ func (s *Server) Start(httpPort, tlsPort int, shortlived time.Duration) error {
 	}
 }
 
-// Stop ends the authority, if it runs.
+// Stop ends the authority if it runs.
 func (s *Server) Stop() {
 	if s.cmd != nil && s.cmd.Process != nil {
 		_ = s.cmd.Process.Kill() // it may have ended by itself
@@ -102,13 +103,13 @@ func (s *Server) Stop() {
 	}
 }
 
-// Count is how many lines of the log contain text.
+// Count returns how often text is in the log.
 func (s *Server) Count(text string) int { return strings.Count(s.Log(), text) }
 
-// Issued is how many certificates were signed.
+// Issued returns how many certificates were signed.
 func (s *Server) Issued() int { return s.Count("Issued certificate serial") }
 
-// Log is what the authority has written.
+// Log returns what the authority has written.
 func (s *Server) Log() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

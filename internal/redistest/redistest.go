@@ -1,6 +1,6 @@
-// Package redistest starts real Redis servers on loopback for tests: one, a
-// primary with replicas under Sentinels, a Cluster. They keep nothing, and are
-// killed when the test ends.
+// Package redistest starts real Redis servers on loopback for tests: a single server,
+// a primary with replicas under Sentinels, or a Cluster. They store nothing on disk,
+// and are killed when the test ends.
 //
 // The server is the redis-server in PATH. The variable
 // POWERJOB_SHIM_TEST_REDIS_SERVER names another one, of Redis from 6.2 on or
@@ -29,20 +29,20 @@ import (
 	"powerjob-shim/internal/freeport"
 )
 
-// patience bounds what should happen soon on a busy machine.
+// patience is how long things may take on a busy machine.
 const patience = 30 * time.Second
 
-// Variable names the one that says which server is started.
+// Variable is the environment variable that says which server is started.
 const Variable = "POWERJOB_SHIM_TEST_REDIS_SERVER"
 
 // Server is a running server or sentinel.
 type Server struct {
 	Addr string // host:port
 	Port int
-	// User and Password are what Do logs in with; without a password it does not,
-	// without a user it is the default one.
+	// User and Password are Do's login. No password: Do does not log in; no user: it
+	// is the default user.
 	User, Password string
-	// TLS is how Do connects; nil: plainly.
+	// TLS is for Do's connections; nil: they are plain.
 	TLS *tls.Config
 
 	t       testing.TB
@@ -85,7 +85,7 @@ func newServer(t testing.TB, port int) *Server {
 	return s
 }
 
-// serve runs s as a server that keeps nothing.
+// serve runs s as a server that stores nothing on disk.
 func (s *Server) serve(args ...string) {
 	s.t.Helper()
 	port := []string{"--port", strconv.Itoa(s.Port)}
@@ -97,7 +97,7 @@ func (s *Server) serve(args ...string) {
 	s.Run()
 }
 
-// Run starts the server, again after Kill: with nothing in it.
+// Run starts the server. After Kill it starts it again, empty.
 func (s *Server) Run() {
 	s.t.Helper()
 	cmd := exec.Command(s.program, s.args...) //nolint:gosec // a test's own arguments
@@ -117,7 +117,7 @@ func (s *Server) Run() {
 	s.mu.Unlock()
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		err := s.ping()
-		var refusal redis.Error // for want of a password, say
+		var refusal redis.Error // such as for a missing password
 		if err == nil || errors.As(err, &refusal) && !redis.IsLoadingError(err) {
 			return
 		}
@@ -128,7 +128,7 @@ func (s *Server) Run() {
 	}
 }
 
-// ping asks only whoever listens: go-redis logs what it cannot dial.
+// ping connects first by itself, because go-redis logs failed connections.
 func (s *Server) ping() error {
 	c, err := net.DialTimeout("tcp", s.Addr, time.Second)
 	if err != nil {
@@ -180,8 +180,8 @@ func Addrs(servers []*Server) []string {
 	return all
 }
 
-// freePort returns a port that nothing listens on at the moment; nor does anything on
-// the port 10000 above, where nodes of a Cluster talk.
+// freePort returns a free port; the port 10000 above it, on which nodes of a Cluster
+// talk, is free, too.
 func freePort(t testing.TB) int {
 	t.Helper()
 	port, err := freeport.Take(10000)
@@ -191,7 +191,7 @@ func freePort(t testing.TB) int {
 	return port
 }
 
-// Eventually waits until ok.
+// Eventually waits until ok returns true. After patience it fails the test.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {

@@ -17,8 +17,8 @@ type Sentinels struct {
 	Sentinels []*Server
 }
 
-// Guard is what a set of Sentinels asks its clients for. The zero value is
-// nothing.
+// Guard has the passwords that a set of Sentinels asks its clients for. The zero
+// value has none.
 type Guard struct {
 	Password         string // of the servers' default user
 	SentinelPassword string // of the sentinels' default user
@@ -81,7 +81,7 @@ func (s *Sentinels) complete() bool {
 	return true
 }
 
-// config is a sentinel's file.
+// config returns the content of a sentinel's configuration file.
 func (s *Sentinels) config(port int, guard Guard) string {
 	lines := []string{
 		"port " + strconv.Itoa(port), "bind 127.0.0.1",
@@ -102,10 +102,10 @@ func (s *Sentinels) config(port int, guard Guard) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// Addrs are those of the sentinels.
+// Addrs returns the sentinels' addresses.
 func (s *Sentinels) Addrs() []string { return Addrs(s.Sentinels) }
 
-// Primary is the server that the sentinels take for the primary.
+// Primary returns the server that the sentinels take for the primary.
 func (s *Sentinels) Primary() (*Server, error) {
 	answer, err := s.Sentinels[0].Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", s.Name)
 	if err != nil {

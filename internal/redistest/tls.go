@@ -12,7 +12,7 @@ import (
 	"powerjob-shim/internal/testca"
 )
 
-// Authority is a CA of a test's own, and files of what it has signed.
+// Authority is a test's own CA, with files of certificates that it has signed.
 type Authority struct {
 	CAFile            string
 	CertFile, KeyFile string // a client's
@@ -21,20 +21,20 @@ type Authority struct {
 	client            tls.Certificate
 }
 
-// Client is what a client that is let in connects with.
+// Client returns the configuration of a client that the server accepts.
 func (a *Authority) Client() *tls.Config {
 	return &tls.Config{RootCAs: a.pool, Certificates: []tls.Certificate{a.client}, MinVersion: tls.VersionTLS12}
 }
 
-// Stranger is what a client without a certificate connects with.
+// Stranger returns the configuration of a client without a certificate.
 func (a *Authority) Stranger() *tls.Config {
 	return &tls.Config{RootCAs: a.pool, MinVersion: tls.VersionTLS12}
 }
 
-// StartTLS runs a server that speaks TLS only, for 127.0.0.1 and localhost, and
-// lets in whom its authority has given a certificate. The test is skipped where
-// the server was built without TLS; under CI that is a failure unless another
-// server was asked for.
+// StartTLS runs a server that speaks only TLS, for 127.0.0.1 and localhost, and
+// accepts only clients with a certificate of its authority. If the server was built
+// without TLS, the test is skipped; under CI it fails, unless Variable names another
+// server.
 func StartTLS(t testing.TB, args ...string) (*Server, *Authority) {
 	t.Helper()
 	s := newServer(t, freePort(t))

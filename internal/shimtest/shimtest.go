@@ -24,7 +24,7 @@ import (
 	"powerjob-shim/internal/children"
 )
 
-// built is the directory that build has made; "": no test asked for the program.
+// built is the directory that build has made; "": no test has asked for the program.
 var built string
 
 // build makes the program once, as users run it: without the race detector,
@@ -43,8 +43,8 @@ var build = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// Main runs the tests, removes the program that they have had built, and returns
-// the exit code.
+// Main runs the tests, removes the program if they have built it, and returns the exit
+// code.
 func Main(m *testing.M) int {
 	defer func() {
 		if built != "" {
@@ -87,10 +87,10 @@ type Process struct {
 	log *log
 }
 
-// Start starts a child process, mostly one of Command. Its environment is cmd.Env
-// and the tests' PATH, nothing else: nothing configures it by accident. If
-// cmd.Stderr is nil, what the child writes there is kept as its log; otherwise
-// Log is empty.
+// Start starts a child process, usually one of Command. Its environment has only
+// cmd.Env and the tests' PATH, so that nothing configures it by accident. If
+// cmd.Stderr is nil, Start keeps what the child writes there as its log; otherwise Log
+// is empty.
 func Start(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	ended := make(chan struct{})
@@ -105,7 +105,7 @@ func Start(t testing.TB, cmd *exec.Cmd) *Process {
 	}
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // the exit code tells
+		_ = cmd.Wait() // Exit returns the exit code
 	}()
 	t.Cleanup(func() {
 		p.Kill()
@@ -148,14 +148,14 @@ func (p *Process) WaitFor(t testing.TB, msg string) map[string]any {
 	return found
 }
 
-// Log is what the process has written to its standard error.
+// Log returns what the process has written to its standard error so far.
 func (p *Process) Log() string {
 	p.log.mu.Lock()
 	defer p.log.mu.Unlock()
 	return string(p.log.text)
 }
 
-// Pid is the process's number.
+// Pid returns the process's id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Signal sends a signal to the process.
@@ -166,7 +166,7 @@ func (p *Process) Signal(t testing.TB, signal os.Signal) {
 	}
 }
 
-// Exit waits until the process has ended and returns its exit code; -1: a signal
+// Exit waits until the process has ended and returns its exit code; -1: a signal has
 // ended it.
 func (p *Process) Exit(t testing.TB) int {
 	t.Helper()
@@ -178,8 +178,8 @@ func (p *Process) Exit(t testing.TB) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Kill is kill -9; it returns when the process has ended. It may be called more
-// than once.
+// Kill ends the process like kill -9, and returns when it has ended. It may be called
+// more than once.
 func (p *Process) Kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.Ended
@@ -209,7 +209,7 @@ func (l *log) next(msg string, seen *int) map[string]any {
 			return nil
 		}
 		var line map[string]any
-		err := json.Unmarshal(l.text[*seen:*seen+n], &line) // errors of the start are plain text
+		err := json.Unmarshal(l.text[*seen:*seen+n], &line) // a start's errors are plain text
 		*seen += n + 1
 		if err == nil && line["msg"] == msg {
 			return line

@@ -1,6 +1,6 @@
-// Package tcpfaults is for tests of what goes wrong on connections: a way to a server
-// that can be made to fail while the server stays as it is, and servers that do on a
-// connection whatever a test says.
+// Package tcpfaults makes faults on connections for tests: a proxy in front of a
+// server, which can be made to fail while the server goes on, and servers that do on
+// a connection whatever a test wants.
 package tcpfaults
 
 import (
@@ -11,33 +11,33 @@ import (
 	"time"
 )
 
-// Proxy is a TCP proxy in front of a server. It passes everything on until it is
-// told otherwise.
+// Proxy is a TCP proxy in front of a server. It passes everything on until one of its
+// methods makes it fail. Safe for concurrent use.
 type Proxy struct {
 	Addr string
 	to   string
 
 	mu      sync.Mutex
-	delay   time.Duration // before each piece of an answer
-	silent  bool          // answers are swallowed, the connection stays: half-open
-	garbage bool          // answers are other bytes
-	loseOne bool          // the next answer is swallowed and the connection cut
-	refuse  bool          // connections are closed as they come
-	conns   map[net.Conn]bool
+	delay   time.Duration     // before each piece of an answer
+	silent  bool              // answers are swallowed, the connection stays: half-open
+	garbage bool              // answers are other bytes
+	loseOne bool              // the next answer is swallowed and the connection cut
+	refuse  bool              // new connections are closed at once
+	conns   map[net.Conn]bool // both sides of the open ones
 }
 
 // New starts a proxy in front of the server at an address.
 func New(t testing.TB, to string) *Proxy {
 	t.Helper()
 	f := &Proxy{to: to, conns: map[net.Conn]bool{}}
-	t.Cleanup(f.Cut) // once no more connections come
+	t.Cleanup(f.Cut) // it runs when Serve's own cleanup has closed the listener
 	f.Addr = Serve(t, f.serve)
 	return f
 }
 
-// Serve starts a server, and returns its address. It does serve with each connection,
-// on a goroutine of its own, which has to close it. None is accepted any more when the
-// test ends.
+// Serve starts a server and returns its address. It calls serve with each connection,
+// on a goroutine of its own; serve must close the connection. When the test ends, no
+// more connections are accepted.
 func Serve(t testing.TB, serve func(net.Conn)) (addr string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -57,16 +57,16 @@ func Serve(t testing.TB, serve func(net.Conn)) (addr string) {
 	return ln.Addr().String()
 }
 
-// Delay holds every answer back.
+// Delay delays every piece of an answer.
 func (f *Proxy) Delay(d time.Duration) { f.set(func() { f.delay = d }) }
 
-// Silent swallows answers, as a half-open connection does.
+// Silent drops answers, as on a half-open connection.
 func (f *Proxy) Silent(on bool) { f.set(func() { f.silent = on }) }
 
-// Garbage answers each time with a refusal in HTTP, whatever the server speaks.
+// Garbage replaces answers by a refusal in HTTP, whatever the server speaks.
 func (f *Proxy) Garbage(on bool) { f.set(func() { f.garbage = on }) }
 
-// Refuse closes connections, present and new ones.
+// Refuse closes all connections, those to come as well.
 func (f *Proxy) Refuse(on bool) {
 	f.set(func() { f.refuse = on })
 	if on {
@@ -74,8 +74,8 @@ func (f *Proxy) Refuse(on bool) {
 	}
 }
 
-// LoseOne swallows the next answer to what has been executed, and cuts its
-// connection.
+// LoseOne drops the next answer, whose request the server has executed, and closes
+// its connection.
 func (f *Proxy) LoseOne() { f.set(func() { f.loseOne = true }) }
 
 // Cut closes all connections.

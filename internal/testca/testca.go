@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// Authority is a certificate authority of a test's own. What it signs is valid
-// from an hour ago for a day.
+// Authority is a test's own certificate authority. Its certificates are valid from an
+// hour ago until a day from now.
 type Authority struct {
 	PEM  []byte // its certificate
 	cert *x509.Certificate
@@ -44,7 +44,7 @@ func New(t testing.TB) *Authority {
 	return a
 }
 
-// Pool returns a pool with the authority alone.
+// Pool returns a pool with only the authority's certificate.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)

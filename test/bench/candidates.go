@@ -23,19 +23,19 @@ var configFiles embed.FS
 // tools are the programs that candidates need and where they may write.
 type tools struct{ shim, caddy, self, dir string }
 
-// candidate is something that stands in front of the server, or nothing.
+// candidate is a program in front of the server, or none.
 type candidate struct {
 	name    string
 	exact   bool // promises the header in exact case
 	dedup   bool // executes a repeated call once
 	address string
-	port    string
-	admin   string // the shims' own listener
-	up      string
+	port    string   // address's
+	admin   string   // the address of a shim's admin listener
+	up      string   // the server's address
 	config  string   // file under config; empty: none
-	command []string // "{config}", "{address}", "{upstream}" are filled in
+	command []string // "{config}", "{address}", "{upstream}", "{dir}" are filled in
 	redis   bool     // needs a redis-server
-	log     bool     // writes an access log, into a file
+	log     bool     // writes an access log to a file
 	tls     bool     // is called over TLS
 	tools   tools
 	process []*exec.Cmd
@@ -85,7 +85,7 @@ func (c *candidate) start() error { //nolint:gocognit // steps in a row, each of
 	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil { //nolint:gosec // nginx's workers are another user
 		return err
 	}
-	_ = os.Chmod(c.tools.dir, 0o755) //nolint:gosec // the same
+	_ = os.Chmod(c.tools.dir, 0o755) //nolint:gosec // nginx's workers again
 	values := map[string]string{"address": c.address, "port": c.port, "admin": c.admin, "upstream": c.up, "dir": dir, "log": strconv.FormatBool(c.log)}
 	if c.redis {
 		if err := c.startRedis(dir, strconv.Itoa(ports[2]), values); err != nil {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// frame is a function in a flame graph, with all that was sampled in it and in
-// what it called.
+// frame is a function in a flame graph, with the time sampled in it and in the
+// functions that it called.
 type frame struct {
 	name  string
 	took  time.Duration
@@ -44,8 +44,8 @@ func flame(binary, profile, svg string) error {
 	return os.WriteFile(svg, root.draw(), 0o600)
 }
 
-// readTraces reads what pprof -traces prints: of each stack a line with the time and the
-// innermost function, and one for each of its callers.
+// readTraces reads the output of pprof -traces: for each stack a line with the time and
+// the innermost function, then a line for each of its callers.
 func readTraces(text []byte) (*frame, error) {
 	root := &frame{name: "all"}
 	var took time.Duration
@@ -85,7 +85,7 @@ func readTraces(text []byte) (*frame, error) {
 
 const (
 	flameWidth, flameRow = 1200.0, 15
-	flameLeast           = 0.002 // of all: less is not drawn
+	flameLeast           = 0.002 // the least share of the whole time that is drawn
 )
 
 func (f *frame) draw() []byte {
@@ -99,7 +99,7 @@ func (f *frame) draw() []byte {
 	return b.Bytes()
 }
 
-// depth is how many rows of f's calls are drawn.
+// depth returns how many rows of f's calls are drawn.
 func (f *frame) depth(all time.Duration) (rows int) {
 	for _, c := range f.calls {
 		if float64(c.took) >= flameLeast*float64(all) {

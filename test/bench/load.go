@@ -149,7 +149,7 @@ func (c *client) login() (string, error) {
 // numbers gives each call of the whole run its own body.
 var numbers atomic.Int64
 
-// drive runs each on several connections at once until count calls are made,
+// drive runs each on several connections at once until count calls have been made,
 // and returns all latencies, sorted.
 func drive(c *candidate, connections, count int, each func(*client) error) ([]time.Duration, error) {
 	var (

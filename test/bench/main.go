@@ -1,18 +1,19 @@
-// Command bench measures the shim side by side with what a user would pick
-// instead: the same work, in one run, in interleaved rounds.
+// Command bench compares the shim with the programs that a user could take instead:
+// the same work, in one run, in interleaved rounds.
 //
 //	make bench ROUNDS=5
 //
-// It prints a table and, with -svg FILE, draws it. It installs nothing: a
-// candidate whose program is missing is named and left out. The chief figure is
-// CPU seconds of the candidate per 1,000 requests, from /proc: on a small
-// machine the load generator competes for the processors, and throughput says
-// as much about it as about the candidate. A figure counts only if every answer
-// was checked: its status, the header in exact case where the candidate
-// promises it, and how often the server executed each distinct call.
+// It prints a table and, with -svg FILE, draws it. It installs nothing: a candidate
+// whose program is missing is named and left out. The main figure is the candidate's
+// CPU seconds per 1,000 requests, from /proc: on a small machine the load generator
+// competes for the processors, so that throughput depends as much on it as on the
+// candidate. A figure counts only if every answer was right: its status, the header in
+// exact case if the candidate promises it, and how often the server executed each
+// distinct call.
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -37,7 +38,7 @@ func run() int { //nolint:gocognit,funlen // flags, candidates, works, rounds: o
 	cpuProfile := flag.String("profile", "", "only write a CPU profile of the shim into this file")
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(backgroundContext, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	dir, err := os.MkdirTemp("", "powerjob-shim-bench")
 	if err != nil {
@@ -93,12 +94,12 @@ func run() int { //nolint:gocognit,funlen // flags, candidates, works, rounds: o
 		}
 		for round := range *rounds {
 			if w.run == nil && round > 0 {
-				break // what a process has taken once it keeps: only the first time counts
+				break // a process keeps memory that it has taken: only the first round counts
 			}
 			for i := range running {
 				c := running[(i+round)%len(running)]
 				if w.run == nil && len(c.process) == 0 {
-					continue // nothing of its own to look at
+					continue // it has no process to measure
 				}
 				if ctx.Err() != nil {
 					return fail(ctx.Err())
@@ -134,7 +135,7 @@ func absolute(path string) string {
 	return path
 }
 
-// machine names the processor.
+// machine returns the processor's name.
 func machine() string {
 	out, err := exec.Command("sh", "-c", "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1").Output()
 	if err != nil || len(out) == 0 {

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// The bench is its own candidate "plain ReverseProxy": what one would write in
-// a few lines, with the same tuned Transport as the shim's; the same with a
-// BufferPool, which spares it an allocation of 32 KiB for each answer; and over TLS.
+// The bench is also the candidate "plain ReverseProxy": a proxy of a few lines, with
+// a Transport tuned like the shim's; the same with a BufferPool, which saves an
+// allocation of 32 KiB for each answer; and over TLS.
 func init() {
 	if len(os.Args) == 4 && strings.HasPrefix(os.Args[1], "plain") {
 		plainProxy(os.Args[1], os.Args[2], os.Args[3])

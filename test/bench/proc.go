@@ -12,8 +12,8 @@ import (
 // ticks is the kernel's USER_HZ, 100 on every Linux that Go runs on.
 const ticks = 100
 
-// pids are the processes of a candidate, children included; a Redis beside it
-// counts as well.
+// pids returns the ids of a candidate's processes, with their children. A Redis that it
+// needs counts as well.
 func (c *candidate) pids() []int {
 	var all []int
 	parents := map[int][]int{}
@@ -49,7 +49,7 @@ func stat(path string) (int, []string) {
 	return n, strings.Fields(rest)
 }
 
-// cpu is the CPU time that the candidate has used, in seconds.
+// cpu returns the CPU time that the candidate has used, in seconds.
 func (c *candidate) cpu() float64 {
 	total := 0
 	for _, pid := range c.pids() {
@@ -63,7 +63,7 @@ func (c *candidate) cpu() float64 {
 	return float64(total) / ticks
 }
 
-// resident is the candidate's resident memory in bytes.
+// resident returns the candidate's resident memory in bytes.
 func (c *candidate) resident() int {
 	total := 0
 	for _, pid := range c.pids() {

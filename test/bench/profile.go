@@ -8,11 +8,11 @@ import (
 	"os"
 )
 
-// profileSeconds is how long the processor is sampled: 100 times a second.
+// profileSeconds is how long the profile is taken, with 100 samples a second.
 const profileSeconds = 60
 
-// profile writes a CPU profile of c at works (a), (b) and (c), taken in turns:
-// what default.pgo and the flame graph are made from.
+// profile writes a CPU profile of c while it does works (a), (b) and (c) in turns.
+// default.pgo and the flame graph are made from it.
 func profile(c *candidate, scale float64, up *upstream, file string) error {
 	sampled := make(chan error, 1)
 	go func() { sampled <- sample(c.admin, file) }()
@@ -30,7 +30,7 @@ func profile(c *candidate, scale float64, up *upstream, file string) error {
 	}
 }
 
-// sample takes a profile from the admin listener.
+// sample gets a profile from the admin listener and writes it to file.
 func sample(admin, file string) (err error) {
 	res, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", admin, profileSeconds))
 	if err != nil {

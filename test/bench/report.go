@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// cell is one work on one candidate, all rounds.
+// cell has the measurements of one work on one candidate, by round.
 type cell struct{ rounds []measurement }
 
 type results struct {
 	works []work
-	cells map[string]map[string]*cell // by letter and name
+	cells map[string]map[string]*cell // by the work's letter and the candidate's name
 }
 
 func (r *results) add(w work, c *candidate, m measurement) {
@@ -46,9 +46,9 @@ func cpuOf(m measurement) float64 { return m.cpu }
 // plainName is the candidate that the others are compared with.
 const plainName = "plain ReverseProxy"
 
-// timesPlain is the median over the rounds of how many times the plain proxy's
-// figure of the same round c's is; "-" without any. The machine's moods, which
-// last longer than a round, are not in it.
+// timesPlain returns the median over the rounds of c's figure divided by the plain
+// proxy's of the same round; "-" without figures. So changes in the machine's speed
+// that last longer than a round have no influence.
 func (r *results) timesPlain(w work, c *cell) string {
 	var ratios []float64
 	for _, m := range c.rounds {
@@ -101,7 +101,7 @@ func (r *results) print(out io.Writer, w work, running []*candidate) {
 	fmt.Fprintln(out)
 }
 
-// svg draws the CPU figures as bars, a block a work.
+// svg draws the CPU figures as bars, in a block for each work.
 func (r *results) svg(running []*candidate) []byte {
 	var b strings.Builder
 	const left, width, bar, gap = 170, 560, 16, 34

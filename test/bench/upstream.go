@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -12,10 +11,8 @@ import (
 	"time"
 )
 
-var backgroundContext = context.Background()
-
-// upstream is a stand-in server without the header. It answers at once, and
-// counts how often it executed each numbered call.
+// upstream is a stand-in server without the header. It answers at once, and counts how
+// often it has executed each numbered call.
 type upstream struct {
 	address string
 
@@ -68,7 +65,7 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerFor is an answer of 100 bytes.
+// answerFor returns the answer to call n, of 100 bytes.
 func answerFor(n int) []byte {
 	a := fmt.Appendf(nil, `{"success":true,"data":%d,"message":"`, n)
 	for len(a) < 98 {
@@ -77,7 +74,7 @@ func answerFor(n int) []byte {
 	return append(a, '"', '}')
 }
 
-// times returns and forgets how often the calls from first on were executed.
+// times returns how often each call was executed since the last times.
 func (u *upstream) times() map[int]int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -88,7 +85,7 @@ func (u *upstream) times() map[int]int {
 
 const numberField = `"jobName":"`
 
-// saveBody is a saveJob of 1 KiB with a number in it.
+// saveBody returns the body of a saveJob, of 1 KiB, with the number n in it.
 func saveBody(n int) []byte {
 	b := fmt.Appendf(nil, `{"id":null,"appId":1,%s%012d","jobParams":"`, numberField, n)
 	for len(b) < 1022 {

@@ -9,10 +9,11 @@ import (
 // work is one kind of load.
 type work struct {
 	letter, title string
-	unit          string // what the CPU figure is per
-	run           func(*candidate) (done int, lat []time.Duration, err error)
-	// executions is how often the server must have executed each distinct call;
-	// nil: the work has none.
+	unit          string // of the CPU figure
+	// run does the work once. Nil: the work is the memory of idle connections.
+	run func(*candidate) (done int, lat []time.Duration, err error)
+	// executions returns how often the server must have executed each distinct call.
+	// Nil: the work has no calls to be counted.
 	executions func(*candidate) int
 }
 
@@ -88,7 +89,7 @@ func works(scale float64) []work {
 	}
 }
 
-// plain is c without the promise of the header: what is no call has none.
+// plain returns c without the promise of the header: only calls get it.
 func plain(c *candidate) *candidate {
 	p := *c
 	p.exact = false
@@ -123,8 +124,8 @@ func measure(c *candidate, w work, up *upstream) (measurement, error) {
 	}, nil
 }
 
-// measureIdle opens connections that have each had one answer, and looks at
-// the resident memory.
+// measureIdle opens connections, gets one answer on each, and measures how much the
+// resident memory has grown.
 func measureIdle(c *candidate) (measurement, error) {
 	before := c.resident()
 	var conns []net.Conn

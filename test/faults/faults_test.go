@@ -1,6 +1,7 @@
 // Package faults breaks the connections between the shim and its servers with
-// toxiproxy, in this process, and looks for what is left behind. It is a module
-// of its own so that toxiproxy stays out of the product's go.sum.
+// toxiproxy, in this process, and looks for goroutines and descriptors that are left
+// behind. It is a module of its own, so that toxiproxy stays out of the product's
+// go.sum.
 package faults
 
 import (
@@ -41,15 +42,16 @@ const (
 	answer      = `{"success":true,"data":1,"message":null}`
 )
 
-// fault is one way of breaking connections, and what callers may then get: for
-// a save, whose whole answer is waited for, and for a read, which is streamed.
+// fault is one way of breaking connections, with the statuses that callers may then
+// get: for a save, for whose whole answer the shim waits, and for a read, which is
+// streamed.
 type fault struct {
-	name, toxic string // JSON
+	name, toxic string // toxic is JSON
 	save, read  []int
 }
 
-// unanswered: the connection was closed before the status line. So it is for a
-// read whose answer never began, and for a save of which nothing was sent.
+// unanswered means that the connection was closed before the status line. This happens
+// to a read whose answer has not begun, and to a save of which nothing was sent.
 const unanswered = 0
 
 var faults = []fault{
@@ -100,7 +102,7 @@ func TestFaultsAreAnsweredAndLeaveNothingBehind(t *testing.T) {
 		saved, read := saves.Load(), reads.Load()
 		codes := callAll(t, addr, f, each)
 		saved, read = saves.Load()-saved, reads.Load()-read
-		// Every second call is a read; one that was cut is sent again, once.
+		// Every second call is a read; a read that was cut off is sent again once.
 		if saved > int64(each+1)/2 || read > 2*int64(each/2) {
 			t.Errorf("%s: of %d calls %d saves and %d reads arrived at the server", f.name, each, saved, read)
 		}
@@ -108,7 +110,7 @@ func TestFaultsAreAnsweredAndLeaveNothingBehind(t *testing.T) {
 		if err := toxic.Toxics.RemoveToxic(context.Background(), added.Name); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * idleTimeout) // connections that met the fault are gone
+		time.Sleep(2 * idleTimeout) // until connections with the fault are closed
 	}
 	if code, err := post(warm, addr, "saveJob", "after"); code != 200 || err != nil {
 		t.Errorf("after all faults: %d, %v", code, err)
@@ -121,7 +123,7 @@ func TestFaultsAreAnsweredAndLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// callAll sends n different calls and returns how many got which status.
+// callAll sends n different calls and returns how many there were by call and status.
 func callAll(t *testing.T, addr string, f fault, n int) map[string]int {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -143,7 +145,7 @@ func callAll(t *testing.T, addr string, f fault, n int) map[string]int {
 				code, err := post(client, addr, call, fmt.Sprint(f.name, i))
 				key := fmt.Sprint(call, " ", code)
 				switch {
-				case !slices.Contains(allowed, code): // where it is cut off, OkHttp silently sends again
+				case !slices.Contains(allowed, code): // a wrong cut would make OkHttp silently send again
 					t.Errorf("%s: %s got %d (%v), want one of %v", f.name, call, code, err, allowed)
 				case code == unanswered:
 				case err != nil:
@@ -159,8 +161,8 @@ func callAll(t *testing.T, addr string, f fault, n int) map[string]int {
 	return codes
 }
 
-// post sends one call and returns its status, 0 without one, and an error
-// unless the answer was whole.
+// post sends one call and returns its status; 0: there was none. The error is nil if
+// the answer was whole.
 func post(client *http.Client, addr, call, body string) (int, error) {
 	res, err := client.Post("http://"+addr+"/openApi/"+call, "application/json", strings.NewReader(`{"jobName":"`+body+`"}`))
 	if err != nil {
@@ -220,15 +222,15 @@ func startShim(t *testing.T, server string) (addr string, stop func()) {
 	}
 }
 
-// usage is what a process holds.
+// usage is how much a process holds.
 type usage struct{ goroutines, descriptors int }
 
 func (u usage) String() string {
 	return fmt.Sprintf("%d goroutines, %d descriptors", u.goroutines, u.descriptors)
 }
 
-// settled waits until no more is held than given, or for 10 s; with zeros, until
-// idle connections have ended.
+// settled waits until the process holds no more than given, for at most 10 s. With
+// zeros it waits until idle connections have ended.
 func settled(goroutines, descriptors int) usage {
 	if goroutines == 0 {
 		time.Sleep(500 * time.Millisecond)
@@ -241,7 +243,7 @@ func settled(goroutines, descriptors int) usage {
 	}
 }
 
-// descriptorCount is 0 where there is no /proc.
+// descriptorCount returns 0 where there is no /proc.
 func descriptorCount() int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

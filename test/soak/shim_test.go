@@ -31,7 +31,7 @@ func (s *server) start(t *testing.T) {
 	go func(h *http.Server) { _ = h.Serve(ln) }(s.http)
 }
 
-// stop lets requests in flight end, as a server that is stopped in order does.
+// stop lets requests in flight end, like a server that is stopped in the usual way.
 func (s *server) stop(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -41,8 +41,8 @@ func (s *server) stop(t *testing.T) {
 	}
 }
 
-// kill cuts all connections, whatever is under way on them. Requests that have
-// arrived are executed all the same.
+// kill closes all connections at once, also those with requests in flight. Requests
+// that have arrived are still executed.
 func (s *server) kill() { _ = s.http.Close() }
 
 // shim is the program with its configuration.
@@ -50,12 +50,12 @@ type shim struct {
 	process            *shimtest.Process
 	http, https, admin string
 	dir                string
-	servers            []*server // of the configuration
+	servers            []*server // in the configuration
 	trouble            *trouble
 	token              string // of the admin listener
 }
 
-// stall is how long a reader may take nothing.
+// stall is the listener's stall_timeout.
 const stall = 3 * time.Second
 
 func start(t *testing.T, servers []*server) *shim {
@@ -90,7 +90,7 @@ func start(t *testing.T, servers []*server) *shim {
 	return s
 }
 
-// free returns an address that nobody listened at a moment ago.
+// free returns an address on which nothing listens at the moment.
 func free(t *testing.T) string {
 	t.Helper()
 	port, err := freeport.Take()
@@ -105,7 +105,7 @@ func (s *shim) leave(out *server) {
 }
 func (s *shim) enter(in *server) { s.servers = append(s.servers, in) }
 
-// configure writes another configuration and has it loaded.
+// configure writes a configuration that depends on n, and makes the shim load it.
 func (s *shim) configure(t *testing.T, n int) {
 	t.Helper()
 	s.write(t, n)
@@ -154,7 +154,7 @@ func (s *shim) rotate(t *testing.T, token string) {
 	s.token = token
 }
 
-// replace writes a file as a whole.
+// replace replaces a file in one step.
 func replace(t *testing.T, file string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(file+".new", data, 0o600); err != nil {

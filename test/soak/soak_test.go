@@ -1,6 +1,6 @@
 // Package soak runs the program for minutes under a mixed load while its
-// configuration, its servers and its certificates change, beside clients that
-// call the servers directly: make soak.
+// configuration, its servers and its certificates change, and compares it with
+// clients that call the servers directly: make soak.
 package soak
 
 import (
@@ -129,8 +129,8 @@ func TestSoak(t *testing.T) {
 		t.Errorf("directly, %s failed: %s", f.mark, f.why)
 	}
 	for _, f := range through.failures {
-		// A change that was at a server when it was killed may have been executed.
-		// The shim says so; a direct client sends it again, whatever became of it.
+		// A change in flight to a server that was killed may have been executed. The
+		// shim says so; a direct client sends it again in any case.
 		if !f.change || !f.unknown || f.sinceKill > atKill {
 			t.Errorf("%s failed, %v after a server was killed, and would not have failed directly: %s", f.mark, f.sinceKill, f.why)
 		}
@@ -150,21 +150,21 @@ func TestSoak(t *testing.T) {
 	shim.stop(t)
 }
 
-// twice are two addresses of the same listener. A client with several servers
-// gets as many shims: where an answer breaks off in its middle, or does not come
-// in time, it goes to the next address by itself.
+// twice returns two addresses of the same listener. Clients with several servers get
+// several shims: if an answer breaks off or does not come in time, they try the next
+// address by themselves.
 func twice(address string) []string {
 	return []string{address, strings.Replace(address, "127.0.0.1", "localhost", 1)}
 }
 
-// tally is what became of calls.
+// tally counts the outcomes of calls.
 type tally struct {
 	ok     atomic.Int64
 	thrown atomic.Int64 // requests whose connection ended before the answer began
 
 	mu       sync.Mutex // protects what follows
 	failures []failure
-	changes  map[string]bool // marks of changes: whether it was answered
+	changes  map[string]bool // by a change's mark: whether it was answered
 }
 
 // failure is a call that failed.
@@ -177,13 +177,13 @@ type failure struct {
 
 func newTally() *tally { return &tally{changes: map[string]bool{}} }
 
-// times is how often changes were executed.
+// times counts how often changes were executed.
 type times struct {
 	changes int
 	more    int // executed more than once
 	lost    int // answered, but not executed
 
-	unknown         int // outcomes that the caller was told are not known
+	unknown         int // changes whose callers were told that the outcome is not known
 	unknownExecuted int
 }
 
@@ -229,10 +229,11 @@ func (c *tally) String() string {
 	return s
 }
 
-// mark tells one call from all others, in what it sends.
+// mark matches the part of a call's parameters that no other call has.
 var mark = regexp.MustCompile(`soak-[a-z]+\d-\d+`)
 
-// call is one client: most calls are saves, each of another job.
+// call runs one client until end. Most of its calls change something; each has a mark
+// of its own.
 func (c *tally) call(t *testing.T, name string, end time.Time, lastKill *atomic.Int64, addresses []string, secure *tls.Config) {
 	transport := &client.SocketTransport{TLS: secure, Dial: c.dial} // Dial is for plain HTTP
 	defer transport.CloseIdle()
@@ -272,7 +273,8 @@ func (c *tally) note(mark string, change bool, err error, sinceKill time.Duratio
 	c.failures = append(c.failures, failure{mark, why, change, unknown, sinceKill})
 }
 
-// dial makes connections that count what the client does not tell.
+// dial makes connections that count thrown requests, which the client sends again
+// without a word.
 func (c *tally) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
@@ -303,8 +305,8 @@ func (c *counted) Read(p []byte) (int, error) {
 
 var address = regexp.MustCompile(`(127\.0\.0\.1|localhost):\d+`)
 
-// reason is why a call failed, and whether the caller was told that it may have
-// been executed.
+// reason says why a call failed, and whether the caller was told that it may have been
+// executed.
 func reason(err error) (why string, unknown bool) {
 	var status *client.StatusError
 	if errors.As(err, &status) {

@@ -17,20 +17,19 @@ import (
 	"powerjob-shim/internal/tcpfaults"
 )
 
-// trouble is what goes on beside the calls for the whole time: faults of networks,
-// servers and strangers. Each has a route and servers of its own, so that what
-// callers are promised stays the same.
+// trouble makes faults of networks, servers and strangers during the whole test. Each
+// has a route and servers of its own, so that the calls are not affected.
 type trouble struct {
 	shim    *shim
-	servers map[string]string // by the host that leads there: a URL
+	servers map[string]string // URLs, by the host of their route
 
-	mu    sync.Mutex
-	tried map[string]int
-	lost  map[string]int
-	why   map[string]string // the last thing that was lost
+	mu    sync.Mutex        // guards what follows, by the name of a kind
+	tried map[string]int    // how often
+	lost  map[string]int    // how often the outcome was not the expected one
+	why   map[string]string // the last such outcome
 }
 
-// kinds are the faults, by the number that docs/reliability.md gives them.
+// kinds are the faults, with their numbers in docs/reliability.md.
 var kinds = []struct {
 	name string
 	do   func(*trouble, int) error
@@ -70,7 +69,7 @@ func newTrouble(t *testing.T) *trouble {
 	return b
 }
 
-// leadBack is a hop that leads to the shim, which cannot know that beforehand.
+// leadBack is a hop that leads back to the shim, which cannot know that beforehand.
 func (b *trouble) leadBack(from net.Conn) {
 	to, err := net.Dial("tcp", b.shim.http)
 	if err != nil {
@@ -114,19 +113,21 @@ func (b *trouble) String() string {
 	return s.String()
 }
 
-// pageSize is more than what the network takes of an answer that nobody reads.
+// pageSize is more than the network can buffer of an answer that nobody reads.
 const pageSize = 30 << 20
 
-const waits = 20 * time.Second // for an answer, on a machine that is busy
+// waits is how long an answer may take on a busy machine.
+const waits = 20 * time.Second
 
-// ask writes a request and returns the answer, and what reads on.
+// ask writes a request and returns the answer, the connection, and the reader with the
+// bytes behind the answer's header.
 func (b *trouble) ask(request string) (*http.Response, net.Conn, *bufio.Reader, error) {
 	c, err := net.Dial("tcp", b.shim.http)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	_ = c.SetDeadline(time.Now().Add(waits))
-	_, _ = io.WriteString(c, request) // the other side may answer in the middle
+	_, _ = io.WriteString(c, request) // fails if the other side answers and closes before the end
 	r := bufio.NewReader(c)
 	res, err := http.ReadResponse(r, nil)
 	if err != nil {
@@ -167,7 +168,7 @@ func answerEarly(c net.Conn) {
 	}
 	_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
 	_ = c.(*net.TCPConn).CloseWrite()
-	_, _ = io.CopyN(io.Discard, c, 100<<10) // then bytes are left: a reset
+	_, _ = io.CopyN(io.Discard, c, 100<<10) // unread bytes are left, so that closing resets the connection
 }
 
 func (b *trouble) upgrade(to string, passes bool) error {
@@ -198,7 +199,8 @@ func upgradeToAnything(c net.Conn) {
 	_, _ = io.Copy(c, r)
 }
 
-// stalledReader asks for a large page and reads nothing. The shim must let it go.
+// stalledReader asks for a large page and reads nothing. The shim must close the
+// connection.
 func (b *trouble) stalledReader(int) error {
 	c, err := net.Dial("tcp", b.shim.http)
 	if err != nil {
@@ -206,7 +208,9 @@ func (b *trouble) stalledReader(int) error {
 	}
 	defer func() { _ = c.Close() }()
 	_, _ = io.WriteString(c, "GET /page HTTP/1.1\r\nHost: pages.test\r\n\r\n")
-	time.Sleep(10 * stall) // nothing is read; then what the network holds, and the end. What it takes at first counts as taken
+	// Long enough: what the network buffers at first counts as read. Then only that
+	// is read, and the end.
+	time.Sleep(10 * stall)
 	_ = c.SetReadDeadline(time.Now().Add(waits))
 	if n, err := io.Copy(io.Discard, c); n >= pageSize || err != nil && strings.Contains(err.Error(), "timeout") {
 		return fmt.Errorf("not let go: %d bytes, %w", n, err)
@@ -214,7 +218,7 @@ func (b *trouble) stalledReader(int) error {
 	return nil
 }
 
-// crawlingUpload sends a byte now and then. The shim must not wait for ever.
+// crawlingUpload sends a byte each second. The shim must not wait for ever.
 func (b *trouble) crawlingUpload(int) error {
 	c, err := net.Dial("tcp", b.shim.http)
 	if err != nil {
@@ -254,7 +258,7 @@ func (b *trouble) logins(int) error {
 	return nil
 }
 
-// twice asks for something of its own each time, and must get that.
+// twice asks for a different path each time, and must get that path.
 func (b *trouble) twice(n int) error {
 	want := fmt.Sprintf("/own-%d", n)
 	res, c, _, err := b.ask("GET " + want + " HTTP/1.1\r\nHost: twice.test\r\nConnection: close\r\n\r\n")
@@ -281,7 +285,8 @@ func answerTwice(c net.Conn) {
 	}
 }
 
-// serve has each connection served on a goroutine, and returns the address.
+// serve calls do with each connection, on a goroutine of its own, and returns the
+// address.
 func serve(t *testing.T, do func(net.Conn)) string {
 	t.Helper()
 	return tcpfaults.Serve(t, func(c net.Conn) {
@@ -300,13 +305,13 @@ func serveHTTP(t *testing.T, s *http.Server) string {
 	return ln.Addr().String()
 }
 
-// stallingLog reads the shim's log, and stands still for half of the time.
+// stallingLog reads the shim's log, but reads nothing for half of the time.
 func stallingLog(from io.Reader, to io.Writer) {
 	began := time.Now()
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
-		_, _ = to.Write(buf[:n]) // for whoever looks for a fault
+		_, _ = to.Write(buf[:n]) // only people who look for a fault read it
 		if err != nil {
 			return
 		}

@@ -32,15 +32,15 @@ const (
 	appIDHeader = "X-POWERJOB-APP-ID"
 )
 
-// ErrNoServer is what a call ends with when no address of the list answered.
+// ErrNoServer is a call's error when no address of the list answered.
 var ErrNoServer = errors.New("no server available when send post request")
 
-// Transport carries one HTTP call to one address, as OkHttp's execute does
-// with all that it does silently (see Silently): the time limit of the whole
-// call and its own repetitions are the transport's.
+// Transport carries one HTTP call to one address, as OkHttp's execute does: it also
+// applies the time limit of the whole call and makes OkHttp's own repetitions (see
+// Silently).
 type Transport interface {
-	// RoundTrip returns an error for what OkHttp throws an IOException for.
-	// It is called from many goroutines at once.
+	// RoundTrip returns an error where OkHttp throws an IOException. It is called
+	// from many goroutines at once.
 	RoundTrip(address string, r Request) (Response, error)
 }
 
@@ -51,17 +51,18 @@ type Config struct {
 	Password  string    // in plain text; 5.x sends its MD5, 4.x the text
 	Transport Transport // nil: a SocketTransport of its own
 
-	// Pause is called where a thread of the original may be preempted although
-	// it does not block: between a login's answer and the shared token field,
-	// and between the field and the request that it is read for. nil: nothing.
+	// Pause is called where a thread of the original may be preempted although it
+	// does not block: between a login's answer and the write of the shared token
+	// field, and between that write and the request that reads the field. Nil: no
+	// call.
 	Pause func()
 }
 
-// Client is one PowerJobClient object of 5.1.0. Its methods may be called from
-// many goroutines; then they share the token and the current address as the
-// original's threads do, without any lock around read, call and refresh. Each
-// field is atomic by itself only so that Go's race detector accepts it: every
-// interleaving of the original is possible here.
+// Client is one PowerJobClient object of 5.1.0. Its methods may be called from many
+// goroutines; these share the token and the current address as the original's threads
+// do, without any lock around read, call and refresh. The fields are atomic only so
+// that Go's race detector accepts it: every interleaving of the original is possible
+// here.
 type Client struct {
 	config  Config
 	appID   int64
@@ -101,12 +102,12 @@ func New(config Config) (*Client, error) {
 	return c, nil
 }
 
-// AppID is the id of the app that the client logged in to.
+// AppID returns the id of the app that the client has logged in to.
 func (c *Client) AppID() int64 { return c.appID }
 
-// Call sends one logical call ("saveJob") and returns the server's envelope.
-// The app id is added as each method of the original does. The error is what
-// the original throws; a business error is not an error here.
+// Call sends one logical call ("saveJob") and returns the server's envelope. It adds
+// the app id, as each method of the original does. The error stands for the exception
+// that the original throws; a business error is not an error here.
 func (c *Client) Call(name string, p Params) (Result, error) {
 	r, err := Encode(name, p, c.appID)
 	if err != nil {
@@ -176,9 +177,9 @@ func (c *Client) refresh() error {
 	return nil
 }
 
-// clusterRequest is ClusterRequestService.clusterHaRequest: the address that
-// worked last, then all others in order. The shared field is read anew at each
-// step, as there.
+// clusterRequest is ClusterRequestService.clusterHaRequest: it tries the address that
+// worked last, then all others in order. As in the original, each step reads the
+// shared field again.
 func (c *Client) clusterRequest(r Request) (Response, error) {
 	answer, err := c.config.Transport.RoundTrip(*c.current.Load(), r)
 	if err == nil {

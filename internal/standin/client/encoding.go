@@ -69,20 +69,21 @@ func decode(r Response, data any) error {
 	return nil
 }
 
-// appIDNames tells under which name a JSON call carries the app id. All other
+// appIDNames has the name under which each JSON call carries the app id. All other
 // calls are forms.
 var appIDNames = map[string]string{
 	"saveJob": "appId", "saveWorkflow": "appId", "addWorkflowNode": "appId", "runJob2": "appId",
 	"queryJob": "appIdEq", "queryInstance": "appIdEq",
 }
 
-// Encode builds a call as 5.1.0's PowerJobClient does, runJob2 as 5.1.2's, without the two header
-// fields of a logged-in app.
+// Encode builds a call as 5.1.0's PowerJobClient does, runJob2 as 5.1.2's does,
+// without the two header fields of a logged-in app.
 func Encode(name string, p Params, appID int64) (Request, error) {
 	return encodeCall(name, p, appID, hashMapOrder)
 }
 
-// encode4 builds it as 4.x does: same content, the form in written order.
+// encode4 builds a call as 4.x does: its content is the same, and its form is in the
+// order in which the parameters were put.
 func encode4(name string, p Params, appID int64) (Request, error) {
 	return encodeCall(name, p, appID, writtenOrder)
 }
@@ -124,8 +125,8 @@ func encodeCall(name string, p Params, appID int64, order func([]string) []strin
 	return r, nil
 }
 
-// object adds the app id and, for what may create, the id: null where the
-// caller names none.
+// object adds the app id and, for calls that may create something, the id: null if
+// the caller gives none.
 func object(name string, p Params, idName string, appID int64) Params {
 	o := Params{}
 	if !strings.HasPrefix(name, "query") && name != "runJob2" {
@@ -136,9 +137,9 @@ func object(name string, p Params, idName string, appID int64) Params {
 	return o
 }
 
-// hashMapOrder is the order in which Java's HashMap (16 buckets) lists a few
-// string keys; formObj.forEach writes the form in it. Within a bucket it is the
-// order in which they were put.
+// hashMapOrder sorts a few string keys as Java's HashMap (16 buckets) lists them,
+// which is the order in which formObj.forEach writes the form. Within a bucket it is
+// the order in which the keys were put.
 func hashMapOrder(keys []string) []string {
 	bucket := func(s string) uint32 { // String.hashCode, then HashMap.hash
 		var h uint32

@@ -6,18 +6,18 @@ import (
 	"strconv"
 )
 
-// ErrStaleConnection is returned by one exchange when a pooled connection,
-// which has carried an answer before, ended before the answer's header was
-// complete. OkHttp then silently sends the request again.
+// ErrStaleConnection is the error of an exchange on a pooled connection that ended
+// before the answer's header was complete. OkHttp then silently sends the request
+// again.
 var ErrStaleConnection = errors.New("pooled connection ended before the answer")
 
 // maxFollowUps is RetryAndFollowUpInterceptor.MAX_FOLLOW_UPS.
 const maxFollowUps = 20
 
-// Silently repeats one exchange with one address in the cases in which OkHttp
-// does so by itself: ErrStaleConnection, a 408, a 503 with Retry-After: 0; the
-// latter two not twice in a row. It is for whoever implements a Transport.
-// OkHttp's redirects and its authenticators are left out.
+// Silently repeats one exchange with one address in the cases in which OkHttp does so
+// by itself: after ErrStaleConnection, a 408, or a 503 with Retry-After: 0, but not
+// after the same of the two statuses twice in a row. It is for implementations of
+// Transport. OkHttp's redirects and authenticators are left out.
 func Silently(exchange func() (Response, error)) (Response, error) {
 	prior := 0
 	for range maxFollowUps + 1 {
@@ -45,7 +45,8 @@ func again(r Response, prior int) bool {
 	return false
 }
 
-// retryAfter reads Retry-After in seconds; what is no number counts as never.
+// retryAfter returns Retry-After in seconds; missing if it is not there, 1 if it is
+// not a number.
 func retryAfter(r Response, missing int) int {
 	value := r.Last("Retry-After")
 	if value == "" {

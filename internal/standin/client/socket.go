@@ -15,7 +15,7 @@ import (
 	"powerjob-shim/internal/wireclient"
 )
 
-// What OkHttp's ConnectionPool keeps.
+// The bounds of OkHttp's ConnectionPool: connections, and how long each is kept.
 const (
 	maxIdle   = 5
 	keepAlive = 5 * time.Minute
@@ -35,7 +35,7 @@ type SocketTransport struct {
 	Timeout time.Duration // of the whole call; 0: DefaultTimeout
 	TLS     *tls.Config   // nil: plain HTTP
 
-	// Dial makes the connections of plain HTTP; nil: a net.Dialer.
+	// Dial connects for plain HTTP; nil: a net.Dialer does.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu   sync.Mutex // protects idle
@@ -125,7 +125,7 @@ func (t *SocketTransport) dial(address string, deadline time.Time) (*connection,
 	return &connection{Conn: conn, address: address, reader: bufio.NewReader(conn)}, nil
 }
 
-// pooled takes a healthy idle connection, or nil.
+// pooled takes a healthy idle connection from the pool. Nil: there is none.
 func (t *SocketTransport) pooled(address string) *connection {
 	for {
 		t.mu.Lock()

@@ -17,8 +17,8 @@ type V4 struct {
 	current atomic.Pointer[string]
 }
 
-// NewV4 is the constructor: it asks /openApi/assert of one address after the
-// other until one answers. A transport of nil has 4.x's 5 s limit.
+// NewV4 is the constructor: it asks one address after the other for /openApi/assert
+// until one answers. If the transport is nil, a call's limit is 4.x's 5 s.
 func NewV4(config Config) (*V4, error) {
 	if config.Transport == nil {
 		config.Transport = &SocketTransport{Timeout: v4Timeout}
@@ -62,8 +62,8 @@ func (c *V4) Call(name string, p Params) (Result, error) {
 	return c.Do(r)
 }
 
-// Do sends an encoded call: PowerJobClient.postHA. An empty answer counts as
-// none there, and the next address is asked.
+// Do sends an encoded call: PowerJobClient.postHA. Like the original, it takes an
+// empty answer for none and asks the next address.
 func (c *V4) Do(r Request) (Result, error) {
 	failures := []error{ErrNoServer}
 	try := func(address string) (Result, bool, error) {

@@ -40,7 +40,7 @@ func WriteRequest(w io.Writer, host string, r Request) error {
 	return err
 }
 
-// reusable tells whether the connection may carry another request.
+// reusable reports whether the connection may carry another request after r.
 func reusable(r Response) bool {
 	return !strings.EqualFold(r.Last("Connection"), "close") &&
 		(r.Status == 204 || r.Status == 304 || r.Last("Transfer-Encoding") != "" || r.Last("Content-Length") != "")

@@ -17,8 +17,7 @@ import (
 // tokenLife is how long a token is valid (PowerJob's JwtServiceImpl).
 const tokenLife = 7 * 24 * time.Hour
 
-// key signs the tokens. Every stand-in has the same, as servers of one
-// database have.
+// key signs the tokens. All stand-ins have the same, like servers of one database.
 var key = []byte("stand-in for the server's own secret")
 
 // coded is a business error with PowerJob's error code (ErrorCodes).
@@ -26,15 +25,15 @@ type coded struct{ code, text string }
 
 func (e *coded) Error() string { return e.text }
 
-// exception is another Java exception as ExceptionUtils.getMessage words it.
+// exception is any other Java exception, in the words of ExceptionUtils.getMessage.
 type exception string
 
 func (e exception) Error() string { return string(e) }
 
 func throw(format string, args ...any) error { return exception(fmt.Sprintf(format, args...)) }
 
-// Fingerprint is a token's short fingerprint, "" for no token. Tokens hold the
-// MD5 of a password, so no record keeps one.
+// Fingerprint returns a token's short fingerprint; "" for no token. Records keep it
+// instead of the token, which contains the MD5 of a password.
 func Fingerprint(token string) string {
 	if token == "" {
 		return ""
@@ -43,7 +42,7 @@ func Fingerprint(token string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// HashPassword is the MD5 of a password as clients send it.
+// HashPassword returns the MD5 of a password as clients send it.
 func HashPassword(password string) string {
 	sum := md5.Sum([]byte(password)) //nolint:gosec // see above
 	return hex.EncodeToString(sum[:])
@@ -148,7 +147,7 @@ func (c *Core) assert(p params) (outcome, error) {
 	return outcome{data: a.ID}, nil
 }
 
-// message is an error as the envelope tells it.
+// message returns an error's text in the envelope.
 func message(err error) string {
 	var e *coded
 	if errors.As(err, &e) {
@@ -164,7 +163,7 @@ type envelope struct {
 	Message *string `json:"message"`
 }
 
-// codedEnvelope is its PowerResultDTO, which authApp answers with.
+// codedEnvelope is PowerJob's PowerResultDTO, which authApp answers with.
 type codedEnvelope struct {
 	envelope
 	Code *string `json:"code"`

@@ -1,6 +1,6 @@
 package legacy
 
-// outcome is what a call that succeeded did.
+// outcome is what a successful call did.
 type outcome struct {
 	data    any   // the envelope's data
 	app     int64 // the owner of what was changed

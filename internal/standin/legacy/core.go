@@ -1,6 +1,6 @@
-// Package legacy is a stand-in for a PowerJob server: its OpenAPI with
-// believable answers over a small state, and a full record of what was asked
-// and what was executed. Tests and the demo count there, at the far side.
+// Package legacy is a stand-in for a PowerJob server: its OpenAPI with believable
+// answers over a small state, and a full record of all requests and executions.
+// There, behind the shim, tests and the demo count.
 //
 // The simple use is a server on a loopback port:
 //
@@ -26,8 +26,8 @@ import (
 	"time"
 )
 
-// Mode tells which server is stood in for. They differ in the logins and in
-// the answer's X-POWERJOB-AUTH-PASSED.
+// Mode says which server is stood in for. They differ in the logins and in the
+// answers' X-POWERJOB-AUTH-PASSED.
 type Mode uint8
 
 // The modes.
@@ -59,7 +59,7 @@ type App struct {
 	Password string
 }
 
-// defaultApps are there when none is given.
+// defaultApps are the apps when none are given.
 var defaultApps = []App{{ID: 1, Name: "app1", Password: "pw"}}
 
 // Input is one call as the server's dispatcher sees it.
@@ -71,7 +71,7 @@ type Input struct {
 	AppID  string            // X-POWERJOB-APP-ID
 }
 
-// Answer is what the server says.
+// Answer is the server's answer to a call.
 type Answer struct {
 	Status    int        // 200, or 404 for a call that this server does not have
 	Auth      string     // value of X-POWERJOB-AUTH-PASSED; "": the header is not sent
@@ -89,7 +89,7 @@ type Execution struct {
 	Call    string
 	AppID   int64
 	Subject int64  // the id that the call named; 0 for a create
-	Result  int64  // the id that the call made; 0 where it makes none
+	Result  int64  // the id that the call made; 0: it makes none
 	Input   string // canonical text of the parameters, ids included
 	Token   string // fingerprint of the token that it came with; "" without
 	Login   int    // number of the login that gave the token; 0: none or unknown
@@ -100,7 +100,7 @@ type Execution struct {
 type CoreOptions struct {
 	Mode Mode
 	Apps []App            // nil: app1
-	New  bool             // it has what 5.1.2 added: runJob2
+	New  bool             // it has runJob2, which 5.1.2 added
 	Now  func() time.Time // nil: time.Now
 	Rand io.Reader        // for the tokens' jti; nil: crypto/rand
 }
@@ -143,8 +143,8 @@ func (c *Core) has(call string) bool {
 	return known && (!h.newer || c.new) && (call != "authApp" || c.mode != NoAuthApp)
 }
 
-// Serve carries out one call. Bad input is a business error, as on a real
-// server: status 200 and success:false.
+// Serve executes one call. Bad input is a business error, as on a real server: status
+// 200 and success:false.
 func (c *Core) Serve(in Input) Answer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,7 +187,7 @@ func (c *Core) Serve(in Input) Answer {
 	return a
 }
 
-// header is the header's value where no token is looked at.
+// header returns the auth header's value where no token is checked; "": no header.
 func (c *Core) header() string {
 	if c.mode == Patched {
 		return "true"
@@ -202,15 +202,15 @@ func (c *Core) Executions() []Execution {
 	return append([]Execution(nil), c.executions...)
 }
 
-// State returns a copy of the whole state, to be compared.
+// State returns a copy of the whole state, for comparisons.
 func (c *Core) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state.clone()
 }
 
-// LoginOf returns the number (1, 2, ...) of the login that gave a token, 0 for
-// a token that this server never gave.
+// LoginOf returns the number (1, 2, ...) of the login that gave a token; 0: this
+// server never gave it.
 func (c *Core) LoginOf(token string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// Fault is what goes wrong with one request. The zero value: nothing.
+// Fault is what goes wrong with one request. The zero value: nothing does.
 type Fault struct {
 	DelayBefore   time.Duration // waits before the execution
 	DelayAfter    time.Duration // waits after it, before the answer
 	SkipExecution bool          // executes nothing; then Status or Cut should say what happens instead
 	Status        int           // answers this status with a small body; 0: the real answer
-	Header        http.Header   // joins the answer, written as given
+	Header        http.Header   // added to the answer, written as given
 	Cut           Cut           // ends the connection early
 	Reset         bool          // ends it with a RST, not a FIN
 }
 
-// Cut tells where an answer ends early.
+// Cut is the place where an answer ends early.
 type Cut uint8
 
 // The places to cut at.
@@ -31,8 +31,7 @@ const (
 	CutInBody           // the header and half the body
 )
 
-// cut writes the part of the answer that is let through and ends the
-// connection.
+// cut writes the part of the answer before f.Cut and ends the connection.
 func (s *Server) cut(w http.ResponseWriter, f Fault, a Answer) error {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

@@ -22,7 +22,7 @@ func (c *Core) jobOf(id, app int64) (Job, error) {
 	return j, nil
 }
 
-// saveJob creates a job where id is null, and else replaces it. Saving a
+// saveJob creates a job if id is null; otherwise it replaces the job. Saving a
 // deleted job brings it back.
 func (c *Core) saveJob(p params) (outcome, error) {
 	if p.list != nil {
@@ -56,7 +56,7 @@ func (c *Core) saveJob(p params) (outcome, error) {
 	return out, nil
 }
 
-// stamps are a job's times. They are not in the State, which is compared.
+// stamps are a job's times. They are not in State, because tests compare that.
 type stamps struct{ made, changed time.Time }
 
 // keep stores a job with its times.
@@ -70,8 +70,8 @@ func (c *Core) keep(j Job, isNew bool) {
 	c.state.Jobs[j.ID] = j
 }
 
-// copyJob makes a copy that is enabled if the job is. The real server does not
-// look at the app id.
+// copyJob makes a copy with the job's status. Like the real server it does not check
+// the app id.
 func (c *Core) copyJob(p params) (outcome, error) {
 	id, err := p.need("jobId")
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// params are a call's parameters: a form, or the fields of a JSON object. A
-// JSON array gives one params each in list.
+// params are a call's parameters: a form, or the fields of a JSON object. Of a JSON
+// array, list has the params of each item.
 type params struct {
 	form   map[string]string
 	object map[string]json.RawMessage
@@ -43,7 +43,7 @@ func parse(wantsJSON bool, in Input) (params, error) {
 	return p, nil
 }
 
-// text returns a parameter as text, "" where it is missing or null.
+// text returns a parameter as text; "" if it is missing or null.
 func (p params) text(name string) string {
 	if p.object == nil {
 		return p.form[name]
@@ -56,7 +56,7 @@ func (p params) text(name string) string {
 	return string(raw)
 }
 
-// id returns a number, nil where it is missing, null or empty.
+// id returns a number. Nil: it is missing, null or empty.
 func (p params) id(name string) (*int64, error) {
 	s := strings.TrimSpace(p.text(name))
 	if s == "" {
@@ -70,7 +70,7 @@ func (p params) id(name string) (*int64, error) {
 	return &n, nil
 }
 
-// need returns a number that must be there.
+// need returns a number, and an error if it is missing.
 func (p params) need(name string) (int64, error) {
 	n, err := p.id(name)
 	if err != nil {
@@ -82,7 +82,7 @@ func (p params) need(name string) (int64, error) {
 	return *n, nil
 }
 
-// owned returns the id that a call is about and the app id beside it.
+// owned returns the id that a call names and the app id.
 func (p params) owned(name string) (id, app int64, err error) {
 	if id, err = p.need(name); err != nil {
 		return 0, 0, err
@@ -106,7 +106,8 @@ func (p params) spec() string {
 	return string(encode(object))
 }
 
-// canonical is one text for equal parameters, whatever their order.
+// canonical returns a text that is the same for equal parameters, whatever their
+// order.
 func (p params) canonical() string {
 	switch {
 	case p.list != nil:

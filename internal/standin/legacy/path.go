@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// callOf reads the call's name out of a request line as a real server routes
-// it: a trailing slash, percent-encoded letters and path parameters (";x=y")
-// do not matter, an empty, dotted or encoded-slash segment is not routed. It is
-// written apart from rules/openapi on purpose: a fault there must show here.
+// callOf returns the call's name in a request's path, which it reads as a real server
+// does: a trailing slash, percent-encoded letters and path parameters (";x=y") make
+// no difference; a path with an empty segment, a dot segment or an encoded slash is
+// not routed. It does not use rules/openapi on purpose, so that tests find faults
+// there.
 //
-// The status is 0 where the path names a call (known or not), 404 or 400 where
-// it is under the OpenAPI but not routed, and -1 where it is not under it.
+// The status is 0 if the path names a call (known or not), 404 or 400 if it is under
+// the OpenAPI but not routed, and -1 if it is not under the OpenAPI.
 func callOf(r *http.Request, prefix string) (name string, status int) {
 	escaped, ok := strings.CutPrefix(r.URL.EscapedPath(), prefix)
 	if !ok || !strings.HasPrefix(escaped, "/") {

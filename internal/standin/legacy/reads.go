@@ -2,13 +2,13 @@ package legacy
 
 import "encoding/json"
 
-// The views are a few fields of PowerJob's DTOs, under their names there.
+// The views have a few fields of PowerJob's DTOs, under the same names.
 type (
 	jobView struct {
 		ID             int64           `json:"id"`
 		AppID          int64           `json:"appId"`
 		JobName        string          `json:"jobName"`
-		JobDescription json.RawMessage `json:"jobDescription"` // null where saveJob had none, as all these
+		JobDescription json.RawMessage `json:"jobDescription"` // null if saveJob had none; so are all RawMessages here
 		JobParams      string          `json:"jobParams"`
 		TimeExpression json.RawMessage `json:"timeExpression"`
 		ProcessorInfo  json.RawMessage `json:"processorInfo"`
@@ -46,12 +46,12 @@ type (
 	}
 )
 
-// javaTime is how the servers' JSON tells a Date (tried on 4.3.9).
+// javaTime is the layout of a Date in the servers' JSON (tried on 4.3.9).
 const javaTime = "2006-01-02T15:04:05.000-07:00"
 
 func (c *Core) view(j Job) jobView {
 	var v jobView
-	_ = json.Unmarshal([]byte(j.Spec), &v) // what is not of the right type there is set below
+	_ = json.Unmarshal([]byte(j.Spec), &v) // fields of a wrong type in Spec are set below
 	t := c.stamps[j.ID]
 	v.ID, v.AppID, v.JobName, v.JobParams, v.Status = j.ID, j.AppID, j.Name, j.Params, j.Status
 	v.GmtCreate, v.GmtModified = t.made.UTC().Format(javaTime), t.changed.UTC().Format(javaTime)
@@ -79,8 +79,8 @@ func (c *Core) fetchJob(p params) (outcome, error) {
 	return outcome{data: c.view(j)}, nil
 }
 
-// jobsOf lists an app's jobs, deleted ones too, and with a name where one is
-// given (the real server compares with LIKE).
+// jobsOf lists an app's jobs, deleted ones too; if name is not empty, only those with
+// this name (the real server compares with LIKE).
 func (c *Core) jobsOf(app *int64, name string) outcome {
 	list := []jobView{}
 	for _, j := range values(c.state.Jobs) {
@@ -101,7 +101,7 @@ func (c *Core) queryJob(p params) (outcome, error) {
 	return c.jobsOf(app, p.text("jobNameEq")), err
 }
 
-// instance finds one by id alone: these calls do not look at the app id.
+// instance finds an instance by its id alone: the reads do not check the app id.
 func (c *Core) instance(p params) (Instance, error) {
 	id, err := p.need("instanceId")
 	if err != nil {

@@ -28,29 +28,29 @@ const (
 type Options struct {
 	Mode   Mode
 	Apps   []App                    // nil: app1
-	New    bool                     // it has what 5.1.2 added: runJob2
+	New    bool                     // it has runJob2, which 5.1.2 added
 	Prefix string                   // the server's context path ("/x"); "": none
 	Delay  time.Duration            // before every OpenAPI answer, after its execution
-	Fault  func(Request) Fault      // asked once for every OpenAPI request, from its own goroutine; nil: no faults
-	Other  http.Handler             // serves what is not under the OpenAPI; nil: a small page at /, else 404
+	Fault  func(Request) Fault      // called once for each OpenAPI request, on the request's goroutine; nil: no faults
+	Other  http.Handler             // serves paths outside the OpenAPI; nil: a small page at /, 404 elsewhere
 	Now    func() time.Time         // nil: time.Now
-	Sleep  func(time.Duration) bool // false: the server is closing; nil: real time
+	Sleep  func(time.Duration) bool // returns false if the server is closing; nil: sleeps in real time
 }
 
-// Request is one OpenAPI request as it came in.
+// Request is one OpenAPI request as it arrived.
 type Request struct {
-	Seq    int // 1, 2, ... in the order in which their bodies were complete
+	Seq    int // 1, 2, ... in the order in which the bodies were complete
 	Time   time.Time
 	Method string
 	Host   string
-	URI    string      // the request target as it came
-	Call   string      // "saveJob"; "" where the path is not routed
-	Header http.Header // all of them; the token is replaced by its fingerprint
+	URI    string      // the request target, unchanged
+	Call   string      // "saveJob"; "": the path is not routed
+	Header http.Header // all fields; the token is replaced by its fingerprint
 	Token  string      // the token's fingerprint; "" without
 	Login  int         // number of the login that gave the token; 0: none or unknown
 	AppID  string      // X-POWERJOB-APP-ID
 	Remote string      // the caller's address and port
-	Body   []byte      // as it came, up to where it broke off
+	Body   []byte      // unchanged; if Broken, the part that arrived
 	Hash   string      // first 12 hex digits of the body's SHA-256
 	Broken bool        // the body ended early; such a request is not executed
 }
@@ -98,7 +98,8 @@ func (s *Server) StartBehind(address string, around func(http.Handler) http.Hand
 	return "http://" + l.Addr().String() + s.opts.Prefix, nil
 }
 
-// Close ends the listener and all connections at once. More than once is fine.
+// Close closes the listener and all connections at once. It may be called more than
+// once.
 func (s *Server) Close() error {
 	s.once.Do(func() { close(s.closed) })
 	if s.http == nil {
@@ -128,7 +129,7 @@ func (s *Server) Requests() []Request {
 	return append([]Request(nil), s.requests...)
 }
 
-// Executed counts the executions of a call, of all calls for "".
+// Executed counts the executions of a call; "": of all calls.
 func (s *Server) Executed(call string) int {
 	n := 0
 	for _, e := range s.Executions() {
@@ -139,7 +140,7 @@ func (s *Server) Executed(call string) int {
 	return n
 }
 
-// Received counts the requests to a call, of all OpenAPI requests for "".
+// Received counts the requests for a call; "": all OpenAPI requests.
 func (s *Server) Received(call string) int {
 	n := 0
 	for _, r := range s.Requests() {
@@ -195,7 +196,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.write(w, f, a)
 }
 
-// contentType is what the servers of each age send.
+// contentType returns the Content-Type that servers of this version send.
 func (s *Server) contentType() string {
 	if s.mode == NoAuthApp {
 		return "application/json"
@@ -218,11 +219,11 @@ func (s *Server) write(w http.ResponseWriter, f Fault, a Answer) {
 	}
 	w.WriteHeader(a.Status)
 	if http.NewResponseController(w).Flush() == nil { // without it a short answer gets a Content-Length
-		_, _ = w.Write(a.Body) // a caller that is gone misses it, as with a real server
+		_, _ = w.Write(a.Body) // it fails only if the caller is gone
 	}
 }
 
-// notRouted is Spring's error page, as a real 4.3.9 server sends it.
+// notRouted returns Spring's error page, as a real 4.3.9 server sends it.
 func notRouted(status int, path string) []byte {
 	return encode(struct {
 		Timestamp string `json:"timestamp"`
@@ -232,7 +233,7 @@ func notRouted(status int, path string) []byte {
 	}{"2026-01-01T00:00:00.000+00:00", status, http.StatusText(status), path})
 }
 
-// rawPath is the path as it came, escapes and path parameters included.
+// rawPath returns the path as it arrived, with escapes and path parameters.
 func rawPath(r *http.Request) string {
 	path, _, _ := strings.Cut(r.RequestURI, "?")
 	return path

@@ -28,8 +28,8 @@ const (
 	RunningWorkflow = 2
 )
 
-// State is all that calls change. Two states that went through the same
-// executions are equal by reflect.DeepEqual.
+// State is everything that calls change. After the same executions two states are
+// equal by reflect.DeepEqual.
 type State struct {
 	Jobs              map[int64]Job
 	Instances         map[int64]Instance
@@ -99,8 +99,8 @@ func (s State) clone() State {
 	return s
 }
 
-// firstRun is where instance ids start: real ones are snowflake numbers beyond
-// 2^53, so that who reads them as floating point is found out.
+// firstRun is the first instance id. Like the real snowflake numbers it is beyond
+// 2^53, so that tests notice a reader that takes ids for floating point.
 const firstRun = 700_000_000_000_000_001
 
 func (s State) nextJob() int64      { return int64(len(s.Jobs)) + 1 }

@@ -58,9 +58,9 @@ func (c *Core) saveWorkflow(p params) (outcome, error) {
 	return out, nil
 }
 
-// bindNodes makes the DAG's nodes that belong to no workflow yet this one's
-// (WorkflowService.validateAndConvert2String): the real client saves nodes
-// without naming a workflow.
+// bindNodes assigns the DAG's nodes without a workflow to w
+// (WorkflowService.validateAndConvert2String): the real client saves nodes without
+// naming a workflow.
 func (c *Core) bindNodes(w Workflow, p params) {
 	var dag struct {
 		Nodes []struct {
@@ -121,7 +121,7 @@ func (c *Core) runWorkflow(p params) (outcome, error) {
 	return outcome{data: i.ID, app: w.AppID, subject: w.ID, made: i.ID}, nil
 }
 
-// addWorkflowNode saves nodes and answers with them. It is all or nothing.
+// addWorkflowNode saves nodes and answers with them. After an error none is saved.
 func (c *Core) addWorkflowNode(p params) (outcome, error) { //nolint:gocognit // the real server checks in this order
 	if p.list == nil {
 		return outcome{}, errUnreadable
@@ -162,7 +162,7 @@ func (c *Core) addWorkflowNode(p params) (outcome, error) { //nolint:gocognit //
 	return out, nil
 }
 
-// readNode reads one node of a request; its ID is 0 where it is to be made.
+// readNode reads one node of a request. Its ID is 0 if it is new.
 func (c *Core) readNode(e params) (Node, error) {
 	id, err := e.id("id")
 	if err != nil {
@@ -228,8 +228,8 @@ func (c *Core) retryWorkflowInstance(p params) (outcome, error) {
 	return c.ran(i), nil
 }
 
-// markNode marks any known node of a workflow that does not run, once: the
-// stand-in runs no nodes, so all of them count as failed until they are marked.
+// markNode marks a known node of a workflow that does not run. Each can be marked
+// once: the stand-in runs no nodes, so all count as failed until they are marked.
 func (c *Core) markNode(p params) (outcome, error) {
 	i, err := c.ownRun(p)
 	if err != nil {
