@@ -47,8 +47,8 @@ func TestCommandLines(t *testing.T) {
 	}
 }
 
-// TestIngressesOfTheUsualGuidesAreTranslated: testdata has each with what is
-// printed.
+// TestIngressesOfTheUsualGuidesAreTranslated: testdata has each Ingress with the
+// output for it.
 func TestIngressesOfTheUsualGuidesAreTranslated(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.nginx.yaml")
 	if err != nil || len(files) == 0 {
@@ -102,7 +102,7 @@ func TestCertManagersSolverIsNamed(t *testing.T) {
 	}
 }
 
-// TestClientGoWritesToTheLogAlone: its lines are no JSON.
+// TestClientGoWritesToTheLogAlone: its own lines are not JSON.
 func TestClientGoWritesToTheLogAlone(t *testing.T) {
 	read, write, err := os.Pipe()
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"powerjob-shim/internal/shimtest"
 )
 
-// bashCompletion is where Debian has the functions that bash completions use.
+// bashCompletion is Debian's file with the functions that bash completions use.
 const bashCompletion = "/usr/share/bash-completion/bash_completion"
 
-// Each script sources the shell's completion of the built program and asks it
-// how "powerjob-shim doc" goes on, as a user does with the tab key.
+// Each script loads the shell's completion of the built program and completes
+// "powerjob-shim doc", as a user does with the tab key.
 func TestShellsCompleteCommands(t *testing.T) {
 	for shell, script := range map[string]string{
 		"bash": `source ` + bashCompletion + `

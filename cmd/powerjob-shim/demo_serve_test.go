@@ -45,7 +45,7 @@ func served(t *testing.T, as string) (url string, lines func(want string) string
 			t.Error(err)
 		}
 	})
-	printed := make(chan string, 1000) // more than a test makes it print: nobody waits for a reader
+	printed := make(chan string, 1000) // more lines than a test makes it print, so that it never waits
 	go func() {
 		defer close(printed)
 		buf := make([]byte, 4096)

@@ -27,7 +27,7 @@ var (
 // shimWith starts a real proxy with the rules given.
 func shimWith(list ...rules.Rule) demo.StartShim { return shimFor("", list...) }
 
-// shimFor starts a shim in this process that serves one host; "": any.
+// shimFor starts a shim in this process that serves one host; "": every host.
 func shimFor(host string, list ...rules.Rule) demo.StartShim {
 	return func(address string) (string, func(), error) {
 		set, err := rules.Compile(list)
@@ -56,13 +56,13 @@ func shimFor(host string, list ...rules.Rule) demo.StartShim {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			_ = s.Serve(ctx, ctx) // cut off by stop, which is an error to it
+			_ = s.Serve(ctx, ctx) // an error: stop cuts it off
 		}()
 		return s.Addrs()[0].String(), func() { cancel(); <-done }, nil
 	}
 }
 
-// rows returns the table's lines by call, their spaces squeezed.
+// rows returns the table's lines by call, with single spaces.
 func rows(table string) map[string]string {
 	byCall := map[string]string{}
 	for line := range strings.Lines(table) {

@@ -17,8 +17,8 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// standIn runs a stand-in server and checks in the end that the doctor has
-// executed nothing and logged nobody in.
+// standIn runs a stand-in server and checks at the end that the doctor has executed
+// nothing and logged in no app.
 func standIn(t *testing.T, o legacy.Options) string {
 	t.Helper()
 	s := legacy.New(o)
@@ -65,7 +65,8 @@ func shimIn(t *testing.T, start demo.StartShim, server string) string {
 	return "http://" + address
 }
 
-// hop answers every request through next, its header rewritten on raw sockets.
+// hop passes every request on to next, and rewrites the answer's header, on raw
+// sockets.
 func hop(t *testing.T, next http.Handler, rewrite func(line string) []string) string {
 	t.Helper()
 	return raw(t, func(conn net.Conn) {
@@ -87,7 +88,7 @@ func hop(t *testing.T, next http.Handler, rewrite func(line string) []string) st
 	})
 }
 
-// raw serves each connection by a function and then closes it.
+// raw calls a function with each connection and then closes it.
 func raw(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -156,8 +157,8 @@ func observing(t *testing.T, mode legacy.Mode) string {
 	}, standIn(t, legacy.Options{Mode: mode}))
 }
 
-// virtualHost is a web server that passes on to next what is for name, and
-// answers everything else as nginx' default virtual host does.
+// virtualHost is a web server that passes requests for the host name on to next, and
+// answers all others as nginx' default virtual host does.
 func virtualHost(t *testing.T, name, next string) string {
 	t.Helper()
 	u, err := url.Parse(next)
@@ -195,7 +196,7 @@ func answering(t *testing.T, head string) string {
 	})
 }
 
-// closedPort is an address where nobody listens.
+// closedPort returns an address on which nothing listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

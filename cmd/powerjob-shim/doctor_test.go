@@ -17,9 +17,9 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// wellPut holds a report to what each should be: no line twice, the URL that was
-// given in its advice, no word of which one must guess the side, and a shim's gate
-// and a server's check told apart.
+// wellPut checks what each report should be: no line twice, the URL that was given in
+// its advice, no word for a side that readers must guess, and a clear distinction
+// between a shim's gate and a server's check.
 func wellPut(t *testing.T, report string) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -43,7 +43,7 @@ func wellPut(t *testing.T, report string) {
 	}
 }
 
-// namesTheURL holds the commands in a report to the URL that was given.
+// namesTheURL checks that the commands in a report have the URL that was given.
 func namesTheURL(t *testing.T, report string) {
 	t.Helper()
 	_, target, _ := strings.Cut(strings.SplitN(report, "\n", 2)[0], "doctor ")

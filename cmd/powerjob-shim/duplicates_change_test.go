@@ -17,13 +17,13 @@ import (
 	"powerjob-shim/internal/standin/legacy"
 )
 
-// TestOnlyWhatIsListedAndUntouchedIsChanged has somebody else change jobs after
-// they were listed.
+// In TestOnlyWhatIsListedAndUntouchedIsChanged somebody else changes jobs after they
+// were listed.
 func TestOnlyWhatIsListedAndUntouchedIsChanged(t *testing.T) {
 	for name, c := range map[string]struct {
 		call, json string
 		form       map[string]string
-		want       string // about job 1
+		want       string // what the report says about job 1
 		code       int
 	}{
 		"the leftover is edited":  {"saveJob", `{"id":1,"appId":1,"jobName":"nightly","jobParams":"new"}`, nil, "1 skipped: job 1 was changed since it was listed", 3},
@@ -111,7 +111,7 @@ func TestAServerThatDiesEndsTheWork(t *testing.T) {
 	var s *legacy.Server
 	s, address := startServer(t, legacy.Options{Fault: func(r legacy.Request) (f legacy.Fault) {
 		if r.Call == "deleteJob" && s.Executed("deleteJob") == 2 {
-			_ = s.Close() // and with it this connection
+			_ = s.Close() // this connection, too
 			f.SkipExecution = true
 		}
 		return f
@@ -241,7 +241,7 @@ func TestOneEnabledLeftoverAmongDisabledOnesCanStillBeDisabled(t *testing.T) {
 
 func TestAnInterruptionEndsAfterTheCallUnderWay(t *testing.T) {
 	path := shimtest.Binary(t)
-	const pairs = 500 // more than are changed until a signal arrives
+	const pairs = 500 // more than can be changed before a signal arrives
 	started := make(chan *os.Process, 1)
 	var once sync.Once
 	s, address := startServer(t, legacy.Options{Fault: func(r legacy.Request) (f legacy.Fault) {
@@ -284,7 +284,7 @@ func TestTheProcessEndsWithAnExitCodeForScripts(t *testing.T) {
 	}{
 		{args[:4], 2},
 		{args, 3},
-		{append(args[:len(args):len(args)], "--delete"), 1}, // nobody to ask
+		{append(args[:len(args):len(args)], "--delete"), 1}, // nobody answers the question
 		{append(args[:len(args):len(args)], "--delete", "--yes"), 0},
 		{args, 0},
 	} {

@@ -15,8 +15,8 @@ import (
 	"powerjob-shim/internal/standin/legacy"
 )
 
-// closing closes the connection on calls, and answers the rest with root; "": not
-// at all.
+// closing closes the connection on calls, and answers other requests with root; "": it
+// closes on all requests.
 func closing(t *testing.T, root string) string {
 	t.Helper()
 	return raw(t, func(c net.Conn) {

@@ -32,14 +32,14 @@ func startServer(t *testing.T, o legacy.Options) (*legacy.Server, string) {
 	return s, address
 }
 
-// save has a server make a job without any client.
+// save makes a job in a server, without a client.
 func save(t *testing.T, s *legacy.Server, name string) {
 	t.Helper()
 	s.Serve(legacy.Input{Call: "saveJob", JSON: fmt.Appendf(nil, `{"appId":1,"jobName":%q}`, name)})
 }
 
-// damaged is a stand-in server on which a 5.x client has made jobs, each call
-// executed twice; known are the ids that the client was told.
+// damaged returns a stand-in server on which a 5.x client has made jobs, and executed
+// each call twice. known are the ids that the client was told.
 func damaged(t *testing.T, o legacy.Options, known *[]int64) (*legacy.Server, string) {
 	t.Helper()
 	s, address := startServer(t, o)
@@ -61,7 +61,7 @@ func damaged(t *testing.T, o legacy.Options, known *[]int64) (*legacy.Server, st
 	return s, address
 }
 
-// states are the ids of a server's jobs by status.
+// states returns the ids of a server's jobs, by status.
 func states(s *legacy.Server) map[int][]int64 {
 	by := map[int][]int64{}
 	jobs := s.State().Jobs
@@ -71,7 +71,7 @@ func states(s *legacy.Server) map[int][]int64 {
 	return by
 }
 
-// asApp1 runs the command as app1, with an environment variable for its password.
+// asApp1 runs the command as app1, with its password in an environment variable.
 func asApp1(target string, args ...string) (code int, stdout, stderr string) {
 	return execute([]string{"PASSWORD=pw"}, append([]string{"duplicates", target, "--app", "app1", "--password-env", "PASSWORD"}, args...)...)
 }
@@ -176,8 +176,8 @@ func TestJobsMadeOnPurposeAreNoDuplicates(t *testing.T) {
 	}
 }
 
-// realJob is a job as a real 4.3.9 server tells it: its id, name, and the
-// second in which it was made.
+// realJob returns a job as a real 4.3.9 server describes it, with this id and name,
+// made in this second.
 const realJob = `{"id":%d,"jobName":"job %d","jobDescription":"made by a test","appId":1,"jobParams":null,"timeExpressionType":1,"timeExpression":null,` +
 	`"executeType":1,"processorType":1,"processorInfo":"com.example.Processor","maxInstanceNum":0,"concurrency":5,"instanceTimeLimit":0,` +
 	`"instanceRetryNum":0,"taskRetryNum":0,"status":1,"nextTriggerTime":null,"minCpuCores":0.0,"minMemorySpace":0.0,"minDiskSpace":0.0,` +

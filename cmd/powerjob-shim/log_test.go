@@ -22,8 +22,8 @@ import (
 	"powerjob-shim/internal/shimtest"
 )
 
-// startOn runs the program with its standard error on w, whose other end is r,
-// and returns it with its addresses when it has started. Nobody reads r then.
+// startOn runs the program with its standard error on w, whose other end is r. When it
+// has started, startOn stops reading r and returns it with its addresses.
 func startOn(t *testing.T, r io.Reader, w *os.File, args ...string) (p *shimtest.Process, listen, admin string) {
 	t.Helper()
 	cmd := shimtest.Command(t, onFreePorts(args...)...)
@@ -40,7 +40,7 @@ func startOn(t *testing.T, r io.Reader, w *os.File, args ...string) (p *shimtest
 			Listen []string
 			Admin  string
 		}
-		_ = json.Unmarshal([]byte(text), &line) // not all are JSON
+		_ = json.Unmarshal([]byte(text), &line) // some lines are not JSON
 		if line.Msg == "started" {
 			return p, line.Listen[0], line.Admin
 		}
@@ -102,7 +102,7 @@ func TestAReaderOfTheLogThatStallsHoldsUpNothing(t *testing.T) {
 	}
 	defer func() { _ = r.Close() }()
 	p, listen, admin := startOn(t, r, w, "--upstream", echo(t))
-	askMany(t, listen, 2000) // 2.6 MB of log: more than pipe, queue and batch hold
+	askMany(t, listen, 2000) // 2.6 MB of log, more than pipe, queue and batch can hold
 	if n := droppedLines(t, admin); n == 0 {
 		t.Error("no line was dropped")
 	}
@@ -149,7 +149,7 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 
 func TestOnATerminalTheLogIsForPeople(t *testing.T) {
 	master, slave := openTerminal(t)
-	// A port of its own, as the log is not to be parsed for it.
+	// The port is chosen here, because this test does not look for it in the log.
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -21,12 +21,12 @@ import (
 	"powerjob-shim/internal/shimtest"
 )
 
-// inNamespace is set in the process that has a network of its own; it says
-// where the program is.
+// inNamespace is a variable that is set in the process with a network of its own. Its
+// value is the program's path.
 const inNamespace = "POWERJOB_SHIM_TEST_NAMESPACE"
 
-// In the namespace, 10.8.0.9 and 10.8.0.8 drop every packet: they are at the far
-// end of a cable where nobody has them.
+// In the namespace, packets to 10.8.0.9 and 10.8.0.8 are lost: they go through a cable
+// at whose far end nobody has these addresses.
 const network = `set -e
 ip link set lo up
 ip link add near type veth peer name far
@@ -93,7 +93,7 @@ func TestInANetworkThatDropsPackets(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// dropped is how many packets have come to the end of the cable.
+// dropped returns how many packets have arrived at the end of the cable.
 func dropped(t *testing.T) (packets int) {
 	t.Helper()
 	table, err := os.ReadFile("/proc/thread-self/net/dev")
@@ -128,8 +128,8 @@ func serverAt(t *testing.T, address string) (port string) {
 	return port
 }
 
-// call makes a saveJob of its own on a connection of its own, and returns the
-// answer's status line; "" if the shim left it unanswered.
+// call sends a different saveJob each time, on a connection of its own, and returns the
+// answer's status line; "": the shim did not answer.
 func call(t *testing.T, addr, name string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -170,9 +170,9 @@ func firstAddressDrops(t *testing.T, path string) {
 	}
 }
 
-// The address comes to life while its first SYN is lost. The system sends
-// another a second later, which is within the time for connecting. Where the
-// machine is so busy that this takes longer, it is tried again.
+// The address comes to life after the first SYN was lost. The system sends another one
+// a second later, which is within the time for connecting. If the machine is so busy
+// that this takes longer, the test tries again.
 func firstSYNIsLost(t *testing.T, path string) {
 	port := serverAt(t, "0.0.0.0:0")
 	p := startAt(t, path, "--upstream", "http://late.test:"+port)

@@ -40,8 +40,8 @@ func TestASupervisorIsToldOfTheStart(t *testing.T) {
 	_ = c.Close()
 }
 
-// nohup, and a shell's trap ” HUP, have a program begin with SIGHUP ignored.
-// Then none can end it before it runs, and it asks for them all the same.
+// With nohup or a shell's trap "" HUP, a program begins with SIGHUP ignored. Then a
+// SIGHUP cannot end it before it runs, and it still handles SIGHUPs later.
 func TestAHangUpAtTheFirstMomentIsHarmlessWhereItBeginsIgnored(t *testing.T) {
 	path := shimtest.Binary(t)
 	sh, err := exec.LookPath("sh")

@@ -10,7 +10,7 @@ import (
 	"powerjob-shim/internal/shimtest"
 )
 
-// patience bounds what should happen soon on a busy machine.
+// patience is how long things may take on a busy machine.
 const patience = 30 * time.Second
 
 func TestMain(m *testing.M) { os.Exit(shimtest.Main(m)) }
@@ -21,12 +21,12 @@ func start(t *testing.T, environ []string, args ...string) *shimtest.Process {
 	return launch(t, environ, onFreePorts(args...)...).Started(t)
 }
 
-// onFreePorts are the arguments for "powerjob-shim run" on free ports.
+// onFreePorts returns the arguments for "powerjob-shim run" on free ports.
 func onFreePorts(args ...string) []string {
 	return append([]string{"run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)
 }
 
-// launch runs the program, and waits for nothing.
+// launch starts the program and does not wait.
 func launch(t *testing.T, environ []string, args ...string) *shimtest.Process {
 	t.Helper()
 	cmd := shimtest.Command(t, args...)

@@ -13,8 +13,8 @@ import (
 	"powerjob-shim/internal/standin/legacy"
 )
 
-// The file of an app's password changes, as a rotated secret does. Nobody
-// touches the configuration, and nobody sends a signal.
+// The file of an app's password changes, like a rotated secret. Nobody changes the
+// configuration or sends a signal.
 func TestARotatedPasswordFileOfTheBridgeCounts(t *testing.T) {
 	server := legacy.New(legacy.Options{Mode: legacy.NoAuthApp, Apps: []legacy.App{{ID: 1, Name: "app1", Password: "new"}}})
 	url, err := server.Start()

@@ -235,7 +235,7 @@ func TestFlagsWinOverTheEnvironmentAndThatOverTheFile(t *testing.T) {
 	}
 }
 
-// zeros is a body of n bytes.
+// zeros returns a body of n bytes.
 func zeros(n int64) io.Reader { return io.LimitReader(zero{}, n) }
 
 type zero struct{}
@@ -295,7 +295,7 @@ func TestLargeBodiesPassInLittleMemory(t *testing.T) {
 	}
 }
 
-// peakMemory is VmHWM of a process, in KiB.
+// peakMemory returns VmHWM of a process, in KiB.
 func peakMemory(t *testing.T, pid int) int {
 	t.Helper()
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))

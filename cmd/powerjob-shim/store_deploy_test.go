@@ -20,8 +20,8 @@ const (
 	storeKeys     = "0123456789abcdef0123456789abcdef"
 )
 
-// The command of the store in the manifests, and what the shims there are
-// configured with, on whichever server is at hand.
+// The store's command in the manifests, and the shims' configuration there, with the
+// Redis or Valkey that is installed.
 func TestTheManifestsShimsAndStoreWorkTogether(t *testing.T) {
 	var deployment struct {
 		Spec struct {
@@ -35,7 +35,7 @@ func TestTheManifestsShimsAndStoreWorkTogether(t *testing.T) {
 	if !strings.HasPrefix(script, "exec valkey-server ") {
 		t.Fatalf("the store is started with %s", script)
 	}
-	// The shell says what it would start the server with.
+	// The shell prints the command with which it would start the server.
 	split := exec.Command("sh", "-c", strings.Replace(script, "exec valkey-server", `printf '%s\0'`, 1))
 	split.Env = []string{"PATH=" + os.Getenv("PATH"), "STORE_PASSWORD=" + storePassword}
 	args, err := split.Output()
@@ -53,7 +53,7 @@ func TestTheManifestsShimsAndStoreWorkTogether(t *testing.T) {
 	shareACall(t, []string{"STORE_PASSWORD=" + storePassword, "STORE_KEYS=" + storeKeys},
 		"--config", writeFile(t, filepath.Join(t.TempDir(), "shim.yaml"), config))
 
-	// Nobody else gets in, and the shims' user can do no more than it needs.
+	// Nobody else can log in, and the shims' user can do only what it needs.
 	if got, err := store.Do("PING"); err == nil {
 		t.Errorf("without a password: %s", got)
 	}
@@ -116,7 +116,7 @@ func legacyServer(t *testing.T) (url string) {
 	return url
 }
 
-// shareACall has two shims of a configuration answer equal saves: as one.
+// shareACall checks that two shims with a configuration answer equal saves as one.
 func shareACall(t *testing.T, environ []string, args ...string) {
 	t.Helper()
 	one, two := start(t, environ, args...), start(t, environ, args...)
@@ -130,7 +130,7 @@ func shareACall(t *testing.T, environ []string, args ...string) {
 	}
 }
 
-// saveOne sends a saveJob, always the same, and returns what the shim says it did.
+// saveOne sends a saveJob, always the same, and returns the shim's decision.
 func saveOne(t *testing.T, p *shimtest.Process) string {
 	t.Helper()
 	res, err := http.Post("http://"+p.Listen+"/openApi/saveJob", "application/json", strings.NewReader(`{"jobName":"one","appId":1}`))

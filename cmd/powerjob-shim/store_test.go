@@ -11,7 +11,7 @@ import (
 	"powerjob-shim/internal/standin/legacy"
 )
 
-// Two shims whose configuration has all that a guarded Redis asks for: its
+// Two shims whose configuration has everything that a guarded Redis asks for: its
 // authority, a client certificate, a user, a password in a file.
 func TestRunSharesARedisBehindTLSAndAUser(t *testing.T) {
 	redis, authority := redistest.StartTLS(t)

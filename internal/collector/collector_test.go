@@ -20,6 +20,6 @@ func TestEveryCollectionIsTold(t *testing.T) {
 	notifyCollections(t.Context(), collected)
 	for range 3 {
 		runtime.GC()
-		<-collected // its finalizers run soon
+		<-collected // finalizers run soon after a collection
 	}
 }

@@ -102,8 +102,8 @@ func TestTwoVariablesForOneKeyAreAnError(t *testing.T) {
 	}
 }
 
-// The variables are those that a real cluster makes for Services called
-// powerjob-shim and powerjob-shim-admin.
+// A real cluster sets these variables for Services called powerjob-shim and
+// powerjob-shim-admin.
 func TestVariablesMadeByKubernetesAreNotOurs(t *testing.T) {
 	made := []string{
 		"POWERJOB_SHIM_SERVICE_HOST=10.96.0.7", "POWERJOB_SHIM_SERVICE_PORT=7700", "POWERJOB_SHIM_SERVICE_PORT_HTTP=7700",

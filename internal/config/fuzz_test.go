@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Whatever a file holds, loading it does not panic, names every problem, and
-// what it accepts prints to something that loads to the same.
+// Whatever a file holds, Load does not panic and names every problem; the configuration
+// that it accepts is printed in a form that loads to the same.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil {

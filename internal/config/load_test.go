@@ -48,7 +48,7 @@ func flagsOf(t *testing.T, args ...string) *pflag.FlagSet {
 	return flags
 }
 
-// listenersAt are listeners that have only an address of their own.
+// listenersAt returns listeners with these addresses and otherwise the defaults.
 func listenersAt(addresses ...string) []Listener {
 	var all []Listener
 	for _, address := range addresses {
@@ -209,7 +209,7 @@ func TestTheDefaultRulesCoverEveryChangingCall(t *testing.T) {
 	}
 }
 
-// default.yaml is the reference: a key that is missing there is one nobody finds.
+// default.yaml is the reference: nobody finds a key that is missing there.
 func TestDefaultYAMLMentionsEveryKey(t *testing.T) {
 	text := string(configs.DefaultYAML())
 	var walk func(path string, typ reflect.Type)

@@ -69,7 +69,7 @@ log: {level: error, format: console, access: false}
 shutdown: {grace: 0, delay: 1ms}
 `
 
-// keysOf collects the keys of a type of the configuration.
+// keysOf collects the keys of a type in the configuration.
 func keysOf(of reflect.Type, keys map[string]bool) {
 	switch of.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
@@ -91,15 +91,15 @@ func TestEverythingUsesEveryKey(t *testing.T) {
 	keysOf(reflect.TypeFor[Config](), keys)
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		switch {
-		case strings.Contains(key, "password"): // as text it is hidden when it is printed, and refused then
-		case key == "cluster", key == "key_secret_env": // instead of others
+		case strings.Contains(key, "password"): // printed as ***, which Load refuses
+		case key == "cluster", key == "key_secret_env": // not allowed beside other keys here
 		case !regexp.MustCompile(`(?m)(^|[ {])` + key + `:`).MatchString(everything):
 			t.Errorf("%s is not used", key)
 		}
 	}
 }
 
-// loadText is load for a text that has no problems.
+// loadText is load for a text without problems.
 func loadText(t *testing.T, content string, environ []string) *Config {
 	t.Helper()
 	r := new(report)
@@ -182,7 +182,7 @@ func TestInlineSecretsAreHiddenAndSuchAPrintIsRefused(t *testing.T) {
 	}
 }
 
-// sigs.k8s.io/yaml, Helm's, is one of those readers.
+// sigs.k8s.io/yaml, which Helm uses, is such a reader.
 func TestOffIsPrintedSoThatAYAML11ReaderSeesText(t *testing.T) {
 	text, err := mustLoad(t, Source{File: writeFile(t, oneServer)}).YAML()
 	if err != nil {

@@ -26,7 +26,7 @@ func TestRestartNeededNamesTheChangedKeys(t *testing.T) {
 	secrets := "dedup: {redis: {addresses: [\"s:1\"], master_name: m, password_file: FILE, sentinel_password_file: FILE, key_secret_file: FILE}}\n"
 	before := mustLoad(t, Source{File: writeFile(t, oneServer+strings.ReplaceAll(secrets, "FILE", old))})
 	after := mustLoad(t, Source{File: writeFile(t, oneServer+strings.ReplaceAll(secrets, "FILE", rotated))})
-	r := &after.Dedup.Redis // the same files with other content
+	r := &after.Dedup.Redis // the same files, with other contents
 	r.PasswordFile, r.SentinelPasswordFile, r.KeySecretFile = old, old, old
 	if got := RestartNeeded(before, after); len(got) > 0 {
 		t.Errorf("rotated secrets: %v", got)

@@ -44,7 +44,7 @@ func TestTheSchemaIsThatOfTheTypes(t *testing.T) {
 	}
 }
 
-// generator makes schemas of types.
+// generator makes schemas from types.
 type generator struct {
 	comments map[string]string // by type and field: "Listener.Address"
 }
@@ -106,7 +106,8 @@ func (g generator) of(of reflect.Type, f field) schema {
 	return out
 }
 
-// orZero is text of a pattern, or the number 0, which needs no unit.
+// orZero returns the schema of a text with this pattern, or the number 0, which needs
+// no unit.
 func orZero(pattern string) schema {
 	return schema{"anyOf": []any{schema{"type": "string", "pattern": pattern}, schema{"const": 0}}}
 }
@@ -167,7 +168,8 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 	return s
 }
 
-// instance reads YAML as a schema's validator wants it: as JSON would be read.
+// instance reads YAML into the types of decoded JSON, which the schema's validator
+// needs.
 func instance(t *testing.T, text []byte) (any, error) {
 	t.Helper()
 	var value any
@@ -181,7 +183,7 @@ func instance(t *testing.T, text []byte) (any, error) {
 	return jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
 }
 
-// Every file that users copy fits the schema, and tells editors where it is.
+// Every file that users copy fits the schema, and tells editors where the schema is.
 func TestWhatUsersCopyFitsTheSchema(t *testing.T) {
 	s := compileSchema(t)
 	n := 0
@@ -235,8 +237,8 @@ func TestWhatUsersCopyFitsTheSchema(t *testing.T) {
 	}
 }
 
-// What the schema can see, it says: an unknown key, a wrong type, a word that is
-// not one of the choices.
+// The schema refuses what it can recognise: an unknown key, a wrong type, a word that
+// is not one of the choices.
 func TestTheSchemaRefuses(t *testing.T) {
 	s := compileSchema(t)
 	for _, text := range []string{

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// Wherever a password is written that belongs elsewhere, no error shows it, and
-// neither does what check prints.
+// If a password is written in a wrong place, no error shows it, nor does check --print.
 func TestNoProblemShowsASecret(t *testing.T) {
 	const secret = "hunter2"
 	group := func(rest string) string { return "upstreams: {default: {servers: [\"http://a\"]" + rest + "}}\n" }

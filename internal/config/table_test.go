@@ -14,8 +14,8 @@ import (
 	"powerjob-shim/configs"
 )
 
-// tableKeys calls visit for each key that the types have, with "*" for names and
-// items, and the type that has it.
+// tableKeys calls visit for each key of the types, with "*" for names and items in its
+// path, and the type that has it.
 func tableKeys(path string, of reflect.Type, visit func(path string, in reflect.Type, f field)) {
 	switch of.Kind() {
 	case reflect.Pointer:
@@ -32,7 +32,7 @@ func tableKeys(path string, of reflect.Type, visit func(path string, in reflect.
 	}
 }
 
-// Each tag can be read, and no field has one that nobody reads.
+// Each tag has a valid value, and no field has a tag that nothing reads.
 func TestEveryTagIsUnderstood(t *testing.T) {
 	known := []string{"yaml", "default", "choice", "min", "example", "file", "modes", "restart"}
 	tableKeys("", reflect.TypeFor[Config](), func(path string, _ reflect.Type, f field) {
@@ -64,13 +64,13 @@ func TestEveryTagIsUnderstood(t *testing.T) {
 type mention struct {
 	line    string
 	value   any
-	restart bool   // it is marked so
-	comment string // behind it on its line, without that mark; "" for keys within braces
+	restart bool   // it is marked with (restart)
+	comment string // behind it on its line, without the mark; "" for keys within braces
 }
 
-// mentions reads default.yaml line by line, what is commented out included. A
-// line belongs to the nearest one above it that is indented less and can have
-// keys below it.
+// mentions reads default.yaml line by line, including what is commented out. The parent
+// of a line is the nearest line above it that is indented less and can have keys below
+// it.
 func mentions(t *testing.T, text string) map[string][]mention {
 	t.Helper()
 	fields := map[string]field{}
@@ -136,8 +136,8 @@ func note(found map[string][]mention, path string, m mention) {
 	}
 }
 
-// default.yaml is for people and the tags are for the program: they say the same
-// of defaults, choices and restarts.
+// default.yaml is for people and the tags are for the program: they say the same about
+// defaults, choices and restarts.
 func TestDefaultYAMLSaysWhatTheTableSays(t *testing.T) {
 	found := mentions(t, string(configs.DefaultYAML()))
 	seen := 0
@@ -170,11 +170,11 @@ func TestDefaultYAMLSaysWhatTheTableSays(t *testing.T) {
 	}
 }
 
-// What stands behind a key in default.yaml is the first paragraph of its field's
-// comment, which begins its description in the schema.
+// The comment behind a key in default.yaml is the first paragraph of its field's
+// comment, with which the key's description in the schema begins.
 func TestDefaultYAMLSaysWhatTheFieldsSay(t *testing.T) {
-	apart := map[string]string{ // what it says instead
-		"mode":                          "the other value; what it means stands above it",
+	apart := map[string]string{ // by key: what default.yaml says instead
+		"mode":                          "the other value; what it means is said above it",
 		"listen.tls.files":              "which mode it is of",
 		"listen.tls.domains":            "which mode it is of",
 		"listen.tls.challenges":         "which mode it is of",

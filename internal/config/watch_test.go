@@ -16,19 +16,19 @@ import (
 	"powerjob-shim/internal/leaks"
 )
 
-// patience is how long a busy machine may take to tell of a change.
+// patience is how long a busy machine may take to report a change.
 const patience = time.Minute
 
-// watched runs a watch of a file and tells what it calls.
+// watched runs a watch of a file and notes its calls.
 type watched struct {
-	virtual bool        // time is: nothing comes between two steps of the test
-	last    string      // what was expected last
-	changed chan string // the content at that time
+	virtual bool        // time is virtual: nothing happens between two steps of the test
+	last    string      // the content that was expected last
+	changed chan string // at each call of changed, the file's content
 	failed  chan error
 }
 
-// bothWays runs a test with the poll alone, in virtual time, and, unless only
-// the poll can do it, with events alone, in real time.
+// bothWays runs a test with only the poll, in virtual time, and, unless the test needs
+// the poll, with only events, in real time.
 func bothWays(t *testing.T, pollOnly bool, test func(t *testing.T, events bool)) {
 	t.Helper()
 	t.Run("poll only", func(t *testing.T) {
@@ -44,8 +44,8 @@ func bothWays(t *testing.T, pollOnly bool, test func(t *testing.T, events bool))
 	})
 }
 
-// startWatch watches with events alone (the poll comes too late for the test)
-// or with the poll alone. It returns when the watch has looked once.
+// startWatch watches with only events (the poll comes too late for the test) or only the
+// poll. It returns when the watch has read the file once.
 func startWatch(t *testing.T, file string, events bool) *watched {
 	t.Helper()
 	w := &watched{virtual: !events, changed: make(chan string, 100), failed: make(chan error, 100)}
@@ -65,8 +65,8 @@ func startWatch(t *testing.T, file string, events bool) *watched {
 	done := make(chan struct{})
 	t.Cleanup(func() { cancel(); <-done })
 
-	// A digest of something else makes the first look tell, so that the test
-	// knows that the watch is up.
+	// The digest of another content makes the first look call changed, so that the test
+	// knows that the watch runs.
 	other := sha256.Sum256([]byte("not " + string(content)))
 	go func() {
 		defer close(done)
@@ -81,8 +81,8 @@ func startWatch(t *testing.T, file string, events bool) *watched {
 	return w
 }
 
-// expect waits until the watch tells of a content. In real time it may first
-// tell of what a busy machine left in the file for a while, such as nothing.
+// expect waits until the watch reports a content. In real time it may first report
+// another one that a busy machine has left in the file for a while, such as none.
 func (w *watched) expect(t *testing.T, want string) {
 	t.Helper()
 	for end := time.After(patience); ; {
@@ -101,8 +101,8 @@ func (w *watched) expect(t *testing.T, want string) {
 	}
 }
 
-// nothingMore fails where the watch tells again. In real time it may tell again of
-// the same, see expect.
+// nothingMore fails if the watch reports again. In real time it may report the same
+// content again, see expect.
 func (w *watched) nothingMore(t *testing.T) {
 	t.Helper()
 	select {
@@ -146,7 +146,7 @@ func TestWatchTellsOfEveryWayToReplaceAFile(t *testing.T) {
 		},
 		"removed and created": func(t *testing.T, file, content string) {
 			remove(t, file)
-			time.Sleep(settle) // an editor's pause: the file is really away for a moment
+			time.Sleep(settle) // an editor's pause: the file is missing for a moment
 			write(t, file, content)
 		},
 		"saved by vim": func(t *testing.T, file, content string) { // backupcopy=no: the old file moves away first
@@ -247,7 +247,7 @@ func TestWatchReportsAMissingFileOnceAndKeepsWatching(t *testing.T) {
 				t.Errorf("reported again: %v", err)
 			default:
 			}
-			write(t, file, "one") // told although it is the same: the failure is over
+			write(t, file, "one") // reported although it is the same, because the failure is over
 			w.expect(t, "one")
 			w.nothingMore(t)
 		}
@@ -256,7 +256,7 @@ func TestWatchReportsAMissingFileOnceAndKeepsWatching(t *testing.T) {
 	})
 }
 
-// A secret in a file of its own counts as if it were part of the configuration.
+// A change in a secret's own file is reported like one in the configuration.
 func TestWatchTellsOfAChangedSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -266,7 +266,7 @@ func TestWatchTellsOfAChangedSecret(t *testing.T) {
 		write(t, file, `upstreams: {default: {servers: ["http://a:1"], login_bridge: {apps: [{name: a, password_file: `+secret+"}]}}}\n")
 		running := mustLoad(t, Source{File: file})
 		var (
-			mu       sync.Mutex // protects these
+			mu       sync.Mutex // protects what follows
 			told     []Secret
 			problems int
 		)

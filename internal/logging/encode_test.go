@@ -39,7 +39,7 @@ func encodeConsole(message string, fields ...zap.Field) string {
 	return string(appendConsole(nil, zapcore.Entry{Level: zapcore.WarnLevel, Time: at, Message: message}, fields))
 }
 
-// zapJSON is what zap's own encoder makes of the same.
+// zapJSON returns the same entry as zap's own encoder writes it.
 func zapJSON(t testing.TB, fields []zap.Field) string {
 	cfg := zap.NewProductionEncoderConfig()
 	cfg.EncodeTime = zapcore.RFC3339NanoTimeEncoder
@@ -91,7 +91,7 @@ func TestAnyTextIsOneLineOfJSONThatSaysTheSame(t *testing.T) {
 	})
 }
 
-// sameText compares rune by rune: of invalid bytes each is one U+FFFD.
+// sameText compares rune by rune; each invalid byte equals one U+FFFD.
 func sameText(got, raw string) bool { return reflect.DeepEqual([]rune(got), []rune(raw)) }
 
 func TestLinesHaveABoundedLength(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { leaks.Main(m) }
 
-// writes is an output that records each write with its time. hold, when it is
-// not nil, is received from before each write.
+// writes is an output that records each write with its time. If hold is not nil, it
+// receives from hold before each write.
 type writes struct {
 	mu    sync.Mutex
 	texts []string
@@ -141,7 +141,7 @@ func TestAnOutputThatTakesNothingHoldsNobodyUp(t *testing.T) {
 		if held > 2*MaxQueued {
 			t.Errorf("%d bytes are held", held)
 		}
-		close(out.hold) // a reader comes back
+		close(out.hold) // the output takes lines again
 		time.Sleep(time.Second)
 		var last struct {
 			Level   string
@@ -192,7 +192,7 @@ func TestAnOutputThatFailsLosesLinesAndCountsThem(t *testing.T) {
 		if l.Dropped() != 2 {
 			t.Errorf("%d lines were dropped, want 2", l.Dropped())
 		}
-		close(out.hold) // what comes later is written again
+		close(out.hold) // later lines are written again
 		l.Logger.Info("three")
 		l.Close()
 		if got := out.text(); !strings.Contains(got, "three") || !strings.Contains(got, `"dropped":2`) {

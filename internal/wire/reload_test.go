@@ -14,8 +14,7 @@ import (
 	"powerjob-shim/metrics"
 )
 
-// A SIGHUP after a change is mostly faster than the watch, which sees the change
-// all the same.
+// A SIGHUP after a change usually comes before the watch, which also sees the change.
 func TestABadConfigurationIsLoggedOnceForASIGHUPAndTheFilesWatch(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(file, []byte("dedupe: {}\n"), 0o600); err != nil {
@@ -29,9 +28,9 @@ func TestABadConfigurationIsLoggedOnceForASIGHUPAndTheFilesWatch(t *testing.T) {
 	}{
 		{"SIGHUP", 1},
 		{fileChanged, 1},
-		{fileChanged, 2}, // another content, wrong in the same place
+		{fileChanged, 2}, // another content, with the same problem
 		{"SIGHUP", 3},
-		{"SIGHUP", 4}, // whoever asks gets an answer
+		{"SIGHUP", 4}, // each SIGHUP gets an answer in the log
 		{fileChanged, 4},
 	} {
 		if r.reload(step.why); logs.Len() != step.want {

@@ -14,14 +14,14 @@ import (
 	"powerjob-shim/internal/redistest"
 )
 
-// asks makes a connection and asks once.
+// asks connects and sends one command.
 func asks(t *testing.T, c redis.UniversalClient) error {
 	t.Helper()
 	return c.Ping(t.Context()).Err()
 }
 
-// cut ends the client's connections, as a server does that restarts. It needs
-// no connection but Do's own.
+// cut closes the client's connections, as a restarting server does. It sends its command
+// by Do, on another connection.
 func cut(t *testing.T, s *redistest.Server) {
 	t.Helper()
 	if _, err := s.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"); err != nil {
@@ -61,7 +61,7 @@ func TestARotatedRedisPasswordCountsForTheNextConnection(t *testing.T) {
 	server.Password = "new"
 	put(t, file, "new\n")
 	cut(t, server)
-	// The first question may still go to a connection that was cut.
+	// The first command may still go to a connection that was closed.
 	redistest.Eventually(t, "the new password is used", func() bool { return asks(t, client) == nil })
 
 	for name, change := range map[string]func(){
@@ -106,7 +106,7 @@ func TestRotatedRedisCertificatesCountForTheNextConnection(t *testing.T) {
 	redistest.Eventually(t, "what the files held before counts", func() bool { return asks(t, client) == nil })
 }
 
-// The sentinels' own password changes while the process runs, and with it the file.
+// The sentinels' own password and its file change while the process runs.
 func TestARotatedSentinelPasswordCountsForTheNextConnection(t *testing.T) {
 	set := redistest.StartGuardedSentinels(t, 1, redistest.Guard{SentinelPassword: "admin",
 		SentinelUser: "watcher on >old -@all +auth +hello +ping +subscribe +sentinel|get-master-addr-by-name +sentinel|sentinels allchannels"})
@@ -122,7 +122,7 @@ func TestARotatedSentinelPasswordCountsForTheNextConnection(t *testing.T) {
 		if _, err := s.Do("ACL", "SETUSER", "watcher", "resetpass", ">new"); err != nil {
 			t.Fatal(err)
 		}
-		for _, kind := range []string{"normal", "pubsub"} { // a sentinel counts its watchers as these
+		for _, kind := range []string{"normal", "pubsub"} { // a sentinel's clients are of these two types
 			if _, err := s.Do("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes"); err != nil {
 				t.Fatal(err)
 			}

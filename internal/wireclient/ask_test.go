@@ -8,9 +8,8 @@ import (
 	"testing"
 )
 
-// asked returns what came of asking a server that reads what it is sent, sends
-// answer, and closes the connection; where answer is "-", it does nothing and
-// the context ends.
+// asked asks a server that reads the request, sends answer and closes the connection. If
+// answer is "-", the server does nothing and the context ends.
 func asked(t *testing.T, answer string, r Request, limit int64) (sent string, a Response, err error) {
 	t.Helper()
 	ours, theirs := net.Pipe()

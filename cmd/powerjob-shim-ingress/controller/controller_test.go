@@ -82,7 +82,7 @@ func TestInOneNamespaceNothingElseIsAskedFor(t *testing.T) {
 	}
 }
 
-// TestAPlanThatCannotBeAppliedLeavesTheOneBefore: and the controller goes on.
+// TestAPlanThatCannotBeAppliedLeavesTheOneBefore, and the controller goes on.
 func TestAPlanThatCannotBeAppliedLeavesTheOneBefore(t *testing.T) {
 	c := newCluster(t)
 	c.service("a")
@@ -143,7 +143,7 @@ func TestSecretsAreReadByNameAlone(t *testing.T) {
 	other.Name = "gone"
 	c.must(c.Core.Secrets("default").Create(t.Context(), &other, metav1.CreateOptions{}))
 	ctl.secrets.mu.Lock()
-	ctl.secrets.list["default/gone"].next = time.Time{} // in place of readSoon
+	ctl.secrets.list["default/gone"].next = time.Time{} // instead of waiting for readSoon
 	ctl.secrets.mu.Unlock()
 	await.That(t, "a Secret that comes later is served", c.answers("two.test", "a"))
 }

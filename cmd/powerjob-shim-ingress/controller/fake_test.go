@@ -35,10 +35,10 @@ import (
 	"powerjob-shim/proxy/upstream"
 )
 
-// patience is for a busy machine.
+// patience is how long things may take on a busy machine.
 const patience = 60 * time.Second
 
-// cluster is a fake API server with a class "shim" of the controller's.
+// cluster is a fake API server with an IngressClass "shim" of the controller.
 type cluster struct {
 	t    *testing.T
 	fake *clienttesting.Fake
@@ -83,7 +83,7 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// run starts a controller. It ends with the test.
+// run starts a controller, which ends with the test.
 func (c *cluster) run(o Options) *Controller {
 	c.t.Helper()
 	o.Clients, o.Base = c.Clients, func() plan.Base { return c.base }
@@ -129,7 +129,7 @@ func (c *cluster) must(_ any, err error) {
 	}
 }
 
-// service adds one whose server answers with its name.
+// service adds a Service whose server answers with the Service's name.
 func (c *cluster) service(name string) {
 	c.t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, name) }))
@@ -142,7 +142,7 @@ func (c *cluster) service(name string) {
 	}, metav1.CreateOptions{}))
 }
 
-// ingress makes one that leads a host to a Service.
+// ingress makes an Ingress that leads a host to a Service.
 func ingress(name, host, service string) *networkingv1.Ingress {
 	class, kind := "shim", networkingv1.PathTypePrefix
 	return &networkingv1.Ingress{

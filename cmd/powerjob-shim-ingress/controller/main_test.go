@@ -7,9 +7,9 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// TestMain turns off what the fake API server cannot do: lists as watches.
+// TestMain turns off lists by watches, which the fake API server does not support.
 func TestMain(m *testing.M) {
-	_ = os.Setenv("KUBE_FEATURE_WatchListClient", "false") // its only error is about the name
+	_ = os.Setenv("KUBE_FEATURE_WatchListClient", "false") // only an invalid name would be an error
 	klog.LogToStderr(false)
 	os.Exit(m.Run())
 }

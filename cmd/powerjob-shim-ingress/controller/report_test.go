@@ -13,7 +13,7 @@ import (
 	"powerjob-shim/internal/await"
 )
 
-// events returns the messages of those about an Ingress.
+// events returns the messages of the Events about an Ingress.
 func (c *cluster) events(name string) (messages []string) {
 	c.t.Helper()
 	list, err := c.Core.Events("default").List(c.t.Context(), metav1.ListOptions{})
@@ -62,8 +62,8 @@ func TestTheLeaderWritesEventsAndStatus(t *testing.T) {
 	}
 }
 
-// TestOnlyTheLeaderWrites: while another replica has the Lease, nothing is
-// written; when it is over, everything.
+// TestOnlyTheLeaderWrites: while another replica has the Lease, this one writes
+// nothing; when the Lease is over, it writes everything.
 func TestOnlyTheLeaderWrites(t *testing.T) {
 	c := newCluster(t)
 	c.service("a")

@@ -117,7 +117,7 @@ func checkTemplate(value string) string {
 	return "the name of a group under upstreams of the controller's configuration"
 }
 
-// ruleChange is what annotations change about the rules.
+// ruleChange has the annotations that change rules; "": no change.
 type ruleChange struct{ mode, window, match string }
 
 // policy returns the base's policy with the changes of the annotations. Nil: they

@@ -45,8 +45,8 @@ func TestOnlyReadyEndpointsAreServers(t *testing.T) {
 	}
 }
 
-// A headless Service's slices have the target port, or no port where the Service
-// maps none: then the Ingress's own number is meant.
+// A headless Service's slices have the target port, or no port if the Service maps
+// none: then the number in the Ingress is the port.
 func TestHeadlessServicesAreServedByTheirEndpoints(t *testing.T) {
 	unnamed, target := "", int32(8080)
 	for _, c := range []struct {

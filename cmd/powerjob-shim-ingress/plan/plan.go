@@ -32,7 +32,7 @@ type Objects struct {
 	Secrets   map[string]Secret                       // by namespace/name: the named ones that have been read so far
 }
 
-// Secret is what a TLS Secret was found to hold.
+// Secret is the content of a TLS Secret.
 type Secret struct {
 	Certificate *tls.Certificate // the last valid one; nil: there was none
 	Err         error            // why the newest content cannot be used; nil: it can
@@ -48,7 +48,7 @@ type Base struct {
 // by namespace/name. Nil: no such states.
 type Good map[string]*networkingv1.Ingress
 
-// Plan is what the controller carries out.
+// Plan is what the controller puts into force and reports.
 type Plan struct {
 	Settings     proxy.Settings
 	Certificates map[string]*tls.Certificate // by host, "*.example.com" too, in lower case

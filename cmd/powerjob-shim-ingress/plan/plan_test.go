@@ -25,8 +25,8 @@ import (
 	"powerjob-shim/rules/access"
 )
 
-// draft is objects in the making; each Service leads to a server that answers
-// with the Service's name and the path that it got.
+// draft collects objects for a plan. Each Service leads to a server that answers with
+// the Service's name and the path that it got.
 type draft struct {
 	t *testing.T
 	Objects
@@ -52,8 +52,8 @@ func (w *draft) service(names ...string) *draft {
 	return w
 }
 
-// ingress adds one that is younger than those before. A rule is "host type path
-// service", the host "-" for none.
+// ingress adds an Ingress that is younger than those before. A rule is "host type path
+// service"; the host "-" means none.
 func (w *draft) ingress(name string, rules ...string) *networkingv1.Ingress {
 	w.age++
 	ing := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{
@@ -90,8 +90,8 @@ func testBase(t *testing.T) Base {
 	return Base{s, cfg.Rules}
 }
 
-// ask returns what a request to host and path gets: the Service and the path
-// that it got, or the status.
+// ask sends a request for host and path, and returns the Service and the path that it
+// got, or the answer's status.
 func ask(t *testing.T, p *proxy.Proxy, host, path string) string {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, path, nil)
@@ -115,8 +115,8 @@ func (w *draft) proxy() (*proxy.Proxy, Plan) {
 	return p, made
 }
 
-// TestTheIngressAPIsSentences has each sentence of the API about hosts and paths
-// (networking.k8s.io/v1, and Kubernetes' page on Ingress) as requests.
+// TestTheIngressAPIsSentences checks each sentence of the API about hosts and paths
+// (networking.k8s.io/v1, and Kubernetes' page on Ingress) by requests.
 func TestTheIngressAPIsSentences(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
@@ -229,7 +229,7 @@ func TestABadAnnotationLeavesTheLastGoodStateInForce(t *testing.T) {
 	bad.Annotations[Prefix+AuthMode] = "on"
 	bad.Spec.Rules[0].HTTP.Paths[0].Backend.Service.Name = "b"
 	w.Ingresses[0] = bad
-	for range 2 { // it stays good however often plans are made
+	for range 2 { // the last good state stays in force for every further plan
 		var made Plan
 		made, good = Make(w.Objects, base, good)
 		p, err := proxy.New(proxy.Options{}, made.Settings)

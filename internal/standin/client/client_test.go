@@ -130,7 +130,7 @@ func TestTheTimeLimitCoversTheWholeCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport.Timeout = DefaultTimeout // within which the request arrives on a busy machine, too
+	transport.Timeout = DefaultTimeout // long enough for the request to arrive even on a busy machine
 	if _, err := c.Call("saveJob", nil); !errors.Is(err, ErrNoServer) {
 		t.Errorf("error %v, want ErrNoServer", err)
 	}

@@ -34,7 +34,7 @@ func TestOkHttpRepeatsOnlyWhatItsRulesName(t *testing.T) {
 	broken := errors.New("cut")
 	for _, c := range []struct {
 		name  string
-		steps []any // answers and errors, the last one for ever
+		steps []any // answers and errors; the last one is repeated for ever
 		sent  int
 	}{
 		{"an answer", []any{answer(200, "")}, 1},

@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "write the recordings of the real client anew")
 
-// scenarios are the situations that the port is compared in with the real
-// client: its mode, and what happens to the first saveJob.
+// scenarios are the situations in which the port is compared with the real client: the
+// server's mode, and what happens to the first saveJob.
 var scenarios = map[string]struct {
 	mode  legacy.Mode
 	fault legacy.Fault
@@ -44,11 +44,11 @@ var scenarios = map[string]struct {
 	"upper-case-true":  {legacy.Legacy, legacy.Fault{Header: map[string][]string{authHeader: {"TRUE"}}}},
 }
 
-// TestThePortSendsWhatTheRealClientSends compares the requests that the port
-// makes with those of tech.powerjob:powerjob-client:5.1.0, as recorded in
-// testdata (5.1.1 sends the very same). With the jar's class path in POWERJOB_CLIENT_CLASSPATH (from mvn
-// dependency:build-classpath) the real client runs too and the recordings are
-// written anew.
+// TestThePortSendsWhatTheRealClientSends compares the port's requests with those of
+// tech.powerjob:powerjob-client:5.1.0, as recorded in testdata (5.1.1 sends the same).
+// If POWERJOB_CLIENT_CLASSPATH has the jar's class path (from mvn
+// dependency:build-classpath), the real client runs too, and the recordings are written
+// again.
 func TestThePortSendsWhatTheRealClientSends(t *testing.T) {
 	for name, scenario := range scenarios {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +91,7 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
-// callAll is Trace.java for the port.
+// callAll makes the calls of Trace.java with the port.
 func callAll(addresses []string) string {
 	var out strings.Builder
 	c, err := New(Config{Addresses: addresses, AppName: "app1", Password: "pw"})
@@ -113,9 +113,9 @@ func callAll(addresses []string) string {
 	return out.String()
 }
 
-// trace runs a client against one stand-in server at two addresses and writes
-// down each request: address, path, the login that its token is from, app id,
-// content type and body. JSON bodies are numbered, as their fields differ.
+// trace runs a client against one stand-in server at two addresses and records each
+// request: address, path, the login that its token is from, app id, content type and
+// body. JSON bodies are recorded by numbers, because their fields differ.
 func trace(t *testing.T, mode legacy.Mode, fault legacy.Fault, run func(addresses []string) string) string {
 	t.Helper()
 	var hit atomic.Bool

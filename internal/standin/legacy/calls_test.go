@@ -8,8 +8,8 @@ import (
 	"powerjob-shim/internal/standin/client"
 )
 
-// TestEveryChangingCallChangesTheState makes all of them in a sensible order
-// with a 5.x client and looks at the server's state.
+// TestEveryChangingCallChangesTheState makes all changing calls in a sensible order with
+// a 5.x client and checks the server's state.
 func TestEveryChangingCallChangesTheState(t *testing.T) {
 	s, address := start(t, Options{Mode: Patched})
 	c, err := client.New(client.Config{Addresses: []string{address}, AppName: "app1", Password: "pw"})

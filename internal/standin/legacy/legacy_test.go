@@ -34,8 +34,8 @@ func start(t *testing.T, o Options) (*Server, string) {
 	return s, strings.TrimSuffix(strings.TrimPrefix(url, "http://"), o.Prefix)
 }
 
-// post sends one request over a connection of its own and reads the answer
-// with its names in exact case.
+// post sends one request on a connection of its own and reads the answer, with the
+// header's names in exact case.
 func post(t *testing.T, address, target, contentType, body string, header ...client.Field) (client.Response, error) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address) //nolint:noctx // a test's connection, with a deadline
@@ -53,8 +53,8 @@ func post(t *testing.T, address, target, contentType, body string, header ...cli
 	return wireclient.ReadResponse(bufio.NewReader(conn), 0)
 }
 
-// ask is post for an answer that must come; it returns the header's value as
-// the Java client sees it, and the body.
+// ask is post, and fails the test without an answer. It returns the auth header's value
+// as the Java client sees it, and the body.
 func ask(t *testing.T, address, target, contentType, body string, header ...client.Field) (auth, answer string) {
 	t.Helper()
 	r, err := post(t, address, target, contentType, body, header...)
