@@ -24,13 +24,13 @@ LABEL org.opencontainers.image.title="powerjob-shim" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /powerjob-shim /powerjob-shim
-# Certificates; a new volume there takes over the owner.
+# For certificates; a new volume mounted there takes over this owner.
 COPY --from=build --chown=65532:65532 /state /var/lib/powerjob-shim
-# Kubelet and Prometheus come from outside the container; on a host the default
-# is loopback.
+# Kubelet and Prometheus connect from outside the container, so the admin listener
+# cannot stay on loopback, its default.
 ENV POWERJOB_SHIM_ADMIN=:9700
 EXPOSE 7700 9700
-# A number, so that runAsNonRoot can be checked without a user database.
+# Kubernetes can check runAsNonRoot only if this is a number.
 USER 65532:65532
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["/powerjob-shim", "healthcheck"]
 ENTRYPOINT ["/powerjob-shim"]

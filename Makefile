@@ -1,12 +1,12 @@
-# make help lists the targets. Nothing but Go is needed for demo, run, test,
-# bench and build; tests that want Java, Maven, Chromium, HAProxy or nginx skip
-# with one line where these are missing.
+# make help lists the targets. demo, run, test, bench and build need only Go;
+# tests that need Java, Maven, Chromium, HAProxy or nginx are skipped with one
+# line if these are missing.
 
 GO       ?= go
 
-# The toolchain that go.mod names is fetched where this machine's Go is older:
-# its standard library has known vulnerabilities mended. Some machines set
-# GOTOOLCHAIN=local, with which the line in go.mod would be ignored.
+# If this machine's Go is older than the toolchain that go.mod names, that one is
+# fetched: its standard library has fixes for known vulnerabilities. Some machines
+# set GOTOOLCHAIN=local, with which the line in go.mod would be ignored.
 export GOTOOLCHAIN := auto
 
 UPSTREAM ?=
@@ -20,7 +20,7 @@ INGRESS_IMAGE ?= powerjob-shim-ingress:$(VERSION)
 ENGINE   ?= $(shell if docker info >/dev/null 2>&1 || ! command -v buildah >/dev/null; then echo docker; else echo buildah; fi)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 
-# The race detector wants a C compiler.
+# The race detector needs a C compiler.
 RACE      = $(shell command -v $(firstword $(shell $(GO) env CC)) >/dev/null && echo -race)
 
 .DEFAULT_GOAL := help
@@ -70,11 +70,11 @@ soak: ## 5 minutes of load and change (SOAK=duration)
 	SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -v ./test/soak/
 
 .PHONY: e2e
-e2e: ## only the tests with the real client and server; all their parts must be there
+e2e: ## only the tests with the real client and server; all programs they need must be installed
 	CI=true $(GO) test $(RACE) -count=1 -timeout 25m -v ./test/e2e/...
 
-# A module of its own: Kubernetes brings some two hundred modules along. The API
-# server says which version it is by what the linker is told, as its own build does.
+# This is a separate module, because Kubernetes brings some two hundred modules
+# along. As in its own build, the linker sets the version that the API server reports.
 KUBE_VERSION = $(shell sed -nE 's|^.*k8s.io/kubernetes (v[0-9.]+).*|\1|p' test/kube/go.mod)
 bin/kube: test/kube/go.mod test/kube/go.sum $(wildcard test/kube/*/*.go)
 	cd test/kube && GOGC=off GOMEMLIMIT=2GiB nice -n 10 $(GO) build -ldflags '-s -w -X k8s.io/component-base/version.gitVersion=$(KUBE_VERSION)' -o ../../bin/kube/ \
@@ -125,7 +125,7 @@ build: ## bin/powerjob-shim, static
 man: ## the manual pages, in bin/man
 	$(GO) run ./cmd/powerjob-shim man bin/man
 
-# A module of its own: goreleaser brings some hundred modules along.
+# This is a separate module, because goreleaser brings some hundred modules along.
 bin/goreleaser bin/cyclonedx-gomod: test/tools/release/go.mod test/tools/release/go.sum
 	cd test/tools/release && GOBIN=$(CURDIR)/bin nice -n 10 $(GO) install tool
 	@touch bin/goreleaser bin/cyclonedx-gomod
@@ -146,8 +146,8 @@ image: ## the container image, by docker, or by buildah where no docker answers
 images: ## the image for amd64 and arm64 under one name, by buildah
 	bash test/image/images.sh $(IMAGE)
 
-# The linters live in a module of their own, so that the product's go.sum stays
-# small. They are built once; building takes minutes.
+# The linters are in a separate module, so that the product's go.sum stays small.
+# They are built once; that takes minutes.
 bin/golangci-lint bin/govulncheck bin/indexdb: test/tools/go.mod test/tools/go.sum
 	cd test/tools && GOBIN=$(CURDIR)/bin nice -n 10 $(GO) install tool
 	@touch bin/golangci-lint bin/govulncheck bin/indexdb

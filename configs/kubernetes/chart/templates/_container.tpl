@@ -1,6 +1,6 @@
 {{/* What all containers of the shim have in common. */}}
 {{- define "shim.probes" -}}
-# healthz says nothing about the server: a server that is down must not restart the shim.
+# healthz does not depend on the server, because a server that is down must not restart the shim.
 startupProbe:
   httpGet: {path: /healthz, port: {{ .admin }}}
   periodSeconds: 1
