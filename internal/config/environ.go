@@ -73,12 +73,17 @@ func variableKey(name, group string) (string, reflect.Type) {
 			return path, t
 		}
 	}
-	keys := strings.Split(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "__")
+	keys := variableKeys(name)
 	t, ok := keyType(keys)
 	if !ok || !settable(t) {
 		return "", nil
 	}
 	return strings.Join(keys, "."), t
+}
+
+// variableKeys returns the keys in a variable's name, from the outermost on.
+func variableKeys(name string) []string {
+	return strings.Split(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "__")
 }
 
 func shortcutVariable(flag string) string {
@@ -88,7 +93,7 @@ func shortcutVariable(flag string) string {
 // unknownVariable reports a variable that sets no key.
 func unknownVariable(name, group string, r *report) {
 	at := place{source: name}
-	if t, ok := keyType(strings.Split(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "__")); ok && !settable(t) {
+	if t, ok := keyType(variableKeys(name)); ok && !settable(t) {
 		r.add(at, "", "is a block of keys, which a variable cannot hold; write it in the file, or set one variable for each of its plain keys")
 		return
 	}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -87,9 +86,7 @@ func encode(v reflect.Value) *yaml.Node {
 		return listOf(v)
 	default: // reflect.Map
 		entries := &yaml.Node{Kind: yaml.MappingNode}
-		names := v.MapKeys()
-		slices.SortFunc(names, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
-		for _, name := range names {
+		for _, name := range sortedNames(v) {
 			entries.Content = append(entries.Content, scalar("!!str", name.String()), encode(v.MapIndex(name)))
 		}
 		return omitEmpty(entries)
@@ -118,7 +115,7 @@ func mappingOf(v reflect.Value) *yaml.Node {
 		if f.typ == reflect.TypeFor[Secret]() && slices.ContainsFunc(fields, func(other field) bool {
 			return (other.key == f.key+"_file" || other.key == f.key+"_env") && !v.Field(other.index).IsZero()
 		}) {
-			continue // what that file or variable holds
+			continue // the file or variable is printed instead
 		}
 		if node := encode(v.Field(f.index)); node != nil {
 			m.Content = append(m.Content, scalar("!!str", f.key), node)

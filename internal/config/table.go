@@ -71,9 +71,7 @@ func eachKey(path string, in reflect.Value, visit func(path string, in reflect.V
 			eachKey(index(path, i), in.Index(i), visit)
 		}
 	case reflect.Map:
-		keys := in.MapKeys()
-		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
-		for _, name := range keys {
+		for _, name := range sortedNames(in) {
 			entry := reflect.New(in.Type().Elem()).Elem() // a map's own entries cannot be set
 			entry.Set(in.MapIndex(name))
 			eachKey(join(path, name.String()), entry, visit)
@@ -87,8 +85,15 @@ func eachKey(path string, in reflect.Value, visit func(path string, in reflect.V
 	}
 }
 
-// applyDefaults fills in what no file, variable or flag gave. given tells which
-// paths have a value.
+// sortedNames returns the keys of a map, which are strings, in order.
+func sortedNames(m reflect.Value) []reflect.Value {
+	names := m.MapKeys()
+	slices.SortFunc(names, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	return names
+}
+
+// applyDefaults fills in the values that no file, variable or flag gives. given
+// reports whether a path has a value.
 func applyDefaults(cfg *Config, given func(path string) bool) {
 	parse := &decoder{report: new(report)}
 	eachKey("", reflect.ValueOf(cfg).Elem(), func(path string, in reflect.Value, f field) {

@@ -33,11 +33,10 @@ func newClient(address string, transport client.Transport) (*client.Client, erro
 	return client.New(client.Config{Addresses: []string{address}, AppName: App, Password: Password, Transport: transport})
 }
 
-// times is how often each call is made.
-const times = 3
+// perCall is how often each call is made.
+const perCall = 3
 
-// tally is what the stand-in's own log says about one of calls, which was made times
-// times.
+// tally is what the stand-in's own log says about one of calls, made perCall times.
 type tally struct {
 	Executed int `json:"executed"` // changes that took effect
 	Requests int `json:"requests"` // requests, logins included
@@ -80,7 +79,7 @@ func writeJSON(out io.Writer, direct, through []tally) error {
 		Rows   []row  `json:"calls"`
 	}{"stand-in for 5.1.0, check off", judge(through) == nil, nil}
 	for i, call := range calls {
-		report.Rows = append(report.Rows, row{call.name, times, direct[i], through[i]})
+		report.Rows = append(report.Rows, row{call.name, perCall, direct[i], through[i]})
 	}
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", "  ")
@@ -114,7 +113,7 @@ func tallyCalls(connect StartShim) (_ []tally, err error) {
 	var tallies []tally
 	for _, call := range calls {
 		var t tally
-		for i := range times {
+		for i := range perCall {
 			params := call.params(s, i)
 			executed, requests := server.Executed(call.name), server.Received("")
 			answer, err := c.Call(call.name, params)
@@ -143,19 +142,19 @@ All numbers are from the stand-in's own log.
 
                                        WITHOUT THE SHIM                  WITH THE SHIM
 call                       calls   executed  requests  failed     executed  requests  failed
-`, times)
+`, perCall)
 	row := func(name string, calls int, d, t tally) {
 		fmt.Fprintf(&b, "%-25s  %5d   %8d  %8d  %6s     %8d  %8d  %6s\n",
 			name, calls, d.Executed, d.Requests, dash(d.Failed), t.Executed, t.Requests, dash(t.Failed))
 	}
 	var sumDirect, sumThrough tally
 	for i, call := range calls {
-		row(call.name, times, direct[i], through[i])
+		row(call.name, perCall, direct[i], through[i])
 		sumDirect.add(direct[i])
 		sumThrough.add(through[i])
 	}
 	b.WriteString(strings.Repeat("-", 94) + "\n")
-	row("all", times*len(calls), sumDirect, sumThrough)
+	row("all", perCall*len(calls), sumDirect, sumThrough)
 	b.WriteString(`
 executed: changes that took effect. requests: all that reached the server, logins included.
 failed: calls that took effect while their caller was told that they failed (the server refused the repetition).
@@ -183,8 +182,8 @@ func dash(n int) string {
 func judge(through []tally) error {
 	var wrong []string
 	for i, call := range calls {
-		if t := through[i]; t.Executed != times || t.Failed != 0 {
-			wrong = append(wrong, fmt.Sprintf("%s (%d calls, %d executed, %d failed)", call.name, times, t.Executed, t.Failed))
+		if t := through[i]; t.Executed != perCall || t.Failed != 0 {
+			wrong = append(wrong, fmt.Sprintf("%s (%d calls, %d executed, %d failed)", call.name, perCall, t.Executed, t.Failed))
 		}
 	}
 	if wrong != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"powerjob-shim/internal/address"
+	"powerjob-shim/internal/wireclient"
 	"powerjob-shim/rules/openapi"
 )
 
@@ -154,13 +155,12 @@ func (d *diagnosis) shimWrote() string {
 }
 
 func (d *diagnosis) recased() {
-	var names []string
+	var fields []wireclient.Field
 	for _, s := range d.seen[:probeGet] {
-		n, _ := s.authNames()
-		names = append(names, n...)
+		fields = append(fields, s.authFields()...)
 	}
-	i := slices.IndexFunc(names, func(n string) bool { return n != openapi.AuthHeader })
-	name := names[max(i, 0)]
+	i := slices.IndexFunc(fields, func(f wireclient.Field) bool { return f.Name != openapi.AuthHeader })
+	name := fields[max(i, 0)].Name
 	d.affected("The header arrives as " + name + "; the Java client knows only " + openapi.AuthHeader + "." + d.suspects())
 	if name == strings.ToLower(name) {
 		d.advise("A hop writes names in lower case: HAProxy (by default), Envoy (Istio, many gateways and ingresses), or HTTP/2 between two hops.",

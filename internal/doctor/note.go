@@ -10,10 +10,9 @@ func (d *diagnosis) note() {
 	d.Facts = append(d.Facts, d.secureFact()...)
 	for i := range probeGet {
 		s := d.seen[i]
-		names, values := s.authNames()
-		answer := Answer{Call: probes[i].call, Status: s.Status, Header: make([]string, len(names))}
-		for j := range names {
-			answer.Header[j] = names[j] + ": " + values[j]
+		answer := Answer{Call: probes[i].call, Status: s.Status, Header: []string{}}
+		for _, f := range s.authFields() {
+			answer.Header = append(answer.Header, f.Name+": "+f.Value)
 		}
 		d.Answers = append(d.Answers, answer)
 		d.Facts = append(d.Facts, s.fact(probes[i].call))

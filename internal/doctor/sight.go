@@ -47,9 +47,8 @@ const (
 )
 
 func (s sight) header() headerState {
-	names, _ := s.authNames()
 	switch value := s.Get(openapi.AuthHeader); {
-	case names == nil:
+	case s.authFields() == nil:
 		return headerNone
 	case value == "":
 		return headerCased
@@ -62,25 +61,25 @@ func (s sight) header() headerState {
 	}
 }
 
-// authNames returns the auth header's names as they came, and its values.
-func (s sight) authNames() (names, values []string) {
+// authFields returns the auth header's fields, whatever the case of their names.
+func (s sight) authFields() (fields []wireclient.Field) {
 	for _, f := range s.Header {
 		if strings.EqualFold(f.Name, openapi.AuthHeader) {
-			names, values = append(names, f.Name), append(values, f.Value)
+			fields = append(fields, f)
 		}
 	}
-	return names, values
+	return fields
 }
 
 // fact is the report's line about one probe.
 func (s sight) fact(call string) string {
 	line := fmt.Sprintf("%-12s %d", call, s.Status)
-	names, values := s.authNames()
-	if names == nil {
+	fields := s.authFields()
+	if fields == nil {
 		return line + ", no " + openapi.AuthHeader
 	}
-	for i, name := range names {
-		line += fmt.Sprintf(", %s: %s", name, values[i])
+	for _, f := range fields {
+		line += fmt.Sprintf(", %s: %s", f.Name, f.Value)
 	}
 	return line
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,14 +25,14 @@ type Response = wireclient.Response
 func WriteRequest(w io.Writer, host string, r Request) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\n", r.Path)
-	for _, f := range append(r.Header[:len(r.Header):len(r.Header)],
-		Field{Name: "Content-Type", Value: r.ContentType},
-		Field{Name: "Content-Length", Value: strconv.Itoa(len(r.Body))},
-		Field{Name: "Host", Value: host},
-		Field{Name: "Connection", Value: "Keep-Alive"},
-		Field{Name: "Accept-Encoding", Value: "gzip"},
-		Field{Name: "User-Agent", Value: "okhttp/3.14.9"},
-	) {
+	for _, f := range slices.Concat(r.Header, []Field{
+		{Name: "Content-Type", Value: r.ContentType},
+		{Name: "Content-Length", Value: strconv.Itoa(len(r.Body))},
+		{Name: "Host", Value: host},
+		{Name: "Connection", Value: "Keep-Alive"},
+		{Name: "Accept-Encoding", Value: "gzip"},
+		{Name: "User-Agent", Value: "okhttp/3.14.9"},
+	}) {
 		b.WriteString(f.Name + ": " + f.Value + "\r\n")
 	}
 	b.WriteString("\r\n")

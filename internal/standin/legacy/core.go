@@ -22,6 +22,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -199,7 +200,7 @@ func (c *Core) header() string {
 func (c *Core) Executions() []Execution {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]Execution(nil), c.executions...)
+	return slices.Clone(c.executions)
 }
 
 // State returns a copy of the whole state, for comparisons.
