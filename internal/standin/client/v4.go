@@ -17,14 +17,16 @@ type V4 struct {
 	current atomic.Pointer[string]
 }
 
-// NewV4 is the constructor: it asks one address after the other for /openApi/assert
-// until one answers. If the transport is nil, a call's limit is 4.x's 5 s.
+// NewV4 is the constructor: it asks one address after the other for /openApi/assert,
+// with the password in plain text, until one answers. If the transport is nil, a call's
+// limit is 4.x's 5 s.
 func NewV4(config Config) (*V4, error) {
 	if config.Transport == nil {
 		config.Transport = &SocketTransport{Timeout: v4Timeout}
 	}
 	c := &V4{config: config}
-	login := AssertRequest(config.AppName, config.Password)
+	login := Request{Path: "/openApi/assert", ContentType: wireclient.FormValues, Body: []byte(
+		"appName=" + formEscape(config.AppName) + "&password=" + formEscape(config.Password))}
 	failures := []error{ErrNoServer}
 	for i, address := range config.Addresses {
 		answer, err := config.Transport.RoundTrip(address, login)
@@ -42,12 +44,6 @@ func NewV4(config Config) (*V4, error) {
 		return c, nil
 	}
 	return nil, errors.Join(failures...)
-}
-
-// AssertRequest is 4.x's login: assert with the password in plain text.
-func AssertRequest(appName, password string) Request {
-	return Request{Path: "/openApi/assert", ContentType: wireclient.FormValues, Body: []byte(
-		"appName=" + formEscape(appName) + "&password=" + formEscape(password))}
 }
 
 // AppID is the id of the app that the client logged in to.

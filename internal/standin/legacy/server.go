@@ -3,8 +3,6 @@ package legacy
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -28,19 +26,17 @@ const (
 // and the app "app1" (id 1, password "pw").
 type Options struct {
 	Mode   Mode
-	Apps   []App                    // nil: app1
-	New    bool                     // it has runJob2, which 5.1.2 added
-	Prefix string                   // the server's context path ("/x"); "": none
-	Delay  time.Duration            // before every OpenAPI answer, after its execution
-	Fault  func(Request) Fault      // called once for each OpenAPI request, on the request's goroutine; nil: no faults
-	Other  http.Handler             // serves paths outside the OpenAPI; nil: a small page at /, 404 elsewhere
-	Now    func() time.Time         // nil: time.Now
-	Sleep  func(time.Duration) bool // returns false if the server is closing; nil: sleeps in real time
+	Apps   []App               // nil: app1
+	New    bool                // it has runJob2, which 5.1.2 added
+	Prefix string              // the server's context path ("/x"); "": none
+	Delay  time.Duration       // before every OpenAPI answer, after its execution
+	Fault  func(Request) Fault // called once for each OpenAPI request, on the request's goroutine; nil: no faults
+	Other  http.Handler        // serves paths outside the OpenAPI; nil: a small page at /, 404 elsewhere
+	Now    func() time.Time    // nil: time.Now
 }
 
 // Request is one OpenAPI request as it arrived.
 type Request struct {
-	Seq    int // 1, 2, ... in the order in which the bodies were complete
 	Time   time.Time
 	Method string
 	Host   string
@@ -50,9 +46,7 @@ type Request struct {
 	Token  string      // the token's fingerprint; "" without
 	Login  int         // number of the login that gave the token; 0: none or unknown
 	AppID  string      // X-POWERJOB-APP-ID
-	Remote string      // the caller's address and port
 	Body   []byte      // unchanged; if Broken, the part that arrived
-	Hash   string      // first 12 hex digits of the body's SHA-256
 	Broken bool        // the body ended early; such a request is not executed
 }
 
@@ -70,11 +64,7 @@ type Server struct {
 
 // New returns a server that is not listening yet.
 func New(o Options) *Server {
-	s := &Server{Core: NewCore(CoreOptions{Mode: o.Mode, New: o.New, Apps: o.Apps, Now: o.Now}), opts: o, closed: make(chan struct{})}
-	if s.opts.Sleep == nil {
-		s.opts.Sleep = s.sleep
-	}
-	return s
+	return &Server{Core: NewCore(CoreOptions{Mode: o.Mode, New: o.New, Apps: o.Apps, Now: o.Now}), opts: o, closed: make(chan struct{})}
 }
 
 // Start listens on a free port of 127.0.0.1 and returns the URL, with the
@@ -109,6 +99,7 @@ func (s *Server) Close() error {
 	return s.http.Close()
 }
 
+// sleep returns false, at once, if the server is closing.
 func (s *Server) sleep(d time.Duration) bool {
 	if d <= 0 {
 		return true
@@ -168,7 +159,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.opts.Fault != nil {
 		f = s.opts.Fault(request)
 	}
-	if !s.opts.Sleep(f.DelayBefore) {
+	if !s.sleep(f.DelayBefore) {
 		panic(http.ErrAbortHandler)
 	}
 	var a Answer
@@ -185,7 +176,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			a.Body = notRouted(a.Status, rawPath(r))
 		}
 	}
-	if !s.opts.Sleep(f.DelayAfter + s.opts.Delay) {
+	if !s.sleep(f.DelayAfter + s.opts.Delay) {
 		panic(http.ErrAbortHandler)
 	}
 	if f.Cut != CutNothing {
@@ -257,19 +248,16 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) record(r *http.Request, call string, body []byte, broken bool) Request {
-	sum := sha256.Sum256(body)
 	token := r.Header.Get(tokenHeader)
 	q := Request{
 		Time: s.now(), Method: r.Method, Host: r.Host, URI: r.RequestURI, Call: call, Header: r.Header.Clone(), Token: Fingerprint(token),
-		Login: s.LoginOf(token), AppID: r.Header.Get(appIDHeader), Remote: r.RemoteAddr,
-		Body: body, Hash: hex.EncodeToString(sum[:6]), Broken: broken,
+		Login: s.LoginOf(token), AppID: r.Header.Get(appIDHeader), Body: body, Broken: broken,
 	}
 	if token != "" {
 		q.Header.Set(tokenHeader, q.Token)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q.Seq = len(s.requests) + 1
 	s.requests = append(s.requests, q)
 	return q
 }
