@@ -2,11 +2,11 @@ package legacy
 
 import (
 	"crypto/md5" //nolint:gosec // PowerJob's clients send the MD5 of the password
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -122,9 +122,7 @@ func (c *Core) authApp(p params) (outcome, error) {
 
 func (c *Core) issue(a App) (string, error) {
 	var id [16]byte
-	if _, err := io.ReadFull(c.rand, id[:]); err != nil {
-		return "", fmt.Errorf("making a token: %w", err)
-	}
+	rand.Read(id[:])
 	t := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		Password: HashPassword(a.Password), AppID: a.ID, EncryptType: "md5",
 		RegisteredClaims: jwt.RegisteredClaims{

@@ -9,8 +9,8 @@
 //	defer s.Close()
 //	... s.Executions(), s.Requests(), s.State()
 //
-// Server is also an http.Handler. Core is the same server without HTTP, for a
-// simulation that has no sockets and its own clock.
+// Server is also an http.Handler. Core is its part without HTTP: Serve executes a
+// call directly.
 //
 // It is not PowerJob: nothing is scheduled, no worker is asked, and what the
 // real server checks beyond ids, owners and states is left out. Facts are from
@@ -19,9 +19,7 @@
 package legacy
 
 import (
-	"crypto/rand"
 	"encoding/json"
-	"io"
 	"slices"
 	"sync"
 	"time"
@@ -96,23 +94,12 @@ type Execution struct {
 	Login   int    // number of the login that gave the token; 0: none or unknown
 }
 
-// CoreOptions set up a Core. The zero value is a 5.1.0 server with its check
-// off and the app "app1" (id 1, password "pw").
-type CoreOptions struct {
-	Mode Mode
-	Apps []App            // nil: app1
-	New  bool             // it has runJob2, which 5.1.2 added
-	Now  func() time.Time // nil: time.Now
-	Rand io.Reader        // for the tokens' jti; nil: crypto/rand
-}
-
 // Core is the server without HTTP. It is safe for concurrent use: one call is
 // executed at a time.
 type Core struct {
 	mode Mode
 	new  bool
 	now  func() time.Time
-	rand io.Reader
 
 	mu         sync.Mutex // protects what follows
 	apps       []App
@@ -123,17 +110,14 @@ type Core struct {
 	issued     map[string]int // a token's fingerprint -> number of its login
 }
 
-// NewCore returns a server without jobs.
-func NewCore(o CoreOptions) *Core {
-	c := &Core{mode: o.Mode, new: o.New, apps: o.Apps, now: o.Now, rand: o.Rand, state: newState(), stamps: map[int64]stamps{}, issued: map[string]int{}}
+// newCore returns a core without jobs.
+func newCore(o Options) *Core {
+	c := &Core{mode: o.Mode, new: o.New, apps: o.Apps, now: o.Now, state: newState(), stamps: map[int64]stamps{}, issued: map[string]int{}}
 	if c.apps == nil {
 		c.apps = defaultApps
 	}
 	if c.now == nil {
 		c.now = time.Now
-	}
-	if c.rand == nil {
-		c.rand = rand.Reader
 	}
 	return c
 }

@@ -64,21 +64,17 @@ type Server struct {
 
 // New returns a server that is not listening yet.
 func New(o Options) *Server {
-	return &Server{Core: NewCore(CoreOptions{Mode: o.Mode, New: o.New, Apps: o.Apps, Now: o.Now}), opts: o, closed: make(chan struct{})}
+	return &Server{Core: newCore(o), opts: o, closed: make(chan struct{})}
 }
 
 // Start listens on a free port of 127.0.0.1 and returns the URL, with the
 // context path if there is one.
 func (s *Server) Start() (string, error) {
-	return s.StartAt("127.0.0.1:0")
+	return s.StartBehind("127.0.0.1:0", func(server http.Handler) http.Handler { return server })
 }
 
-// StartAt listens on an address. It may be called once.
-func (s *Server) StartAt(address string) (string, error) {
-	return s.StartBehind(address, func(server http.Handler) http.Handler { return server })
-}
-
-// StartBehind is StartAt with a handler around the server's own.
+// StartBehind is Start on an address, with a handler around the server's own. Only one of
+// the two may be called, once.
 func (s *Server) StartBehind(address string, around func(http.Handler) http.Handler) (string, error) {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if err != nil {
