@@ -4,10 +4,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
+	"time"
 )
 
-var errServerEnded = errors.New("the server closed the connection before it answered")
+var errUnwanted = errors.New("nobody wants the rest of the request's body")
 
 // Counted counts what is read of a request's body and keeps how it ended. Its
 // ReadCloser is the body; nil where there is none, and nothing may be read then.
@@ -17,8 +19,12 @@ type Counted struct {
 	io.ReadCloser
 	n     atomic.Int64
 	ended atomic.Bool           // all of it has been read
-	cut   atomic.Bool           // the server has gone: nothing more is read
+	cut   atomic.Bool           // nothing more is read
 	err   atomic.Pointer[error] // the first error of Read but io.EOF
+
+	reading  sync.Mutex // held by a Read
+	mu       sync.Mutex
+	released bool // guarded by mu
 
 	// from and to pass trailers on: net/http fills from when the body has
 	// been read. Only those that were announced are in to.
@@ -27,13 +33,15 @@ type Counted struct {
 
 // Read implements io.Reader.
 func (b *Counted) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	if b.cut.Load() {
-		return 0, errServerEnded
+		return 0, errUnwanted
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.n.Add(int64(n))
 	if err != nil && err != io.EOF && b.cut.Load() {
-		return n, errServerEnded // not the caller's fault
+		return n, errUnwanted // not the caller's fault
 	}
 	switch {
 	case err == io.EOF:
@@ -46,6 +54,10 @@ func (b *Counted) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Close does nothing: net/http closes the body after the handler. To close it before
+// would wait for a Read that waits for the caller, and hold the answer's end back.
+func (b *Counted) Close() error { return nil }
 
 // PassTrailers has the trailers of from that to announces put into to at the body's
 // end. It is called before the first Read.
@@ -60,6 +72,31 @@ func (b *Counted) Ended() bool { return b.ended.Load() }
 // Cut makes each later Read fail: the server has gone. Whoever calls it must also end
 // a Read that is waiting.
 func (b *Counted) Cut() { b.cut.Store(true) }
+
+// Release ends the reading when the request's handler has ended: when it returns, no
+// Read goes on, and none sets a deadline any more, which would be the next request's.
+// It reports whether one was waiting for the caller, which interrupt has ended.
+func (b *Counted) Release(interrupt func()) (waited bool) {
+	b.Cut()
+	b.mu.Lock()
+	b.released = true
+	b.mu.Unlock()
+	if waited = !b.reading.TryLock(); waited {
+		interrupt()
+		b.reading.Lock()
+	}
+	b.reading.Unlock()
+	return waited
+}
+
+// setDeadline sets the deadline for reading the body, unless it was released.
+func (b *Counted) setDeadline(answer http.ResponseWriter, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.released {
+		_ = http.NewResponseController(answer).SetReadDeadline(at) // if that fails, the body may stand still
+	}
+}
 
 // Fail notes why the body does not come to its end.
 func (b *Counted) Fail(err error) { b.err.CompareAndSwap(nil, &err) }

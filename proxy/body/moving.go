@@ -30,9 +30,8 @@ type Moving struct {
 
 // Read implements io.Reader.
 func (b *Moving) Read(p []byte) (int, error) {
-	conn := http.NewResponseController(b.Answer)
 	begun := time.Now()
-	_ = conn.SetReadDeadline(begun.Add(b.Pace.Timeout)) // if that fails, the body may stand still
+	b.In.setDeadline(b.Answer, begun.Add(b.Pace.Timeout))
 	n, err := b.ReadCloser.Read(p)
 	b.n, b.waited = b.n+int64(n), b.waited+time.Since(begun)
 	if err == nil && b.waited > b.Pace.After && float64(b.n) < float64(b.Pace.Rate)*b.waited.Seconds() {
@@ -40,7 +39,7 @@ func (b *Moving) Read(p []byte) (int, error) {
 		b.In.Fail(err)
 	}
 	if err != nil {
-		_ = conn.SetReadDeadline(time.Time{}) // net/http goes on reading, to see a hang-up
+		b.In.setDeadline(b.Answer, time.Time{}) // net/http goes on reading, to see a hang-up
 	}
 	return n, err
 }

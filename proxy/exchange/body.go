@@ -51,14 +51,21 @@ func (ex *Exchange) FailBody(w http.ResponseWriter, err error) {
 	ex.Fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
 }
 
-// EndBody bounds how long net/http waits for the rest of a body that was not read
-// to its end.
+// lingering bounds how long the rest of a body is waited for whose request has been
+// answered. It is read for nothing, so that the connection can be used again, and the
+// caller, who may read no answer before he has sent everything, gets this one.
+const lingering = 5 * time.Second
+
+// EndBody ends the reading of a body that was not read to its end. It is called when
+// the request's handler has ended.
 func (ex *Exchange) EndBody() {
 	if ex.In.ReadCloser != nil && !ex.In.Ended() && ex.Answer.Status != http.StatusSwitchingProtocols {
-		wait := ex.Pace.Timeout
-		if ex.Answer.Closing || ex.In.Broken() != nil {
-			wait = 0 // nobody wants the rest
+		conn := http.NewResponseController(&ex.Answer)
+		interrupted := ex.In.Release(func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+		wait := min(ex.Pace.Timeout, lingering)
+		if interrupted || ex.Answer.Closing || ex.In.Broken() != nil {
+			wait = 0 // nobody wants the rest, or net/http takes the caller for gone
 		}
-		_ = http.NewResponseController(&ex.Answer).SetReadDeadline(time.Now().Add(wait)) // where it fails, net/http waits as long as it likes
+		_ = conn.SetReadDeadline(time.Now().Add(wait)) // where it fails, net/http waits as long as it likes
 	}
 }

@@ -64,6 +64,9 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, ex *exchange
 		f.held(w, r, ex)
 		return
 	}
+	// The server may answer before it has the whole body. Without this the answer's
+	// head would wait for the body, and end it.
+	_ = http.NewResponseController(&ex.Answer).EnableFullDuplex() // both our servers can
 	ctx, done := ex.WhileThere(r.Context())
 	defer done()
 	f.reverse.ServeHTTP(w, withExchange(r.WithContext(ctx), ex))

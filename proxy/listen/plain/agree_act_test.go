@@ -10,7 +10,7 @@ import (
 
 // acts are what a handler may do, by the last part of the path.
 var acts = []string{"echo", "empty", "unread", "part", "large", "flushed", "close", "abort", "panic", "later-panic", "204", "304", "early", "trailer",
-	"short", "long", "wrong", "typed", "guess", "teapot", "twice", "empty-write", "values"}
+	"short", "long", "wrong", "typed", "guess", "teapot", "twice", "empty-write", "values", "duplex", "duplex-part"}
 
 func act(w http.ResponseWriter, r *http.Request, seen *strings.Builder) {
 	_, what, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -29,6 +29,17 @@ func act(w http.ResponseWriter, r *http.Request, seen *strings.Builder) {
 		n, err := io.ReadFull(r.Body, make([]byte, 3))
 		fmt.Fprintf(seen, "part %d %v", n, err)
 		_ = r.Body.Close()
+		return
+	}
+	if strings.HasPrefix(what, "duplex") {
+		c := http.NewResponseController(w)
+		fmt.Fprint(seen, c.EnableFullDuplex())
+		_, _ = io.WriteString(w, "first")
+		_ = c.Flush()
+	}
+	if what == "duplex-part" {
+		n, err := io.ReadFull(r.Body, make([]byte, 3))
+		fmt.Fprintf(seen, "part %d %v", n, err)
 		return
 	}
 	body := read()

@@ -47,6 +47,7 @@ type answer struct {
 	announced []string // their names, as far as they were announced
 	failed    error    // of the connection
 	closes    bool     // the connection ends after this answer
+	duplex    bool     // the head does not end the request's body
 }
 
 // Header implements http.ResponseWriter.
@@ -67,6 +68,13 @@ func (a *answer) SetWriteDeadline(at time.Time) error {
 	}
 	a.conn.timed.Store(true)
 	return a.conn.SetWriteDeadline(at)
+}
+
+// EnableFullDuplex is for http.ResponseController: the request's body can be read on
+// when the answer has begun.
+func (a *answer) EnableFullDuplex() error {
+	a.duplex = true
+	return nil
 }
 
 func bodyAllowed(status int) bool {
@@ -141,7 +149,7 @@ func (a *answer) findTrailers() {
 func (a *answer) frame(body []byte, all bool) {
 	a.framed = true
 	// A caller who writes all of his request before he reads would wait for ever.
-	if !a.closes && !a.body.finish() {
+	if !a.closes && !a.duplex && !a.body.finish() {
 		a.closes = true
 	}
 	if !a.dated {

@@ -22,9 +22,13 @@ const (
 	// (RFC 9110, 10.1.1: a client must not wait for ever).
 	ContinueWait = time.Second
 
-	// writerWait is how long the end of an answer waits for the request's end, so
-	// that the connection can be kept.
+	// writerWait is how long an exchange that has failed waits for why its request's
+	// body ended.
 	writerWait = 50 * time.Millisecond
+
+	// standstill is how long nothing may be sent of a request that has been answered
+	// in full, before the rest is given up.
+	standstill = time.Second
 )
 
 var errAnswered = errors.New("the server has answered before it asked for the request's body")
@@ -116,7 +120,7 @@ func (x *streaming) run() (*http.Response, *Error) {
 			x.Ended()
 			<-x.over
 		case x.hasBody && x.ctx.Err() != nil:
-			x.written() // a body that breaks off ends ctx too, maybe before its Read returns: the reader says which it was
+			x.written(writerWait) // a body that breaks off ends ctx too, maybe before its Read returns: the reader says which it was
 		case !x.hasBody:
 			<-x.over // it must not read a request that is sent once more
 		}
@@ -130,7 +134,7 @@ func (x *streaming) run() (*http.Response, *Error) {
 	x.refused.Store(true)
 	x.answered()
 	b := &body{ReadCloser: res.Body, conn: c, reusable: !res.Close && !x.Request.Close, settle: func(whole bool) bool {
-		return release() && whole && x.written()
+		return release() && whole && x.settle()
 	}}
 	if res.Body == http.NoBody {
 		b.finish(true)
@@ -174,20 +178,34 @@ func (x *streaming) answered() {
 	}
 }
 
-// written waits for the end of the request, and reports whether it was sent in whole.
-func (x *streaming) written() bool {
-	select {
-	case <-x.over:
-	default:
-		wait := time.NewTimer(writerWait)
-		defer wait.Stop()
-		select {
-		case <-x.over:
-		case <-wait.C:
-			return false
+// settle waits for the end of a request whose answer has ended, for as long as more of
+// the request is sent, and reports whether the connection can be kept. A caller who
+// sends everything before he reads gets the answer; one who waits for it, too.
+func (x *streaming) settle() bool {
+	for sent := int64(-1); x.conn.wire.sent.Load() != sent; {
+		sent = x.conn.wire.sent.Load()
+		if x.written(standstill) {
+			return x.failed == nil
 		}
 	}
-	return x.failed == nil
+	return false
+}
+
+// written waits for the end of the writing, and reports whether it has come.
+func (x *streaming) written(within time.Duration) bool {
+	select {
+	case <-x.over:
+		return true
+	default:
+	}
+	wait := time.NewTimer(within)
+	defer wait.Stop()
+	select {
+	case <-x.over:
+		return true
+	case <-wait.C:
+		return false
+	}
 }
 
 // write writes the request.
