@@ -234,6 +234,9 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := b.ReadCloser.Read(p)
+	if n > 0 && err == io.EOF && b.settle != nil {
+		return n, nil // settle may take a while: the caller gets this first
+	}
 	if err != nil {
 		if b.conn.ended != nil {
 			err = b.conn.ended
