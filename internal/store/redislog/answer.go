@@ -11,7 +11,7 @@ import (
 	"powerjob-shim/rules/dedup/archive"
 )
 
-// How an answer's body stands in the log.
+// The forms in which the log has an answer's body.
 const (
 	noAnswer   = 0
 	bodyAsItIs = 1
@@ -19,15 +19,15 @@ const (
 )
 
 const (
-	// compressFrom is the smallest body that compressing is tried on. PowerJob's
-	// answers to changing calls have some 60 bytes.
+	// compressFrom is the size in bytes from which compressing a body is tried.
+	// PowerJob's answers to changing calls have some 60 bytes.
 	compressFrom = 256
 	// maxBody bounds what an entry may decompress to: configurations keep
 	// answers of 256 KiB, and an entry may have been made by anyone.
 	maxBody = 64 << 20
 )
 
-// appendAnswer appends an answer; nil is none.
+// appendAnswer appends an answer; nil: there is none.
 func appendAnswer(b []byte, a *dedup.Answer) []byte {
 	if a == nil {
 		return append(b, noAnswer)

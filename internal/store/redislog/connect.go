@@ -19,23 +19,23 @@ type Connection struct {
 	Cluster    bool // a single address leads to a Cluster
 	MasterName string
 	Username   string // empty: the default user
-	// Password returns the password, asked for each connection. Nil: none.
+	// Password returns the password; it is called for each connection. Nil: none.
 	Password func() string
-	// SentinelUsername and SentinelPassword are what the sentinels themselves ask
-	// for; the password is asked for each connection. Nil: they ask for nothing.
+	// SentinelUsername and SentinelPassword are for the sentinels themselves;
+	// SentinelPassword is called for each connection. Nil: they need no login.
 	SentinelUsername string
 	SentinelPassword func() string
-	// TLS returns how to speak TLS with a host, asked for each connection, to
-	// sentinels too. Nil: plain connections.
+	// TLS returns the TLS configuration for a host; it is called for each connection,
+	// those to sentinels included. Nil: plain connections.
 	TLS func(host string) (*tls.Config, error)
-	// Dial makes the TCP connections, sentinels' and other nodes' too. Nil: the
+	// Dial makes the TCP connections, to sentinels and other nodes too. Nil: the
 	// system's resolver and network.
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	Timeout time.Duration // of one exchange; 0: 200 ms
 }
 
-// Connect returns a client that connects when it is used, or again. Its caller
-// closes it.
+// Connect returns a client that connects, and connects again, when it is used. The
+// caller must close it.
 func Connect(c Connection) redis.UniversalClient {
 	if c.Timeout <= 0 {
 		c.Timeout = 200 * time.Millisecond
@@ -52,14 +52,14 @@ func Connect(c Connection) redis.UniversalClient {
 		DialTimeout:              max(c.Timeout, 2*time.Second), // the context's deadline is nearer while somebody waits
 		ReadTimeout:              max(c.Timeout, 2*time.Second),
 		WriteTimeout:             max(c.Timeout, 2*time.Second),
-		PoolSize:                 16, // one is in use for each upstream group
-		Protocol:                 2,  // with 3 it looks for messages that nobody asked for, before each answer
+		PoolSize:                 16, // each upstream group uses one
+		Protocol:                 2,  // with 3 the client looks for unsolicited messages before each answer
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 }
 
-// credentials are nil where there is no password: then go-redis logs nobody in.
+// credentials returns nil if there is no password: then go-redis does not log in.
 func (c Connection) credentials() func() (username, password string) {
 	if c.Password == nil {
 		return nil
@@ -67,9 +67,9 @@ func (c Connection) credentials() func() (username, password string) {
 	return func() (string, string) { return c.Username, c.Password() }
 }
 
-// logIn logs in at a sentinel: go-redis would do so with one password for ever. It
-// greets each connection first, and goes on where the sentinel refuses that for
-// want of a password.
+// logIn logs in at a sentinel, because go-redis would use one password for ever. go-redis
+// greets each connection first, and goes on if the sentinel refuses the greeting because
+// it has had no password.
 func (c Connection) logIn(ctx context.Context, conn *redis.Conn) error {
 	if c.MasterName == "" || c.SentinelPassword == nil || leadsToMaster(conn) {
 		return nil
@@ -86,8 +86,8 @@ func leadsToMaster(conn *redis.Conn) bool {
 	return strings.HasPrefix(conn.String(), "Redis<FailoverClient ")
 }
 
-// dialer returns go-redis' dialer: its own for plain connections without Dial. A
-// dialer that is given to go-redis has to see to TLS itself.
+// dialer returns the dialer for go-redis; nil, for plain connections without Dial: it
+// uses its own. A dialer that is given to go-redis must do TLS itself.
 func (c Connection) dialer() func(ctx context.Context, network, address string) (net.Conn, error) {
 	if c.TLS == nil {
 		return c.Dial

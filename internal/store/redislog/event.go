@@ -14,16 +14,16 @@ import (
 // kind says which step of the Machine an event is.
 type kind uint8
 
-// The kinds. Their numbers stand in the log: they never change.
+// The kinds. Their numbers are in the log and never change.
 const (
-	tick      kind = 1 // none: only the time goes on, and its replica lives
+	tick      kind = 1 // no step: only time passes, and its replica is alive
 	arrive    kind = 2
 	finish    kind = 3
 	leave     kind = 4
 	delivered kind = 5
 	issued    kind = 6
 	presented kind = 7
-	alone     kind = 8 // what its replica has said last was decided without the log
+	alone     kind = 8 // its replica decided the events before this one without the log
 )
 
 // operations are the kinds' names in metrics.
@@ -46,25 +46,25 @@ type Event struct {
 	token   access.Token  // of presented
 }
 
-// Moment is an event that only takes time to the log.
+// Moment returns the event that only tells the time.
 func Moment() *Event { return &Event{kind: tick} }
 
-// Arrival is a call's.
+// Arrival returns the event of a call's arrival.
 func Arrival(c dedup.Call) *Event { return &Event{kind: arrive, call: c} }
 
-// Ending is that of a call which was forwarded.
+// Ending returns the event of a forwarded call's end.
 func Ending(id dedup.ID, out dedup.Outcome) *Event {
 	return &Event{kind: finish, id: id, outcome: out}
 }
 
-// Leaving is that of a caller who hangs up.
+// Leaving returns the event of a caller's hang-up.
 func Leaving(id dedup.ID) *Event { return &Event{kind: leave, id: id} }
 
-// Login is one that was answered with a token.
+// Login returns the event of a login that was answered with a token.
 func Login(in dedup.Issue) *Event { return &Event{kind: issued, issue: in} }
 
-// Presentation is that of a token on an authApp, or the end of one that did not reach
-// its client.
+// Presentation returns the event of a token on an authApp, or of one that did not
+// reach its client.
 func Presentation(t access.Token) *Event { return &Event{kind: presented, token: t} }
 
 // unawaited reports whether nobody waits until e is applied.
@@ -72,8 +72,8 @@ func (e *Event) unawaited() bool {
 	return e.kind == leave || e.kind == presented || e.kind == delivered || e.kind == alone
 }
 
-// version begins every entry. Replicas of another version skip what they
-// cannot read, so that a rolling update shares less for a while, not wrongly.
+// version begins every entry. Replicas of another version skip entries that they
+// cannot read, so a rolling update shares less for a while, but nothing wrong.
 const version = 2
 
 var errFormat = errors.New("not an event of this version")
@@ -89,7 +89,7 @@ const (
 	flagIssued
 )
 
-// encode returns e as it stands in the log: lengths and numbers are varints.
+// encode returns e in the log's format: lengths and numbers are varints.
 // This function and decode are the format's description.
 func (e *Event) encode() []byte {
 	b := append(make([]byte, 0, 160), version, byte(e.kind))
@@ -137,7 +137,7 @@ func (e *Event) encode() []byte {
 	return b
 }
 
-// decode reads an entry. What is not exactly an event is an error.
+// decode reads an entry. Anything that is not exactly an event is an error.
 func decode(b []byte) (*Event, error) {
 	r := reader{b: b}
 	if r.byte() != version {
@@ -209,7 +209,7 @@ func appendString(b []byte, s string) []byte {
 }
 
 func appendAddr(b []byte, a netip.Addr) []byte {
-	raw := a.AsSlice() // none for the invalid one
+	raw := a.AsSlice() // empty for the invalid address
 	return append(append(b, byte(len(raw))), raw...)
 }
 
@@ -230,7 +230,7 @@ func appendSubjects(b []byte, all []openapi.Subject) []byte {
 	return b
 }
 
-// reader takes fields off the front of b. After the first that is not there it
+// reader takes fields off the front of b. After the first missing one it
 // is bad and yields zeros.
 type reader struct {
 	b   []byte
@@ -239,7 +239,7 @@ type reader struct {
 
 var zeros [64]byte
 
-// bytes returns the next n, which are not copied.
+// bytes returns the next n bytes without copying them.
 func (r *reader) bytes(n int) []byte {
 	if r.bad || n > len(r.b) {
 		r.bad = true
@@ -256,7 +256,7 @@ func (r *reader) uint64() uint64 { return binary.BigEndian.Uint64(r.bytes(8)) }
 func (r *reader) uvarint() uint64 { return number(r, binary.Uvarint) }
 func (r *reader) varint() int64   { return number(r, binary.Varint) }
 
-// number reads a number, as read has it; 0 where there is none.
+// number reads a number with read; 0 if there is none.
 func number[T int64 | uint64](r *reader, read func([]byte) (T, int)) T {
 	v, n := read(r.b)
 	if r.bad || n <= 0 {
@@ -267,7 +267,7 @@ func number[T int64 | uint64](r *reader, read func([]byte) (T, int)) T {
 	return v
 }
 
-// length is that of something that must still be in b.
+// length reads the length of something that must still be in b.
 func (r *reader) length() int {
 	v := r.uvarint()
 	if v > uint64(len(r.b)) {

@@ -13,12 +13,12 @@ import (
 )
 
 // group is one upstream group's log as this replica sees it: a Node, with the
-// clock, the lock, the goroutine and the connection that it has not.
+// clock, the lock, the goroutine and the connection that a Node lacks.
 type group struct {
 	s    *Store
 	name string
 	key  string
-	wake chan struct{} // has room for one: something is to be sent
+	wake chan struct{} // has room for one: there is something to send
 	read chan struct{} // closed when the log has been read to its end once
 
 	mu   sync.Mutex
@@ -35,8 +35,8 @@ func newGroup(s *Store, name string) *group {
 	}
 }
 
-// submit has an event appended and waits until it is applied, for at most wait:
-// then it is applied at once.
+// submit has an event appended and waits until it is applied. After wait it applies the
+// event itself.
 func (g *group) submit(e *Event, wait time.Duration) *Pending {
 	p := g.post(e)
 	if wait > 0 && !p.Applied() {
@@ -54,7 +54,7 @@ func (g *group) submit(e *Event, wait time.Duration) *Pending {
 	return p
 }
 
-// post has an event appended and waits for nothing.
+// post has an event appended and does not wait.
 func (g *group) post(e *Event) *Pending {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -105,10 +105,10 @@ func (g *group) await(ctx context.Context, id dedup.ID) (dedup.Ruling, error) {
 	}
 }
 
-// run appends and reads until the store is closed. One append at a time: what
-// comes meanwhile goes with the next.
+// run appends and reads until the store is closed, with one append at a time: events
+// that come meanwhile go with the next.
 func (g *group) run() {
-	defer func() { _ = g.s.o.Logger.Sync() }() // a panic here ends the process; what led to it is written
+	defer func() { _ = g.s.o.Logger.Sync() }() // a panic here ends the process; the log lines before it are still written
 	for {
 		if pause, wake := g.pause(); pause > 0 {
 			timer := time.NewTimer(pause)
@@ -121,19 +121,19 @@ func (g *group) run() {
 		}
 		g.round()
 		if g.s.life.Err() != nil {
-			g.round() // what came last
+			g.round() // for the last events
 			return
 		}
 	}
 }
 
-// pause is how long to wait for the next round, and what ends it early.
+// pause returns how long to wait for the next round, and what ends that early; nil: nothing.
 func (g *group) pause() (time.Duration, <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	low, high, early := g.node.Pause()
 	if high > low {
-		low += rand.N(high - low) //nolint:gosec // to be apart from others
+		low += rand.N(high - low) //nolint:gosec // only so that replicas do not act at the same moment
 	}
 	if !early {
 		return low, nil
@@ -141,10 +141,10 @@ func (g *group) pause() (time.Duration, <-chan struct{}) {
 	return low, g.wake
 }
 
-// round appends what there is and reads what others wrote.
+// round appends the waiting events and reads what others wrote.
 func (g *group) round() {
 	select {
-	case <-g.wake: // for what goes now
+	case <-g.wake: // it was for events that go now
 	default:
 	}
 	g.mu.Lock()
@@ -157,7 +157,7 @@ func (g *group) round() {
 	got, err := appendTo(ctx, g.s.o.Client, g.key, a)
 	if err != nil && mayPass(err) && ctx.Err() == nil {
 		// Perhaps only the connection was old. If the events did get into the
-		// log, they are there twice, and applied once.
+		// log, they are in it twice, and applied once.
 		got, err = appendTo(ctx, g.s.o.Client, g.key, a)
 	}
 

@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	// openAfter is how many failures in a row open the circuit.
+	// openAfter is the number of failures in a row that open the circuit.
 	openAfter = 3
 	// probeEvery is how often Redis is tried while it is open.
 	probeEvery = 500 * time.Millisecond
 )
 
-// health is how Redis fares. The zero value is well.
+// health tells whether Redis works. The zero value: it does.
 type health struct {
 	failures int // in a row
 	open     bool
@@ -20,7 +20,7 @@ type health struct {
 	err      error // the last one
 }
 
-// failure reports whether all was well before.
+// failure notes a failure, and reports whether it is the first in a row.
 func (h *health) failure(err error, now time.Time) (first bool) {
 	h.failures++
 	h.err = err
@@ -32,7 +32,7 @@ func (h *health) failure(err error, now time.Time) (first bool) {
 	return false
 }
 
-// success reports whether all was not well before.
+// success notes a success, and reports whether a failure came before it.
 func (h *health) success() (again bool) {
 	again = h.failures > 0
 	*h = health{}

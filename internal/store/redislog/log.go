@@ -12,18 +12,18 @@ import (
 )
 
 // Position is the ID of an entry of a stream: Redis' clock in milliseconds, and
-// a count within one. They only rise while a stream lives.
+// a count within a millisecond. Positions only rise while a stream lives.
 type Position struct{ MS, Seq uint64 }
 
-// String is the ID as Redis writes it.
+// String returns the ID as Redis writes it.
 func (p Position) String() string {
 	return strconv.FormatUint(p.MS, 10) + "-" + strconv.FormatUint(p.Seq, 10)
 }
 
-// After reports whether p stands behind q.
+// After reports whether p is behind q.
 func (p Position) After(q Position) bool { return p.MS > q.MS || p.MS == q.MS && p.Seq > q.Seq }
 
-// Time is strictly rising with the position.
+// Time returns a time that rises strictly with the position.
 func (p Position) Time() time.Time {
 	return time.UnixMilli(int64(p.MS)).Add(time.Duration(min(p.Seq, 999_999)))
 }
@@ -38,7 +38,7 @@ func parsePosition(s string) (Position, error) {
 	return Position{ms, seq}, err
 }
 
-// Entry is one of the log. Data is nil where it is not ours.
+// Entry is an entry of the log. Data is nil if the shim did not write it.
 type Entry struct {
 	At   Position
 	Data []byte
@@ -47,31 +47,30 @@ type Entry struct {
 // Page is the answer to an append.
 type Page struct {
 	Now     time.Time  // the log's clock
-	Own     []Position // where the appended entries stand
+	Own     []Position // of the appended entries
 	Entries []Entry    // since the position asked for, in order
 	Full    bool       // there may be more
 }
 
 const (
-	// PageSize is how many entries are read at once; there may be more then.
+	// PageSize is the most entries that are read at once; after so many there may be more.
 	PageSize = 512
-	// field is the only one of each entry.
+	// field is the name of each entry's only field.
 	field = "e"
 )
 
-// appendScript appends events to the stream KEYS[1] and returns where they are in it, and
-// what was in it behind a position before that: one round trip to claim, one to complete.
-// The events themselves do not come back. Entries older than all that can still matter
-// go, and the oldest where there are too many: XADD takes one bound at a time, so the
+// appendScript appends events to the stream KEYS[1] and returns their positions, and the
+// entries behind another position that were there before: one round trip to claim, one to
+// complete. The events themselves do not come back. Entries too old to matter are removed,
+// and the oldest if there are too many: XADD takes one bound at a time, so even and odd
 // milliseconds take turns.
 //
 //	ARGV: position, milliseconds to keep, entries to keep, entries to return, events...
 //
-// A log that is ahead of the clock begins anew: IDs only rise, so that after the
+// A log that is ahead of the clock begins anew: IDs only rise, so after the
 // clock was set back no time would pass in it.
 //
-// Only what Redis 6.2 and all since have, Valkey as well: XADD with MINID, an
-// exclusive range.
+// The script needs Redis 6.2 or later, or Valkey: XADD with MINID, and exclusive ranges.
 var appendScript = redis.NewScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -120,8 +119,8 @@ func appendTo(ctx context.Context, c redis.Scripter, key string, a Append) (Page
 
 var errReply = errors.New("it is not what the script returns")
 
-// parsePage reads the script's answer to an append of events. They follow what stood
-// there before them: nothing can come between, unless there was more than a page.
+// parsePage reads the script's answer to an append of events. They follow the entries
+// that were there before: nothing can come between, unless there was more than a page.
 // Then they are read when their turn comes.
 func parsePage(reply []any, events [][]byte) (p Page, err error) {
 	if len(reply) != 3 {
@@ -161,7 +160,7 @@ func parsePage(reply []any, events [][]byte) (p Page, err error) {
 	return p, nil
 }
 
-// parseEntry reads an entry of the log. One that is not ours has no data.
+// parseEntry reads an entry of the log. An entry that the shim did not write has no data.
 func parseEntry(raw any) (e Entry, err error) {
 	parts, ok := raw.([]any)
 	if !ok || len(parts) != 2 {

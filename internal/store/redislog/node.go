@@ -10,33 +10,33 @@ import (
 )
 
 const (
-	// idlePoll is how often others' entries are read while nobody waits for any:
-	// what is read before Redis goes away is known afterwards.
+	// idlePoll is how often others' entries are read while nobody waits for one, so that
+	// they are known if Redis goes away.
 	idlePoll = 250 * time.Millisecond
-	// For a caller who waits, another replica's answer is looked for this often.
+	// While a caller waits, another replica's answer is looked for this often.
 	waitPollLow, waitPollHigh = 5 * time.Millisecond, 50 * time.Millisecond
 
 	// batchEvents and batchBytes bound what one append sends.
 	batchEvents, batchBytes = 256, 1 << 20
-	// Events that were applied here while Redis was away are told late: so many
-	// bytes of them at most, and none older than lateFor, which is a usual window.
+	// Events that were applied here while Redis was away are told late: at most lateBytes
+	// of them, and none older than lateFor, which is a usual window.
 	lateBytes, lateFor = 4 << 20, 5 * time.Second
 
-	// entriesOfACall are an arrival and what ended it: where a Machine remembers no
-	// more calls, the log needs no more entries.
+	// entriesOfACall are its arrival and its end: a log needs this many entries for each
+	// call that a Machine remembers.
 	entriesOfACall = 2
 
-	// keepAtMost bounds for how long entries stay in Redis on the word of a
-	// lease: some upstreams have no timeout.
+	// keepAtMost bounds how long a lease may keep entries in Redis: some upstreams
+	// have no timeout.
 	keepAtMost = 10 * time.Minute
-	// patient is for an append that nobody waits for.
+	// patient is the timeout of an append that nobody waits for.
 	patient = 2 * time.Second
 )
 
 // NodeOptions are what a Node is made of.
 type NodeOptions struct {
 	Group   string
-	Replica uint64        // its name in the log: no other may have it, not even one before
+	Replica uint64        // its name in the log: no other replica may have it or have had it
 	Timeout time.Duration // what an append may take while somebody waits for it
 	Limits  dedup.Limits
 
@@ -45,10 +45,10 @@ type NodeOptions struct {
 }
 
 // Node is one replica's side of a group's log: what it has to say, what it has
-// read, and how the log fares. Like the Machine it has no clock, lock,
-// goroutine or I/O: it is told the time, asked for the next append, and told
-// what became of that. A Store drives one for each group on Redis; the
-// simulation in test/sim drives several on a log that an adversary has. It is
+// read, and whether the log works. Like the Machine it has no clock, lock,
+// goroutine or I/O: its user tells it the time, asks it for the next append, and tells it
+// how that ended. A Store drives one for each group on Redis; the
+// simulation in test/sim drives several on a log that an adversary controls. It is
 // not safe for concurrent use.
 type Node struct {
 	o       NodeOptions
@@ -56,19 +56,19 @@ type Node struct {
 	lastN   uint64
 	queue   []*Pending          // not in the log yet, in the order of their numbers
 	queued  int                 // bytes in queue
-	applied int                 // so many of the first in queue are applied; maybe more are
+	applied int                 // at least this many at the front of queue are applied
 	batch   []*Pending          // the front of queue, in the append on its way
-	sent    map[uint64]*Pending // in the log by now, and not read from there yet
+	sent    map[uint64]*Pending // in the log by now, and not read from there yet; by number
 	waits   map[dedup.ID]chan dedup.Ruling
-	open    int        // this replica's calls that are not delivered
-	over    []dedup.ID // delivered, to be told
-	sentAt  time.Time  // the last append
-	at      Position   // the last entry that was read
-	keep    time.Duration
-	clock   time.Duration // from the time that it is told to the log's
+	open    int           // this replica's calls that are not delivered
+	over    []dedup.ID    // delivered calls of which the others are still to be told
+	sentAt  time.Time     // of the last append
+	at      Position      // of the last entry that was read
+	keep    time.Duration // see Append.Keep
+	clock   time.Duration // the log's time less the time that the Node is told
 	health  health
-	alone   bool // something was decided that the others cannot know of in time, and they are to be told
-	more    bool // than was read is known to be there
+	alone   bool // something was decided that the others cannot know of in time; they are still to be told
+	more    bool // the log is known to have more than was read
 	caught  bool // the log was read to its end once
 }
 
@@ -77,7 +77,7 @@ type Pending struct {
 	e       *Event
 	data    []byte
 	made    time.Time
-	applied chan struct{} // closed when it is, to this replica's Machine
+	applied chan struct{} // closed when it is applied to this replica's Machine
 
 	// Once Applied:
 	Ruling dedup.Ruling // of an arrival
@@ -95,11 +95,11 @@ func (p *Pending) Applied() bool {
 }
 
 // Append is one request to the log: append Events, remove entries that are older than
-// Keep or more than Most, and read those that stand there after a position.
+// Keep or more than Most, and read those after a position.
 type Append struct {
 	After   Position
 	Keep    time.Duration
-	Most    int // entries stay, about so many
+	Most    int // about this many entries stay
 	Timeout time.Duration
 	Events  [][]byte
 }
@@ -117,7 +117,7 @@ func NewNode(o NodeOptions) *Node {
 	}
 }
 
-// Post takes in an event of this replica. Where the log does not work it is
+// Post takes in an event of this replica. While the log does not work, the event is
 // applied at once; else it goes with the next append.
 func (n *Node) Post(now time.Time, e *Event) *Pending {
 	if e.kind == arrive && n.r.machine.Full() {
@@ -131,7 +131,7 @@ func (n *Node) Post(now time.Time, e *Event) *Pending {
 	return p
 }
 
-// refuse decides for a call that comes while too many are in flight. Such calls leave
+// refuse decides on a call that comes while too many are in flight. Such calls leave
 // no entry in the log, however many come.
 func (n *Node) refuse(now time.Time, e *Event) *Pending {
 	n.open++ // until Refused
@@ -165,8 +165,8 @@ func (n *Node) enqueue(now time.Time, e *Event) *Pending {
 	return p
 }
 
-// Hurry applies an event here whose time to wait for the log is over. It is
-// appended all the same, if it can be.
+// Hurry applies here an event whose time to wait for the log is over. It is still
+// appended, if possible.
 func (n *Node) Hurry(now time.Time, p *Pending) {
 	if !p.Applied() {
 		n.applyHere(now, p)
@@ -186,8 +186,8 @@ func (n *Node) Delivered(id dedup.ID) (due bool) {
 	return len(n.over) >= batchEvents
 }
 
-// Waiting is where the decision will come for a call that was told to wait; nil
-// for another.
+// Waiting returns the channel on which the decision comes for a call that was told to
+// wait; nil for any other call.
 func (n *Node) Waiting(id dedup.ID) <-chan dedup.Ruling { return n.waits[id] }
 
 // Resumed forgets a call whose decision has come.
@@ -199,9 +199,9 @@ func (n *Node) Works() bool { return !n.health.open }
 // CaughtUp reports whether the log has been read to its end once.
 func (n *Node) CaughtUp() bool { return n.caught }
 
-// Pause is how long to wait until the next append: something from low to high,
-// to be apart from others. Early, it may be ended by an event or a call that
-// waits.
+// Pause returns how long to wait until the next append: something from low to high, so
+// that replicas do not act together. If early is set, an event or a call that waits
+// may end it.
 func (n *Node) Pause() (low, high time.Duration, early bool) {
 	switch {
 	case n.health.open:
@@ -214,7 +214,7 @@ func (n *Node) Pause() (low, high time.Duration, early bool) {
 	return idlePoll * 3 / 4, idlePoll * 5 / 4, true
 }
 
-// Next is the next append. Succeeded or Failed must be called before another.
+// Next returns the next append. Succeeded or Failed must be called before the next Next.
 func (n *Node) Next(now time.Time) Append {
 	n.shorten(now)
 	due := now.Sub(n.sentAt) >= heartbeat
@@ -222,7 +222,7 @@ func (n *Node) Next(now time.Time) Append {
 		n.tellDelivered(now)
 	}
 	if n.alone {
-		// Right behind what was decided alone, in the same append if there is room.
+		// Right behind the events decided alone, in the same append if there is room.
 		n.enqueue(now, &Event{kind: alone})
 		n.alone = false
 	}
@@ -246,7 +246,7 @@ func (n *Node) Next(now time.Time) Append {
 	return a
 }
 
-// shorten drops what is too late to be told.
+// shorten drops events that it is too late to tell.
 func (n *Node) shorten(now time.Time) {
 	for len(n.queue) > 0 && n.queue[0].Applied() && (n.queued > lateBytes || now.Sub(n.queue[0].made) > lateFor) {
 		n.drop()
@@ -260,7 +260,7 @@ func (n *Node) drop() {
 	n.applied = max(n.applied-1, 0)
 }
 
-// Failed applies here what could not be appended.
+// Failed applies here the events that could not be appended.
 func (n *Node) Failed(now time.Time, err error) {
 	if len(n.batch) == 0 {
 		n.o.Failed("read")
@@ -281,12 +281,12 @@ func (n *Node) Failed(now time.Time, err error) {
 				n.applyOne(now, p)
 			}
 		}
-		// Nobody will hear what becomes of the others' calls.
+		// This replica will not learn how the others' calls end.
 		n.tell(n.r.EndOthers(n.o.Replica))
 	}
 }
 
-// Succeeded takes in what stands in the log after an append that took so long.
+// Succeeded takes in what an append read; took is how long the append took.
 func (n *Node) Succeeded(now time.Time, got Page, took time.Duration) {
 	n.clock = got.Now.Sub(now)
 	if len(n.batch) > 0 {
@@ -304,7 +304,7 @@ func (n *Node) Succeeded(now time.Time, got Page, took time.Duration) {
 	if len(got.Own) > 0 && !got.Own[0].After(n.at) {
 		n.o.Logger.Warn("the shared dedup store has lost the end of its log, or all of it; reading it again", zap.String("group", n.o.Group))
 		n.r.Rebase(got.Own[0].Time())
-		n.alone = true // with what others have not read
+		n.alone = true // the others may not have read the lost entries
 		n.at, n.more = Position{}, true
 		return
 	}
@@ -332,8 +332,7 @@ func (n *Node) take(in Entry) {
 }
 
 // applyHere applies an event to this replica's Machine without the log, at the
-// log's time as far as it is known. What came before it and nobody waits for,
-// goes first.
+// log's time as far as it is known. Earlier events that nobody waits for go first.
 func (n *Node) applyHere(now time.Time, p *Pending) {
 	for n.applied < len(n.queue) && n.queue[n.applied].Applied() {
 		n.applied++
@@ -368,7 +367,7 @@ func (n *Node) apply(e *Event, at time.Time, p *Pending) {
 	n.tell(resumed)
 }
 
-// tell hands decisions to those who wait for them here.
+// tell hands decisions to the calls that wait for them here.
 func (n *Node) tell(resumed []Resumed) {
 	for _, r := range resumed {
 		if ch := n.waits[r.ID]; ch != nil {

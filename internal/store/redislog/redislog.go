@@ -1,5 +1,5 @@
 // Package redislog is the dedup store that several replicas of the shim share, on
-// Redis or Valkey: what one replica has seen, all know.
+// Redis or Valkey: all know what one replica has seen.
 //
 // The simple way to use it:
 //
@@ -19,9 +19,9 @@
 // one round trip to claim and one to complete, and no step of the Machine had
 // to be written a second time in Lua.
 //
-// One goroutine for each group sends what has gathered while the last append
-// was on its way, and reads what others wrote: at once while something is to be
-// sent, every 5 to 50 ms while somebody waits for another replica's call, else
+// One goroutine for each group sends the events that came while the last append
+// was on its way, and reads what others wrote: at once while there is something to
+// send, every 5 to 50 ms while somebody waits for another replica's call, else
 // a few times a second.
 //
 // # What can go wrong
@@ -30,18 +30,18 @@
 //     applied to this replica's Machine alone, at Redis' time as far as known,
 //     and appended later. Calls flow on, deduplicated within the replica, which
 //     also knows what all others did until then.
-//  2. It goes on. After a few failures nobody waits any more (the circuit is
-//     open); every half second one attempt is made to reach it. Those who wait for
+//  2. That goes on. After a few failures no call waits for Redis any more (the circuit is
+//     open); every half second the store tries once to reach it. Calls that wait for
 //     another replica's call learn that its outcome is unknown.
-//  3. The append was executed and its answer lost. The entry shows up later,
+//  3. An append was executed and its answer lost. The entry shows up later,
 //     perhaps twice; every event has a number, and is applied once.
 //  4. A replica dies. One with calls in flight says every second that it lives;
 //     after five seconds of silence the others count its calls as unknown.
 //  5. Redis loses the log, or its end (a flush, a failover). Each replica still
-//     knows what it read. New entries that stand before what was read show it;
-//     then all of the log is read again, what is known left out.
-//  6. A replica starts. It reads what is left of the log: entries go when what
-//     they meant has expired.
+//     knows what it read. It notices when new entries come before what it has read;
+//     then it reads the whole log again and skips the events that it knows.
+//  6. A replica starts. It reads what is left of the log: entries are removed when
+//     they have expired.
 package redislog
 
 import (
@@ -65,14 +65,14 @@ import (
 type Options struct {
 	Client redis.UniversalClient // not closed by the Store
 	Prefix string                // begins every key
-	// Secrets returns what keys the hashes in the log: the first one, which must be
-	// the same on all replicas. Under the others, older ones, tokens are still found.
-	// It is asked at each hash. Nil, or none: the hashes are plain.
+	// Secrets returns the secrets for the hashes in the log. The first one keys them, and
+	// must be the same on all replicas. The others are older; tokens are still found under
+	// them. It is called for each hash. If it is nil or returns none, the hashes are plain.
 	Secrets func() [][]byte
-	// Timeout bounds what one request waits for Redis, in all. Zero: 200 ms.
+	// Timeout bounds how long one request waits for Redis in total. Zero: 200 ms.
 	Timeout time.Duration
 	// Limits bound what is known of each upstream group. They must be the same
-	// on all replicas: what one forgets early, another would not.
+	// on all replicas, or one would forget early what another still knows.
 	Limits dedup.Limits
 
 	Logger *zap.Logger            // nil: nothing is logged
@@ -98,7 +98,7 @@ type Store struct {
 // flight is a call of this replica.
 type flight struct {
 	group *group
-	left  time.Duration // of the time that it may wait for Redis
+	left  time.Duration // how long it may still wait for Redis
 }
 
 var _ store.Store = (*Store)(nil)
@@ -116,7 +116,7 @@ func New(o Options) *Store {
 	}
 	s := &Store{
 		o: o, veil: veil{o.Secrets}, groups: map[string]*group{}, calls: map[dedup.ID]*flight{},
-		replica: rand.Uint64(), //nolint:gosec // no secret, only apart from others
+		replica: rand.Uint64(), //nolint:gosec // it must be unique, not secret
 	}
 	s.lastID.Store(rand.Uint64()) //nolint:gosec // as above
 	s.life, s.stop = context.WithCancel(context.Background())
@@ -124,7 +124,7 @@ func New(o Options) *Store {
 }
 
 // Open reads the logs of groups, so that the first call finds what others know.
-// It returns when that is done, or when ctx ends; nothing is lost then but time.
+// It returns when that is done, or when ctx ends; then the reading goes on.
 func (s *Store) Open(ctx context.Context, groups ...string) {
 	for _, name := range groups {
 		g := s.group(name)
@@ -137,7 +137,7 @@ func (s *Store) Open(ctx context.Context, groups ...string) {
 }
 
 // Close ends the Store after a last attempt to tell the others what they do not
-// know yet. No other method may be called any more.
+// know yet. No method may be called after it.
 func (s *Store) Close() {
 	s.stop()
 	s.done.Wait()
@@ -207,8 +207,8 @@ func (s *Store) Delivered(id dedup.ID) {
 	}
 }
 
-// Now implements store.Store: an entry of its own, because only the log tells
-// what came before what on different replicas.
+// Now implements store.Store. It appends an entry, because only the log has an order
+// across replicas.
 func (s *Store) Now(group string) time.Time {
 	return s.group(group).submit(Moment(), s.o.Timeout/2).At
 }
@@ -219,17 +219,15 @@ func (s *Store) Issued(in dedup.Issue) {
 	s.group(in.Group).submit(Login(in), s.o.Timeout/2)
 }
 
-// Presented implements store.Store. It does not wait: the authApp's own answer
-// does, in Issued.
+// Presented implements store.Store. It does not wait: Issued does, for the authApp's
+// own answer.
 func (s *Store) Presented(group string, token access.Token) {
 	s.group(group).post(Presentation(s.veil.token(token)))
 }
 
 // Undelivered implements store.Store. In the log it is the same as Presented: the
 // token pays for nothing.
-func (s *Store) Undelivered(group string, token access.Token) {
-	s.group(group).post(Presentation(s.veil.token(token)))
-}
+func (s *Store) Undelivered(group string, token access.Token) { s.Presented(group, token) }
 
 func (s *Store) flight(id dedup.ID) *flight {
 	s.mu.Lock()

@@ -12,16 +12,16 @@ import (
 const (
 	// heartbeat is how often a replica with calls in flight says that it lives.
 	heartbeat = time.Second
-	// deadAfter is how long a replica with calls in flight may say nothing: then
+	// deadAfter is how long a replica with calls in flight may be silent before
 	// its calls count as Lost. Time in which no replica wrote to the log does not
 	// count.
 	deadAfter = 5 * time.Second
-	// forgetAfter is when a replica that says nothing is forgotten.
+	// forgetAfter is how long a replica may be silent before it is forgotten.
 	forgetAfter = 15 * time.Minute
 )
 
-// Replica is what one replica makes of a log: a Machine, and which replica each
-// call in flight belongs to. Like the Machine it has no clock, lock or I/O:
+// Replica is the state that one replica builds from a log: a Machine, and which replica
+// each call in flight belongs to. Like the Machine it has no clock, lock or I/O:
 // replicas that apply the same entries take the same decisions. It is not safe
 // for concurrent use.
 type Replica struct {
@@ -29,19 +29,19 @@ type Replica struct {
 	group   string
 
 	now   time.Time     // of the last event
-	shift time.Duration // from the log's time to the Machine's, see Rebase
+	shift time.Duration // the Machine's time less the log's: see Rebase
 
 	peers   map[uint64]*peer
 	leading map[dedup.ID]*peer     // calls that are being forwarded
 	waiting map[dedup.ID]*waiters  // by leader
-	leases  ordered.List[dedup.ID] // the leaders of those who wait, the lease that ends first in front
+	leases  ordered.List[dedup.ID] // the keys of waiting, by the ends of their leases
 }
 
 // peer is a replica as seen in the log.
 type peer struct {
 	seen    numbers
-	spoke   time.Time
-	leading map[dedup.ID]bool // its own of Replica.leading
+	spoke   time.Time         // when its last event came
+	leading map[dedup.ID]bool // its calls in Replica.leading
 }
 
 // waiters are the calls that wait for a leader.
@@ -70,11 +70,10 @@ func NewReplica(group string, limits dedup.Limits) *Replica {
 	}
 }
 
-// Apply takes an event that stands in the log at a time. It reports false for
-// one that was applied before: a claim whose answer was lost, that was sent
-// again or shows up late, is recognised. Of an arrival it returns the decision;
-// of whatever ended a leader, the decisions of those who waited for it, whose
-// shims forward or answer them.
+// Apply applies an event that the log has at a time. fresh is false for an event that
+// was applied before: it was sent again, or shows up late, because the append's answer
+// was lost. d is the decision on an arrival. resumed are the decisions on calls
+// that waited for a leader which has ended; their shims forward or answer them.
 func (r *Replica) Apply(logged time.Time, e *Event) (d dedup.Ruling, resumed []Resumed, fresh bool) {
 	p := r.peers[e.Replica]
 	if p == nil {
@@ -108,7 +107,7 @@ func (r *Replica) Apply(logged time.Time, e *Event) (d dedup.Ruling, resumed []R
 		r.machine.Leave(r.now, e.id)
 	case delivered:
 		for _, id := range e.ids {
-			// Its own replica decided otherwise, while it could not reach the log.
+			// Its own replica decided otherwise while it could not reach the log.
 			if r.leading[id] != nil {
 				resumed = append(resumed, r.finish(id, dedup.Outcome{Kind: dedup.Lost})...)
 			}
@@ -126,7 +125,7 @@ func (r *Replica) Apply(logged time.Time, e *Event) (d dedup.Ruling, resumed []R
 	return d, resumed, true
 }
 
-// advance moves the time on. It never goes back: a login is later than the mark
+// advance moves the time on, never back: a login must be later than the mark
 // of the answer that caused it.
 func (r *Replica) advance(logged time.Time) {
 	t := logged.Add(r.shift)
@@ -137,8 +136,8 @@ func (r *Replica) advance(logged time.Time) {
 }
 
 // Rebase takes in that the log begins anew at a time, perhaps of another clock.
-// Where that is behind, the difference is added from then on: else nothing would
-// expire until it has caught up.
+// If that is behind, the difference is added from then on: else nothing would
+// expire until the clock has caught up.
 func (r *Replica) Rebase(logged time.Time) {
 	if behind := r.now.Sub(logged.Add(r.shift)); behind > 0 {
 		r.shift += behind
@@ -169,7 +168,7 @@ func (r *Replica) finish(id dedup.ID, out dedup.Outcome) []Resumed {
 	return r.resume(id)
 }
 
-// resume takes the decisions of those who wait for a leader, which has ended.
+// resume returns the decisions on the calls that waited for a leader, which has ended.
 func (r *Replica) resume(leader dedup.ID) (resumed []Resumed) {
 	w := r.waiting[leader]
 	if w == nil {
@@ -212,8 +211,8 @@ func (r *Replica) endSilent(before time.Time) []Resumed {
 	return r.end(dead...)
 }
 
-// EndOthers counts the calls of all other replicas as Lost: the log cannot be
-// reached, and nobody will tell what becomes of them.
+// EndOthers counts the calls of all other replicas as Lost: while the log cannot be
+// reached, this replica cannot learn how they end.
 func (r *Replica) EndOthers(self uint64) []Resumed {
 	var others []*peer
 	for n, p := range r.peers {
@@ -232,14 +231,12 @@ func (r *Replica) end(which ...*peer) (resumed []Resumed) {
 	}
 	slices.Sort(calls)
 	for _, id := range calls {
-		if r.leading[id] != nil { // those who waited for it may have done so
-			resumed = append(resumed, r.finish(id, dedup.Outcome{Kind: dedup.Lost})...)
-		}
+		resumed = append(resumed, r.finish(id, dedup.Outcome{Kind: dedup.Lost})...)
 	}
 	return resumed
 }
 
-// endLeases finds those who wait for a leader whose lease has ended.
+// endLeases resumes the calls that wait for a leader whose lease has ended.
 func (r *Replica) endLeases() (resumed []Resumed) {
 	var ended []dedup.ID
 	for r.leases.FirstKey().At <= r.now.UnixNano() {

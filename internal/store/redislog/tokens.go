@@ -29,7 +29,7 @@ func (s *Store) KeepToken(group string, token access.Token, t access.KnownToken,
 	}
 }
 
-// FindToken implements access.SharedTokens. While Redis does not answer, none is known.
+// FindToken implements access.SharedTokens. While Redis does not answer, no token is known.
 func (s *Store) FindToken(group string, token access.Token) (t access.KnownToken, ok bool) {
 	if !s.group(group).works() {
 		s.o.Failed("find_token")
@@ -53,7 +53,7 @@ func (s *Store) FindToken(group string, token access.Token) (t access.KnownToken
 	return t, true
 }
 
-// tokenKey is where a token is kept that has been veiled.
+// tokenKey returns the key under which a veiled token is kept.
 func (s *Store) tokenKey(group string, token access.Token) string {
 	return s.o.Prefix + "{" + group + "}:token:" + hex.EncodeToString(token[:])
 }

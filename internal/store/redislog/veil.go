@@ -10,11 +10,11 @@ import (
 )
 
 // veil hides what a log could tell about clients: keys, tokens and addresses
-// become hashes that only tell whether two are equal. With a secret nobody
-// without it can try guesses; without one, whoever reads the log can find an
+// become hashes that only tell whether two are equal. With a secret, only its owners
+// can check guesses. Without one, anybody who reads the log can find an
 // IPv4 address by trying all, or a body by guessing it.
 type veil struct {
-	secrets func() [][]byte // the first one counts; see Options.Secrets
+	secrets func() [][]byte // the first one keys the hashes; see Options.Secrets
 }
 
 func (v veil) secret() []byte {
@@ -27,7 +27,7 @@ func (v veil) secret() []byte {
 	return nil
 }
 
-// older are the veils under which something may still be kept.
+// older returns veils with the older secrets, under which tokens may still be kept.
 func (v veil) older() []veil {
 	if v.secrets == nil {
 		return nil
@@ -59,7 +59,7 @@ func (v veil) key(k dedup.Key) dedup.Key {
 	return hash(secret, 'k', k[:])
 }
 
-// token leaves the zero token, which is none, as it is.
+// token hides a token. The zero token, which stands for none, stays as it is.
 func (v veil) token(t access.Token) access.Token {
 	secret := v.secret()
 	if len(secret) == 0 || t == (access.Token{}) {
@@ -69,7 +69,7 @@ func (v veil) token(t access.Token) access.Token {
 	return access.Token(sum[:len(t)])
 }
 
-// addr leaves the invalid address, which is unknown, as it is.
+// addr hides an address. The invalid address, which stands for an unknown one, stays as it is.
 func (v veil) addr(a netip.Addr) netip.Addr {
 	if !a.IsValid() {
 		return a
