@@ -1,7 +1,7 @@
 // Package address reads the addresses of PowerJob servers as people write them,
-// the same way in every command, flag, variable and file:
+// in the same way for every command, flag, variable and file:
 //
-//	10.0.0.1:7700                    http is meant
+//	10.0.0.1:7700                    http
 //	https://powerjob.example.com/pj  with a context path
 //	http://10.0.0.1:7700/pj/openApi  pasted from a client's log
 //	10.0.0.1:7700,10.0.0.2:7700      a list, as a client has it
@@ -25,10 +25,10 @@ type Server struct {
 	Prefix  string   // the context path, "/x"; "" for none
 }
 
-// Base is the address with its context path, as one would write it again.
+// Base returns the address with its context path, as people would write it.
 func (s Server) Base() string { return s.URL.Scheme + "://" + s.URL.Host + s.Prefix }
 
-// Parse reads one address. An error names it without its secrets, and says what
+// Parse reads one address. An error names the address without its secrets, and says what
 // to write.
 func Parse(text string) (Server, error) {
 	u, err := url.Parse(WithScheme(text))
@@ -53,7 +53,7 @@ func Parse(text string) (Server, error) {
 	}, nil
 }
 
-// ParseList reads addresses of which each may itself be a list.
+// ParseList reads addresses, each of which may itself be a list.
 func ParseList(texts []string) ([]Server, error) {
 	var servers []Server
 	for _, text := range List(texts) {
@@ -66,8 +66,8 @@ func ParseList(texts []string) ([]Server, error) {
 	return servers, nil
 }
 
-// List takes addresses apart at their commas, and gives those without a scheme
-// http. What is no address stays as it is: whoever checks it names it as it was
+// List splits addresses at their commas, and adds http to those without a scheme.
+// Other text stays as it is, so that errors about it show it as it was
 // written.
 func List(texts []string) []string {
 	var all []string
@@ -79,8 +79,8 @@ func List(texts []string) []string {
 	return all
 }
 
-// hostPort is how an address without a scheme begins. One without a port either
-// may be anything, a misspelt word or a file's name: it needs its scheme.
+// hostPort matches the beginning of an address without a scheme. Text that has no port
+// either may be anything, a misspelt word or a file's name: it needs a scheme.
 var hostPort = regexp.MustCompile(`^([\w.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(/|$)`)
 
 // WithScheme returns text with http:// in front, if it is "host:port", with or
@@ -92,13 +92,14 @@ func WithScheme(text string) string {
 	return text
 }
 
-// ContextPath returns what is in front of the OpenAPI in a server's URL: "/pj" of
-// "http://h:7701/pj/" and of "http://h:7701/pj/openApi", "" without one.
+// ContextPath returns the path in front of the OpenAPI in a server's URL: "/pj" for
+// "http://h:7701/pj/" and "http://h:7701/pj/openApi"; "" if there is none.
 func ContextPath(u *url.URL) string {
 	return strings.TrimSuffix(strings.TrimRight(u.EscapedPath(), "/"), strings.TrimSuffix(openapi.Prefix, "/"))
 }
 
-// Local is how to reach a listener of this host. http:// in front does not count.
+// Local returns the address at which a listener of this host can be reached. It ignores
+// http:// in front.
 func Local(address string) string {
 	address = strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/")
 	host, port, err := net.SplitHostPort(address)

@@ -1,9 +1,9 @@
 // Package hangup catches SIGHUP from the first moment on.
 //
-// Until a program asks for SIGHUP, one ends it; and a supervisor may send one
-// as soon as the process exists, because a changed configuration is announced
-// so. This package asks when it is initialised. It imports next to nothing, so
-// that most packages are initialised after it (Go does so in the order of
+// Until a program asks for SIGHUP, the signal ends it. But a supervisor may send one
+// as soon as the process exists, to announce a changed configuration.
+// This package asks when it is initialised. It imports next to nothing, so
+// that most packages are initialised after it (Go initialises them in the order of
 // import paths, dependencies first).
 package hangup
 
@@ -15,8 +15,8 @@ import (
 )
 
 // Signals receives SIGHUP in a process whose first argument is "run"; other
-// commands end with it, as they should. It has room for one: the reload that it
-// asks for is later than all that were sent before.
+// commands end with it, as they should. It has room for one signal: the reload that it
+// causes comes after all signals that were sent before.
 var Signals = catch(os.Args)
 
 func catch(args []string) chan os.Signal {

@@ -1,5 +1,5 @@
 // Package peer asks a connection whether its peer is still there, before a
-// request is written to it. Nothing is sent, and nothing that can be used is read.
+// request is written to it. It sends nothing, and reads nothing that anybody could use.
 //
 //	switch peer.Look(conn) {
 //	case peer.Quiet:   // write
@@ -7,9 +7,9 @@
 //	case peer.Gone:    // the peer has closed: close
 //	}
 //
-// [Look] is for a connection that nobody else reads at that moment. Where another
-// goroutine waits in Read all the time, as net/http's Transport does, use [Poll]:
-// it looks at the socket only.
+// [Look] is for a connection that nobody else reads at that moment. If another
+// goroutine waits in Read all the time, as in net/http's Transport, use [Poll]:
+// it only looks at the socket.
 package peer
 
 import (
@@ -38,10 +38,10 @@ func (s State) String() string { return [...]string{"quiet", "unasked", "gone"}[
 
 const (
 	// ticketWait bounds one read of what has arrived already on a TLS
-	// connection. Only a read that finds no application data lasts so long.
+	// connection. Only a read that finds no application data takes that long.
 	ticketWait = time.Millisecond
 	// ticketReads bounds how often that is tried: a record that never becomes
-	// whole must not hold the caller.
+	// complete must not hold the caller up.
 	ticketReads = 50
 )
 
@@ -54,15 +54,15 @@ type tlsConn interface {
 // Look tells the state of c's peer. Nobody else may be reading c; another
 // goroutine may write. It removes c's read deadline.
 //
-// A plain connection is asked with poll(2): at once, and without reading. What
-// arrives on a TLS connection is read through it, because it may be a session
-// ticket (RFC 8446, 4.6.1: nothing to worry about), a close_notify, or
-// application data, of which one byte is lost: a connection with unasked bytes
-// has no other use than to be closed. That takes no time unless something has
-// arrived, and then about 1 ms.
+// On a plain connection it calls poll(2): at once, and without reading. It reads
+// what has arrived on a TLS connection, because that may be a session
+// ticket (RFC 8446, 4.6.1: harmless), a close_notify, or
+// application data. Of the data one byte is lost, but a connection with unasked bytes
+// can only be closed. The reading takes about 1 ms if something has
+// arrived, else no time.
 //
-// Where the system has no poll(2), and for connections that have no socket, what
-// could be read within 1 ms decides.
+// If the system has no poll(2), or a connection no socket, Look tries to read for
+// 1 ms.
 func Look(c net.Conn) State {
 	secure, ok := c.(tlsConn)
 	if !ok {
@@ -71,7 +71,7 @@ func Look(c net.Conn) State {
 		}
 		return read(c, time.Now().Add(ticketWait))
 	}
-	// First what tls.Conn holds in its own buffers, which no poll sees.
+	// First look at what tls.Conn holds in its own buffers, which poll does not see.
 	if s := read(c, time.Unix(1, 0)); s != Quiet {
 		return s
 	}
@@ -88,7 +88,7 @@ func Look(c net.Conn) State {
 			return s
 		}
 	}
-	return Unasked // half a record: whatever it becomes, nobody asked for it
+	return Unasked // half a record: nobody asked for it, whatever it becomes
 }
 
 // read reads one byte until a deadline, and removes the deadline.
@@ -110,7 +110,7 @@ func read(c net.Conn, until time.Time) State {
 	return Gone
 }
 
-// rawOf returns the socket of c, nil if it has none.
+// rawOf returns c's socket; nil if it has none.
 func rawOf(c net.Conn) syscall.RawConn {
 	s, ok := c.(syscall.Conn)
 	if !ok {

@@ -7,15 +7,15 @@ import (
 	"syscall"
 )
 
-// CanPoll tells whether Poll can tell anything on this system.
+// CanPoll tells whether Poll works on this system.
 const CanPoll = true
 
 // Poll tells the state of a socket, without waiting and without reading. It may
 // be called while others read and write. Below TLS, Unasked means that a record
 // has arrived, which may be a session ticket. A socket that has been closed here
 // is Gone. Only Linux tells of an end behind bytes that wait to be read
-// (POLLRDHUP); elsewhere it is seen when they have been read. On systems that are
-// no Unix the answer is always Quiet.
+// (POLLRDHUP); other systems tell of it when they have been read. On systems other than
+// Unix the answer is always Quiet.
 func Poll(raw syscall.RawConn) State {
 	q := questions.Get().(*question)
 	defer questions.Put(q)
@@ -25,7 +25,7 @@ func Poll(raw syscall.RawConn) State {
 	return q.answer
 }
 
-// question is what Poll asks. It is used again, so that asking takes no memory.
+// question is what Poll asks. It is reused, so that asking allocates nothing.
 type question struct {
 	ask    func(fd uintptr)
 	answer State

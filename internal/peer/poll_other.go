@@ -4,8 +4,8 @@ package peer
 
 import "syscall"
 
-// CanPoll tells whether Poll can tell anything on this system.
+// CanPoll tells whether Poll works on this system.
 const CanPoll = false
 
-// Poll cannot tell anything here: it returns Quiet.
+// Poll always returns Quiet on this system.
 func Poll(syscall.RawConn) State { return Quiet }

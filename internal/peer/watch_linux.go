@@ -9,20 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// gone is what a Watcher asks for, besides errors, which are always told: the peer
-// has closed the connection or its half of it. Each connection tells once.
+// gone are the events that a Watcher asks for: the peer has closed the connection or its
+// half of it. epoll reports errors anyway. It reports each connection once.
 const gone = unix.EPOLLRDHUP | unix.EPOLLET
 
-// Watcher tells when the peers of sockets go, at once and for any number of
-// sockets on one goroutine. Others may read and write them meanwhile. It costs
-// nothing for each request. Make one with NewWatcher. It is safe for concurrent use.
+// Watcher tells at once when the peers of sockets go, for any number of
+// sockets on one goroutine. Others may read and write the sockets meanwhile. A request
+// costs nothing. Make one with NewWatcher. It is safe for concurrent use.
 type Watcher struct {
 	epoll *os.File
 	raw   syscall.RawConn // of epoll
 
 	mu   sync.Mutex
 	last uint64
-	told map[uint64]func() // guarded by mu; by the number of a connection, which is used once
+	told map[uint64]func() // guarded by mu; by the connections' numbers, each of which is used once
 }
 
 // NewWatcher returns a Watcher, or an error where the system has none: it needs
@@ -48,9 +48,9 @@ func NewWatcher() (*Watcher, error) {
 // Close ends the watching. Add must not be called any more.
 func (w *Watcher) Close() { _ = w.epoll.Close() } // nobody needs what is still in it
 
-// Add has f called, once and from the Watcher's goroutine, which f must not hold
-// up, when the peer of this socket has gone: also if it has already. remove ends
-// that: call it when the socket is closed here, or goes to somebody else.
+// Add has f called when the peer of this socket has gone, even if it has already. f is
+// called once, from the Watcher's goroutine, which it must not hold up. remove ends
+// the watching: call it when the socket is closed here, or goes to somebody else.
 func (w *Watcher) Add(raw syscall.RawConn, f func()) (remove func(), err error) {
 	w.mu.Lock()
 	w.last++
@@ -64,7 +64,7 @@ func (w *Watcher) Add(raw syscall.RawConn, f func()) (remove func(), err error) 
 	}
 	return func() {
 		w.forget(n)
-		_ = w.control(raw, unix.EPOLL_CTL_DEL, nil) // fails for a socket that is closed: the same
+		_ = w.control(raw, unix.EPOLL_CTL_DEL, nil) // fails if the socket is closed: then it is not watched either
 	}, nil
 }
 
@@ -74,7 +74,7 @@ func (w *Watcher) forget(n uint64) {
 	delete(w.told, n)
 }
 
-// control changes what is watched of a socket.
+// control adds a socket to those that are watched, or removes it.
 func (w *Watcher) control(socket syscall.RawConn, operation int, event *unix.EpollEvent) error {
 	var inner, failed error
 	outer := socket.Control(func(fd uintptr) {
@@ -83,7 +83,7 @@ func (w *Watcher) control(socket syscall.RawConn, operation int, event *unix.Epo
 	return errors.Join(outer, inner, os.NewSyscallError("epoll_ctl", failed))
 }
 
-// run tells until the Watcher is closed.
+// run calls the functions of Add until the Watcher is closed.
 func (w *Watcher) run() {
 	var events [64]unix.EpollEvent
 	for {

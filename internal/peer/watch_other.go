@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Watcher tells when the peers of sockets go. There is none on this system.
+// Watcher tells when the peers of sockets go. This system has none.
 type Watcher struct{}
 
 // NewWatcher returns an error: a Watcher needs Linux's epoll(7).

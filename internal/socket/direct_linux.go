@@ -11,16 +11,16 @@ import (
 
 // direct is what the system calls of a Conn need.
 type direct struct {
-	raw     syscall.RawConn // nil: the connection was closed before
+	raw     syscall.RawConn // nil: the connection was closed before New
 	in, out transfer
 }
 
 // transfer is one direction of a connection.
 type transfer struct {
-	mu   sync.Mutex         // one call at a time, as package net has it
+	mu   sync.Mutex         // one call at a time, as in package net
 	try  func(uintptr) bool // moves what it can; false: wait for the socket, then call it again. Made once, so that calls do not allocate
-	left []byte             // what is to be read into, or to be written
-	n    int                // bytes that were moved
+	left []byte             // the rest to read into, or to write
+	n    int                // bytes moved
 	err  syscall.Errno      // 0: none
 }
 
@@ -29,7 +29,7 @@ func (d *direct) init(c *net.TCPConn) {
 	d.in.try, d.out.try = d.in.read, d.out.write
 }
 
-// move does one call of op, and returns with nothing left of it.
+// move calls op with p as the bytes to move. Afterwards t holds nothing of p.
 func (t *transfer) move(op func(func(uintptr) bool) error, p []byte) (n int, errno syscall.Errno, err error) {
 	t.left, t.n, t.err = p, 0, 0
 	err = op(t.try)

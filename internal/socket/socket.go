@@ -7,7 +7,7 @@
 // carries the bytes to the other end at once, often takes longer than that. Then one
 // or two threads are woken and put to sleep for nothing.
 //
-// On other systems than Linux a Conn is a net.TCPConn and nothing else.
+// On systems other than Linux a Conn is just a net.TCPConn.
 package socket
 
 import "net"

@@ -1,5 +1,5 @@
 // Package mutants weakens the rules of deduplication, one at a time, and shows
-// that a named test notices. What no test would miss is not known to work.
+// that a named test notices. A rule that no test would miss is not known to work.
 package mutants
 
 import (
@@ -13,12 +13,12 @@ import (
 	"testing"
 )
 
-// mutant is a weakening of a function by patches. In a file that is no Go there is no
+// mutant is a weakening of a function by patches. In a file that is not Go it has no
 // function, and one patch, whose old is a text that the file has once.
 type mutant struct {
 	name     string
 	file     string // beneath the module's root
-	function string // behind the name of its receiver's type: "Machine.decide"
+	function string // with the name of its receiver's type in front: "Machine.decide"
 	patches  []patch
 	test     string // in the package that testsOf names; must fail
 }
@@ -49,8 +49,8 @@ func TestEveryWeakeningIsNoticed(t *testing.T) {
 // binary is a package's test binary.
 type binary struct{ path, dir string }
 
-// buildAll builds what each mutant runs in, and sees that its tests pass there
-// without the mutant.
+// buildAll builds the test binaries that the mutants run in, and checks that their tests
+// pass there without the mutants.
 func buildAll(t *testing.T, root string) map[int]binary {
 	t.Helper()
 	built := map[int]binary{}
@@ -105,9 +105,9 @@ func buildAll(t *testing.T, root string) map[int]binary {
 	return built
 }
 
-// testsOf is the package whose tests must notice a mutant of file: its own, but
-// for the default configuration, which is tested where it is loaded, and for the guard,
-// which is tested by the rules that it serves.
+// testsOf returns the package whose tests must notice a mutant of file: its own, except
+// for the default configuration, which is tested where it is loaded, and the guard,
+// which is tested by the rules that use it.
 func testsOf(file string) string {
 	switch {
 	case filepath.Ext(file) != ".go":
@@ -154,7 +154,7 @@ func (b binary) run(t *testing.T, tests string, number int) (output string, fail
 	return string(out), err != nil
 }
 
-// overlay is what files beneath the module's root have instead of their text.
+// overlay has the texts that replace those of files beneath the module's root.
 type overlay map[string]string
 
 // build builds a package's tests; the module stays as it is, and the compiler

@@ -14,8 +14,8 @@ import (
 // `gofmt -r` does: old and new are an expression or statements, and an identifier of
 // one small letter stands for any expression, the same in both. Fields, functions and
 // operators must be as they are written; names of local variables and the layout do
-// not matter. A block that is written { ___ } is any block. An empty new takes the
-// statements away.
+// not matter. A block that is written { ___ } is any block. An empty new removes the
+// statements.
 type patch struct{ old, new string }
 
 // as makes patches of pairs of old and new.
@@ -189,7 +189,7 @@ func (m matcher) same(pattern, of reflect.Value) bool {
 	return pattern.Interface() == of.Interface()
 }
 
-// stands reports whether a letter may stand for a text: for one at a time.
+// stands reports whether a letter may stand for a text: it must stand for the same one everywhere.
 func (m matcher) stands(letter, text string) bool {
 	before, known := m.letters[letter]
 	if !known {
