@@ -63,14 +63,14 @@ type event struct {
 	run func()
 }
 
-type events []event
+type events []*event
 
 func (e events) Len() int { return len(e) }
 func (e events) Less(i, j int) bool {
 	return e[i].at.Before(e[j].at) || e[i].at.Equal(e[j].at) && e[i].seq < e[j].seq
 }
 func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
+func (e *events) Push(x any)   { *e = append(*e, x.(*event)) }
 func (e *events) Pop() any {
 	old := *e
 	last := old[len(old)-1]
@@ -81,7 +81,7 @@ func (e *events) Pop() any {
 // after schedules run.
 func (w *world) after(d time.Duration, run func()) {
 	w.seq++
-	heap.Push(&w.events, event{w.now.Add(d), w.seq, run})
+	heap.Push(&w.events, &event{w.now.Add(d), w.seq, run})
 }
 
 // background schedules run, which alone does not keep the history going.
@@ -96,7 +96,7 @@ func (w *world) background(d time.Duration, run func()) {
 // play runs events until only those in the background are left.
 func (w *world) play() {
 	for len(w.events) > w.polls {
-		e := heap.Pop(&w.events).(event)
+		e := heap.Pop(&w.events).(*event)
 		w.now = e.at
 		e.run()
 	}
