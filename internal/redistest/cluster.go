@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"powerjob-shim/internal/await"
 )
 
 // StartCluster runs a Cluster of three primaries with a replica each.
@@ -20,7 +22,7 @@ func StartCluster(t testing.TB) []*Server {
 	if out, err := exec.Command("redis-cli", args...).CombinedOutput(); err != nil { //nolint:gosec // a test's own arguments
 		t.Fatalf("making a cluster: %v\n%s", err, out)
 	}
-	Eventually(t, "the cluster is whole", func() bool {
+	await.That(t, "the cluster is whole", func() bool {
 		for _, n := range nodes {
 			info, err := n.Do("CLUSTER", "INFO")
 			if err != nil || !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_known_nodes:6") {

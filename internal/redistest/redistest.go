@@ -190,13 +190,3 @@ func freePort(t testing.TB) int {
 	}
 	return port
 }
-
-// Eventually waits until ok returns true. After patience it fails the test.
-func Eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"powerjob-shim/internal/await"
 )
 
 // Sentinels are a primary, replicas and three sentinels that watch them.
@@ -61,7 +63,7 @@ func StartGuardedSentinels(t testing.TB, replicas int, guard Guard) *Sentinels {
 		s.Run()
 		set.Sentinels = append(set.Sentinels, s)
 	}
-	Eventually(t, "the sentinels know each other and the replicas", set.complete)
+	await.That(t, "the sentinels know each other and the replicas", set.complete)
 	return set
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/config"
 	"powerjob-shim/internal/redistest"
 )
@@ -62,7 +63,7 @@ func TestARotatedRedisPasswordCountsForTheNextConnection(t *testing.T) {
 	put(t, file, "new\n")
 	cut(t, server)
 	// The first command may still go to a connection that was closed.
-	redistest.Eventually(t, "the new password is used", func() bool { return asks(t, client) == nil })
+	await.That(t, "the new password is used", func() bool { return asks(t, client) == nil })
 
 	for name, change := range map[string]func(){
 		"an empty file": func() { put(t, file, "\n") },
@@ -70,7 +71,7 @@ func TestARotatedRedisPasswordCountsForTheNextConnection(t *testing.T) {
 	} {
 		change()
 		cut(t, server)
-		redistest.Eventually(t, name+": what it held before counts", func() bool { return asks(t, client) == nil })
+		await.That(t, name+": what it held before counts", func() bool { return asks(t, client) == nil })
 	}
 }
 
@@ -103,7 +104,7 @@ func TestRotatedRedisCertificatesCountForTheNextConnection(t *testing.T) {
 		}
 	}
 	cut(t, server)
-	redistest.Eventually(t, "what the files held before counts", func() bool { return asks(t, client) == nil })
+	await.That(t, "what the files held before counts", func() bool { return asks(t, client) == nil })
 }
 
 // The sentinels' own password and its file change while the process runs.
@@ -129,7 +130,7 @@ func TestARotatedSentinelPasswordCountsForTheNextConnection(t *testing.T) {
 		}
 	}
 	cut(t, set.Servers[0])
-	redistest.Eventually(t, "the new password is used", func() bool { return asks(t, client) == nil })
+	await.That(t, "the new password is used", func() bool { return asks(t, client) == nil })
 }
 
 func TestARotatedKeySecretCountsAndTheOldOnesAreRemembered(t *testing.T) {

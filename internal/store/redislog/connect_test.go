@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/redistest"
 	"powerjob-shim/internal/store"
 	"powerjob-shim/internal/store/storetest"
@@ -44,7 +45,7 @@ func says(t *testing.T, c Connection, what string) {
 	t.Helper()
 	s := replicas(t, 1, func() redis.UniversalClient { return Connect(c) }, func(o *Options) { o.Timeout = budget })[0].(*Store)
 	calls := 0
-	redistest.Eventually(t, "the status says "+what, func() bool {
+	await.That(t, "the status says "+what, func() bool {
 		calls++
 		storetest.Do(t, s, storetest.Save(s, fmt.Sprint("save ", calls), "T"), storetest.Success("1"))
 		return strings.Contains(strings.Join(s.Status().Problems, "\n"), what)

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/redistest"
 	"powerjob-shim/internal/store"
 	"powerjob-shim/internal/store/storetest"
@@ -89,7 +90,7 @@ func (b *broken) goesOn(t *testing.T) {
 // is known to both.
 func (b *broken) comesBack(t *testing.T) {
 	t.Helper()
-	redistest.Eventually(t, "the store works again", func() bool { return len(b.store.Status().Problems) == 0 })
+	await.That(t, "the store works again", func() bool { return len(b.store.Status().Problems) == 0 })
 	text := t.Name() + " afterwards"
 	storetest.Do(t, b.store, storetest.Save(b.store, text, "T"), storetest.Success("5"))
 	storetest.Want(t, b.other.Arrive(storetest.Save(b.other, text, "T")), dedup.Replay, "5")
@@ -293,7 +294,7 @@ func TestAClockThatWasSetBackStopsNothing(t *testing.T) {
 	// An entry of an hour ahead, as if Redis' clock had been there.
 	hour := time.Now().Add(time.Hour).UnixMilli()
 	mustDo(t, b.server, "XADD", b.store.group("default").key, fmt.Sprint(hour, "-0"), field, "x")
-	redistest.Eventually(t, "both have read it", func() bool {
+	await.That(t, "both have read it", func() bool {
 		for _, s := range []*Store{b.store, b.other} {
 			g := s.group("default")
 			g.mu.Lock()
@@ -358,7 +359,7 @@ func TestASentinelFailoverLosesNothingForLong(t *testing.T) {
 		}
 	}
 	t.Logf("failover after %v", time.Since(began))
-	redistest.Eventually(t, "the other is back too", func() bool { return len(b.Status().Problems) == 0 })
+	await.That(t, "the other is back too", func() bool { return len(b.Status().Problems) == 0 })
 	waits(a, patience)
 	waits(b, patience)
 	storetest.Do(t, a, storetest.Save(a, "afterwards", "T"), storetest.Success("3"))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"powerjob-shim/internal/await"
 	"powerjob-shim/internal/redistest"
 	"powerjob-shim/rules/access"
 )
@@ -29,7 +30,7 @@ func TestATokenIsKnownToAllReplicasUntilItEnds(t *testing.T) {
 		t.Errorf("it ends in %s ms, %v", ttl, err)
 	}
 	a.KeepToken("default", access.Fingerprint("short"), want, 20*time.Millisecond)
-	redistest.Eventually(t, "it ends", func() bool {
+	await.That(t, "it ends", func() bool {
 		_, ok := b.FindToken("default", access.Fingerprint("short"))
 		return !ok
 	})
