@@ -11,23 +11,22 @@ import (
 
 var errUnwanted = errors.New("nobody wants the rest of the request's body")
 
-// Counted counts what is read of a request's body and keeps how it ended. Its
-// ReadCloser is the body; nil where there is none, and nothing may be read then.
-// Safe for concurrent use: the request may still be written when the server has
-// answered already.
+// Counted counts the bytes that are read of a request's body and remembers how reading
+// ended. Its ReadCloser is the body; if there is none, it is nil, and nothing may be read.
+// Safe for concurrent use: a request may still be written when the server has answered.
 type Counted struct {
 	io.ReadCloser
 	n     atomic.Int64
 	ended atomic.Bool           // all of it has been read
 	cut   atomic.Bool           // nothing more is read
-	err   atomic.Pointer[error] // the first error of Read but io.EOF
+	err   atomic.Pointer[error] // the first error of Read other than io.EOF
 
 	reading  sync.Mutex // held by a Read
 	mu       sync.Mutex
 	released bool // guarded by mu
 
 	// from and to pass trailers on: net/http fills from when the body has
-	// been read. Only those that were announced are in to.
+	// been read. to has the names that were announced.
 	from, to http.Header
 }
 
@@ -55,12 +54,12 @@ func (b *Counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close does nothing: net/http closes the body after the handler. To close it before
+// Close does nothing: net/http closes the body after the handler. Closing it earlier
 // would wait for a Read that waits for the caller, and hold the answer's end back.
 func (b *Counted) Close() error { return nil }
 
-// PassTrailers has the trailers of from that to announces put into to at the body's
-// end. It is called before the first Read.
+// PassTrailers makes Read copy, at the body's end, those trailers of from that to has
+// names for. It must be called before the first Read.
 func (b *Counted) PassTrailers(from, to http.Header) { b.from, b.to = from, to }
 
 // N returns how many bytes have been read.
@@ -69,13 +68,13 @@ func (b *Counted) N() int64 { return b.n.Load() }
 // Ended reports whether the body has been read to its end.
 func (b *Counted) Ended() bool { return b.ended.Load() }
 
-// Cut makes each later Read fail: the server has gone. Whoever calls it must also end
-// a Read that is waiting.
+// Cut makes each later Read fail, because the server has gone. The caller of Cut must
+// also end a Read that is waiting.
 func (b *Counted) Cut() { b.cut.Store(true) }
 
 // Release ends the reading when the request's handler has ended: when it returns, no
-// Read goes on, and none sets a deadline any more, which would be the next request's.
-// It reports whether one was waiting for the caller, which interrupt has ended.
+// Read is in progress, and no later one sets a deadline, which would be the next
+// request's. It reports whether a Read was waiting for the caller; interrupt has ended it.
 func (b *Counted) Release(interrupt func()) (waited bool) {
 	b.Cut()
 	b.mu.Lock()
@@ -94,14 +93,14 @@ func (b *Counted) setDeadline(answer http.ResponseWriter, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.released {
-		_ = http.NewResponseController(answer).SetReadDeadline(at) // if that fails, the body may stand still
+		_ = http.NewResponseController(answer).SetReadDeadline(at) // if that fails, the body may pause
 	}
 }
 
-// Fail notes why the body does not come to its end.
+// Fail notes why the body cannot be read to its end. Only the first error counts.
 func (b *Counted) Fail(err error) { b.err.CompareAndSwap(nil, &err) }
 
-// Broken returns why the body could not be read to its end; nil: nothing yet.
+// Broken returns why the body could not be read to its end; nil: reading has not failed.
 func (b *Counted) Broken() error {
 	if err := b.err.Load(); err != nil {
 		return *err
@@ -109,9 +108,9 @@ func (b *Counted) Broken() error {
 	return nil
 }
 
-// arrived returns the whole body if it came together with the request's header,
-// which the bodies of proxy/listen can tell without waiting. What it returns was in
-// memory before, and does not count against the budget.
+// arrived returns the whole body if it came together with the request's header. Only
+// bodies of proxy/listen/plain can tell that, without waiting. The bytes were in memory
+// before, and do not count against the budget.
 func (b *Counted) arrived() (body []byte, whole bool) {
 	begun, ok := b.ReadCloser.(interface{ Arrived() ([]byte, bool) })
 	if !ok {

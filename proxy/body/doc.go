@@ -1,5 +1,5 @@
-// Package body reads requests' bodies: it holds those that somebody must see in
-// memory, and keeps all others moving.
+// Package body reads requests' bodies: it holds a body in memory if a link must look at
+// it, and makes sure that streamed ones keep moving.
 //
 //	in := body.Counted{ReadCloser: r.Body}
 //	r.Body = &in // else nothing is counted

@@ -15,18 +15,17 @@ const (
 	// HoldTimeout is how long a body may take to arrive before its request goes on
 	// without it being held. PowerJob's clients give up after 2 s.
 	HoldTimeout = 10 * time.Second
-	// firstBuffer is what a body gets before its first byte is there. From then
-	// on it gets as much as it has sent: an announced length proves nothing.
+	// firstBuffer is the size of a body's buffer before its first byte comes. The buffer
+	// then grows with what has come: an announced length proves nothing.
 	firstBuffer = 4 << 10
 )
 
-// ErrCut says that a body broke off, and so cannot be held.
+// ErrCut says that a body broke off, so that it cannot be held.
 var ErrCut = errors.New("the request's body broke off")
 
-// Holder holds bodies in memory, within a budget that all of them share. Safe for
-// concurrent use.
+// Holder holds bodies in memory, within a budget that they share. Safe for concurrent use.
 type Holder struct {
-	Max int64 // bytes of all bodies at once; 0: none may be held that must be waited for
+	Max int64 // bytes of all bodies at once; 0: only bodies that came with the header are held
 
 	used     atomic.Int64
 	readings sync.Pool // of *reading
@@ -45,26 +44,26 @@ func (h *Holder) take(n int64) bool {
 
 // Incoming is a request's body on its way.
 type Incoming struct {
-	In     *Counted            // the body, which is also beneath the request's
+	In     *Counted            // counts the body; the request's Body reads from it
 	Answer http.ResponseWriter // of the same request
 	Pace   Pace
 	Limit  int64 // a larger body is not held, in bytes
 
-	// Place is the request's connection, which can be read as far as it has come.
-	// Nil: it cannot.
+	// Place is the request's connection, if bytes that have arrived can be read from it
+	// without waiting. Nil: they cannot.
 	Place Place
 }
 
-// Place is a connection whose Read, while it is still, returns 0, nil instead of
-// reading from the network.
+// Place is a connection whose Read returns 0, nil instead of reading from the network
+// after SetStill(true), until SetStill(false).
 type Place interface{ SetStill(still bool) }
 
 // Held is a request's body in memory.
 type Held struct {
 	Bytes []byte
-	Why   string // a rules.Bypass... reason: it is not held; "": it is
+	Why   string // why it is not held, a rules.Bypass... reason; "": it is held
 
-	rd *reading // has its share of the budget; nil: none was needed
+	rd *reading // has the share of the budget; nil: none was taken
 }
 
 // Release gives the body's share of the budget back.
@@ -74,13 +73,14 @@ func (b Held) Release() {
 	}
 }
 
-// Hold reads the whole body of r. Where it must not or cannot be held, it returns
-// why, and r.Body still yields all of it.
+// Hold reads the whole body of r. If the body is not held, Held.Why says why, and r.Body
+// still yields all of it:
 //
-//  1. Content-Length says that it is too large: nothing is read.
-//  2. It turns out too large, or is late: what was read is put back in front of
-//     the rest.
-//  3. It breaks off: that is an error, and nothing may be forwarded.
+//  1. If its Content-Length is too large, nothing is read.
+//  2. If it turns out too large, comes late, or finds no room in the budget, what was
+//     read is put back in front of the rest.
+//
+// If the body breaks off, Hold returns an error, and nothing may be forwarded.
 func (h *Holder) Hold(r *http.Request, i Incoming) (Held, error) {
 	if r.ContentLength > i.Limit {
 		return Held{Why: rules.BypassBodyTooLarge}, nil
@@ -121,10 +121,10 @@ func (h *Holder) Hold(r *http.Request, i Incoming) (Held, error) {
 	return held, nil
 }
 
-// readArrived reads without waiting what came of r's body together with the
-// header: most often all of it. It leaves alone bodies too large to have come so, and
-// chunked ones, whose reader takes a Read of nothing for a fault. What it returns is
-// no more than net/http had in memory before, and does not count against the budget.
+// readArrived reads the part of r's body that came together with the header, without
+// waiting. Most often that is all of it. It does not try bodies that are too large to
+// have come with the header, or chunked ones, whose reader treats a Read of 0 bytes as an
+// error. net/http had the bytes in memory before, so they do not count against the budget.
 func readArrived(r *http.Request, at Place) (body []byte, whole bool) {
 	if at == nil || r.ContentLength < 0 || r.ContentLength > firstBuffer {
 		return nil, false

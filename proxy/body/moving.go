@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// Pace is how fast a body must come.
+// Pace is how fast a body must arrive.
 type Pace struct {
-	Timeout time.Duration // how long it may stand still
-	Rate    int64         // its slowest average, in bytes a second, once it was waited for as long as After; 0: no limit
-	After   time.Duration
+	Timeout time.Duration // how long it may pause
+	Rate    int64         // the lowest allowed average, in bytes a second; 0: no limit
+	After   time.Duration // Rate applies once reads have waited this long in all
 }
 
-// ErrTooSlow ends a body that falls behind its Pace's Rate.
+// ErrTooSlow is the error of reading a body that falls behind its Pace's Rate.
 var ErrTooSlow = errors.New("the request's body came more slowly than min_body_rate")
 
-// Moving is a streamed body that must not stand still, nor crawl.
+// Moving is a streamed body that must arrive at a Pace.
 type Moving struct {
 	io.ReadCloser
 	Answer http.ResponseWriter // of the same request
-	In     *Counted            // what it reads from, which is told why it ends
+	In     *Counted            // counts the same body; told if the body is too slow
 	Pace   Pace
 
 	n      int64         // bytes read
-	waited time.Duration // for the caller: what the server takes to read on does not count
+	waited time.Duration // in reads; the time between reads is the server's, and does not count
 }
 
 // Read implements io.Reader.
@@ -39,7 +39,7 @@ func (b *Moving) Read(p []byte) (int, error) {
 		b.In.Fail(err)
 	}
 	if err != nil {
-		b.In.setDeadline(b.Answer, time.Time{}) // net/http goes on reading, to see a hang-up
+		b.In.setDeadline(b.Answer, time.Time{}) // net/http goes on reading, to notice a hang-up
 	}
 	return n, err
 }

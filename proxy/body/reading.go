@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// reading reads one body after another, each on a goroutine of its own: a read
-// deadline would do with less, but net/http takes a late body for a broken
-// connection. It is used again unless a body was late.
+// reading reads one body after another, each on a goroutine of its own. A read deadline
+// would be simpler, but after one net/http takes the connection for broken. A reading is
+// used again unless a body was late.
 type reading struct {
 	body            *Moving
-	begun           []byte      // has been read of it already
-	overdue         atomic.Bool // the body is a stream now, and must not stand still
-	limit, expected int64
-	arrives         chan arrival
+	begun           []byte       // the part of the body that was read before
+	overdue         atomic.Bool  // the body is a stream now, and must keep its pace
+	limit, expected int64        // see read
+	arrives         chan arrival // gets the result of readUpTo; has room for one
 	late            *time.Timer
 	run             func() // made once: a go statement with arguments allocates
 
-	from    *Holder      // whose budget and pool it uses
-	share   atomic.Int64 // of the budget; far below zero once it was given back
-	wasLate bool         // the goroutine may still be at work
+	from    *Holder      // its budget and pool are used
+	share   atomic.Int64 // bytes of the budget; far below zero once given back
+	wasLate bool         // the goroutine may still run
 }
 
 func newReading(from *Holder) *reading {
@@ -32,10 +32,10 @@ func newReading(from *Holder) *reading {
 	return rd
 }
 
-// read reads body up to limit, begun included, which has been read of it already;
-// expected is its announced length, -1: none. After
-// HoldTimeout, or body.Pace.Timeout if that is shorter, it returns false: what is
-// read comes over rd.arrives then, and rd must not be used again.
+// read reads body up to limit bytes, including begun, the part that was read before.
+// expected is the announced length; -1: none. After HoldTimeout, or body.Pace.Timeout if
+// that is shorter, it returns false: the result comes over rd.arrives later, and rd must
+// not be used again.
 func (rd *reading) read(body *Moving, begun []byte, limit, expected int64) (arrival, bool) {
 	rd.body, rd.begun, rd.limit, rd.expected = body, begun, limit, expected
 	rd.share.Store(0)
@@ -53,8 +53,9 @@ func (rd *reading) read(body *Moving, begun []byte, limit, expected int64) (arri
 	}
 }
 
-// next reads a piece of the body. The deadline for the piece that the body is
-// late with is set by whoever waits for it.
+// next reads a piece of the body. Once the body is overdue, Moving sets a deadline for each
+// piece. For the piece that was pending by then, the stream's reader, who waits for it in
+// late, sets one.
 func (rd *reading) next(p []byte) (int, error) {
 	if rd.overdue.Load() {
 		return rd.body.Read(p)
@@ -67,14 +68,14 @@ func (rd *reading) take(n int64) bool {
 	if !rd.from.take(n) {
 		return false
 	}
-	if rd.share.Add(n) < 0 { // its request has ended, nobody would give it back
+	if rd.share.Add(n) < 0 { // its request has ended: nobody would give the bytes back
 		rd.from.used.Add(-n)
 		return false
 	}
 	return true
 }
 
-// giveBack gives back all that was taken, and lets nothing more be taken.
+// giveBack gives back all that was taken, and makes take fail from then on.
 func (rd *reading) giveBack() {
 	rd.from.used.Add(-rd.share.Swap(math.MinInt64 / 2))
 	if !rd.wasLate {
@@ -82,14 +83,14 @@ func (rd *reading) giveBack() {
 	}
 }
 
-// arrival is what was read of a body, up to the limit.
+// arrival is the part of a body that was read.
 type arrival struct {
 	bytes   []byte
-	err     error
-	crowded bool // there is more, but no budget to hold it
+	err     error // other than io.EOF
+	crowded bool  // there may be more, but no budget to hold it
 }
 
-// before puts what has arrived in front of the rest.
+// before returns a reader of what has arrived, and then of the rest.
 func (a arrival) before(rest io.Reader) io.Reader {
 	if a.err != nil {
 		rest = broken{a.err}
@@ -102,16 +103,16 @@ type broken struct{ err error }
 
 func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
-// refilled is a body some of which has been read already.
+// refilled is a body whose Reader yields again what was read before.
 type refilled struct {
 	io.Reader
 	io.Closer
 }
 
-// late is a body that a goroutine of reading is still reading: it yields first what
-// that goroutine gets.
+// late is a body that the goroutine of a reading is still reading. It first waits for what
+// that goroutine has read.
 type late struct {
-	arrives <-chan arrival // nil once it has come
+	arrives <-chan arrival // nil once that has come
 	body    io.Reader
 }
 

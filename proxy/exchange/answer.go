@@ -33,15 +33,15 @@ var shimValues = func() map[rules.Decision][]string {
 	return values
 }()
 
-// AnswerWriter is the last writer before the caller. It finishes an answer's header
-// when it is written, so that nobody can canonicalise it afterwards, and counts
-// the body's bytes. http.ResponseController reaches the writer beneath.
+// AnswerWriter is the last writer before the caller. It completes an answer's header
+// just before that is written, so that nothing can canonicalise it afterwards, and
+// counts the body's bytes. http.ResponseController reaches the writer beneath.
 type AnswerWriter struct {
 	http.ResponseWriter
 	ex      *Exchange
 	metrics *metrics.Metrics
 	Status  int  // 0: no header written yet
-	Closing bool // nothing is written: the connection is closed without an answer
+	Closing bool // the connection is closed without an answer: nothing is written
 	version string
 	Bytes   int64 // bytes of body
 }
@@ -52,8 +52,8 @@ func (w *AnswerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // WriteHeader implements http.ResponseWriter.
 func (w *AnswerWriter) WriteHeader(status int) {
 	if status == http.StatusContinue {
-		// The server asks for the body: net/http says so to the caller itself
-		// once the body is read, and would say it twice.
+		// The server asks for the body. net/http sends the caller a 100 Continue itself
+		// once the body is read, so this one would be the second.
 		return
 	}
 	if status >= 200 && w.Status == 0 {
@@ -83,7 +83,7 @@ func (w *AnswerWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// FlushError writes the header if it is still to be written, and flushes.
+// FlushError writes the header if that was not done yet, and flushes.
 func (w *AnswerWriter) FlushError() error {
 	if w.Status == 0 {
 		w.WriteHeader(http.StatusOK)
@@ -123,7 +123,7 @@ func (c *begunConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// CloseWrite says to the caller that the server sends nothing more.
+// CloseWrite tells the caller that the server sends nothing more.
 func (c *begunConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -151,7 +151,7 @@ func (w *AnswerWriter) finish() {
 		h["Connection"] = []string{"close"}
 	}
 	if ex.Introduces {
-		sent := ex.sentAuth(h) // before the rules below change h
+		sent := ex.sentAuth(h) // the rules below change h
 		defer w.introduce(sent)
 	}
 	if !ex.FromUpstream || w.Status == http.StatusLoopDetected { // 508 is written by a shim, perhaps this one

@@ -10,8 +10,8 @@ import (
 	"powerjob-shim/proxy/body"
 )
 
-// Attach gives r the body that ex holds, to be read again where another
-// connection must be tried.
+// Attach gives r the body that ex holds. GetBody lets it be read again if the request is
+// sent again.
 func (ex *Exchange) Attach(r *http.Request) {
 	r.ContentLength, r.TransferEncoding, r.GetBody = int64(len(ex.Body)), nil, ex.NewBody
 	r.Body = http.NoBody
@@ -21,7 +21,7 @@ func (ex *Exchange) Attach(r *http.Request) {
 	}
 }
 
-// NewBody returns the body that ex holds from its start.
+// NewBody returns a reader of the body that ex holds, from its start.
 func (ex *Exchange) NewBody() (io.ReadCloser, error) {
 	body := new(heldBody)
 	body.Reset(ex.Body)
@@ -46,14 +46,14 @@ func (ex *Exchange) FailBody(w http.ResponseWriter, err error) {
 		ex.Fail(w, http.StatusBadRequest, "the request's body came too slowly (min_body_rate of the listener); send it again on a better line")
 		return
 	}
-	// Should the caller still listen, it sees an error and not the empty 200 of
-	// a handler that wrote nothing.
+	// A caller who is still there gets an error, not the empty 200 of a handler that
+	// wrote nothing.
 	ex.Fail(w, http.StatusBadRequest, "the request's body broke off or is malformed; send it again as a whole")
 }
 
-// lingering bounds how long the rest of a body is waited for whose request has been
-// answered. It is read for nothing, so that the connection can be used again, and the
-// caller, who may read no answer before he has sent everything, gets this one.
+// lingering bounds how long the rest of a request's body is read and discarded after the
+// answer, so that the connection can be used again, and so that a caller who reads no
+// answer before he has sent everything gets this one.
 const lingering = 5 * time.Second
 
 // EndBody ends the reading of a body that was not read to its end. It is called when
@@ -66,6 +66,6 @@ func (ex *Exchange) EndBody() {
 		if interrupted || ex.Answer.Closing || ex.In.Broken() != nil {
 			wait = 0 // nobody wants the rest, or net/http takes the caller for gone
 		}
-		_ = conn.SetReadDeadline(time.Now().Add(wait)) // where it fails, net/http waits as long as it likes
+		_ = conn.SetReadDeadline(time.Now().Add(wait)) // if it fails, net/http's own limits apply
 	}
 }

@@ -9,17 +9,17 @@ import (
 	"powerjob-shim/proxy/listen/plain"
 )
 
-// ErrStopping is the cause of contexts that end because the shim ends.
+// ErrStopping is the cause of contexts that end because the shim stops.
 var ErrStopping = errors.New("powerjob-shim is stopping")
 
-// Caller is the peer that a request came from. It is asked whether he is still there;
-// docs/architecture.md says when.
+// Caller is the peer that a request came from. It can be asked whether the peer is still
+// there; docs/architecture.md says when that is done.
 type Caller interface {
 	// Gone reports whether the caller has hung up.
 	Gone() bool
 
-	// OnGone has f called once the caller has hung up, on a goroutine of its own,
-	// until stop is called. stop reports whether f will not be called any more.
+	// OnGone calls f on a goroutine of its own when the caller has hung up, unless stop
+	// is called before. stop returns true if f was not called and will not be.
 	OnGone(f func()) (stop func() bool)
 }
 
@@ -31,8 +31,8 @@ func callerOf(r *http.Request) Caller {
 	return watchedCaller{r.Context(), listen.PlaceOf(r)}
 }
 
-// WhileThere returns a context that ends when the caller hangs up. Call done when it
-// is not needed any more.
+// WhileThere returns a context that ends when ctx ends or the caller hangs up. done must
+// be called when the context is not needed any more.
 func (ex *Exchange) WhileThere(ctx context.Context) (_ context.Context, done func()) {
 	if ex.Caller == nil || ex.Watched() {
 		return ctx, func() {}
@@ -45,11 +45,11 @@ func (ex *Exchange) WhileThere(ctx context.Context) (_ context.Context, done fun
 	}
 }
 
-// watchedCaller is a caller whom net/http's server watches: the context of his
-// request ends when he hangs up.
+// watchedCaller is the caller of a request that net/http's server serves. It watches for
+// a hang-up, and then ends the request's context.
 type watchedCaller struct {
 	ctx   context.Context
-	place *listen.Place // his connection, which tells sooner; nil: the listener is not ours
+	place *listen.Place // the connection, which shows a hang-up sooner; nil: of a listener that is not ours
 }
 
 // Watched reports whether the request came by net/http's server.
@@ -58,7 +58,7 @@ func (ex *Exchange) Watched() bool {
 	return is
 }
 
-// Gone implements Caller. That the shim stops does not mean that he has hung up.
+// Gone implements Caller. A context that ended because the shim stops is not a hang-up.
 func (c watchedCaller) Gone() bool {
 	if c.ctx.Err() != nil {
 		return !errors.Is(context.Cause(c.ctx), ErrStopping)

@@ -62,7 +62,7 @@ func parseHop(hop string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// What X-Forwarded-Proto says. Requests share them: read them only.
+// Values of X-Forwarded-Proto. Requests share them: read them only.
 var overHTTP, overHTTPS = []string{"http"}, []string{"https"}
 
 // CameSecurely reports whether a trusted proxy says in X-Forwarded-Proto that

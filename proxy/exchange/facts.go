@@ -22,34 +22,35 @@ type Facts struct {
 
 	Pace body.Pace // of its body
 
-	// Client is the caller's address after trusted_proxies. clientTrusted is false
-	// where a trusted proxy did not say for whom it speaks: then Client is a proxy.
+	// Client is the caller's address after trusted_proxies. clientTrusted is false if a
+	// trusted proxy did not name the address it forwards for: then Client is a proxy's.
 	Client        netip.Addr
 	clientTrusted bool
 	PeerTrusted   bool // the connection comes from a trusted proxy
-	Introduces    bool // the caller is doctor, and asks who is on the way
+	Introduces    bool // the caller is doctor, and asks which shims are on the way
 
 	Route string
 	Group *routing.Group
 	// Target is the request target for the server, byte for byte.
 	Target string
-	Path   string        // as a server routes it, context path cut off: "/openApi/saveJob"
-	Call   *openapi.Call // nil when it is not an OpenAPI call
+	Path   string        // as a server routes it, without the context path: "/openApi/saveJob"
+	Call   *openapi.Call // nil: not an OpenAPI call
 	Match  rules.Matched
 
-	// Outside: the path ends as a known call's, and is not under the group's
-	// prefix: no rule sees it.
+	// Outside says that the path ends like a known call's but is not under the group's
+	// prefix, so that no rule applies to it.
 	Outside bool
 
-	// Ambiguous: Path is as it came, because servers may read it in several ways.
+	// Ambiguous says that servers may read the path in several ways. Path is then
+	// unchanged.
 	Ambiguous bool
 
 	origin origin // see FindOrigin
 
 	fingerprint   access.Token // see Token
 	fingerprinted bool
-	Grant         *access.Grant // what its token stands for; nil: nothing known
-	Granted       bool          // Grant has been looked for
+	Grant         *access.Grant // what its token entitles to; nil: not known
+	Granted       bool          // Grant was looked up
 
 	// Body is the request's body if it could be held; else Unheld is the bypass
 	// reason that says why. Both are empty where no link needs the body.
@@ -57,7 +58,7 @@ type Facts struct {
 	Unheld string
 }
 
-// CallName is the call's label in logs and metrics; "other" for what is no call.
+// CallName is the call's label in logs and metrics; "other" if the request is not a call.
 func (f *Facts) CallName() string {
 	if f.Call == nil {
 		return "other"
@@ -65,21 +66,22 @@ func (f *Facts) CallName() string {
 	return f.Call.Name
 }
 
-// UnderOpenAPI reports whether the path is one of OpenAPI calls, known or not.
+// UnderOpenAPI reports whether the path is that of an OpenAPI call, known or not.
 func (f *Facts) UnderOpenAPI() bool { return strings.HasPrefix(f.Path, openapi.Prefix) }
 
-// underServer reports whether the path is one that workers ask to find servers.
+// underServer reports whether the path is one by which workers find servers.
 func (f *Facts) underServer() bool {
 	rest, ok := strings.CutPrefix(f.Path, strings.TrimSuffix(f.Group.Settings.Prefix(), "/openApi"))
 	return ok && !f.Ambiguous && strings.HasPrefix(rest, "/server/")
 }
 
-// Harmless reports whether a request may be sent again though a server may have
-// executed it: a call that changes nothing, or a login, which gives out one more
-// token. OkHttp would send it again by itself, and a client with several servers
-// to the next of them.
+// Harmless reports whether a request may be sent again although a server may have
+// executed it. That holds for calls that change nothing, and for logins, which only give
+// out one more token. OkHttp would repeat them by itself, and a client with several
+// servers would send them to the next.
 //
-// Other requests are not: the web UI has GETs that change something (/job/run).
+// It does not hold for other requests: the web UI has GETs that change something
+// (/job/run).
 func (f *Facts) Harmless() bool { return f.Call != nil && f.Call.Kind != openapi.Change }
 
 // Patience is how long a server may take until the header of its answer to a request
@@ -91,9 +93,9 @@ func (f *Facts) Patience() time.Duration {
 	return f.Group.Settings.StreamLimit()
 }
 
-// Noted reports whether the dedup store is told of r, the exchange's request: of
-// every POST of a call except logins, known or not, since its client may repeat it,
-// and of other requests that a dedup rule names.
+// Noted reports whether the dedup store must learn of r, the exchange's request. These
+// are all POSTs of calls except logins, known or not, since clients may repeat them, and
+// other requests that a dedup rule names.
 func (f *Facts) Noted(r *http.Request) bool {
 	if kind, ok := openapi.KindOf(f.Path); ok && kind == openapi.Read {
 		return r.Method == http.MethodPost
@@ -101,7 +103,7 @@ func (f *Facts) Noted(r *http.Request) bool {
 	return (f.Match.Dedup != nil || f.UnderOpenAPI()) && rules.Repeatable(r.Method, f.Path)
 }
 
-// ClientAddr is the client's own address; the zero Addr where only a proxy's is known.
+// ClientAddr is the client's own address; the zero Addr if only a proxy's is known.
 func (f *Facts) ClientAddr() netip.Addr {
 	if f.clientTrusted {
 		return f.Client

@@ -16,15 +16,15 @@ type envelope struct {
 	Message string `json:"message"`
 }
 
-// Fail answers with an error of the shim's own, in the envelope that PowerJob's
-// clients read. message says what is wrong and
-// what to do; it must not tell a caller more of the inside than host:port.
+// Fail answers with an error of the shim's own, in the envelope that PowerJob's clients
+// read. message says what is wrong and what to do; of the shim's environment it must
+// tell callers no more than a server's host:port.
 func (ex *Exchange) Fail(w http.ResponseWriter, status int, message string) {
 	ex.Unanswered = ""
 	ex.answerError(w, status, message)
 }
 
-// answerError is Fail without a change of ex.Unanswered.
+// answerError is Fail, but leaves ex.Unanswered alone.
 func (ex *Exchange) answerError(w http.ResponseWriter, status int, message string) {
 	ex.FromUpstream = false
 	body, _ := json.Marshal(envelope{Message: "powerjob-shim: " + message}) // strings always marshal

@@ -11,10 +11,9 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// introduce adds a line to an answer that says who this shim is, below those of
-// shims between it and the server. Only doctor asks for it, by a header that no
-// client sends; so mode: observe adds it, too. sent is what the server itself
-// sent of the auth header.
+// introduce adds a header line to an answer that describes this shim, below the lines of
+// shims between it and the server. Only doctor asks for it, by a header that no client
+// sends, so it is added in mode: observe too. sent is the result of sentAuth.
 func (w *AnswerWriter) introduce(sent rules.HeaderAction) {
 	shim := doctor.Shim{Version: w.version, Mode: "enforce", Header: sent}
 	if w.ex.Snap.Observing {
@@ -27,11 +26,11 @@ func (w *AnswerWriter) introduce(sent rules.HeaderAction) {
 	h[doctor.Header] = append(slices.Clone(h[doctor.Header]), shim.Mark())
 }
 
-// sentAuth returns what the auth header's rules do to an answer, judged by how the
-// server wrote the header, which headercase.Apply does not know: recased is every
-// header that came in another case, a false included, whether or not its rule has a
-// value. It is "" if the answer is not a server's, no rule is about the header, none
-// has a value for one that is missing, or its spelling is not known.
+// sentAuth returns what the auth header's rules do to an answer. Unlike
+// headercase.Apply, it knows how the server wrote the header: every header that came in
+// another case is recased, also a false, and whether or not its rule has a value. It
+// returns "" if the answer is not a server's, if no rule is about the header, if the
+// header is missing and no rule has a value, or if its spelling is not known.
 func (ex *Exchange) sentAuth(h http.Header) rules.HeaderAction {
 	ruled, adds := false, false
 	for _, rule := range ex.Match.Headers {

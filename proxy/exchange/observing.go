@@ -10,12 +10,10 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// What mode: observe is made of. Every link decides and counts as ever, and the
-// wire stays as it is; see Settings.Observing.
-
-// observeHeaders counts what the header rules would do to an answer, and gives
-// its fields that matter the names that the server wrote: clients look for one of
-// them by its exact case, and net/http has lost it.
+// observeHeaders is the part of mode: observe that concerns an answer's header. It counts
+// what the header rules would do, and restores the names of the auth header and the
+// rules' headers as the server wrote them: clients look for one of them by its exact
+// case, which net/http has lost.
 func (w *AnswerWriter) observeHeaders() {
 	h, trial := w.Header(), http.Header{}
 	for _, rule := range w.ex.Match.Headers {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// requestID returns the caller's X-Request-Id if it may be logged and sent on, else
+// requestID returns the caller's X-Request-Id if it is fit to be logged and sent on, else
 // a new one.
 func requestID(r *http.Request) string {
 	if values := r.Header[RequestIDHeader]; len(values) == 1 && saneID(values[0]) {
@@ -17,8 +17,8 @@ func requestID(r *http.Request) string {
 	return newID()
 }
 
-// newID returns 26 letters and digits, as crypto/rand.Text does, but for less. They
-// need to be different ones, and no secret: everybody on the way sees them.
+// newID returns 26 letters and digits, like crypto/rand.Text, but faster. Ids must be
+// unique but need not be secret: everybody on the way sees them.
 func newID() string {
 	var bits [16]byte
 	binary.NativeEndian.PutUint64(bits[:8], rand.Uint64()) //nolint:gosec // no secret; and it is seeded by the system

@@ -8,8 +8,8 @@ import (
 	up "powerjob-shim/proxy/upstream"
 )
 
-// Unanswered says why a request was left without an answer; "": it was answered.
-// The reasons are those of the metric and the log.
+// Unanswered says why a request was left without an answer; "": it was answered. The
+// values are those of the metric and the log.
 //
 // PowerJob's clients and workers go on to their next address only where a
 // connection fails. Any status, 502 and 503 included, makes them give up at
@@ -30,16 +30,17 @@ const (
 	UnansweredNoAnswer       Unanswered = metrics.UnansweredNoAnswer
 )
 
-// origin is what decides how a request is told that its server has no answer.
+// origin says who sent a request. How that sender is told that no server answered
+// depends on it.
 type origin struct {
-	machine bool // a PowerJob client or worker that has come straight here
+	machine bool // a PowerJob client or worker, without a proxy between
 	shim    bool // another shim, on behalf of its own caller
 	repeats bool // see MayRepeat
 }
 
-// FindOrigin is called once the route is known. A request with forwarding headers
-// came through a proxy, which would turn a closed connection into a 502 of its
-// own; one with an Origin is a browser's.
+// FindOrigin must be called once the route is known. A request with forwarding headers
+// came through a proxy, which would turn a closed connection into a 502 of its own. A
+// request with an Origin header is a browser's.
 func (ex *Exchange) FindOrigin(r *http.Request) {
 	h := r.Header
 	ex.origin.shim = routing.ThroughShim(h)
@@ -55,18 +56,18 @@ func (ex *Exchange) FindOrigin(r *http.Request) {
 	ex.origin.machine = true
 }
 
-// MayRepeat reports whether a request is Harmless, or a worker's question for servers.
+// MayRepeat reports whether a request is Harmless, or a worker's search for servers.
 func (f *Facts) MayRepeat() bool { return f.origin.repeats }
 
-// Unsent fails a request of which nothing was sent to a server. Depending on the
-// caller it is an answer with this status and message, or a closed connection.
+// Unsent fails a request of which nothing was sent to a server. Depending on its origin,
+// the caller gets an answer with this status and message, or a closed connection.
 func (ex *Exchange) Unsent(w http.ResponseWriter, status int, why Unanswered, message string) {
 	ex.Unanswered = why
 	ex.answerError(w, status, message)
 }
 
-// NoAnswer fails a request that was sent and got no answer. One that may be sent
-// again is treated like one that was not sent.
+// NoAnswer fails a request that was sent and got no answer. If it may be sent again, it
+// is treated as if it had not been sent.
 func (ex *Exchange) NoAnswer(w http.ResponseWriter, status int, why Unanswered, message string) {
 	if !ex.MayRepeat() {
 		why = ""
@@ -74,7 +75,7 @@ func (ex *Exchange) NoAnswer(w http.ResponseWriter, status int, why Unanswered, 
 	ex.Unsent(w, status, why, message)
 }
 
-// closes decides, when an answer's header is about to be written, whether the
+// closes is called when an answer's header is about to be written. It decides whether the
 // connection is closed instead.
 func (ex *Exchange) closes() bool {
 	switch {
@@ -83,7 +84,7 @@ func (ex *Exchange) closes() bool {
 	case ex.origin.machine && !ex.Group.Settings.AnswerUnreachable:
 		return true
 	case ex.Unanswered != UnansweredCallerGone:
-		ex.Unanswered = "" // an answer says it
+		ex.Unanswered = "" // the caller gets an answer
 	}
 	return false
 }

@@ -9,12 +9,12 @@ import (
 	up "powerjob-shim/proxy/upstream"
 )
 
-// Wanted is asked just before a call's first byte is written to a server. An
-// error: the caller has hung up and nobody else waits for the answer, so that the
-// call must not be sent: its client is on the way to another address, where it
-// would be carried out a second time. A caller that has closed its sending side
-// only counts as hung up: nobody can tell the two apart. Callers who wait on another
-// replica are not known here: each is told that nothing was sent, and calls again.
+// Wanted is called just before a call's first byte is written to a server. It returns
+// an error if the caller has hung up and nobody else waits for the answer. The call must
+// then not be sent: its client is about to send it to another address, where it would
+// be executed a second time. A caller that has closed only its sending side counts as
+// hung up, because the two look the same. Callers who wait on another replica are not
+// known here: each is told that nothing was sent, and calls again.
 func (ex *Exchange) Wanted() error {
 	if ex.Caller == nil || !ex.Caller.Gone() || ex.Waiters != nil && ex.Waiters.Waiting() {
 		return nil
@@ -40,8 +40,8 @@ func (ex *Exchange) Broken() error { return ex.In.Broken() }
 // Cut ends reads of the request's body: the server has gone while the caller sends
 // nothing of it.
 func (ex *Exchange) Cut() {
-	if !ex.In.Ended() { // else nobody waits for the caller
-		ex.In.Cut() // first: a read that begins now must see it
+	if !ex.In.Ended() { // else nothing is read any more
+		ex.In.Cut() // before the deadline, so that a read that begins between the two fails too
 		_ = http.NewResponseController(&ex.Answer).SetReadDeadline(time.Unix(1, 0))
 	}
 }

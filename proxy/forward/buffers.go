@@ -2,8 +2,8 @@ package forward
 
 import "sync"
 
-// buffers lends the buffers that bodies are copied through. The pointers keep
-// Put from allocating. The zero value is ready to use.
+// buffers lends the buffers through which bodies are copied. It pools pointers to arrays,
+// because putting a slice into a sync.Pool would allocate. The zero value is ready to use.
 type buffers struct{ pool sync.Pool }
 
 // Get implements httputil.BufferPool.

@@ -12,9 +12,9 @@ import (
 	"powerjob-shim/proxy/upstream/connect"
 )
 
-// failed answers in place of a server that gave no answer, or none that can be passed
-// on. It tells the caller what happened, what may have been executed, and what to
-// do.
+// failed answers a request for which there is no answer from a server, or none that can
+// be passed on. It tells the caller what happened, what may have been executed, and what
+// to do.
 func failed(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange, err error) {
 	ex.Failure = err
 	if ex.Reached == up.Answered { // an answer that cannot be passed on
@@ -58,8 +58,8 @@ func failed(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange, err e
 	}
 }
 
-// patience is how long a server had until the head of its answer to r: a call that is
-// held has the group's timeout, whatever its path.
+// patience returns how long a server had until the head of its answer to r. For a held
+// call that is the group's timeout, whatever its path.
 func patience(r *http.Request, ex *exchange.Exchange) time.Duration {
 	if r.GetBody != nil {
 		return ex.Group.Settings.Timeout

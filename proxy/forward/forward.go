@@ -23,7 +23,7 @@ import (
 type Forwarder struct {
 	log     *zap.Logger
 	metrics *metrics.Metrics
-	life    context.Context // of calls that outlive their callers
+	life    context.Context // the context of calls that outlive their callers
 	reverse *httputil.ReverseProxy
 	buffers buffers
 }
@@ -72,14 +72,14 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, ex *exchange
 	f.reverse.ServeHTTP(w, withExchange(r.WithContext(ctx), ex))
 }
 
-// newReverseProxy makes what forwards all that is streamed.
+// newReverseProxy makes the proxy for streamed requests.
 func (f *Forwarder) newReverseProxy() *httputil.ReverseProxy {
 	errorLog, _ := zap.NewStdLogAt(f.log, zap.DebugLevel) // fails for unknown levels only
 	return &httputil.ReverseProxy{
 		Rewrite:       outgoing,
 		Transport:     sender{},
 		BufferPool:    &f.buffers,
-		FlushInterval: -1, // nothing waits
+		FlushInterval: -1, // each piece is flushed at once
 		ErrorLog:      errorLog,
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			failed(w, r, exchangeOf(r), err)
@@ -91,8 +91,8 @@ func (f *Forwarder) newReverseProxy() *httputil.ReverseProxy {
 	}
 }
 
-// outgoing makes the request that goes upstream: what came, but for the
-// hop-by-hop headers, which ReverseProxy has removed, and what is named here.
+// outgoing prepares a streamed request for the server. ReverseProxy has removed the
+// hop-by-hop headers; other changes than those made here are not intended.
 func outgoing(pr *httputil.ProxyRequest) {
 	in, out, ex := pr.In, pr.Out, exchangeOf(pr.In)
 	prepare(ex, out, in)
@@ -113,8 +113,8 @@ func outgoing(pr *httputil.ProxyRequest) {
 
 type exchangeKey struct{}
 
-// exchangeOf returns the exchange that withExchange has put into r. Through
-// ReverseProxy, only the context travels with a request.
+// exchangeOf returns the exchange that withExchange has put into r's context, which is
+// all that ReverseProxy passes on with a request.
 func exchangeOf(r *http.Request) *exchange.Exchange {
 	return r.Context().Value(exchangeKey{}).(*exchange.Exchange)
 }
@@ -130,8 +130,8 @@ type sender struct{}
 // RoundTrip implements http.RoundTripper.
 func (sender) RoundTrip(out *http.Request) (*http.Response, error) { return send(exchangeOf(out), out) }
 
-// send sends out, the request of ex, to a server of its group, and notes in ex what
-// became of it.
+// send sends out, the request of ex, to a server of its group, and stores the outcome in
+// ex.
 func send(ex *exchange.Exchange, out *http.Request) (*http.Response, error) {
 	r := up.Request{
 		HTTP: out, Call: ex.CallName(), Harmless: ex.Harmless(),

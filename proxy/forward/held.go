@@ -17,11 +17,11 @@ import (
 
 var errSwitched = errors.New("the server switched protocols unasked")
 
-// held sends a call that is held here and passes its answer on. It is what
-// ReverseProxy does for everything else, without what only streams need: the
-// watch on the caller, upgrades, and a timer that flushes.
+// held sends a held call and passes its answer on. It does what ReverseProxy does for all
+// other requests, but leaves out what only streams need: watching the caller, upgrades,
+// and a timer that flushes.
 //
-// An answer that breaks off panics with http.ErrAbortHandler, as there.
+// If the answer breaks off, it panics with http.ErrAbortHandler, as ReverseProxy does.
 func (f *Forwarder) held(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange) {
 	out := &ex.Sent.Request
 	if ex.Detached && ex.Watched() { // the call outlives its caller, but r's context ends when the caller hangs up
@@ -43,7 +43,7 @@ func (f *Forwarder) held(w http.ResponseWriter, r *http.Request, ex *exchange.Ex
 
 	res, err := send(ex, out)
 	if err == nil && res.StatusCode == http.StatusSwitchingProtocols {
-		_ = res.Body.Close() // the connection, which nobody can use
+		_ = res.Body.Close() // it is the connection, which nobody can use
 		err = errSwitched
 	}
 	if err != nil {
@@ -58,7 +58,7 @@ func (f *Forwarder) held(w http.ResponseWriter, r *http.Request, ex *exchange.Ex
 	}
 	w.WriteHeader(res.StatusCode)
 	err = f.copyAnswer(w, res)
-	_ = res.Body.Close() // it has been read, or is given up
+	_ = res.Body.Close() // it was read to its end, or is given up
 	if err != nil {
 		f.log.Debug("an answer broke off", zap.String(exchange.FieldRequestID, ex.ID), zap.Error(err))
 		panic(http.ErrAbortHandler)
@@ -66,10 +66,10 @@ func (f *Forwarder) held(w http.ResponseWriter, r *http.Request, ex *exchange.Ex
 	passTrailers(w, res.Trailer)
 }
 
-// headers has used headers of requests, for the next ones.
+// headers keeps empty headers of earlier requests for later ones.
 var headers = sync.Pool{New: func() any { return http.Header{} }}
 
-// passTrailers passes on what came behind an answer's body, announced or not.
+// passTrailers passes on an answer's trailers, announced or not.
 func passTrailers(w http.ResponseWriter, trailers http.Header) {
 	if len(trailers) == 0 {
 		return
@@ -81,20 +81,20 @@ func passTrailers(w http.ResponseWriter, trailers http.Header) {
 		}
 		h[http.TrailerPrefix+name] = values
 	}
-	// Trailers need an answer in chunks, which net/http makes of one that is flushed.
+	// Trailers need a chunked answer, and net/http uses chunks once an answer is flushed.
 	_ = http.NewResponseController(w).Flush() // a caller who has hung up needs no trailers
 }
 
-// copyAnswer passes an answer's body on, in as few pieces as it came in: what is
-// here already goes out together, and nothing waits for what is not here yet. A
-// caller who has hung up is found out by the wait for the next piece.
+// copyAnswer passes an answer's body on in few pieces: bytes that have arrived are written
+// together, without waiting for more. A caller who has hung up is noticed while it waits
+// for the next piece.
 func (f *Forwarder) copyAnswer(w http.ResponseWriter, res *http.Response) error {
 	if res.Body == http.NoBody {
 		return nil
 	}
 	arrived, _ := res.Body.(interface{ Buffered() int })
 	if conversation.IsEventStream(res.Header) {
-		_ = http.NewResponseController(w).Flush() // its first event may be far away
+		_ = http.NewResponseController(w).Flush() // the first event may come late
 	}
 	buf := f.buffers.Get()
 	defer f.buffers.Put(buf)
@@ -116,12 +116,12 @@ func (f *Forwarder) copyAnswer(w http.ResponseWriter, res *http.Response) error 
 			return err
 		}
 		n = 0
-		_ = http.NewResponseController(w).Flush() // the next Write tells what is wrong
+		_ = http.NewResponseController(w).Flush() // the next Write returns the error
 	}
 }
 
-// copyEndToEnd copies a header but for its hop-by-hop fields (RFC 9110, 7.6.1).
-// The values are shared.
+// copyEndToEnd copies a header without its hop-by-hop fields (RFC 9110, 7.6.1). The two
+// share the values.
 func copyEndToEnd(to, from http.Header) {
 	for name, values := range from {
 		switch name {

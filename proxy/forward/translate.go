@@ -18,10 +18,10 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// runJob is what servers without runJob2 have in its place.
+// runJob is the call of servers that lack runJob2.
 const runJob = "runJob"
 
-// maxNotFound bounds what is read of a server's 404; Spring's have some 120 bytes.
+// maxNotFound bounds how much of a server's 404 is read, in bytes; Spring's has about 120.
 const maxNotFound = 16 << 10
 
 // translation is a runJob2 that can be sent as a runJob.
@@ -30,8 +30,8 @@ type translation struct {
 	run      openapi.RunJob
 	lossy    bool
 	known    *routing.Lacking
-	old      bool // what was sent last
-	original struct {
+	old      bool     // runJob was sent last, not runJob2
+	original struct { // the runJob2; set by the first address
 		url    url.URL
 		header []string // Content-Type
 		body   func() (io.ReadCloser, error)
@@ -71,15 +71,15 @@ func (f *Forwarder) Translate(next exchange.Handler) exchange.Handler {
 		case rec.Streaming():
 			panic(http.ErrAbortHandler)
 		case whole:
-			_ = rec.Pass() // whoever is behind w sees a caller who has hung up
+			_ = rec.Pass() // the links before this one notice a hang-up
 		default:
 			passBroken(w, &rec)
 		}
 	}
 }
 
-// translatable returns how to translate the request; nil: not at all. Where the
-// shim observes, nothing is.
+// translatable returns how to translate the request; nil: it is not translated. In mode:
+// observe, none is.
 func translatable(ex *exchange.Exchange, r *http.Request) *translation {
 	compat := ex.Group.Settings.RunJob2
 	if ex.Snap.Observing || compat == routing.CompatOff || ex.Call == nil || ex.Call.Name != routing.RunJob2 || r.Method != http.MethodPost || r.GetBody == nil {
@@ -92,9 +92,9 @@ func translatable(ex *exchange.Exchange, r *http.Request) *translation {
 	return &translation{ex: ex, run: run, lossy: compat == routing.CompatLossy, known: ex.Snap.Lacking}
 }
 
-// judgeNotFound looks at the answer to what was sent, and reports whether the
-// same server must get it as a runJob. Only its own 404 tells that it has no
-// runJob2: a gateway's says nothing.
+// judgeNotFound looks at the answer, and reports whether the same server must get the
+// call again as runJob. Only the server's own 404 shows that it has no runJob2; a
+// gateway's 404 shows nothing.
 func (f *Forwarder) judgeNotFound(t *translation, rec *recorder.Recorder) (again bool) {
 	ex := t.ex
 	if t.old || ex.Reached != up.Answered || rec.Streaming() {
@@ -121,9 +121,8 @@ func (f *Forwarder) judgeNotFound(t *translation, rec *recorder.Recorder) (again
 	return true
 }
 
-// hasNoHandler reports whether the collected answer is the one that a Spring
-// server gives where nothing is mapped to the path that was sent
-// (BasicErrorController), and so nothing was executed.
+// hasNoHandler reports whether the collected answer is a Spring server's 404 for a path
+// without a handler (BasicErrorController). Then nothing was executed.
 func hasNoHandler(rec *recorder.Recorder, target string) bool {
 	if rec.Status() != http.StatusNotFound {
 		return false
@@ -137,21 +136,20 @@ func hasNoHandler(rec *recorder.Recorder, target string) bool {
 	return ok && json.Unmarshal(body, &e) == nil && e.Status == http.StatusNotFound && e.Path == path
 }
 
-// passBroken passes on what came of an answer that broke off.
+// passBroken passes on the part of an answer that came before it broke off.
 func passBroken(w http.ResponseWriter, rec *recorder.Recorder) {
 	if rec.Status() != 0 {
 		w.WriteHeader(rec.Status())
 		_, _ = w.Write(rec.Body())
 	}
-	// Never a connection that is cut before its status line: OkHttp would
+	// The status line must go out before the connection is cut: otherwise OkHttp would
 	// silently send again.
 	_ = http.NewResponseController(w).Flush()
 	panic(http.ErrAbortHandler)
 }
 
-// address makes out the request that s is to get: runJob2, or runJob if s is known to
-// lack runJob2. A call with fields that runJob cannot carry is always tried as
-// runJob2.
+// address makes out a runJob2, or a runJob if s is known to lack runJob2. A call with
+// fields that runJob cannot carry is always tried as runJob2 first.
 func (t *translation) address(out *http.Request, s *up.Server) {
 	if t.ex.Pinned == nil {
 		t.old = len(t.run.Lost) == 0 && t.known.Has(s, time.Now())
@@ -171,7 +169,7 @@ func (t *translation) address(out *http.Request, s *up.Server) {
 		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(form)), nil }
 		out.ContentLength = int64(len(form))
 		for _, name := range [...]string{"Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
-			delete(out.Header, name) // of the body as it came
+			delete(out.Header, name) // a digest of the original body
 		}
 	}
 	out.Body, _ = out.GetBody() // it is in memory

@@ -14,32 +14,32 @@ type Redirect struct {
 	OpenAPI bool
 }
 
-// Door is what a handler must do for the requests of one listener and not for those of
-// another. All requests of the listener share it: it must not be changed.
+// Door is what a handler must do for the requests of one listener, and may differ
+// between listeners. All requests of a listener share its Door: do not change it.
 type Door struct {
-	// What a plain listener answers instead of serving it.
+	// Requests that a plain listener answers itself.
 	Challenge func(http.ResponseWriter, *http.Request) bool // see Config; nil: none
 	Redirect  *Redirect                                     // nil: none
 
 	Pace Pace
 }
 
-// Pace is how fast the body of a listener's request must come.
+// Pace is how fast the body of a listener's request must arrive.
 type Pace struct {
-	Timeout time.Duration // how long a body may stand still
-	Rate    int64         // its slowest average, in bytes a second, once it was waited for as long as After; 0: no limit
-	After   time.Duration
+	Timeout time.Duration // how long a body may pause
+	Rate    int64         // the lowest allowed average, in bytes a second; 0: no limit
+	After   time.Duration // Rate applies once reads have waited this long in all
 }
 
 type doorKey struct{}
 
-// DoorOf returns the door that r came through; nil: no listener of this package.
+// DoorOf returns the door that r came through; nil if r came by no listener of this package.
 func DoorOf(r *http.Request) *Door {
 	d, _ := r.Context().Value(doorKey{}).(*Door)
 	return d
 }
 
-// PaceOf returns what is asked of r's body.
+// PaceOf returns how fast r's body must arrive.
 func PaceOf(r *http.Request) Pace {
 	if d := DoorOf(r); d != nil {
 		return d.Pace

@@ -8,16 +8,17 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// lastAnswers is how long requests get, once the grace is over, to be told so:
-// a connection cut before its status line makes OkHttp silently send again.
+// lastAnswers is how long the shim still takes, once the grace is over, to answer the
+// requests in flight with an error: OkHttp silently repeats a request whose
+// connection is cut before the status line.
 const lastAnswers = 2 * time.Second
 
-// drain ends serving in good order, or at once when now ends:
+// drain stops serving in good order, or at once when now ends:
 //
-//  1. Lifecycle.Drain: /readyz fails, so that no new clients are sent here; for
-//     shutdown.delay everything is served as before, because others learn of it late.
-//  2. No new connections; requests and tunnels may end within shutdown.grace.
-//  3. What is still in flight is answered with 503 (nothing was sent) or 504
+//  1. Lifecycle.Drain makes /readyz fail, so that balancers send no new clients here.
+//     They notice late, so everything is served as before for shutdown.delay.
+//  2. No new connections are accepted; requests and tunnels may end within shutdown.grace.
+//  3. Requests still in flight are answered with 503 (nothing was sent) or 504
 //     (the outcome is unknown), and tunnels are closed.
 func (s *Server) drain(now context.Context) {
 	delay, grace := s.life.Drain()
@@ -44,10 +45,10 @@ func (s *Server) drain(now context.Context) {
 	s.life.End()
 	ctx, cancel = context.WithTimeout(now, lastAnswers)
 	defer cancel()
-	_ = s.becomeIdle(ctx) // then they are cut off
+	_ = s.becomeIdle(ctx) // requests that are left after this are cut off
 }
 
-// becomeIdle waits until no request is in flight; an error says that ctx ended first.
+// becomeIdle waits until no request is in flight. It returns ctx's error if ctx ends first.
 func (s *Server) becomeIdle(ctx context.Context) error {
 	for s.life.InFlight() > 0 {
 		if err := ctx.Err(); err != nil {

@@ -1,17 +1,17 @@
-// Package listen listens for callers: it opens addresses, bounds their connections,
-// shakes hands, and stops in good order. It knows which connection a request came on,
-// and nothing of what it asks for: one [http.Handler] serves them all.
+// Package listen listens for callers: it opens addresses, limits their connections,
+// does TLS handshakes, and stops in good order. It knows which connection a request
+// came on, but not what the request is about: one [http.Handler] serves all requests.
 //
 //	s, err := listen.Open(listen.Config{Handler: h, Life: life, Logger: log,
 //		Clients: []listen.Listener{{Address: ":7700"}}})
 //	err = s.Serve(stop, now)
 //
 // All listeners are open before any serves. When stop ends, the server drains: see
-// [Lifecycle]. The handler learns from [PlaceOf] and [DoorOf] what matters to it of
-// connection and listener.
+// [Lifecycle]. The handler learns from [PlaceOf] and [DoorOf] what it needs to know
+// about a request's connection and listener.
 //
-// Connections are served by package plain, below this one: plain requests by itself,
-// others by net/http's server. Clients are spoken to in HTTP/1.1 only.
+// Package plain, below this one, serves the connections: plain requests itself, all
+// others through net/http's server. Only HTTP/1.1 is offered to clients.
 package listen
 
 import (
@@ -29,8 +29,8 @@ import (
 	"powerjob-shim/proxy/listen/plain"
 )
 
-// maxHeaderBytes bounds a request's header; past it net/http answers 431.
-// Spring Boot takes 8 KiB.
+// maxHeaderBytes bounds a request's header; net/http answers 431 to a larger one.
+// Spring Boot's own limit is 8 KiB.
 const maxHeaderBytes = 64 << 10
 
 // Config is what a Server is made of.
@@ -38,40 +38,40 @@ type Config struct {
 	Handler  http.Handler
 	Life     Lifecycle
 	Logger   *zap.Logger
-	ErrorLog *log.Logger // where net/http's servers complain; nil: the standard log
+	ErrorLog *log.Logger // for the errors of net/http's servers; nil: the standard log
 
 	Clients []Listener
 
-	// Plain tells which plain requests may be served without net/http's server: see
-	// [plain.Server]. nil: none.
+	// Plain reports whether a plain request may be served without net/http's server:
+	// see [plain.Server]. nil: none may.
 	Plain func(target string, length int64) bool
-	// Watch: whoever waits for the hang-up of a plain request's caller learns of it at
-	// once. See [plain.Server].
+	// Watch makes a hang-up of a plain request's caller known at once, not within
+	// 100 ms. See [plain.Server].
 	Watch bool
 
-	// Challenge answers what a certificate authority asks on plain listeners
-	// to see who holds a name (RFC 8555, 8.3), and reports whether it did. It is
-	// given to the handler (see Door). nil: there is none.
+	// Challenge answers the request by which a certificate authority checks, on a plain
+	// listener, who holds a name (RFC 8555, 8.3). It returns false for all other
+	// requests. The handler gets it in its Door. nil: there is none.
 	Challenge func(http.ResponseWriter, *http.Request) bool
 
-	// AdminAddress is where Admin listens: a host and a port. "": it does not.
+	// AdminAddress is the host and port on which Admin listens. "": it does not.
 	AdminAddress string
 	Admin        Admin // nil without AdminAddress
 }
 
-// Admin is a server of its own, which goes on until the clients' servers have ended, so
-// that it can tell that they drain. *http.Server is one.
+// Admin is the server of the admin listener. It runs until the clients' servers have
+// ended, so that it can report the drain. *http.Server implements it.
 type Admin interface {
 	Serve(net.Listener) error // http.ErrServerClosed after Close
 	Close() error
 }
 
-// Server has open listeners. Make one with Open.
+// Server owns the open listeners. Make one with Open.
 type Server struct {
 	life    Lifecycle
 	log     *zap.Logger
 	clients []net.Listener
-	servers []*plain.Server // of clients, one each
+	servers []*plain.Server // servers[i] serves clients[i]
 
 	adminListener net.Listener // nil: none
 	admin         Admin        // nil: none
@@ -108,7 +108,7 @@ func Open(c Config) (*Server, error) {
 	return s, nil
 }
 
-// strict returns an open listener with the limits of l.
+// strict wraps ln, an open listener, with the limits of l.
 func (c *Config) strict(ln net.Listener, l Listener) net.Listener {
 	return strictListener{
 		Listener: ln, tls: l.TLS, log: c.Logger, open: &connections{bound: int64(l.MaxConnections)},
@@ -117,7 +117,7 @@ func (c *Config) strict(ln net.Listener, l Listener) net.Listener {
 	}
 }
 
-// httpServer makes the server of a listener.
+// httpServer makes net/http's server for a listener.
 func (c *Config) httpServer(l Listener) *http.Server {
 	d := &Door{Pace: Pace{
 		Timeout: cmp.Or(l.BodyTimeout, defaultBodyTimeout), Rate: l.MinBodyRate, After: cmp.Or(l.RateAfter, defaultRateAfter),
@@ -157,7 +157,7 @@ func (s *Server) AdminAddr() net.Addr {
 	return s.adminListener.Addr()
 }
 
-// close releases listeners that are not served.
+// close closes listeners that were opened but never served.
 func (s *Server) close() {
 	for _, ln := range s.clients {
 		_ = ln.Close() // nothing was accepted
@@ -194,7 +194,7 @@ func (s *Server) Serve(stop, now context.Context) error {
 	}
 	s.life.End()
 	for _, srv := range s.servers {
-		_ = srv.Close() // the process ends: nothing is left to be done about it
+		_ = srv.Close() // the process ends anyway
 	}
 	if s.admin != nil {
 		_ = s.admin.Close() // likewise

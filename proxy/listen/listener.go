@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// What Listener's times are by default.
+// The defaults of Listener's fields.
 const (
 	defaultHeaderTimeout = 10 * time.Second
 	defaultBodyTimeout   = 30 * time.Second
@@ -26,7 +26,7 @@ type Listener struct {
 	// value is ProxyOff.
 	ProxyProtocol ProxyProtocol
 
-	// Redirect sends plain requests to https. nil: they are served.
+	// Redirect sends the requests of a plain listener to https. nil: they are served.
 	Redirect *Redirect
 
 	// MaxConnections bounds the open connections: up to twice as many are
@@ -38,22 +38,22 @@ type Listener struct {
 	// the first line: OkHttp would repeat a request on a 408. 0: 10 s.
 	HeaderTimeout time.Duration
 
-	// BodyTimeout is how long a request's body may stand still; 400 then. There
-	// is no limit for all of it: an upload may take its time. 0: 30 s.
+	// BodyTimeout is how long a request's body may pause; 400 after that. The whole
+	// body has no limit: an upload may take any time. 0: 30 s.
 	BodyTimeout time.Duration
 
-	// MinBodyRate is how many bytes of a request's body must come a second, on
-	// average, once RateAfter was spent waiting for the caller; 400 then. How long the
-	// server takes to read does not count. 0: any.
+	// MinBodyRate is the lowest allowed average rate of a request's body, in bytes a
+	// second; 400 below it. It applies once RateAfter was spent waiting for the caller.
+	// Time that the server takes to read does not count. 0: no limit.
 	MinBodyRate int64
 	RateAfter   time.Duration // 0: 30 s
 
-	// StallTimeout lets a caller go that takes nothing of what is written to it
-	// for so long, tunnels included. 0: 30 s.
+	// StallTimeout ends the connection of a caller who reads nothing of what is
+	// written to it for this long, tunnels included. 0: 30 s.
 	StallTimeout time.Duration
 
-	// IdleTimeout closes unused connections. By default it is longer than the 5
-	// minutes after which OkHttp closes them, so that the client is the one who
-	// closes: no call is written to a connection that is being closed. 0: 6 min.
+	// IdleTimeout closes unused connections. The default is longer than the 5 minutes
+	// after which OkHttp closes them: if the client closes first, it never writes a
+	// call to a connection that the shim is closing. 0: 6 min.
 	IdleTimeout time.Duration
 }

@@ -10,25 +10,26 @@ import (
 	"powerjob-shim/internal/peer"
 )
 
-// connections counts those that a listener has open. Up to the bound they are
-// served; as many again are answered with 503, because a caller learns nothing
-// from a connection that is closed; all beyond are closed at once.
+// connections counts a listener's open connections. Up to the bound they are served.
+// As many again are answered with 503, because a closed connection tells a caller
+// nothing; any further ones are closed at once.
 type connections struct {
 	open  atomic.Int64
-	bound int64 // 0: none
+	bound int64 // 0: no bound
 }
 
-// Place is what a listener knows of one of its connections. Its methods may be called with nil.
+// Place is what a listener knows about one of its connections. A nil Place is valid
+// unless its method says otherwise.
 type Place struct {
 	in   *connections
 	over bool            // beyond the bound
 	raw  syscall.RawConn // nil: not known
-	left atomic.Bool
+	left atomic.Bool     // leave was called
 
 	still bool // see SetStill
 }
 
-// enter returns nil for a connection that must be closed at once.
+// enter counts a connection in. It returns nil if conn must be closed at once.
 func (c *connections) enter(conn syscall.Conn) *Place {
 	n := c.open.Add(1)
 	p := &Place{in: c, over: c.bound > 0 && n > c.bound}
@@ -40,7 +41,7 @@ func (c *connections) enter(conn syscall.Conn) *Place {
 	return p
 }
 
-// leave gives the place back; net/http may close a connection twice.
+// leave counts the connection out, once: net/http may close a connection twice.
 func (p *Place) leave() {
 	if p != nil && p.left.CompareAndSwap(false, true) {
 		p.in.open.Add(-1)
@@ -50,13 +51,13 @@ func (p *Place) leave() {
 // hasLeft reports whether the connection was closed here.
 func (p *Place) hasLeft() bool { return p != nil && p.left.Load() }
 
-// isStill reports whether a Read into b must not touch the network. One byte is
-// what net/http reads on a goroutine of its own, from the body's end on, to see
-// the caller hang up; that goes on, and looks at nothing that is written here.
+// isStill reports whether a Read into b must not touch the network. Reads of one byte
+// always may: once the body has ended, net/http makes them on a goroutine of its own
+// to notice a hang-up. They do not look at still, so there is no data race.
 func (p *Place) isStill(b []byte) bool { return len(b) > 1 && p != nil && p.still }
 
-// SyscallConn implements syscall.Conn: the socket can be asked whether its peer is
-// still there.
+// SyscallConn implements syscall.Conn, for polling whether the peer is still there. p
+// must not be nil.
 func (p *Place) SyscallConn() (syscall.RawConn, error) {
 	if p.raw == nil {
 		return nil, net.ErrClosed
@@ -64,13 +65,13 @@ func (p *Place) SyscallConn() (syscall.RawConn, error) {
 	return p.raw, nil
 }
 
-// SetStill makes reads of more than one byte return 0, nil at once as long as still is
-// true, so that what the server has read already can be taken without waiting. Only the
-// handler of the connection's request may call it. p must not be nil.
+// SetStill makes reads of more than one byte return 0, nil at once while still is true.
+// So a handler can take what the server has already read, without waiting for more.
+// Only the handler of the connection's request may call it. p must not be nil.
 func (p *Place) SetStill(still bool) { p.still = still }
 
-// Over reports whether the connection is beyond its listener's bound, so that all it
-// should get is an answer that says so.
+// Over reports whether the connection is beyond its listener's bound: it should get only
+// an answer that says so.
 func (p *Place) Over() bool { return p != nil && p.over }
 
 // Gone reports whether the caller has closed the connection.
@@ -80,8 +81,8 @@ func (p *Place) of() *Place { return p }
 
 type placeKey struct{}
 
-// withPlace is the ConnContext of an http.Server: requests can tell their
-// connection's place by it.
+// withPlace is the ConnContext of an http.Server. It adds the connection's place to the
+// context, for PlaceOf.
 func withPlace(ctx context.Context, c net.Conn) context.Context {
 	for {
 		switch conn := c.(type) {
@@ -95,7 +96,7 @@ func withPlace(ctx context.Context, c net.Conn) context.Context {
 	}
 }
 
-// PlaceOf returns the place of r's connection; nil: no listener of this package.
+// PlaceOf returns the place of r's connection; nil if r came by no listener of this package.
 func PlaceOf(r *http.Request) *Place {
 	p, _ := r.Context().Value(placeKey{}).(*Place)
 	return p

@@ -12,20 +12,20 @@ import (
 
 // ProxyProtocol says whether a listener's connections begin with a header of
 // the PROXY protocol, versions 1 and 2, by which a balancer names the client
-// (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). It is believed
-// from proxies that Lifecycle.Trusts only; from others such a connection is closed.
+// (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). Only proxies that
+// Lifecycle.Trusts may send one: a connection with a header from anyone else is closed.
 type ProxyProtocol int
 
 // The values of ProxyProtocol.
 const (
-	ProxyOff     ProxyProtocol = iota // no header is expected, and one is a malformed request
-	ProxyAccept                       // with or without one
-	ProxyRequire                      // connections without one are closed
+	ProxyOff     ProxyProtocol = iota // no header is expected; one is taken for a malformed request
+	ProxyAccept                       // with or without a header
+	ProxyRequire                      // connections without a header are closed
 )
 
-// proxied returns c as the PROXY protocol has it, which tells the client's
-// address; nil: c must be closed unread. How its header is read does not hold
-// up others: it is read when the connection's own goroutine first asks.
+// proxied returns c, wrapped so that its RemoteAddr is the one of the PROXY header if
+// there may be a header; nil: c must be closed unread. The header is read when the
+// connection's own goroutine first needs it, so a slow one does not delay accepting.
 func (l strictListener) proxied(c *movingConn) clientConn {
 	if l.proxyProtocol == ProxyOff {
 		return c
@@ -61,9 +61,9 @@ type proxiedConn struct {
 	log    *zap.Logger
 }
 
-// Read implements net.Conn. A connection whose header is missing, malformed or
-// unwanted ends with its first byte: net/http would answer another error than
-// io.EOF, and there is nobody who could read that.
+// Read implements net.Conn. If the header is missing, malformed or unwanted, the first
+// Read closes the connection and returns io.EOF: to any other error net/http would
+// write an answer, which nobody could read.
 func (c proxiedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	var network net.Error

@@ -11,26 +11,26 @@ import (
 	"powerjob-shim/internal/socket"
 )
 
-// ErrStalled is what writing to a caller fails with that takes nothing.
+// ErrStalled is the error of writing to a caller who reads nothing for the stall timeout.
 var ErrStalled = errors.New("the caller took nothing of the answer for stall_timeout")
 
-// clientConn is a caller's connection. CloseWrite is for net/http, which lets a
-// caller read an early answer to its end.
+// clientConn is a caller's connection. net/http calls CloseWrite so that the caller can
+// read an early answer to its end.
 type clientConn interface {
 	net.Conn
 	CloseWrite() error
 }
 
-// movingConn is a connection whose peer must take some of what is written to
-// it. One that takes a little now and then may be as slow as it likes. It
-// stands below TLS, whose records must not break off.
+// movingConn is a connection whose peer must read something of what is written to it
+// within stall. A peer that reads a little now and then may be as slow as it likes. It
+// is below TLS, because a TLS record must be written as a whole.
 type movingConn struct {
 	*socket.Conn
 	stall time.Duration
 
-	deadline atomic.Int64 // that of writing, as set here; nanoseconds since 1970; 0: none is set
-	foreign  atomic.Bool  // somebody else set a deadline for writing, which counts then
-	gone     atomic.Bool  // the peer was let go
+	deadline atomic.Int64 // write deadline set here, in Unix nanoseconds; 0: none
+	foreign  atomic.Bool  // somebody else set a write deadline, which is used instead
+	gone     atomic.Bool  // the peer stalled: all writes fail
 }
 
 // Write implements net.Conn.
@@ -59,8 +59,8 @@ func (c *movingConn) Write(b []byte) (n int, err error) {
 	}
 }
 
-// extend sets a deadline for writing, unless the last one is far enough away:
-// to set one for each write would cost more than most writes.
+// extend sets a write deadline, unless the last one is far enough away: setting one for
+// each write would cost more than most writes.
 func (c *movingConn) extend(now time.Time) {
 	if c.deadline.Load()-now.UnixNano() > int64(c.stall/2) {
 		return
@@ -87,13 +87,13 @@ func (c *movingConn) takeOver(t time.Time) {
 	c.deadline.Store(0)
 }
 
-// ReadFrom keeps io.Copy from writing past Write.
+// ReadFrom makes io.Copy use Write, not the socket's own ReadFrom.
 func (c *movingConn) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{c}, r)
 }
 
-// Moving returns ln with connections whose peers must take some of what is written
-// to them within stall; they are let go otherwise.
+// Moving wraps ln. A write to one of its connections fails with ErrStalled if the peer
+// reads nothing for stall.
 func Moving(ln net.Listener, stall time.Duration) net.Listener { return movingListener{ln, stall} }
 
 type movingListener struct {

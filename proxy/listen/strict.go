@@ -11,16 +11,16 @@ import (
 	"powerjob-shim/internal/socket"
 )
 
-// net/http answers an unknown transfer coding with 501, in one Write of
-// exactly these bytes. To a caller that is a broken request like any other.
+// net/http answers an unknown transfer coding with 501, in one Write of exactly the
+// bytes of unsupportedCoding. Callers get 400 instead, as for any other broken request.
 const (
 	unsupportedCoding = "HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nUnsupported transfer encoding"
 	refusedCoding     = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nUnsupported transfer encoding"
 )
 
-// strictListener hands out connections on which unsupportedCoding becomes
-// refusedCoding. No upstream's answer can be mistaken for it: what net/http
-// writes for a handler has a Date.
+// strictListener accepts connections that write refusedCoding in place of
+// unsupportedCoding. An upstream's answer cannot be mistaken for it, because answers
+// that net/http writes for a handler have a Date.
 type strictListener struct {
 	net.Listener
 	tls  *tls.Config // nil: plain HTTP
@@ -30,7 +30,7 @@ type strictListener struct {
 	headerTimeout, stallTimeout time.Duration
 
 	proxyProtocol ProxyProtocol
-	trusted       func(netip.Addr) bool // whose PROXY header is believed
+	trusted       func(netip.Addr) bool // reports whose PROXY header is believed
 }
 
 func (l strictListener) Accept() (net.Conn, error) {

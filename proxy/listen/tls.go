@@ -12,12 +12,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// acmeTLS is the protocol of TLS-ALPN-01 (RFC 8737): a certificate authority
-// shakes hands, looks at the certificate and leaves.
+// acmeTLS is the protocol of TLS-ALPN-01 (RFC 8737): a certificate authority does the
+// handshake, looks at the certificate and leaves.
 const acmeTLS = "acme-tls/1"
 
-// strictTLSConn is strictConn for https. net/http would shake hands itself on a
-// *tls.Conn, but then its answers could not be seen in clear.
+// strictTLSConn is strictConn for https. Given a *tls.Conn, net/http would do the
+// handshake itself, but then its answers could not be replaced before encryption.
 type strictTLSConn struct {
 	*tls.Conn
 	patience time.Duration // for the handshake
@@ -35,7 +35,7 @@ func (c strictTLSConn) Read(b []byte) (int, error) {
 	if c.isStill(b) {
 		return 0, nil
 	}
-	if c.hasLeft() { // a request may have come with the handshake's end
+	if c.hasLeft() { // else a request that came with the end of the handshake would be served
 		return 0, net.ErrClosed
 	}
 	return c.Conn.Read(b)
@@ -43,10 +43,10 @@ func (c strictTLSConn) Read(b []byte) (int, error) {
 
 func (c strictTLSConn) Write(b []byte) (int, error) { return writeStrictly(c.Conn, b) }
 
-// ConnectionState shakes hands. net/http calls it once on each connection that
-// is no *tls.Conn but has this method, on the connection's own goroutine before
-// the first read, to fill in Request.TLS. A connection on which no requests may
-// follow is closed.
+// ConnectionState does the handshake. net/http calls it once on each connection that
+// has this method but is not a *tls.Conn, on the connection's own goroutine, before
+// the first read, to fill in Request.TLS. The connection is closed if the handshake
+// fails, or was only for TLS-ALPN-01.
 func (c strictTLSConn) ConnectionState() tls.ConnectionState {
 	ctx, cancel := context.WithTimeout(context.Background(), c.patience)
 	defer cancel()
@@ -61,14 +61,14 @@ func (c strictTLSConn) ConnectionState() tls.ConnectionState {
 	return state
 }
 
-// explain logs why a handshake failed. Peers that leave without a word are
-// health checks and scanners.
+// explain logs why a handshake failed. Peers that leave without a word are health checks
+// and scanners, and are logged at debug level only.
 func (c strictTLSConn) explain(err error) {
 	remote := zap.Stringer("remote", c.RemoteAddr())
 	var plain tls.RecordHeaderError
 	switch {
 	case errors.As(err, &plain) && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader):
-		// In clear, as that is what this caller understands.
+		// Unencrypted, because this caller speaks plain HTTP.
 		_, _ = io.WriteString(plain.Conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"+
 			"powerjob-shim: this port speaks https; write https:// before the address")
 		c.log.Info("plain HTTP came to an https listener", remote)
@@ -79,7 +79,7 @@ func (c strictTLSConn) explain(err error) {
 	}
 }
 
-// looksLikeHTTP tells whether the first bytes of a connection are a method.
+// looksLikeHTTP reports whether the first bytes of a connection are an HTTP method.
 func looksLikeHTTP(header [5]byte) bool {
 	switch string(header[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH":

@@ -10,21 +10,21 @@ import (
 	"powerjob-shim/proxy/upstream/probe"
 )
 
-// ActiveHealth asks each server from time to time. All fields must be set.
+// ActiveHealth checks each server from time to time. All fields but TCP must be set.
 type ActiveHealth struct {
 	TCP       bool          // only connect; else POST /openApi/assert for an app that does not exist
-	Interval  time.Duration // between two questions
-	Timeout   time.Duration // of one question
+	Interval  time.Duration // between two checks
+	Timeout   time.Duration // of one check
 	Unhealthy int           // failures in a row that take a server out
 	Healthy   int           // successes in a row that bring it back
 }
 
-// checker asks one server whether it is there.
+// checker checks one server.
 type checker struct {
 	group  *Group
 	server *Server
 	how    ActiveHealth
-	probed *probe.Prober // learns, too; nil where servers are not probed
+	probed *probe.Prober // is told the results too; nil if servers are not probed
 	log    *zap.Logger
 }
 
@@ -33,12 +33,12 @@ func newChecker(g *Group, s *Server) *checker {
 	return &checker{group: g, server: s, how: *g.Settings.Health.Active, probed: g.probers[s], log: log}
 }
 
-// run asks until life ends. It begins at a random moment of the interval, so
-// that replicas that start together do not ask together.
+// run checks until life ends. It begins at a random moment of the interval, so
+// that replicas that start together do not check together.
 func (c *checker) run(life context.Context) {
 	t := time.NewTimer(rand.N(c.how.Interval)) //nolint:gosec // no secret
 	defer t.Stop()
-	against := 0 // answers in a row that contradict what is thought of the server
+	against := 0 // results in a row that contradict server.down
 	for {
 		select {
 		case <-t.C:
@@ -54,8 +54,8 @@ func (c *checker) run(life context.Context) {
 	}
 }
 
-// learn takes one result, nil: healthy, and returns how many in a row now
-// contradict the server's standing.
+// learn takes the result of one check; nil: healthy. against is how many results in a
+// row contradicted server.down before; learn returns the new number.
 func (c *checker) learn(err error, against int) int {
 	s := c.server
 	down, enough := s.down.Load(), c.how.Unhealthy
@@ -83,8 +83,8 @@ func (c *checker) learn(err error, against int) int {
 	return 0
 }
 
-// ask returns nil if the server is healthy: it can be connected to and, unless
-// ActiveHealth.TCP is set, a probe finds it ready.
+// ask checks once. It returns nil if the server is healthy: it accepts a connection and,
+// unless ActiveHealth.TCP is set, a probe finds it ready.
 func (c *checker) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.how.Timeout)
 	defer cancel()
@@ -97,7 +97,7 @@ func (c *checker) ask(ctx context.Context) error {
 	}
 	v := c.group.targets[c.server].Ask(ctx)
 	if c.probed != nil && ctx.Err() == nil && !c.probed.Ready() {
-		c.probed.Learn(v) // once it was ready, Unhealthy failures in a row count, not one
+		c.probed.Learn(v) // a server that was ready needs Unhealthy failures in a row, not one
 	}
 	return v.Err()
 }

@@ -6,12 +6,12 @@
 //	defer result.Server.Leave()       // when the answer has been passed on
 //	defer result.Response.Body.Close() // if result.Err is nil
 //
-// A server is chosen by load and by what is known of it: a connection that was
-// refused, requests that failed ([PassiveHealth]), and checks ([ActiveHealth]). While
-// nothing has been sent, another server is tried; the [Outcome] says how far a
-// request got. A [Group] knows nothing of routes and rules, and of a caller only what
-// [Caller] tells: what a request's way depends on comes with it.
+// A server is chosen by its load and its health: refused connections, failed requests
+// ([PassiveHealth]), and checks ([ActiveHealth]). While nothing has been sent, another
+// server is tried; the [Outcome] says how far a request got. A [Group] knows nothing of
+// routes and rules, and of a caller only what [Caller] tells: a [Request] carries
+// everything that its handling depends on.
 //
-// connect makes the connections, conversation keeps them and writes requests, and
-// probe asks whether a server is a PowerJob server.
+// Package connect makes the connections, package conversation keeps them and writes
+// requests, and package probe asks whether a server is a PowerJob server.
 package upstream

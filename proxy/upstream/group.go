@@ -20,28 +20,24 @@ import (
 	"powerjob-shim/proxy/upstream/probe"
 )
 
-// maxIdlePerServer keeps the connections of a peak for reuse; with net/http's
-// default of 2 every burst would open and close them.
-const maxIdlePerServer = 1024
-
 // The log's fields for a group and for one of its servers.
 const (
 	FieldGroup  = "upstream"
 	FieldServer = "upstream_server"
 )
 
-// Options are what a group works with. All but Host must be set.
+// Options are what a group works with. Logger, Metrics and Dialer must be set.
 type Options struct {
 	Logger  *zap.Logger
 	Metrics *metrics.Metrics
 	Dialer  *connect.Dialer
 
-	// Probe has each server asked whether it is a PowerJob server, at the start and
-	// until it is ready.
+	// Probe asks each server whether it is a PowerJob server, at the start and until
+	// the server is ready.
 	Probe bool
 
-	// Host returns the Host header of the group's own questions, for servers that
-	// otherwise get the Host of the caller. Nil or "": the server's address.
+	// Host returns the Host header of the group's own questions to servers that
+	// otherwise get the caller's Host. Nil or "": the server's address.
 	Host func() string
 }
 
@@ -52,22 +48,21 @@ type Group struct {
 	Settings Settings
 	Servers  []*Server
 
-	// Connections are those to the servers, which requests go over.
+	// Connections carries the requests to the servers.
 	Connections *conversation.Pool
 
 	log     *zap.Logger
 	metrics *metrics.Metrics
-	dials   map[string]*connect.Server // how each server is connected to, by its name
-	targets map[*Server]*probe.Target  // how each server is asked
+	dials   map[string]*connect.Server // makes connections, by the server's name
+	targets map[*Server]*probe.Target  // for questions to the servers
 	probers map[*Server]*probe.Prober  // nil: servers are not probed
-	host    func() string
+	host    func() string              // see Options.Host
 	load    *load
 	stop    context.CancelFunc // ends what Start began
 }
 
-// New makes a group. old is the group of that name before, whose servers and load
-// it goes on with; nil: there was none. All problems of the settings are reported,
-// joined.
+// New makes a group. old is the earlier group of that name, whose servers and load the
+// new one takes over; nil: there was none. The error joins all problems of the settings.
 func New(name string, u Settings, old *Group, o Options) (*Group, error) {
 	if len(u.Servers) == 0 && !u.Dynamic {
 		return nil, errors.New("servers: at least one is needed")
@@ -79,9 +74,10 @@ func New(name string, u Settings, old *Group, o Options) (*Group, error) {
 	if o.Probe {
 		g.probers = map[*Server]*probe.Prober{}
 	}
-	// The servers are what was named: proxy settings of the environment do not count.
+	// Connections go to the named servers themselves: proxy settings of the environment
+	// are ignored.
 	g.Connections = &conversation.Pool{
-		HeadTimeout: u.Timeout, IdleTimeout: u.idleLimit(), MaxIdle: maxIdlePerServer,
+		HeadTimeout: u.Timeout, IdleTimeout: u.idleLimit(),
 		Suspect: g.suspect, Trusted: g.trusted,
 		Connect: func(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 			return g.dials[server].DialOver(ctx, wrap)
@@ -122,7 +118,7 @@ func checkServer(u *url.URL) error {
 	return nil
 }
 
-// serverAt returns the group's server with this address, or a new one. g may be nil.
+// serverAt returns the group's server with this address, or a new server. g may be nil.
 func (g *Group) serverAt(base *url.URL) *Server {
 	if g != nil {
 		for _, s := range g.Servers {
@@ -134,7 +130,7 @@ func (g *Group) serverAt(base *url.URL) *Server {
 	return &Server{URL: base, Name: hostPort(base)}
 }
 
-// add adds a server. secure is how https servers are spoken to.
+// add adds a server. secure is used for https servers only.
 func (g *Group) add(s *Server, secure *connect.TLS, o Options) {
 	g.Servers = append(g.Servers, s)
 	if s.URL.Scheme != "https" {
@@ -154,7 +150,7 @@ func (g *Group) add(s *Server, secure *connect.TLS, o Options) {
 	}
 }
 
-// Server returns the group's server of that name; nil: it has none.
+// Server returns the group's server of that name, or nil.
 func (g *Group) Server(name string) *Server {
 	for _, s := range g.Servers {
 		if s.Name == name {
@@ -164,8 +160,8 @@ func (g *Group) Server(name string) *Server {
 	return nil
 }
 
-// Start begins what a group does on its own: probes, health checks, and looking
-// names up again. It ends with life or Close; running waits for it. It is called
+// Start begins a group's background work: probes, health checks, and looking names up
+// again. The work ends with life or Close, and is counted in running. Start is called
 // once, before the first request.
 func (g *Group) Start(life context.Context, running *sync.WaitGroup) {
 	g.metrics.Unasked.WithLabelValues(g.Name) // from the start, at 0
@@ -177,7 +173,7 @@ func (g *Group) Start(life context.Context, running *sync.WaitGroup) {
 			c := newChecker(g, s)
 			running.Go(g.logged(func() { c.run(life) }))
 		}
-		if p := g.probers[s]; p != nil && (active == nil || active.TCP) { // else the checks are the probes
+		if p := g.probers[s]; p != nil && (active == nil || active.TCP) { // other checks tell the prober their results
 			running.Go(g.logged(func() { p.Run(life) }))
 		}
 	}
@@ -186,8 +182,8 @@ func (g *Group) Start(life context.Context, running *sync.WaitGroup) {
 	}
 }
 
-// logged returns f, with the log written out at its end: f runs on a goroutine of its
-// own, where a panic ends the process.
+// logged returns a function that runs f and then syncs the log, also if f panics: on a
+// goroutine of its own a panic ends the process.
 func (g *Group) logged(f func()) func() {
 	return func() {
 		defer func() { _ = g.log.Sync() }()
@@ -195,15 +191,15 @@ func (g *Group) logged(f func()) func() {
 	}
 }
 
-// Close ends what Start began and closes unused connections. Those in use end
+// Close ends what Start began and closes unused connections. Connections in use end
 // with their requests, or IdleTimeout later.
 func (g *Group) Close() {
 	g.stop()
 	g.Connections.CloseIdle()
 }
 
-// lookUpAgain looks the servers' names up from time to time. Connections to
-// addresses that a name has left end; while it cannot be looked up, all stay.
+// lookUpAgain looks the servers' names up from time to time. Unused connections to
+// addresses that a name no longer has are closed. If a lookup fails, all stay.
 func (g *Group) lookUpAgain(life context.Context) {
 	t := time.NewTicker(g.Settings.idleLimit())
 	defer t.Stop()
@@ -234,7 +230,7 @@ func (g *Group) Dial(ctx context.Context, s *Server) (net.Conn, error) {
 	return g.dials[s.Name].Dial(ctx)
 }
 
-// AskedHost returns the Host of a question to a server that no caller asks; "": the
+// AskedHost returns the Host header of the shim's own questions to a server; "": the
 // server's address.
 func (g *Group) AskedHost(s *Server) string {
 	if host := g.Settings.hostFor(s); host != "" || g.host == nil {
@@ -243,7 +239,7 @@ func (g *Group) AskedHost(s *Server) string {
 	return g.host()
 }
 
-// asciiName returns a server's name as it is looked up.
+// asciiName returns a server's name in the ASCII form that is looked up.
 func asciiName(name string) string {
 	ascii, err := httpguts.PunycodeHostPort(name)
 	if err != nil {

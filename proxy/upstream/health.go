@@ -8,29 +8,28 @@ import (
 	"go.uber.org/zap"
 )
 
-// refusingFor is how long a server that refused a connection is tried after
-// the others.
+// refusingFor is how long a server is tried after the others once it refused a connection.
 const refusingFor = 5 * time.Second
 
-// Health says how servers are found that should not get requests. The zero
-// value: only by refused connections, for 5 s each.
+// Health says how the shim finds servers that should not get requests. With the zero
+// value, only a refused connection counts, for 5 s.
 //
-// Such servers are still tried when no other one can be connected to: a wrong
+// An unhealthy server is still tried if no other one can be connected to: a wrong
 // verdict must not lose a call.
 type Health struct {
-	Active  *ActiveHealth  // nil: nobody asks the servers
-	Passive *PassiveHealth // nil: failing requests do not take a server out
+	Active  *ActiveHealth  // nil: the servers are not checked
+	Passive *PassiveHealth // nil: failed requests do not take a server out
 }
 
-// PassiveHealth ejects a server by what happens to ordinary requests, but never
-// the last one that is in. All fields must be set.
+// PassiveHealth ejects a server whose ordinary requests fail, but never the last one
+// that is not ejected or down. All fields must be set.
 type PassiveHealth struct {
 	Failures int           // in a row: no connection, no answer, or status 5xx
-	Eject    time.Duration // the first time; it doubles each time
-	MaxEject time.Duration // at most; after as long without an ejection it begins anew
+	Eject    time.Duration // how long the first time; it doubles each time
+	MaxEject time.Duration // the longest; after this time without an ejection it is Eject again
 }
 
-// refused notes that no connection was had. The first time is logged.
+// refused notes that a connection could not be made. The first time is logged.
 func (g *Group) refused(s *Server, err error) {
 	g.probers[s].Doubt(err)
 	if s.refusingUntil.Swap(time.Now().Add(refusingFor).UnixNano()) == 0 {
@@ -61,10 +60,10 @@ func (g *Group) failed(s *Server) {
 	defer g.load.ejecting.Unlock()
 	now := time.Now()
 	if s.failures.Load() < int64(p.Failures) || s.Standing(now) >= StandingEjected {
-		return // another request was here first
+		return // another request has ejected it meanwhile
 	}
 	if !slices.ContainsFunc(g.Servers, func(o *Server) bool { return o != s && o.Standing(now) < StandingEjected }) {
-		return // it is the last one
+		return // it is the last one in use
 	}
 	if now.Sub(time.Unix(0, s.ejectedUntil.Load())) > p.MaxEject {
 		s.ejections = 0

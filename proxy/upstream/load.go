@@ -9,22 +9,23 @@ import (
 	"time"
 )
 
-// load is what a group has to carry. It outlives reloads that change the
-// group's settings, and so do its servers: bounds hold over them, and a server
-// that was found broken is not tried anew because a timeout changed.
+// load is a group's state that outlives reloads, as its servers do. So bounds hold across
+// a reload, and a server that was found broken does not get requests again because a
+// timeout was changed.
 type load struct {
 	requests atomic.Int64
 	ejecting sync.Mutex // one ejection at a time
 }
 
-// Admit counts a request in, unless the group has as many as it may. Each one
-// that is admitted must call Leave.
+// Admit counts a request in. It returns false if the group already has MaxRequests. Each
+// request that was admitted must call Leave.
 func (g *Group) Admit() bool { return take(&g.load.requests, g.Settings.MaxRequests) }
 
 // Leave counts out a request that was admitted.
 func (g *Group) Leave() { g.load.requests.Add(-1) }
 
-// take adds one to n unless that would be more than bound. 0: no bound.
+// take adds one to n, unless n would exceed bound; a bound of 0 is none. It reports
+// whether it did.
 func take(n *atomic.Int64, bound int) bool {
 	if after := n.Add(1); bound > 0 && after > int64(bound) {
 		n.Add(-1)
@@ -33,10 +34,10 @@ func take(n *atomic.Int64, bound int) bool {
 	return true
 }
 
-// candidates returns the servers in the order in which a request tries them:
-// the less loaded of two random ones first; then, as a last resort, those that
-// are not up, the most promising ones first. only is the one that it must go to;
-// nil: any. The result may be shared: read it only.
+// candidates returns the servers in the order in which a request tries them: first
+// those that are up, in random order but with the less loaded of the first two in
+// front; then, as a last resort, the others, the best standing first. If only is not
+// nil, it is the only candidate. The result may be shared: read it only.
 func (g *Group) candidates(only *Server) []*Server {
 	if only != nil {
 		return []*Server{only}

@@ -11,9 +11,9 @@ import (
 	"powerjob-shim/proxy/upstream/conversation"
 )
 
-// Send sends a request to one of the group's servers, and to another one while
-// nothing has been sent. A held request that is harmless to repeat is sent once
-// more where the server broke off.
+// Send sends a request to one of the group's servers, and tries others while nothing has
+// been sent. A request that is harmless to repeat is sent once more if a server broke
+// the connection.
 func (g *Group) Send(r Request) Result {
 	t := &trip{Request: r, group: g, held: r.HTTP.GetBody != nil, servers: g.candidates(r.Only)}
 	ended := false
@@ -32,11 +32,11 @@ type trip struct {
 	Request
 	Result
 	group    *Group
-	held     bool      // its body
-	servers  []*Server // to be tried, in this order
-	there    bool      // in the last attempt a shim there left the request unanswered
-	stale    bool      // a connection had ended before anything was written to it
-	repeated bool      // it was sent once more though the server may have executed it
+	held     bool      // its body is in memory
+	servers  []*Server // in the order in which they are tried
+	there    bool      // the last attempt reached another shim, which left the request unanswered
+	stale    bool      // once, a connection had ended before anything was written to it
+	repeated bool      // it was sent once more although a server may have executed it
 }
 
 func (t *trip) run() error {
@@ -66,8 +66,8 @@ func (t *trip) run() error {
 	return err
 }
 
-// occupy counts the request in at a server, and out at the one before, unless
-// the server has as many connections as it may.
+// occupy counts the request in at s and out at the server before. It returns false if s
+// already has as many requests as it may.
 func (t *trip) occupy(s *Server) bool {
 	if s == t.Server {
 		return true
@@ -80,7 +80,7 @@ func (t *trip) occupy(s *Server) bool {
 	return true
 }
 
-// attempt sends the request to one server, and keeps what came of it.
+// attempt sends the request to one server. If that answers, the answer is the result.
 func (t *trip) attempt(s *Server) error {
 	out := t.HTTP
 	out.URL.Scheme, out.URL.Host = s.URL.Scheme, s.Name
@@ -91,7 +91,7 @@ func (t *trip) attempt(s *Server) error {
 		t.Address(s)
 	}
 	if t.Head != nil {
-		t.Head.Reset() // of the attempt before
+		t.Head.Reset() // it may have the head of the attempt before
 	}
 	t.there = false
 	res, err := t.timed()
@@ -102,7 +102,7 @@ func (t *trip) attempt(s *Server) error {
 		_ = res.Body.Close() // nobody reads it
 		return errNoStatus
 	case leftUnanswered(res): // by a shim in between
-		_ = res.Body.Close() // the mark says all
+		_ = res.Body.Close() // the body says no more than the mark
 		t.there = true
 		return errUnansweredThere
 	}
@@ -111,7 +111,7 @@ func (t *trip) attempt(s *Server) error {
 	return nil
 }
 
-// timed sends the request and counts what came back, and how long it took.
+// timed sends the request and records status and time in the metrics.
 func (t *trip) timed() (res *http.Response, err error) {
 	began := time.Now()
 	if t.held {
@@ -128,7 +128,7 @@ func (t *trip) timed() (res *http.Response, err error) {
 	return res, err
 }
 
-// converse sends a request that is held.
+// converse sends a held request.
 func (t *trip) converse() (*http.Response, error) {
 	out, caller := t.HTTP, t.Caller
 	call := conversation.Call{Request: out, Head: t.Head, Until: t.Until}
@@ -141,10 +141,9 @@ func (t *trip) converse() (*http.Response, error) {
 	return t.group.Connections.Send(call)
 }
 
-// stream sends a request that is streamed.
-//
-// A server may die while the caller sends nothing of its body. Whoever waits for
-// the caller then must not go on, nor seem to have failed through his fault.
+// stream sends a streamed request. If the server dies while the caller sends nothing of
+// the body, Caller.Cut ends the read that waits for him, so that the failure is not
+// blamed on him.
 func (t *trip) stream() (*http.Response, error) {
 	s := conversation.Stream{Request: t.HTTP, Head: t.Head, HeadTimeout: t.HeadTimeout}
 	if t.Caller != nil {
@@ -153,14 +152,13 @@ func (t *trip) stream() (*http.Response, error) {
 	return t.group.Connections.Stream(s)
 }
 
-// streamedBody makes the body of a request that is streamed fit to be written by
-// net/http's Request.Write.
+// streamedBody wraps a streamed request's body for net/http's Request.Write.
 func streamedBody(out *http.Request) io.ReadCloser {
 	body := io.Reader(out.Body)
 	if out.ContentLength > 0 {
-		// Request.Write reads on after the last byte, to see that there is no
-		// more. By then the server may have answered and ours have closed the
-		// body: the answer would be broken off.
+		// Request.Write reads on after the last byte, to check that there is no
+		// more. By then the server may have answered, and the shim closed the body:
+		// that read would fail, and the answer be cut off.
 		body = io.LimitReader(body, out.ContentLength)
 	}
 	return io.NopCloser(body) // an attempt that could not connect must not close it
@@ -175,7 +173,7 @@ const (
 	sameServer // once more
 )
 
-// after keeps the outcome of an attempt that failed, and tells what follows.
+// after records the outcome of a failed attempt at s, and decides what follows.
 func (t *trip) after(s *Server, err error) onward {
 	ctx := t.HTTP.Context()
 	unsent, connected := t.unsent(err)
@@ -183,11 +181,11 @@ func (t *trip) after(s *Server, err error) onward {
 		t.Outcome = NotSent
 	}
 	if t.Caller != nil && t.Caller.Broken() != nil || errors.Is(ctx.Err(), context.Canceled) || errors.Is(err, ErrHungUp) {
-		return giveUp // that was not the server
+		return giveUp // the caller's side failed, not the server
 	}
 	if unsent && connected && !t.there && rewind(t.HTTP) {
 		// The connection had ended before anything was written to it, which
-		// says little about the server: once, it is tried again.
+		// says little about the server. The server is tried again, once.
 		if t.stale {
 			return nextServer
 		}
@@ -202,7 +200,7 @@ func (t *trip) after(s *Server, err error) onward {
 		t.group.refused(s, err)
 		return nextServer
 	case !unsent && !t.repeated && t.Harmless && !connect.IsTimeout(err) && rewind(t.HTTP):
-		// One that is stopping, most likely: the others come first.
+		// The server is most likely stopping: the others come first.
 		t.repeated = true
 		t.servers = append(t.servers[:len(t.servers):len(t.servers)], s)
 		return nextServer
@@ -210,8 +208,8 @@ func (t *trip) after(s *Server, err error) onward {
 	return giveUp
 }
 
-// unsent reports whether a server got nothing of an attempt that failed, and
-// whether there was a connection.
+// unsent reports whether a failed attempt sent nothing to a server, and whether there was
+// a connection.
 func (t *trip) unsent(err error) (unsent, connected bool) {
 	if failed := new(conversation.Error); errors.As(err, &failed) {
 		return !failed.Sent, failed.Connected
@@ -219,10 +217,10 @@ func (t *trip) unsent(err error) (unsent, connected bool) {
 	return t.there, false
 }
 
-// late reports whether there is no time left for an answer.
+// late reports whether Until has passed.
 func (t *trip) late() bool { return !t.Until.IsZero() && !time.Now().Before(t.Until) }
 
-// rewind makes a request's body, some of which may have been read, begin anew.
+// rewind resets a request's body, part of which may have been read, to its beginning.
 // It reports whether that was possible.
 func rewind(out *http.Request) bool {
 	if out.Body == nil || out.Body == http.NoBody {

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Standing is what is thought of a server, the best first.
+// Standing says whether a server should get requests. A lower value is better.
 type Standing uint8
 
 // The standings.
 const (
 	StandingUp       Standing = iota
-	StandingRefusing          // refused a connection a short while ago
+	StandingRefusing          // refused a connection within the last 5 s
 	StandingEjected           // by PassiveHealth
 	StandingDown              // by ActiveHealth
 )
@@ -26,29 +26,28 @@ type Server struct {
 	URL  *url.URL // its base address: scheme and host
 	Name string   // host:port
 
-	inFlight      atomic.Int64
-	refusingUntil atomic.Int64 // Unix nanoseconds; so are the others
-	ejectedUntil  atomic.Int64
-	// distrustedUntil: see suspect; 0: never.
-	distrustedUntil atomic.Int64
-	down            atomic.Bool
-	failures        atomic.Int64           // in a row
+	inFlight        atomic.Int64
+	refusingUntil   atomic.Int64           // Unix nanoseconds; 0: it was not refusing, or has answered since
+	ejectedUntil    atomic.Int64           // Unix nanoseconds; 0: it was never ejected
+	distrustedUntil atomic.Int64           // Unix nanoseconds, see suspect; 0: it was never distrusted
+	down            atomic.Bool            // by ActiveHealth
+	failures        atomic.Int64           // failed requests in a row
 	lastCheck       atomic.Pointer[string] // why the last check failed; nil: it did not, or there was none
 
-	ejections int // in short succession; load.ejecting guards it
+	ejections int // doublings of PassiveHealth.Eject so far; guarded by load.ejecting
 }
 
 // InFlight returns how many requests the server has.
 func (s *Server) InFlight() int64 { return s.inFlight.Load() }
 
-// Leave counts out a request that Send has counted in. s may be nil.
+// Leave counts out a request that Group.Send has counted in. s may be nil.
 func (s *Server) Leave() {
 	if s != nil {
 		s.inFlight.Add(-1)
 	}
 }
 
-// Standing returns what is thought of the server at a time.
+// Standing returns the server's standing at a time.
 func (s *Server) Standing(now time.Time) Standing {
 	at := now.UnixNano()
 	switch {
@@ -62,7 +61,8 @@ func (s *Server) Standing(now time.Time) Standing {
 	return StandingUp
 }
 
-// keep forgets verdicts that nobody would take back under these settings.
+// keep drops verdicts of checks that these settings do not have: nothing would ever
+// change them.
 func (s *Server) keep(h Health) {
 	if h.Active == nil {
 		s.down.Store(false)

@@ -16,19 +16,19 @@ type Settings struct {
 	// Servers are base addresses: http or https, a host and a port, no path. At
 	// least one, unless Dynamic.
 	Servers []*url.URL
-	// Dynamic: the servers come and go, and there may be none. Requests are then
-	// answered as where no server is healthy.
+	// Dynamic says that servers come and go, so that there may be none. Requests are
+	// then answered as if no server were healthy.
 	Dynamic bool
 
-	// Timeout is how long a server may take until the header of its answer; until
-	// its end for calls that dedup holds and for runJob2, unless it is an event
-	// stream. 0: no limit.
+	// Timeout is how long a server may take until the header of its answer. For calls
+	// that dedup holds, and for runJob2, it runs to the answer's end, unless the answer
+	// is an event stream. 0: no limit.
 	Timeout time.Duration
 
-	// StreamTimeout is for what is no call and under no dedup rule: pages, uploads,
-	// downloads. It runs from the sent request to the answer's header, and before that
-	// it bounds how long a server may take nothing of an upload. The answer itself may
-	// take any time. 0: 10 minutes.
+	// StreamTimeout is for requests that are neither calls nor under a dedup rule:
+	// pages, uploads, downloads. It runs from the sent request to the answer's header.
+	// Before that, it is how long a server may go without reading any of an upload. The
+	// answer's body may take any time. 0: 10 minutes.
 	StreamTimeout time.Duration
 
 	// IdleTimeout closes unused connections. It must be shorter than the
@@ -36,24 +36,23 @@ type Settings struct {
 	// written leaves an unknown outcome. 0: 15 s (Tomcat closes after 60 s).
 	IdleTimeout time.Duration
 
-	// Host is the Host header of all requests to the servers, health checks and
-	// the bridge's included: HostKeep, HostUpstream or a name, with a port where
-	// it is to carry one. A name is also the one that https servers are asked
-	// for, unless TLS.ServerName is set. X-Forwarded-Host keeps the caller's.
-	// Empty: HostKeep.
+	// Host is the Host header of all requests to the servers, including health checks
+	// and the login bridge's: HostKeep, HostUpstream or a name, with a port if the
+	// header is to have one. A name is also the TLS server name, unless TLS.ServerName
+	// is set. X-Forwarded-Host keeps the caller's Host. Empty: HostKeep.
 	Host string
 
 	// TLS is for https servers.
 	TLS connect.TLSFiles
 
-	// MaxConnections bounds the connections to each server, MaxRequests the
-	// requests in flight to the group; tunnels count. Beyond either, nothing is
-	// sent. 0: no bound. The bounds hold across reloads.
+	// MaxConnections bounds the connections to each server, and MaxRequests the
+	// requests in flight to the group, both including tunnels. Requests beyond either
+	// are not sent. 0: no bound. Reloads do not reset the counts.
 	MaxConnections, MaxRequests int
 
 	Health Health
 
-	// ContextPath is what all paths on the servers begin with: "/x" or deeper,
+	// ContextPath is the beginning of all paths on the servers: "/x" or deeper,
 	// without a slash at its end. Empty: none.
 	ContextPath string
 
@@ -62,7 +61,7 @@ type Settings struct {
 	OpenAPIPrefix string
 }
 
-// Words for [Settings.Host]; every other value is a name.
+// Special values of [Settings.Host]; any other value is a name.
 const (
 	HostKeep     = "keep"     // what the caller wrote
 	HostUpstream = "upstream" // host and port of the server's own URL
@@ -73,11 +72,11 @@ const (
 	// of the usual load balancers.
 	DefaultIdleTimeout = 15 * time.Second
 
-	// DefaultStreamTimeout is for uploads and downloads of what the web UI has.
+	// DefaultStreamTimeout is enough for the web UI's uploads and downloads.
 	DefaultStreamTimeout = 10 * time.Minute
 )
 
-// Prefix returns where the calls are, without a slash at the end.
+// Prefix returns the path under which the calls are, without a slash at its end.
 func (u Settings) Prefix() string {
 	if u.OpenAPIPrefix == "" {
 		return u.ContextPath + "/openApi"
@@ -94,8 +93,8 @@ func (u Settings) idleLimit() time.Duration {
 	return cmp.Or(u.IdleTimeout, DefaultIdleTimeout)
 }
 
-// hostFor returns the Host header that requests to s carry; "": the caller's
-// own, or, where there is no caller, the server's address.
+// hostFor returns the Host header of requests to s; "": the caller's own, or the
+// server's address if there is no caller.
 func (u Settings) hostFor(s *Server) string {
 	switch u.Host {
 	case "", HostKeep:
@@ -106,9 +105,9 @@ func (u Settings) hostFor(s *Server) string {
 	return u.Host
 }
 
-// serverTLS is TLS with the name that servers are asked for: ServerName, else
-// that of Host, else (empty) the URL's. Connections are shared by callers, so
-// that a caller's own Host cannot be it.
+// serverTLS returns TLS with the server name filled in: ServerName, else the name in
+// Host, else empty for the URL's. It cannot be a caller's Host, because callers share
+// connections.
 func (u Settings) serverTLS() connect.TLSFiles {
 	t := u.TLS
 	if t.ServerName == "" && u.Host != HostKeep && u.Host != HostUpstream {
@@ -117,8 +116,8 @@ func (u Settings) serverTLS() connect.TLSFiles {
 	return t
 }
 
-// setHost makes host the one that out is for, in its target too where that is in
-// absolute-form: a server must go by the target's then (RFC 9112, 3.2.2).
+// setHost sets the Host of out, and changes it in the target too if that is in
+// absolute-form: a server must then ignore the Host header (RFC 9112, 3.2.2).
 func setHost(out *http.Request, host string) {
 	if rest, ok := strings.CutPrefix(out.URL.Opaque, "//"+out.Host); ok {
 		out.URL.Opaque = "//" + host + rest

@@ -7,14 +7,14 @@ import (
 	"powerjob-shim/proxy/upstream/connect"
 )
 
-// waitForVerdict bounds how long Look waits for what the first probe finds.
+// waitForVerdict bounds how long Look waits for the result of the first probe.
 const waitForVerdict = 500 * time.Millisecond
 
 // State is what is known of a server.
 type State struct {
-	Reachable bool   // it takes connections, tried just now, and answered as it should when it was asked
+	Reachable bool   // it has just accepted a connection, and its last probe, if any, found it ready
 	Problem   string // "": none
-	Advice    string // what to write instead; "": none
+	Advice    string // what to write into the configuration instead; "": none
 }
 
 // Look connects to a server of the group, and returns what is known of it now.

@@ -6,12 +6,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// distrustedFor is how long a server's connections are not used again after it
-// sent what nobody asked for, most likely a second answer to one request: the
-// next one could reach another caller.
+// distrustedFor is how long a server's connections are not reused after it sent bytes
+// that nobody asked for. These are most likely a second answer to one request, and
+// the next such answer could reach another caller.
 const distrustedFor = time.Hour
 
-// suspect notes unasked bytes from the server with this name.
+// suspect notes that the server of this name sent bytes that nobody asked for.
 func (g *Group) suspect(name string) {
 	s := g.Server(name)
 	if s == nil {
@@ -27,7 +27,7 @@ func (g *Group) suspect(name string) {
 	g.Connections.CloseIdle()
 }
 
-// trusted reports whether connections of the server with this name may be used again.
+// trusted reports whether connections to the server of this name may be reused.
 func (g *Group) trusted(name string) bool {
 	s := g.Server(name)
 	if s == nil {

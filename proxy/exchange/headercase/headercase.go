@@ -9,24 +9,21 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// Apply carries out one header rule on the header of an upstream's
-// answer, just before it is written.
+// Apply applies one header rule to the header of an upstream's answer, just before it is
+// written. It returns what it did; "": nothing.
 //
-// A key of exactly the rule's case in the map reaches the wire as it is:
-// net/http and proxy/head canonicalise in Set, Add and when they read, not when they write. So
-// the values move from the canonical key to that one. It has to happen here,
-// because ReverseProxy copies an upstream's header with Add, after
-// ModifyResponse.
+// net/http and proxy/head canonicalise names in Set, Add and when they read, but not when
+// they write. So Apply moves the values from the canonical key to one in exactly the
+// rule's case, which reaches the wire unchanged. This must be the last step, because
+// ReverseProxy copies an upstream's header with Add, after ModifyResponse.
 //
-// How the upstream itself wrote the name is not known: net/http canonicalised
-// it when reading. kept therefore does not say that the case was right, nor recased
-// that it was wrong. Doctor is told both, see the package exchange's introduce.go.
-//
-// It returns "" where there was nothing to do.
+// Apply does not know how the upstream itself wrote the name, which was canonicalised
+// when it was read. So kept does not mean that the case was right, nor recased that it
+// was wrong. Doctor is told which it was: see introduce.go of package exchange.
 func Apply(h http.Header, rule rules.Header) rules.HeaderAction {
 	var values []string
 	found := false
-	for name := range h { // whatever its case: an earlier rule may have been here
+	for name := range h { // in any case: an earlier rule may have changed it
 		if strings.EqualFold(name, rule.Name) {
 			values, found = h[name], true
 			delete(h, name)
@@ -54,10 +51,10 @@ func Apply(h http.Header, rule rules.Header) rules.HeaderAction {
 	return rules.HeaderKept
 }
 
-// AuthValue chooses among the values of an upstream's auth header: a false
-// wins, else the first. A refusal that is taken for success would make the
-// client believe that a call was executed; a success that is taken for a
-// refusal costs one login and one repetition.
+// AuthValue returns the value of an upstream's auth header: of several, a false if there
+// is one, else the first; "": there is none. A refusal that is taken for a success makes
+// the client believe that a call was executed; a success that is taken for a refusal
+// costs only a login and a repetition.
 func AuthValue(values []string) string {
 	for _, v := range values {
 		if IsFalse(v) {
@@ -70,8 +67,8 @@ func AuthValue(values []string) string {
 	return values[0]
 }
 
-// TellsTrue reports whether an upstream's answer with header h goes to the
-// caller with a header that says true: its own, or the one that a rule adds.
+// TellsTrue reports whether the caller of an upstream's answer with header h gets an
+// auth header that says true: the upstream's own, or one that a rule adds.
 func TellsTrue(h http.Header, headers []rules.Header) bool {
 	value := AuthValue(h[openapi.AuthKey])
 	for _, rule := range headers {
@@ -85,9 +82,9 @@ func TellsTrue(h http.Header, headers []rules.Header) bool {
 // IsFalse reports whether a value of the auth header refuses a call.
 func IsFalse(v string) bool { return strings.EqualFold(strings.TrimSpace(v), "false") }
 
-// KeepNamed takes the names of header rules out of a Connection header, so
-// that ReverseProxy does not strip as hop-by-hop what the rules are about: an
-// upstream's false, once stripped, would be replaced by true.
+// KeepNamed removes the names of header rules from a Connection header, so that these
+// headers are not dropped as hop-by-hop: a rule would replace an upstream's false, once
+// dropped, by true.
 func KeepNamed(h http.Header, headers []rules.Header) {
 	connection, ok := h["Connection"]
 	if !ok || len(headers) == 0 {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Respell writes a field under the names that the server gave it in head. Where these
-// are not known, behind a head of more than 64 KiB, it is name.
+// Respell moves a field to the names under which the server wrote it in head. If head
+// does not have them all, as for a field beyond its first 64 KiB, the field gets name.
 func Respell(h http.Header, head []byte, name string) {
 	canonical := textproto.CanonicalMIMEHeaderKey(name)
 	values, ok := h[canonical]
@@ -26,8 +26,8 @@ func Respell(h http.Header, head []byte, name string) {
 	}
 }
 
-// Spellings returns each occurrence of a field's name in the last head of an
-// answer, as it stands there.
+// Spellings returns each occurrence of a field's name, as it was written, in the head of
+// the final answer. Informational answers may come before it.
 func Spellings(head []byte, name string) (found []string) {
 	final := false
 	for first := true; len(head) > 0; first = false {

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// plainBody returns an answer's body without its Content-Encoding, to be read
-// here and to be given to others, who may not take it: a hop behind the shim
-// may compress, since OkHttp asks for it. The caller whose answer it is gets it
-// as it came. ok is false for what cannot be decoded, or not within limit bytes.
+// plainBody returns an answer's body without its Content-Encoding. A hop behind the shim
+// may compress, since OkHttp asks for it; the shim itself and callers who get the answer
+// again need it plain. The answer's own caller gets it as it came. ok is false if the
+// body cannot be decoded within limit bytes.
 func plainBody(h http.Header, body []byte, limit int64) (plain []byte, ok bool) {
 	encoding := h["Content-Encoding"]
 	if len(encoding) == 0 || len(encoding) == 1 && strings.EqualFold(encoding[0], "identity") {

@@ -9,42 +9,41 @@ import (
 	"powerjob-shim/proxy/upstream/conversation"
 )
 
-// Recorder collects an answer of at most limit bytes. A larger one it passes
-// on to w from then on, and an event stream from its beginning. It is an
-// http.ResponseWriter for the links behind the one that makes it. Make one with
-// New.
+// Recorder collects an answer of at most limit bytes. It passes a larger answer on to w
+// once that exceeds the limit, and an event stream from the start. It is an
+// http.ResponseWriter for the links behind the one that makes it. Make one with New.
 type Recorder struct {
 	w         http.ResponseWriter
 	ex        *exchange.Exchange
-	limit     int64       // of bytes: those of its header that are kept, and of its body
+	limit     int64       // bytes of the body that may be collected; what KeepHeader keeps is subtracted
 	header    http.Header // w's
 	status    int         // 0: no header yet
 	body      []byte
-	streaming bool   // it is passed on as it comes
+	streaming bool   // the answer is passed on as it comes
 	broken    bool   // see BreaksOff
-	crowded   bool   // there was no room for more, although the answer is not too large
-	keeper    Keeper // nil: the answer is kept for nobody
+	crowded   bool   // the answer is not too large, but Keeper.Take had no room
+	keeper    Keeper // nil: the answer is not kept
 }
 
-// Keeper wants to keep an answer for others than its caller.
+// Keeper keeps an answer for others than its caller.
 type Keeper interface {
-	// KeepHeader keeps what it wants of an answer's header, and returns how many bytes
+	// KeepHeader keeps what it needs of an answer's header, and returns how many bytes
 	// that takes.
 	KeepHeader(h http.Header) (size int)
 	// Take takes room for n bytes more, and reports whether there was some.
 	Take(n int64) bool
 	// GiveBack gives back all that was taken.
 	GiveBack()
-	// Overflow is called before the first byte of an answer is passed on that cannot
-	// be kept. crowded: it is not too large, but Take had no room.
+	// Overflow is called before the first byte of an answer that cannot be kept is
+	// passed on. crowded says that it is not too large, but Take had no room.
 	Overflow(crowded bool)
-	// EventStream is called before an answer is passed on as it comes, however long
-	// that takes.
+	// EventStream is called instead if the answer is an event stream, which is never
+	// kept and may take any time.
 	EventStream()
 }
 
-// New returns a Recorder in front of w. A nil keeper: the answer is looked at
-// here, and kept for nobody else.
+// New returns a Recorder in front of w. keeper may be nil: then the answer is not kept
+// beyond the Recorder.
 func New(w http.ResponseWriter, ex *exchange.Exchange, limit int64, keeper Keeper) Recorder {
 	return Recorder{w: w, ex: ex, limit: limit, header: w.Header(), keeper: keeper}
 }
@@ -62,19 +61,19 @@ func (rec *Recorder) Collect(next exchange.Handler, r *http.Request) (whole bool
 	return true
 }
 
-// Status is the answer's; 0: there is none.
+// Status returns the answer's status; 0: there is none.
 func (rec *Recorder) Status() int { return rec.status }
 
-// Body is what was collected of the answer's body.
+// Body returns what was collected of the answer's body.
 func (rec *Recorder) Body() []byte { return rec.body }
 
-// Limit is how many bytes of the answer's body may be collected.
+// Limit returns how many bytes of the answer's body may be collected.
 func (rec *Recorder) Limit() int64 { return rec.limit }
 
-// Streaming reports whether the answer has been passed on as it came.
+// Streaming reports whether the answer is being passed on as it comes.
 func (rec *Recorder) Streaming() bool { return rec.streaming }
 
-// Broken reports whether the answer is passed on as far as it came, see BreaksOff.
+// Broken returns what BreaksOff returned last.
 func (rec *Recorder) Broken() bool { return rec.broken }
 
 // Header implements http.ResponseWriter.
@@ -120,7 +119,7 @@ func (rec *Recorder) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// stream passes on what was collected, as all that follows will be.
+// stream passes on what was collected, and switches to passing on all that follows.
 func (rec *Recorder) stream() {
 	rec.streaming = true
 	rec.w.WriteHeader(rec.status)
@@ -128,9 +127,9 @@ func (rec *Recorder) stream() {
 	rec.Release()
 }
 
-// room makes room for n bytes more, and reports whether they may be collected.
-// An error of the shim's own may always: it is short, and tells those who wait
-// for the call what became of it.
+// room makes room for n more bytes, and reports whether they may be collected. An error
+// of the shim's own always may: it is short, and tells those who wait for the call how
+// it ended.
 func (rec *Recorder) room(n int) bool {
 	need, had := len(rec.body)+n, cap(rec.body)
 	own := rec.keeper != nil && !rec.ex.FromUpstream
@@ -152,7 +151,7 @@ func (rec *Recorder) room(n int) bool {
 	return true
 }
 
-// Release forgets what was collected and gives back the room that it took.
+// Release drops what was collected and gives the room back.
 func (rec *Recorder) Release() {
 	rec.body = nil
 	if rec.keeper != nil {
@@ -160,7 +159,7 @@ func (rec *Recorder) Release() {
 	}
 }
 
-// announced is the answer's Content-Length as far as it can be kept; 0: none.
+// announced returns the answer's Content-Length; 0: none, or more than may be collected.
 func (rec *Recorder) announced() int {
 	announced := rec.header["Content-Length"]
 	if len(announced) == 0 {
@@ -173,8 +172,8 @@ func (rec *Recorder) announced() int {
 	return n
 }
 
-// FlushError flushes an answer that is passed on. The caller sees nothing of others
-// before their end.
+// FlushError flushes an answer that is being passed on. For one that is collected it does
+// nothing.
 func (rec *Recorder) FlushError() error {
 	if rec.streaming {
 		return http.NewResponseController(rec.w).Flush()
@@ -182,8 +181,8 @@ func (rec *Recorder) FlushError() error {
 	return nil
 }
 
-// Fail puts an error of the shim's own in place of what was collected. One that is
-// there already keeps its text.
+// Fail replaces what was collected by an error of the shim's own. If that is such an
+// error already, it changes only the status.
 func (rec *Recorder) Fail(status int, message string) {
 	if rec.status != 0 && !rec.ex.FromUpstream {
 		rec.status = status
@@ -194,12 +193,12 @@ func (rec *Recorder) Fail(status int, message string) {
 	rec.ex.Fail(rec, status, message)
 }
 
-// Reset forgets an answer, none of which was passed on, for the one that is to come
-// in its place.
+// Reset clears the header of an answer of which nothing was passed on, so that w can get
+// another answer instead. The Recorder itself is not used again.
 func (rec *Recorder) Reset() { clear(rec.header) }
 
-// BreaksOff reports whether an answer that broke off is to do so for its caller
-// too, as it would without the shim.
+// BreaksOff reports whether an answer that broke off must break off for its caller too,
+// as it would without the shim. That is so in mode: observe.
 func (rec *Recorder) BreaksOff() bool {
 	rec.broken = rec.ex.Snap.Observing && rec.status != 0 && rec.ex.FromUpstream
 	return rec.broken
@@ -221,7 +220,7 @@ func (rec *Recorder) Pass() error {
 	return WriteWhole(rec.w, rec.status, rec.body)
 }
 
-// WriteWhole writes a complete answer and reports whether the connection took
+// WriteWhole writes a complete answer. It returns an error if the connection did not take
 // all of it.
 func WriteWhole(w http.ResponseWriter, status int, body []byte) error {
 	h := w.Header()
@@ -231,7 +230,7 @@ func WriteWhole(w http.ResponseWriter, status int, body []byte) error {
 	return writeAsItCame(w, status, body)
 }
 
-// writeAsItCame is WriteWhole that leaves the answer's framing as it is.
+// writeAsItCame is WriteWhole, but leaves the answer's framing as it is.
 func writeAsItCame(w http.ResponseWriter, status int, body []byte) error {
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil && !errors.Is(err, http.ErrBodyNotAllowed) {

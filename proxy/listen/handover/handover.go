@@ -1,5 +1,5 @@
-// Package handover hands connections, of which some bytes have been read already, over
-// to another server.
+// Package handover passes connections from which some bytes were read already to
+// another server.
 //
 //	l := handover.NewListener(addr)
 //	go other.Serve(l)
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Listener is where the other server gets its connections from. Make one with
+// Listener is the listener from which the other server accepts. Make one with
 // NewListener. Safe for concurrent use.
 type Listener struct {
 	addr   net.Addr
@@ -23,13 +23,13 @@ type Listener struct {
 	once   sync.Once
 }
 
-// NewListener returns a Listener at an address.
+// NewListener returns a Listener whose Addr is addr.
 func NewListener(addr net.Addr) *Listener {
 	return &Listener{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// Give hands a connection over, and reports whether it was taken: it is not once the
-// Listener is closed.
+// Give waits until the other server accepts c. It returns false, and c stays the
+// caller's, if the Listener is closed.
 func (l *Listener) Give(c net.Conn) bool {
 	select {
 	case l.conns <- c:
@@ -58,10 +58,10 @@ func (l *Listener) Close() error {
 // Addr implements net.Listener.
 func (l *Listener) Addr() net.Addr { return l.addr }
 
-// Conn returns a connection whose Read returns read, which was read from c already,
-// and then what follows. by is when the head that has begun must be whole; zero: no
-// limit. secure is the TLS state of a connection that has shaken hands; nil: it is
-// plain.
+// Conn returns a connection whose Read first returns read, the bytes that were read
+// from c already, and then goes on with c. by is when the request head that has begun
+// must be complete; zero: no limit. secure is the TLS state after the handshake; nil:
+// the connection is not on TLS.
 func Conn(c net.Conn, read []byte, by time.Time, secure *tls.ConnectionState) net.Conn {
 	h := &conn{Conn: c, read: read, by: by}
 	if secure != nil {
@@ -70,11 +70,11 @@ func Conn(c net.Conn, read []byte, by time.Time, secure *tls.ConnectionState) ne
 	return h
 }
 
-// conn is a connection of which something was read.
+// conn is a connection from which some bytes were read already.
 type conn struct {
 	net.Conn
-	read []byte    // comes first
-	by   time.Time // no later than this ends the first read deadline; zero: it was set
+	read []byte    // what Read returns first
+	by   time.Time // upper bound of read deadlines for the first head; zero: none, or the head is complete
 }
 
 // Read implements net.Conn.
@@ -89,11 +89,12 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// SetReadDeadline implements net.Conn. net/http sets the first one for the head of
-// the first request, some of which is here: its time began before.
+// SetReadDeadline implements net.Conn. net/http sets the first deadline for the head of
+// the first request. Part of that head has arrived before, so its time is already
+// running, and by is the later limit.
 func (c *conn) SetReadDeadline(at time.Time) error {
 	if !c.by.IsZero() {
-		if at.IsZero() { // the head is whole
+		if at.IsZero() { // the head is complete
 			c.by = time.Time{}
 		} else if c.by.Before(at) {
 			at = c.by
@@ -102,7 +103,7 @@ func (c *conn) SetReadDeadline(at time.Time) error {
 	return c.Conn.SetReadDeadline(at)
 }
 
-// CloseWrite is how net/http lets a caller read an answer that came early.
+// CloseWrite is called by net/http so that a caller can read an early answer to its end.
 func (c *conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -118,14 +119,14 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{c.Conn}, r)
 }
 
-// NetConn returns the connection as it was accepted.
+// NetConn returns the connection that was handed over.
 func (c *conn) NetConn() net.Conn { return c.Conn }
 
-// tlsConn has shaken hands.
+// tlsConn is a conn whose TLS handshake is done.
 type tlsConn struct {
 	*conn
 	state tls.ConnectionState
 }
 
-// ConnectionState is where net/http has Request.TLS from.
+// ConnectionState is called by net/http to fill in Request.TLS.
 func (c tlsConn) ConnectionState() tls.ConnectionState { return c.state }

@@ -15,39 +15,39 @@ import (
 )
 
 const (
-	// beforeChunks is how much of an answer without a length is held back to see
-	// whether that is all, as in net/http's server.
+	// beforeChunks is how many bytes of a body without a length are held back, so that
+	// a short one gets a Content-Length, as in net/http's server.
 	beforeChunks = 2 << 10
 
-	// most is how much of an answer is held back before it is written.
-	most = 32 << 10
+	// maxBuffered is how many bytes of an answer are collected before they are written.
+	maxBuffered = 32 << 10
 )
 
-// answer is the ResponseWriter of a request. What it writes is what net/http's
-// server writes for a POST in HTTP/1.1, in fewer pieces. Only the handler's
-// goroutine may use it, but for deadlines, which any may set.
+// answer is the ResponseWriter of a request. It writes the same bytes as net/http's
+// server does for a POST in HTTP/1.1, in fewer pieces. Only the handler's goroutine may
+// use it, but any goroutine may set deadlines.
 type answer struct {
 	conn   *conn
-	body   body // of the request
-	over   atomic.Bool
+	body   body        // of the request
+	over   atomic.Bool // the connection belongs to the next request
 	header http.Header
 
 	status  int   // 0: WriteHeader was not called
-	length  int64 // as announced; -1: not
+	length  int64 // the announced Content-Length; -1: none
 	written int64 // bytes of the body
 
-	out       *bytes.Buffer // what is still to be written to the connection
-	pending   []byte        // of the body, while its framing is not known
+	out       *bytes.Buffer // bytes that are not yet written to the connection
+	pending   []byte        // start of the body, while its framing is undecided
 	framed    bool          // the head is complete
-	dated     bool          // its header has a Date
+	dated     bool          // the header has a Date
 	typed     bool          // no Content-Type is to be guessed
-	saysClose bool          // its header has Connection: close
-	chunked   bool
-	inChunks  bool     // the body goes in chunks, however short it is
-	announced []string // their names, as far as they were announced
-	failed    error    // of the connection
-	closes    bool     // the connection ends after this answer
-	duplex    bool     // the head does not end the request's body
+	saysClose bool          // the header has Connection: close
+	chunked   bool          // the head says Transfer-Encoding: chunked
+	inChunks  bool          // chunks must be used, however short the body is
+	announced []string      // names in the Trailer header
+	failed    error         // of writing to the connection
+	closes    bool          // the connection ends after this answer
+	duplex    bool          // the head does not end the request's body
 }
 
 // Header implements http.ResponseWriter.
@@ -55,7 +55,7 @@ func (a *answer) Header() http.Header { return a.header }
 
 // SetReadDeadline is for http.ResponseController.
 func (a *answer) SetReadDeadline(at time.Time) error {
-	if a.over.Load() { // it is the next request's connection now
+	if a.over.Load() {
 		return http.ErrNotSupported
 	}
 	return a.conn.SetReadDeadline(at)
@@ -81,8 +81,8 @@ func bodyAllowed(status int) bool {
 	return status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// WriteHeader implements http.ResponseWriter. The header that counts is what it
-// is now, trailers apart.
+// WriteHeader implements http.ResponseWriter. Except for trailers, later changes of the
+// header have no effect.
 func (a *answer) WriteHeader(status int) {
 	if a.status != 0 {
 		return
@@ -114,7 +114,7 @@ func (a *answer) WriteHeader(status int) {
 	head.Write(a.out, a.header, func(name string) bool { return a.leavesOut(status, name) })
 }
 
-// leavesOut reports whether a field is not written from the handler's header.
+// leavesOut reports whether a field of the handler's header is not written.
 func (a *answer) leavesOut(status int, name string) bool {
 	switch name {
 	case "Transfer-Encoding":
@@ -129,7 +129,7 @@ func (a *answer) leavesOut(status int, name string) bool {
 	return strings.HasPrefix(name, http.TrailerPrefix)
 }
 
-// findTrailers finds out whether there are any: then the body goes in chunks.
+// findTrailers looks for trailers in the header. If there are any, the body goes in chunks.
 func (a *answer) findTrailers() {
 	for name := range a.header {
 		a.inChunks = a.inChunks || strings.HasPrefix(name, http.TrailerPrefix)
@@ -144,11 +144,12 @@ func (a *answer) findTrailers() {
 	}
 }
 
-// frame completes the head. body is what is known of the body; all: there is no
-// more.
+// frame completes the head. body is the start of the answer's body, and all of it if all
+// is true.
 func (a *answer) frame(body []byte, all bool) {
 	a.framed = true
-	// A caller who writes all of his request before he reads would wait for ever.
+	// Unless the handler reads on, the request's body must be read first: a caller who
+	// writes all of it before he reads an answer would wait forever.
 	if !a.closes && !a.duplex && !a.body.finish() {
 		a.closes = true
 	}
@@ -207,7 +208,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	return len(p), a.failed
 }
 
-// add takes a piece of the body.
+// add appends a piece of the body to what is written.
 func (a *answer) add(p []byte) {
 	if len(p) == 0 {
 		return
@@ -216,7 +217,7 @@ func (a *answer) add(p []byte) {
 		a.out.Write(strconv.AppendInt(a.out.AvailableBuffer(), int64(len(p)), 16))
 		a.out.Write(head.CRLF)
 	}
-	if a.out.Len()+len(p) > most {
+	if a.out.Len()+len(p) > maxBuffered {
 		a.flush()
 		a.put(p)
 	} else {
@@ -244,7 +245,7 @@ func (a *answer) FlushError() error {
 // Flush implements http.Flusher.
 func (a *answer) Flush() { _ = a.FlushError() }
 
-// flush writes what is held back.
+// flush writes out to the connection.
 func (a *answer) flush() {
 	if a.out.Len() > 0 {
 		a.put(a.out.Bytes())
@@ -277,7 +278,8 @@ func (a *answer) finish() bool {
 	return !a.closes && !short && a.failed == nil
 }
 
-// end lets the connection be used for the next request.
+// end gives the answer's memory back and makes its deadlines ineffective, so that the
+// connection can be used for the next request.
 func (a *answer) end() {
 	a.over.Store(true)
 	head.Return(a.out)

@@ -6,17 +6,17 @@ import (
 	"net/http"
 )
 
-// maxDiscard is how much of a body that nobody read is read to keep the
+// maxDiscard bounds how many bytes of an unread body are read and dropped to keep the
 // connection, as in net/http's server.
 const maxDiscard = 256 << 10
 
-// body is a request's body with a length. Its methods may be called by several
-// goroutines, also when the request is over. Its fields are guarded by the
-// connection's reading, and so is how much of it is left.
+// body is a request's body with a length. Several goroutines may call its methods, also
+// after the request is over. conn.reading guards its fields and conn.left, the number
+// of bytes that are still unread.
 type body struct {
 	conn   *conn
 	closed bool
-	broken bool // it was not read to its end, and cannot be any more
+	broken bool // reading failed before the end
 }
 
 // Read implements io.Reader.
@@ -49,7 +49,7 @@ func (b *body) read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements io.Closer: what is left of the body is read later, or never.
+// Close implements io.Closer. It does not read the rest of the body; finish may.
 func (b *body) Close() error {
 	b.conn.reading.Lock()
 	defer b.conn.reading.Unlock()
@@ -57,8 +57,8 @@ func (b *body) Close() error {
 	return nil
 }
 
-// Arrived returns the whole body if it came together with the head, and false
-// where more must be waited for. It counts as read then.
+// Arrived returns the whole body if it has come together with the head; the body then
+// counts as read. It returns false if more must be waited for.
 func (b *body) Arrived() ([]byte, bool) {
 	b.conn.reading.Lock()
 	defer b.conn.reading.Unlock()
@@ -72,8 +72,8 @@ func (b *body) Arrived() ([]byte, bool) {
 	return whole, true
 }
 
-// finish ends the body: it reads what is left, if that is little, and reports
-// whether the connection can be used again.
+// finish closes the body. It reads the rest if that is short, and reports whether the
+// connection can be used again.
 func (b *body) finish() bool {
 	b.conn.reading.Lock()
 	defer b.conn.reading.Unlock()

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// askEvery is how often a caller is asked while somebody waits for him to hang up.
+	// askEvery is how often a caller's connection is polled while OnGone waits for him
+	// to hang up.
 	askEvery = 100 * time.Millisecond
 
-	// arrivedWait bounds a read of a TLS record that has begun to arrive.
+	// arrivedWait bounds the wait for a TLS record that has begun to arrive.
 	arrivedWait = time.Millisecond
 )
 
@@ -25,17 +26,17 @@ type Caller struct{ conn *conn }
 
 type callerKey struct{}
 
-// CallerOf returns the caller of a request that is served here, nil for those of
-// net/http's server: their context ends when the caller hangs up.
+// CallerOf returns the caller of a request that this package serves. It is nil for the
+// requests of net/http's server, whose context ends when the caller hangs up.
 func CallerOf(ctx context.Context) *Caller {
 	c, _ := ctx.Value(callerKey{}).(*Caller)
 	return c
 }
 
-// Gone reports whether the caller has closed the connection or reset it, or has
-// closed his half of it. It may be called by any goroutine until the request is
-// over. It asks the socket with poll(2), so that an end behind bytes that nobody
-// has read is seen (on Linux), and on TLS the connection itself.
+// Gone reports whether the caller has closed the connection or his half of it, or reset
+// it. Any goroutine may call it until the request is over. It polls the socket with
+// poll(2), which on Linux sees an end behind unread bytes too. On TLS it also reads
+// what has arrived.
 func (c *Caller) Gone() bool {
 	if c.conn.raw == nil {
 		return false
@@ -44,9 +45,9 @@ func (c *Caller) Gone() bool {
 	return at == peer.Gone || c.conn.tls != nil && c.conn.saidClose(at == peer.Unasked)
 }
 
-// saidClose reports whether a caller on TLS has said that nothing more comes
-// (close_notify), which poll does not see. arrived: there are bytes in the socket.
-// While a body is read, its reader sees that.
+// saidClose reports whether a caller on TLS has announced the end of his data
+// (close_notify), which poll does not see. arrived says that there are bytes in the
+// socket. While somebody reads the body, saidClose does nothing: the reader sees the end.
 func (c *conn) saidClose(arrived bool) bool {
 	if !c.reading.TryLock() {
 		return false
@@ -55,22 +56,22 @@ func (c *conn) saidClose(arrived bool) bool {
 	if c.ended || c.left > 0 || len(c.buf) == head.MaxPlain {
 		return c.ended
 	}
-	until := time.Unix(1, 0) // only what crypto/tls holds itself
+	until := time.Unix(1, 0) // reads only what crypto/tls has buffered
 	if arrived {
 		until = time.Now().Add(arrivedWait)
 	}
 	if c.SetReadDeadline(until) != nil {
 		return true
 	}
-	err := c.fill() // another request, perhaps
+	err := c.fill() // may read the next request
 	c.ended = err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 	_ = c.SetReadDeadline(time.Time{}) // fails for a closed connection only
 	return c.ended
 }
 
-// OnGone has f called, once and on a goroutine of its own, when the caller has hung
-// up: within 100 ms, or at once where Server.Watch is set. stop ends that, and reports
-// whether f will not be called any more; it does not wait for f. stop must be called
+// OnGone calls f, once and on a goroutine of its own, when the caller has hung up:
+// within 100 ms, or at once if Server.Watch is set. stop cancels this. It returns true
+// if f was not called and will not be; it does not wait for f. stop must be called
 // before the request ends.
 func (c *Caller) OnGone(f func()) (stop func() bool) {
 	w := &watch{caller: c, f: f}
@@ -83,19 +84,20 @@ func (c *Caller) OnGone(f func()) (stop func() bool) {
 	return w.stop
 }
 
-// hangUp is told by a Watcher that a connection's caller has hung up, and tells
-// those who wait for that. The zero value is that of a connection without one.
+// hangUp passes a Watcher's report that a connection's caller has hung up on to the
+// watches that wait for it. The zero value belongs to a connection without a Watcher.
 type hangUp struct {
-	remove func() // from the Watcher; nil: there is none
+	remove func() // ends the watching; nil: there is no Watcher
 
 	mu    sync.Mutex
-	gone  bool     // guarded by mu, as the next
-	known []*watch // who waits
+	gone  bool     // guarded by mu; the Watcher has reported
+	known []*watch // guarded by mu; those that wait
 }
 
 // watch begins to watch the caller, if the server has a Watcher. It reports whether
-// the connection may be served here: not where a hang-up could go unnoticed. On TLS a
-// caller may hang up within the connection, and the system bounds what is watched.
+// the connection may be served here. It may not if a hang-up could go unnoticed: on TLS
+// a caller may hang up within the connection, and the system limits how many
+// connections are watched.
 func (c *conn) watch() (fit bool) {
 	if c.server.watcher == nil {
 		return true
@@ -108,14 +110,14 @@ func (c *conn) watch() (fit bool) {
 	return err == nil
 }
 
-// unwatch ends the watching, before the connection is closed or given away.
+// unwatch ends the watching. It must precede closing the connection or giving it away.
 func (h *hangUp) unwatch() {
 	if h.remove != nil {
 		h.remove()
 	}
 }
 
-// happened is the Watcher's word that the caller has hung up.
+// happened is called by the Watcher when the caller has hung up.
 func (h *hangUp) happened() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -126,7 +128,8 @@ func (h *hangUp) happened() {
 	h.known = nil
 }
 
-// tell has w look when the caller hangs up. It reports whether somebody tells.
+// tell makes w look when the Watcher reports a hang-up. It returns false if there is no
+// Watcher.
 func (h *hangUp) tell(w *watch) bool {
 	if h.remove == nil {
 		return false
@@ -141,7 +144,7 @@ func (h *hangUp) tell(w *watch) bool {
 	return true
 }
 
-// forget is tell's end.
+// forget undoes tell.
 func (h *hangUp) forget(w *watch) {
 	if h.remove == nil {
 		return
@@ -153,16 +156,18 @@ func (h *hangUp) forget(w *watch) {
 	}
 }
 
-// watch asks a caller now and then, or when it is told to.
+// watch is one call of OnGone. It polls the caller every askEvery, or only when the
+// Watcher reports.
 type watch struct {
 	caller *Caller
 	f      func()
 
 	mu    sync.Mutex
-	timer *time.Timer // nil: it is told
-	over  bool        // f was called, or stop; guarded by mu
+	timer *time.Timer // guarded by mu; nil: the Watcher reports
+	over  bool        // guarded by mu; f or stop was called
 }
 
+// look polls the caller, and calls f if he has hung up.
 func (w *watch) look() {
 	w.mu.Lock()
 	gone := !w.over && w.caller.Gone()

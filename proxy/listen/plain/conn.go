@@ -17,8 +17,8 @@ import (
 	"powerjob-shim/proxy/head"
 )
 
-// soon is how long an unused connection keeps its buffer, and the stack on which its
-// last request was served.
+// soon is how long an unused connection keeps its buffer and its goroutine, whose stack
+// has grown.
 const soon = 100 * time.Millisecond
 
 // The states of a connection.
@@ -26,35 +26,35 @@ const (
 	isNew    int32 = iota // nothing has come yet
 	isActive              // in a request
 	isIdle                // between two requests
-	isClosed              // also: at net/http's server
+	isClosed              // closed, or handed over to net/http's server
 )
 
 // conn is a connection that is served here. One goroutine serves it. While a
-// handler runs, others may read its body or ask for its caller: what they touch is
-// guarded by reading.
+// handler runs, other goroutines may read the body or poll the caller: reading guards
+// the fields that they use.
 type conn struct {
 	net.Conn
 	server   *Server
-	template *http.Request // of its requests: it has their context
+	template *http.Request // has the context of all requests; each begins as a copy of it
 	remote   string
-	tls      *tls.ConnectionState // nil: plain
+	tls      *tls.ConnectionState // nil: not on TLS
 	raw      syscall.RawConn      // of the socket below; nil: not known
 
 	state  atomic.Int32
 	since  time.Time // when it was accepted
-	headBy time.Time // when the first request's head must be whole
+	headBy time.Time // when the current request's head must be complete
 
 	until  time.Time   // when the next request's first byte must be here; zero: no limit
-	one    [1]byte     // where that byte is read to, while there is no buffer
-	hangUp hangUp      // who is to know at once; unused without a Watcher
-	served bool        // a request, at least
-	timed  atomic.Bool // a handler set a deadline for writing
+	one    [1]byte     // receives that byte while there is no buffer
+	hangUp hangUp      // unused without a Watcher
+	served bool        // at least one request was served
+	timed  atomic.Bool // a handler set a write deadline
 
-	reading sync.Mutex           // held by whoever reads while a handler runs
-	store   *[head.MaxPlain]byte // what buf is in; nil: there is no buffer
-	buf     []byte               // what was read and is not used yet
-	ended   bool                 // the caller said on TLS that nothing more comes, or is gone
-	left    int64                // bytes of the current request's body to be read
+	reading sync.Mutex           // held by whoever reads while a handler runs; guards what follows
+	store   *[head.MaxPlain]byte // backs buf; nil: there is no buffer
+	buf     []byte               // read from the connection, and not used yet
+	ended   bool                 // the caller has announced the end of his data on TLS, or is gone
+	left    int64                // unread bytes of the current request's body
 }
 
 var (
@@ -62,9 +62,9 @@ var (
 	headers = sync.Pool{New: func() any { return http.Header{} }}
 )
 
-// serve serves the connection until it ends, or belongs to net/http's server. by is
-// when the next request's head must be whole, as for await. sleeps: its first byte
-// was not there soon.
+// serve serves the connection until it ends or is handed over to net/http's server. by
+// is when the next request's head must be complete, as for await. sleeps says that the
+// next request's first byte did not come soon, so that serve waits without a buffer.
 func (c *conn) serve(by time.Time, sleeps bool) {
 	defer func() {
 		if broken := recover(); broken != nil {
@@ -83,7 +83,7 @@ func (c *conn) serve(by time.Time, sleeps bool) {
 		h, at := c.await(by)
 		switch at {
 		case later:
-			go c.serve(by, true) // its stack is small, and this one has grown
+			go c.serve(by, true) // on a new, small stack: this one has grown
 			return
 		case over:
 			c.close()
@@ -101,18 +101,18 @@ func (c *conn) serve(by time.Time, sleeps bool) {
 	}
 }
 
-// What await has found.
+// found is what await has found.
 type found uint8
 
 const (
 	plain found = iota // a plain request
 	odd                // something for net/http's server
-	over               // the end
-	later              // nothing, for now
+	over               // the end of the connection
+	later              // nothing yet
 )
 
-// await waits for the next request's head. by is when it must be whole; zero: the
-// time begins with its first byte.
+// await waits for the next request's head. by is when the head must be complete; zero:
+// the head timeout starts with the first byte.
 func (c *conn) await(by time.Time) (h head.Plain, at found) { //nolint:gocognit // one loop, whose tests need this order
 	if at := c.first(&by); at != plain {
 		return h, at
@@ -134,18 +134,18 @@ func (c *conn) await(by time.Time) (h head.Plain, at found) { //nolint:gocognit 
 		}
 		if lines := bytes.LastIndexByte(c.buf, '\n') + 1; lines > 0 {
 			if _, ok := head.ReadPlain(c.buf[:lines], false); !ok {
-				return h, odd // net/http may have something to say before the rest comes
+				return h, odd // net/http may answer before the rest of the head comes
 			}
 		}
 		if len(c.buf) == head.MaxPlain || c.SetReadDeadline(by) != nil || c.fill() != nil {
-			return h, odd // net/http's server sees the same
+			return h, odd // net/http's server meets the same problem, and deals with it
 		}
 	}
 }
 
-// skipBlank skips what may stand between two requests (RFC 9112, 2.2). As with
-// net/http, it needs the first bytes of the next one, and says nothing to a caller
-// who ends before them.
+// skipBlank skips empty lines between two requests (RFC 9112, 2.2). Like net/http, it
+// waits for the first four bytes of the next request, and closes the connection without
+// an answer if they do not come.
 func (c *conn) skipBlank(by time.Time) bool {
 	const needed = 4
 	for len(c.buf) < needed {
@@ -161,8 +161,8 @@ func (c *conn) skipBlank(by time.Time) bool {
 	return true
 }
 
-// first waits for a request's first byte, but returns later where it is not there
-// soon. It sets by, if that is zero, to when the head must be whole.
+// first waits for a request's first byte, and returns later if it does not come soon.
+// If by is zero, first sets it to when the head must be complete.
 func (c *conn) first(by *time.Time) found {
 	if len(c.buf) == 0 {
 		if at := c.firstByte(*by); at != plain {
@@ -178,14 +178,15 @@ func (c *conn) first(by *time.Time) found {
 	return plain
 }
 
-// firstByte waits a moment for something to come, until by at the latest.
+// firstByte waits a moment for the first byte, until by at the latest. It returns later,
+// and gives the buffer back, if none came.
 func (c *conn) firstByte(by time.Time) found {
 	if c.ended {
 		return over
 	}
 	now := time.Now()
 	c.until = by
-	if idle := c.server.idleTimeout(); by.IsZero() && idle > 0 {
+	if idle := c.server.HTTP.IdleTimeout; by.IsZero() && idle > 0 {
 		c.until = now.Add(idle)
 	}
 	wait := now.Add(soon)
@@ -206,7 +207,8 @@ func (c *conn) firstByte(by time.Time) found {
 	return later
 }
 
-// sleep waits for the first byte without a buffer.
+// sleep waits for the first byte without a buffer. It returns false if the connection
+// ends first.
 func (c *conn) sleep() bool {
 	if c.SetReadDeadline(c.until) != nil {
 		return false
@@ -219,7 +221,7 @@ func (c *conn) sleep() bool {
 	return true
 }
 
-// needBuffer makes sure that there is one.
+// needBuffer makes sure that there is a buffer.
 func (c *conn) needBuffer() {
 	if c.store == nil {
 		c.store = stores.Get().(*[head.MaxPlain]byte)
@@ -227,7 +229,7 @@ func (c *conn) needBuffer() {
 	}
 }
 
-// giveBack gives the buffer back, with what is in it.
+// giveBack gives the buffer back; what is in it is lost.
 func (c *conn) giveBack() {
 	if c.store != nil {
 		stores.Put(c.store)
@@ -235,7 +237,7 @@ func (c *conn) giveBack() {
 	}
 }
 
-// fill reads more into the buffer, which must have room. It waits until the
+// fill reads more into the buffer, which must have room. It waits at most until the
 // connection's read deadline.
 func (c *conn) fill() error {
 	c.needBuffer()
@@ -243,7 +245,7 @@ func (c *conn) fill() error {
 	more, err := c.Conn.Read(c.store[n:])
 	c.buf = c.store[:n+more]
 	if more > 0 {
-		return nil // an error comes again
+		return nil // the next Read returns the error again
 	}
 	if err == nil {
 		return io.ErrNoProgress
@@ -251,7 +253,7 @@ func (c *conn) fill() error {
 	return err
 }
 
-// read reads what was read ahead, then from the connection.
+// read returns bytes of the buffer, or reads from the connection if that is empty.
 func (c *conn) read(p []byte) (int, error) {
 	if len(c.buf) > 0 {
 		n := copy(p, c.buf)
@@ -261,7 +263,7 @@ func (c *conn) read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// rest lets the connection be idle.
+// rest marks the connection as between two requests.
 func (c *conn) rest() {
 	if len(c.buf) == 0 {
 		c.state.CompareAndSwap(isActive, isIdle)
@@ -274,15 +276,15 @@ func (c *conn) rest() {
 func (c *conn) close() {
 	c.hangUp.unwatch()
 	c.state.Store(isClosed)
-	_ = c.Conn.Close() // nothing is left to be said; and no read goes on
+	_ = c.Conn.Close() // also ends reads, so that reading becomes free
 	c.reading.Lock()
 	c.giveBack()
 	c.reading.Unlock()
 	c.server.forget(c)
 }
 
-// closeIdle closes the connection if it is between two requests, from another
-// goroutine. One on which nothing has come yet gets until since.
+// closeIdle closes the connection if it is between two requests, or if nothing has come
+// on it and it was accepted before since. Goroutines other than its own call it.
 func (c *conn) closeIdle(since time.Time) {
 	if c.state.CompareAndSwap(isIdle, isClosed) || c.since.Before(since) && c.state.CompareAndSwap(isNew, isClosed) {
 		_ = c.Conn.Close() // its goroutine sees it

@@ -1,18 +1,19 @@
 package plain
 
 import (
+	"bytes"
 	"time"
 
 	"powerjob-shim/proxy/listen/handover"
 )
 
-// handOver gives the connection to net/http's server, with what was read of it. by
-// is when the head that has begun must be whole; zero: as await found.
+// handOver gives the connection and the bytes that were read from it to net/http's
+// server. by is when the head that has begun must be complete; zero: headBy.
 func (c *conn) handOver(by time.Time) {
 	if by.IsZero() {
 		by = c.headBy
 	}
-	read := append([]byte(nil), c.buf...)
+	read := bytes.Clone(c.buf)
 	c.hangUp.unwatch()
 	c.state.Store(isClosed)
 	c.giveBack()

@@ -8,26 +8,25 @@ import (
 	"powerjob-shim/proxy/head"
 )
 
-// lingering bounds how long, and how much, is read of a caller who is still
-// writing when he has been answered: closing at once would reset the connection,
-// and he might lose the answer.
+// Limits, in time and bytes, of reading from a caller who is still writing after he was
+// answered. Closing at once would reset the connection, and he might lose the answer.
 const (
 	lingering    = 500 * time.Millisecond
 	maxLingering = 1 << 20
 )
 
-// parse reads the head at the beginning of the buffer, which is plain, and leaves
-// there what follows it.
+// parse makes a request of h, the plain head at the beginning of the buffer, and takes
+// the head out of the buffer.
 func (c *conn) parse(h head.Plain) *http.Request {
 	r := new(http.Request)
-	*r = *c.template // it has the context
+	*r = *c.template
 	h.Fill(r)
 	c.buf = c.buf[h.Size:]
 	r.RemoteAddr, r.TLS, r.Body = c.remote, c.tls, http.NoBody
 	return r
 }
 
-// request serves a request, whose head is h. It reports whether another one may follow.
+// request serves r, whose head is h. It reports whether another request may follow.
 func (c *conn) request(r *http.Request, h head.Plain) bool {
 	a := &answer{conn: c, header: headers.Get().(http.Header), length: -1, closes: h.Closes, out: head.Borrow()}
 	a.body.conn = c
@@ -35,7 +34,7 @@ func (c *conn) request(r *http.Request, h head.Plain) bool {
 	if h.Length > 0 {
 		r.Body = &a.body
 	}
-	if c.left > int64(len(c.buf)) && c.SetReadDeadline(time.Time{}) != nil { // whoever reads the body sets one
+	if c.left > int64(len(c.buf)) && c.SetReadDeadline(time.Time{}) != nil { // the body's reader sets its own deadline
 		return false
 	}
 	c.server.HTTP.Handler.ServeHTTP(a, r)
@@ -46,25 +45,25 @@ func (c *conn) request(r *http.Request, h head.Plain) bool {
 	}
 	if !keep {
 		_ = c.SetReadDeadline(time.Now().Add(lingering)) // fails for a closed connection only
-		_ = a.body.Close()                               // as it is
+		_ = a.body.Close()                               // without reading the rest
 		if c.left > 0 {
 			c.linger()
 		}
 		return false
 	}
-	if c.timed.Swap(false) { // what was set for this request has no meaning for the next
+	if c.timed.Swap(false) { // the deadline was for this request only
 		_ = c.SetWriteDeadline(time.Time{}) // fails for a closed connection only
 	}
 	c.served = true
 	return true
 }
 
-// linger ends the connection for a caller who may still be writing. The read
-// deadline is set.
+// linger closes the sending side, and reads on for a caller who may still be writing.
+// The read deadline must be set.
 func (c *conn) linger() {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, c.Conn, maxLingering) // whatever ends it
+	_, _ = io.CopyN(io.Discard, c.Conn, maxLingering) // any end will do
 }

@@ -17,29 +17,29 @@ import (
 
 // Server serves the connections of one listener.
 type Server struct {
-	// HTTP serves what is not plain. Its Handler serves plain requests too. Of the
-	// rest, BaseContext, ConnContext, ReadHeaderTimeout, IdleTimeout and ErrorLog
-	// count for both; for plain requests ConnState is not called.
+	// HTTP serves what is not plain. Its Handler serves plain requests too. Plain
+	// requests also use its BaseContext, ConnContext, ReadHeaderTimeout, IdleTimeout and
+	// ErrorLog, but no other field: ConnState, for one, is not called for them.
 	HTTP *http.Server
 
-	// Plain tells whether a POST for this target, which has a path with only one
-	// reading and a body of this length, may be served without net/http's server.
-	// It is asked about requests that are plain otherwise: HTTP/1.1, a head of at
-	// most 16 KiB, one Host, at most one Content-Length, no Transfer-Encoding, Expect
-	// or Upgrade, nothing that only some servers accept. nil: net/http serves all.
+	// Plain reports whether a POST for this target with a body of this length may be
+	// served without net/http's server. The path has only one reading. Plain is called
+	// for requests that are plain otherwise: HTTP/1.1, a head of at most 16 KiB, one
+	// Host, at most one Content-Length, no Transfer-Encoding, Expect or Upgrade, nothing
+	// that only some servers accept. nil: net/http serves all requests.
 	Plain func(target string, length int64) bool
 
-	// Watch: whoever waits for a caller's hang-up (Caller.OnGone) learns of it at once,
-	// not within 100 ms. Where the system cannot do so (it needs Linux), net/http serves
-	// all. With Watch it always serves callers on TLS: they may hang up within the
-	// connection (close_notify), which no socket tells.
+	// Watch makes Caller.OnGone report a hang-up at once, not within 100 ms. If the
+	// system cannot do that (it needs Linux), net/http serves all requests. With Watch,
+	// net/http always serves callers on TLS: they may hang up within the connection
+	// (close_notify), which the socket does not show.
 	Watch bool
 
 	stopping atomic.Bool
-	handed   *handover.Listener
-	watcher  *peer.Watcher // nil: callers are asked now and then
+	handed   *handover.Listener // from which HTTP accepts connections
+	watcher  *peer.Watcher      // nil: callers are polled
 
-	mu    sync.Mutex
+	mu    sync.Mutex         // guards what follows
 	ln    net.Listener       // nil before Serve
 	conns map[*conn]struct{} // those that are served here
 	done  chan struct{}      // closed when stopping and conns is empty; nil: nobody waits
@@ -49,10 +49,8 @@ func (s *Server) headTimeout() time.Duration {
 	if s.HTTP.ReadHeaderTimeout > 0 {
 		return s.HTTP.ReadHeaderTimeout
 	}
-	return 24 * time.Hour // none
+	return 24 * time.Hour // no limit
 }
-
-func (s *Server) idleTimeout() time.Duration { return s.HTTP.IdleTimeout }
 
 func (s *Server) logf(format string, args ...any) {
 	if s.HTTP.ErrorLog != nil {
@@ -71,14 +69,14 @@ func (s *Server) Serve(ln net.Listener) error {
 		if err != nil {
 			return s.HTTP.Serve(ln)
 		}
-		defer watcher.Close() // when no plain connection is left, or all were closed
+		defer watcher.Close() // by then no plain connection is left, or all were closed
 		s.watcher = watcher
 	}
 	s.mu.Lock()
 	s.ln, s.conns, s.handed = ln, map[*conn]struct{}{}, handover.NewListener(ln.Addr())
 	s.mu.Unlock()
 	if s.stopping.Load() {
-		_ = ln.Close() // nobody has come yet
+		_ = ln.Close() // no connection was accepted
 	}
 	inner := make(chan error, 1)
 	go func() { inner <- s.HTTP.Serve(s.handed) }()
@@ -91,7 +89,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	if s.stopping.Load() {
 		return <-inner
 	}
-	_ = s.Close() // the listener's error is the one to tell
+	_ = s.Close() // the listener's error is the one to return
 	if closing := <-inner; !errors.Is(closing, http.ErrServerClosed) {
 		return errors.Join(err, closing)
 	}
@@ -146,7 +144,7 @@ func (s *Server) begin(nc net.Conn, base context.Context) { //nolint:revive // s
 	c.serve(c.headBy, false)
 }
 
-// rawOf returns the socket below a connection; nil: it does not tell.
+// rawOf returns the socket below a connection; nil: it cannot be had.
 func rawOf(c net.Conn) syscall.RawConn {
 	to, ok := c.(syscall.Conn)
 	if !ok {

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// newConnGrace is how long a connection on which nothing has come yet may stay
-// when the server stops, as in net/http's server.
+// newConnGrace is the age up to which a connection may stay without a request when the
+// server stops, as in net/http's server.
 const newConnGrace = 5 * time.Second
 
-// forget takes a connection out of those that are served here.
+// forget removes a connection from those that are served here.
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -20,12 +20,12 @@ func (s *Server) forget(c *conn) {
 	}
 }
 
-// Shutdown accepts no more connections, closes those that are unused, and waits
-// until the others are, or until ctx ends. net/http's server, to which requests
-// may still be handed over, stops last.
+// Shutdown accepts no more connections, closes unused ones, and waits until the others
+// have answered their requests, or until ctx ends. net/http's server stops last,
+// because connections may still be handed over to it.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
-	// Those that are unused at net/http's server end now, the others after their answer.
+	// At net/http's server, unused connections end now, the others after their answer.
 	s.HTTP.SetKeepAlivesEnabled(false)
 	if err := s.drain(ctx); err != nil {
 		return err
@@ -38,7 +38,7 @@ func (s *Server) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ln != nil {
-		_ = s.ln.Close() // it is at its end, or was closed before
+		_ = s.ln.Close() // it is not needed any more, or was closed before
 	}
 }
 

@@ -14,42 +14,41 @@ import (
 )
 
 const (
-	// Timeout bounds connecting in all: the lookup, all addresses, and
-	// the TLS handshake. PowerJob's client waits 2 s for a whole call; it must
-	// learn before that, and another server must get its turn.
+	// Timeout bounds the whole of connecting: the lookup, all addresses, and the TLS
+	// handshake. PowerJob's client waits 2 s for a whole call. It must learn of a
+	// failure before that, and there must be time to try another server.
 	Timeout = 1500 * time.Millisecond
 
-	// attemptDelay is how long an address may take to answer before the next one is
-	// tried beside it (RFC 8305, 5: 250 ms); less if the time would not be enough for
-	// all of them.
+	// attemptDelay is how long one address is tried alone before the next is tried
+	// beside it (RFC 8305, 5: 250 ms). It is less if there is not time for all of them.
 	attemptDelay = 250 * time.Millisecond
 
-	// slowFor is how long an address that failed, or was overtaken by a later
-	// one, is tried after the others.
+	// slowFor is how long an address is tried after the others once it failed, or a
+	// later one connected first.
 	slowFor = 30 * time.Second
 
 	keepAlive = 15 * time.Second
 )
 
-// Dialer connects to addresses by name. It looks names up for each connection,
-// tries their addresses one after the other without waiting long for any
-// (RFC 8305), and keeps the last good addresses of a name for the time when it
-// cannot be looked up. The zero value is ready to use. Safe for concurrent use.
+// Dialer connects to addresses by name. It looks the name up for each connection and
+// tries its addresses one after the other, without waiting long for any (RFC 8305). It
+// remembers a name's last good addresses, and uses them while a lookup fails. The zero
+// value is ready to use. Safe for concurrent use.
 type Dialer struct {
 	// Lookup finds a name's addresses, the preferred ones first. Nil: the system's.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Connect connects to one IP address and port. Nil: a net.Dialer.
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
-	// Limit bounds connecting in all, a server's TLS handshake included. 0: Timeout.
+	// Limit bounds the whole of connecting, a server's TLS handshake included. 0: Timeout.
 	Limit time.Duration
 
-	mu    sync.Mutex
+	mu    sync.Mutex                   // guards what follows
 	known map[string][]netip.Addr      // by name: the last good addresses
-	slow  map[netip.AddrPort]time.Time // until when an address comes last
+	slow  map[netip.AddrPort]time.Time // until when an address is tried after the others
 }
 
-// DialContext connects to "host:port", the port a number, within Limit; ctx may end
-// earlier. An error is a *DialError.
+// DialContext connects to "host:port" within Limit, or until ctx ends. The port must be
+// a number. Its error is a *DialError if the address is well formed.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.Limit, Timeout))
 	defer cancel()
@@ -79,8 +78,8 @@ func (d *Dialer) dial(ctx context.Context, network, address string) (net.Conn, l
 	return conn, found, nil
 }
 
-// inOrder returns addresses in the order of the attempts: the families in turn
-// (RFC 8305, 4), those that were slow a short while ago last.
+// inOrder returns addresses in the order in which they are tried: IPv4 and IPv6 in turn
+// (RFC 8305, 4), and those in d.slow last.
 func (d *Dialer) inOrder(addresses []netip.Addr, port uint16) []netip.AddrPort {
 	var first, second []netip.AddrPort
 	for _, a := range addresses {
@@ -121,8 +120,9 @@ type attempt struct {
 	err  error
 }
 
-// race returns the first connection that is had, or nil with the attempts in
-// failed. The next attempt begins when one fails, or after attemptDelay.
+// race tries the addresses and returns the first connection. If there is none, it
+// returns nil and adds the attempts to failed. The next attempt begins when one fails,
+// or after attemptDelay.
 func (d *Dialer) race(ctx context.Context, network string, to []netip.AddrPort, failed *DialError) net.Conn {
 	attempts, stop := context.WithCancel(ctx)
 	defer stop()
@@ -163,7 +163,7 @@ func (d *Dialer) race(ctx context.Context, network string, to []netip.AddrPort, 
 }
 
 // share returns how long one of n attempts may take: d, or less if ctx leaves too
-// little time for all of them and for what comes after them.
+// little time for all of them and what comes after them.
 func share(ctx context.Context, d time.Duration, n int) time.Duration {
 	until, ok := ctx.Deadline()
 	if !ok {
@@ -192,13 +192,13 @@ func (d *Dialer) connect(ctx context.Context, network, address string) (net.Conn
 	return c, err
 }
 
-// learn remembers that, of the addresses tried, only good answered; the zero
-// value: none did.
+// learn notes that good connected and all others in tried were slow. A zero good means
+// that none connected.
 func (d *Dialer) learn(tried []netip.AddrPort, good netip.AddrPort) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	for a, until := range d.slow { // a handful
+	for a, until := range d.slow { // there are only a few
 		if a == good || now.After(until) {
 			delete(d.slow, a)
 		}

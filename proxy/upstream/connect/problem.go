@@ -11,11 +11,11 @@ import (
 	"syscall"
 )
 
-// DialError says why no connection was had.
+// DialError says why no connection could be made.
 type DialError struct {
 	Address  string    // "host:port", as it is configured
-	Lookup   error     // nil: the name was looked up, or is an IP address
-	Attempts []Attempt // in the order in which they failed; empty: the name has no known address
+	Lookup   error     // why the lookup failed; nil: it did not, or Address has an IP address
+	Attempts []Attempt // in the order in which they failed; empty: no address is known
 }
 
 // Attempt is one address that was tried.
@@ -71,7 +71,7 @@ func (e *DialError) timedOut(ctx context.Context, tried []netip.AddrPort) {
 	}
 }
 
-// noAnswer is a net.Error.
+// noAnswer is the net.Error of a wait that took too long.
 type noAnswer string
 
 func (e noAnswer) Error() string { return string(e) }
@@ -83,8 +83,8 @@ const (
 	errLookupSlow noAnswer = "no answer from the name servers in time"
 )
 
-// Problem says in a few words why a connection was not had. It is fit for
-// callers: it tells nothing but addresses.
+// Problem says in a few words why a connection could not be made. Callers may see it:
+// of the inside it tells only addresses.
 func Problem(err error) string {
 	var (
 		dial *DialError
@@ -130,7 +130,7 @@ func lookupProblem(err error) string {
 	return err.Error()
 }
 
-// IsTimeout reports whether an error says that something took too long.
+// IsTimeout reports whether an error means that something took too long.
 func IsTimeout(err error) bool {
 	var timeout net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()

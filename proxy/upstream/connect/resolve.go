@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// lookupPatience is how long a lookup is waited for where addresses from an
-	// earlier one are known; at most a third of the time that is left.
+	// lookupPatience is how long a lookup may take if addresses from an earlier one are
+	// known, but at most a third of the time that is left.
 	lookupPatience = 250 * time.Millisecond
-	// lookupAgain is when a lookup without an answer is begun again beside the
+	// lookupAgain is the interval at which an unanswered lookup is repeated beside the
 	// first: one lost packet must not use up the time to connect. (Go's resolver
 	// repeats after 5 s, resolv.conf's default.)
 	lookupAgain = 500 * time.Millisecond
@@ -26,18 +26,18 @@ var errNoAddress = errors.New("the name has no address")
 // lookup is what a lookup found.
 type lookup struct {
 	addresses []netip.Addr
-	err       error // why there is nothing newer than what was known
+	err       error // why the lookup failed; addresses are then the last known ones
 }
 
-// addresses returns where host is. If the lookup fails, or takes longer than
-// lookupPatience, the last good addresses are returned together with its error.
+// addresses looks host up. If the lookup fails, or takes longer than lookupPatience, it
+// returns the last good addresses together with the error.
 func (d *Dialer) addresses(ctx context.Context, host string) lookup {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return lookup{addresses: []netip.Addr{a}}
 	}
 	known := d.lastGood(host)
 	result := make(chan lookup, 1)
-	// The lookup goes on without its caller: what it finds is for the next one.
+	// The lookup goes on without its caller, so that the next one can use the result.
 	detached := context.WithoutCancel(ctx)
 	go func() { result <- d.lookUp(detached, host) }()
 	if known != nil {
@@ -56,7 +56,8 @@ func (d *Dialer) addresses(ctx context.Context, host string) lookup {
 	}
 }
 
-// lookUp asks until one question is answered, and remembers a good answer.
+// lookUp looks host up, again every lookupAgain, and returns the first result. It
+// remembers the addresses if that is good.
 func (d *Dialer) lookUp(ctx context.Context, host string) lookup {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
@@ -73,8 +74,8 @@ func (d *Dialer) lookUp(ctx context.Context, host string) lookup {
 			}
 			return found
 		case <-asking.C:
-			// A Resolver joins equal questions into one. One whose packet was
-			// lost must not hold the next.
+			// A Resolver merges equal questions, so that a lost packet would hold up
+			// this one too: it needs a Resolver of its own.
 			ask(new(net.Resolver))
 		case <-ctx.Done():
 			return lookup{err: errLookupSlow}

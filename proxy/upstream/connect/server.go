@@ -9,20 +9,20 @@ import (
 	"net/netip"
 )
 
-// Server is how one server is connected to. Safe for concurrent use.
+// Server makes connections to one server. Safe for concurrent use.
 type Server struct {
 	address string // host:port
 	host    string
-	secure  *TLS
+	secure  *TLS // nil: without TLS
 	dialer  *Dialer
 
-	// Moved is told the server's addresses after each lookup that succeeded: unused
-	// connections to others should end. Nil: nobody else keeps connections. Set it
-	// before the first use. It may be called by several goroutines at once.
+	// Moved is called with the server's addresses after each successful lookup, so that
+	// unused connections to other addresses can be closed. Nil: nothing is called. Set
+	// it before the first use. Several goroutines may call it at once.
 	Moved func(named []netip.Addr)
 }
 
-// NewServer returns the server at "host:port". secure nil: without TLS.
+// NewServer returns the server at "host:port". A nil secure means without TLS.
 func NewServer(address string, secure *TLS, d *Dialer) *Server {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -36,8 +36,8 @@ func (s *Server) Dial(ctx context.Context) (net.Conn, error) {
 	return s.DialOver(ctx, func(c net.Conn) net.Conn { return c })
 }
 
-// DialOver is Dial with a connection of the caller's own kind below TLS: wrap is
-// given the TCP connection. It returns what wrap returned, or a *tls.Conn on it.
+// DialOver is Dial for callers that need a connection of their own type below TLS: wrap
+// gets the TCP connection. DialOver returns wrap's result, or a *tls.Conn on it.
 func (s *Server) DialOver(ctx context.Context, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.dialer.Limit, Timeout))
 	defer cancel()
@@ -59,34 +59,34 @@ func (s *Server) DialOver(ctx context.Context, wrap func(net.Conn) net.Conn) (ne
 	}
 	secure := tls.Client(c, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		_ = c.Close() // the handshake's error is the one to tell
+		_ = c.Close() // the handshake's error is the one to return
 		return nil, &DialError{Address: s.address, Attempts: []Attempt{{AddressOf(c), err}}}
 	}
 	return secure, nil
 }
 
-// LookUp looks the server's name up again, and lets connections end that go to
-// an address that the name has left. If the lookup fails, they all stay.
+// LookUp looks the server's name up again, and calls Moved if that succeeds.
 func (s *Server) LookUp(ctx context.Context) error {
 	found := s.dialer.lookUp(ctx, s.host)
 	s.moved(found)
 	return found.err
 }
 
-// HasName reports whether the server is given by name, not by IP address.
+// HasName reports whether the server's address is a name, not an IP address.
 func (s *Server) HasName() bool {
 	_, err := netip.ParseAddr(s.host)
 	return err != nil
 }
 
-// moved tells what a successful lookup found.
+// moved calls Moved with what a lookup found, if it succeeded.
 func (s *Server) moved(found lookup) {
 	if found.err == nil && len(found.addresses) > 0 && s.HasName() && s.Moved != nil {
 		s.Moved(found.addresses)
 	}
 }
 
-// AddressOf returns the far end of a TCP connection; of others the zero value.
+// AddressOf returns the remote address of a TCP connection, and the zero value for any
+// other connection.
 func AddressOf(c net.Conn) netip.AddrPort {
 	a, ok := c.RemoteAddr().(*net.TCPAddr)
 	if !ok {

@@ -11,17 +11,17 @@ import (
 	"powerjob-shim/internal/tlsfile"
 )
 
-// TLSFiles is how https servers are checked, and what they are shown. The files
-// are read for each new connection, so that renewed ones count from then on;
-// while they cannot be read, what they were before counts.
+// TLSFiles says how https servers are verified, and which client certificate they get.
+// The files are read for each new connection, so that renewed ones are used from then
+// on. While they cannot be read, their last contents are used.
 type TLSFiles struct {
 	CAFile            string // PEM; empty: the system's roots
 	ServerName        string // the name in the certificate; empty: the URL's host
 	CertFile, KeyFile string // client certificate, PEM; empty: none
 
-	// PinSHA256 are base64 SHA-256 hashes of public keys (SPKI). A server whose
-	// certificate has one of them is accepted, whatever else is in it, and every
-	// other server refused. Empty: name and chain decide.
+	// PinSHA256 are base64 SHA-256 hashes of public keys (SPKI). A server is accepted
+	// if its certificate's key has one of them, whatever else the certificate says, and
+	// refused otherwise. Empty: name and chain decide.
 	PinSHA256 []string
 }
 
@@ -34,11 +34,11 @@ type TLS struct {
 	last *tls.Config // the last one that could be read; nil: none yet
 }
 
-// NewTLS returns how the servers of a group are spoken to. The files are not
-// read before the first connection; see TLSFiles.Check.
+// NewTLS returns the TLS of a group's servers. The files are not read before the first
+// connection; see TLSFiles.Check.
 func NewTLS(files TLSFiles) *TLS { return &TLS{files: files} }
 
-// Config returns the configuration for a connection to host, a copy.
+// Config returns a configuration for one connection to host, which may be changed.
 func (t *TLS) Config(host string) (*tls.Config, error) {
 	config, err := t.current()
 	if err != nil {
@@ -69,7 +69,8 @@ func (f TLSFiles) Check() error {
 	return err
 }
 
-// Read returns the configuration for a connection, with ServerName if there is one.
+// Read reads the files and returns a configuration for connections. Its ServerName is
+// that of f, which may be empty.
 func (f TLSFiles) Read() (*tls.Config, error) {
 	config := &tls.Config{ServerName: f.ServerName, MinVersion: tls.VersionTLS12}
 	if f.CAFile != "" {
@@ -93,7 +94,7 @@ func (f TLSFiles) Read() (*tls.Config, error) {
 	return config, nil
 }
 
-// PinError is why a server was refused whose key has another hash.
+// PinError says that a server was refused because its key's hash is not in PinSHA256.
 type PinError struct{ Hash string }
 
 // Error implements error.
@@ -101,8 +102,8 @@ func (e *PinError) Error() string {
 	return "its key has the hash " + e.Hash + ", which tls.pin_sha256 has not"
 }
 
-// verifyPin looks at the server's own certificate only: nothing vouches for the
-// others that it shows.
+// verifyPin looks at the server's own certificate only: the server has not proved that
+// it holds the keys of the others.
 func (f TLSFiles) verifyPin(state tls.ConnectionState) error {
 	hash := PinOf(state.PeerCertificates[0])
 	if slices.Contains(f.PinSHA256, hash) {
@@ -111,7 +112,7 @@ func (f TLSFiles) verifyPin(state tls.ConnectionState) error {
 	return &PinError{hash}
 }
 
-// PinOf returns what PinSHA256 has for a certificate.
+// PinOf returns the entry of PinSHA256 for a certificate.
 func PinOf(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.RawSubjectPublicKeyInfo)
 	return base64.StdEncoding.EncodeToString(sum[:])

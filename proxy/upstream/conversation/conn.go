@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// maxHead bounds an answer's head, with the informational ones before it. What
-	// arrives together with its last bytes does not count.
+	// maxHead bounds an answer's head together with the informational answers before
+	// it, in bytes. Bytes that arrive in one read with the head's end do not count.
 	maxHead = 64 << 10
 
 	// maxInformational bounds the informational answers before the final one.
 	maxInformational = 8
 
-	// turn is how long a call waits before it looks whether it still has to.
+	// turn is how often a waiting call checks whether it must still wait.
 	turn = 500 * time.Millisecond
 
-	// writeTurn is the same while a server does not take a large request. It may
-	// have answered already, and then does not read on.
+	// writeTurn is the same while a server does not read on in a large request. The
+	// server may have answered already, and never read on.
 	writeTurn = 20 * time.Millisecond
 
 	// readBuffer is enough for most answers.
@@ -48,9 +48,9 @@ func (e *timeoutError) Temporary() bool { return true }
 // Unwrap lets errors.Is find what a context says.
 func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
-// conn is a connection to a server. It belongs to the goroutine whose call it is in.
+// conn is a connection to a server. It belongs to the goroutine that uses it for a call.
 type conn struct {
-	net.Conn // what requests are written to: the wire, or TLS on it
+	net.Conn // requests are written to it: the wire, or TLS on the wire
 	wire     *wire
 	r        *bufio.Reader // reads from arriving
 	pool     *Pool
@@ -58,15 +58,15 @@ type conn struct {
 
 	idleSince time.Time
 
-	// Of the call that it is in:
+	// State of the current call:
 	until   time.Time                 // when its wait is over; zero: never
-	limit   atomic.Pointer[time.Time] // the same for a stream's head; nil: never
-	patient bool                      // a stream's: it goes on writing though the server has said something
-	taking  taking                    // of a stream's writing goroutine
-	watch   func() error              // nil: nobody is asked
-	ended   error                     // why it did not wait any longer; parsers may hide it
-	heard   *bytes.Buffer             // gets what arrives; nil: nobody asks
-	head    int                       // bytes that the head may still have; below 0: the head is over
+	limit   atomic.Pointer[time.Time] // when a stream's wait for the head is over; nil: never
+	patient bool                      // for a stream: writing goes on although the server has sent something
+	taking  taking                    // used by a stream's writing goroutine only
+	watch   func() error              // see Call.Watch; nil: there is none
+	ended   error                     // why the wait was given up; kept because parsers may hide it
+	heard   *bytes.Buffer             // gets a copy of the head as it arrives; nil: not needed
+	head    int                       // bytes that the head may still have; below 0: the head is complete
 }
 
 // open connects to a server.
@@ -101,15 +101,15 @@ func (c *conn) quiet() bool {
 	return state == peer.Quiet
 }
 
-// suspect tells of bytes that nobody asked for.
+// suspect reports bytes that nobody asked for.
 func (c *conn) suspect() {
 	if c.pool.Suspect != nil {
 		c.pool.Suspect(c.server)
 	}
 }
 
-// begin starts a call's waiting. large: the request may not fit into what the
-// network takes at once.
+// begin sets the connection up for a call. large says that the request may not fit into
+// the network's buffers.
 func (c *conn) begin(until time.Time, watch func() error, large bool) {
 	c.until, c.watch, c.head, c.ended, c.patient = until, watch, maxHead, nil, false
 	first := turn
@@ -119,7 +119,8 @@ func (c *conn) begin(until time.Time, watch func() error, large bool) {
 	_ = c.SetDeadline(c.next(first)) // a connection that has ended says so when it is used
 }
 
-// next returns when a wait of at most d must look around.
+// next returns when a wait must be interrupted to look: in d, or earlier if the call's
+// time ends before that.
 func (c *conn) next(d time.Duration) time.Time {
 	at := time.Now().Add(d)
 	if !c.until.IsZero() && c.until.Before(at) {
@@ -131,7 +132,7 @@ func (c *conn) next(d time.Duration) time.Time {
 	return at
 }
 
-// look returns why a call must not wait any longer.
+// look returns why a call must not wait any longer; nil: it may.
 func (c *conn) look() error {
 	limit := c.limit.Load()
 	if !c.until.IsZero() && !time.Now().Before(c.until) || limit != nil && !time.Now().Before(*limit) {
@@ -143,15 +144,15 @@ func (c *conn) look() error {
 	return nil
 }
 
-// taking is how a server takes a request whose body comes as its caller sends it.
+// taking notices that a server has stopped reading a streamed request.
 type taking struct {
-	within time.Duration // it must take something within that; 0: no limit
-	sent   int64         // bytes that had left when it was looked at last; -1: not yet
-	since  time.Time     // when that number was new
+	within time.Duration // the longest time without a byte leaving; 0: no limit
+	sent   int64         // bytes that had left at the last look; -1: there was none
+	since  time.Time     // when sent changed last
 }
 
-// over reports whether the server has taken nothing for too long. sent is how many
-// bytes have left until now.
+// over reports whether nothing has left for too long. sent is how many bytes have left
+// until now.
 func (t *taking) over(sent int64) bool {
 	if t.within <= 0 {
 		return false
@@ -162,11 +163,11 @@ func (t *taking) over(sent int64) bool {
 	return time.Since(t.since) >= t.within
 }
 
-// stalled is called while the server takes nothing of a request.
+// stalled is called while the server reads nothing of a request. An error ends the write.
 func (c *conn) stalled() error {
 	if c.patient && c.taking.over(c.wire.sent.Load()) {
 		now := time.Now()
-		c.limit.Store(&now) // the reading goroutine sees it at its next look round
+		c.limit.Store(&now) // the reading goroutine notices at its next look
 	}
 	if err := c.look(); err != nil {
 		return err
@@ -177,8 +178,8 @@ func (c *conn) stalled() error {
 	return c.SetWriteDeadline(c.next(writeTurn))
 }
 
-// arriving is what comes from the server. Its Read looks around while it waits,
-// so that no parser sees that.
+// arriving reads from the server. While it waits, its Read looks whether the call must
+// still wait, without its reader noticing.
 type arriving struct{ *conn }
 
 func (c arriving) Read(p []byte) (int, error) {
@@ -205,7 +206,8 @@ func (c arriving) Read(p []byte) (int, error) {
 	}
 }
 
-// end gives the connection back at an answer's exact end, or closes it.
+// end gives the connection back to the pool if reusable, which needs an answer that was
+// read to its exact end. Otherwise it closes the connection.
 func (c *conn) end(reusable bool) {
 	unasked := reusable && c.r.Buffered() > 0
 	if unasked {
@@ -223,9 +225,9 @@ func (c *conn) end(reusable bool) {
 type body struct {
 	io.ReadCloser // as net/http has it
 	conn          *conn
-	reusable      bool
-	settle        func(whole bool) bool // ends what else goes on, and says whether the connection is fit to be kept; nil: nothing does
-	over          bool
+	reusable      bool                  // the connection may be kept if the body is read to its end
+	settle        func(whole bool) bool // ends a stream's other goroutine, and reports whether the connection may be kept; nil: not a stream
+	over          bool                  // finish was called
 }
 
 // Read implements io.Reader.
@@ -246,8 +248,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements io.Closer. A body that was not read to its end costs the
-// connection.
+// Close implements io.Closer. The connection is lost if the body was not read to its end.
 func (b *body) Close() error {
 	if !b.over {
 		b.finish(false)
@@ -255,7 +256,7 @@ func (b *body) Close() error {
 	return nil
 }
 
-// finish ends the answer; whole: it was read to its exact end.
+// finish ends the answer. whole says that it was read to its exact end.
 func (b *body) finish(whole bool) {
 	b.over = true
 	if b.settle != nil {
@@ -264,7 +265,7 @@ func (b *body) finish(whole bool) {
 	b.conn.end(whole && b.reusable)
 }
 
-// Buffered returns how many bytes are here that Read has not returned yet.
+// Buffered returns how many bytes Read can return without waiting.
 func (b *body) Buffered() int {
 	if b.over {
 		return 0

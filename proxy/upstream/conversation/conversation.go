@@ -13,59 +13,58 @@ import (
 	"powerjob-shim/proxy/head"
 )
 
-// Call is a request with what limits it.
+// Call is a request with its limits.
 type Call struct {
-	// Request has a Body that can be read without waiting, says how long it is
-	// (ContentLength), and has it once more in GetBody, which is where it is read
-	// from: so it can be sent again. Its context ends an attempt to connect, and
-	// nothing else: Watch may look at it.
+	// Request must have a ContentLength, and a Body that can be read without waiting.
+	// GetBody must return the same body: it is read from there, so that it can be sent
+	// again. The context ends an attempt to connect, and nothing else; Watch may look
+	// at it.
 	Request *http.Request
 
-	// Head gets what arrives until the answer's head is over, as it came: http.Header
-	// does not tell in which case a server wrote a name. What came together with the
-	// head may stand behind it. nil: nobody asks.
+	// Head gets the bytes of the answer's head as they came: http.Header loses the case
+	// in which a server wrote a name. Bytes behind the head may follow. nil: not needed.
 	Head *bytes.Buffer
 
-	// Until is when the whole answer must be there, or the head of an event stream.
+	// Until is when the whole answer must be here, or the head of an event stream.
 	// Zero: no limit; Pool.HeadTimeout bounds the head in either case.
 	Until time.Time
 
 	// Before is called once there is a connection, just before the first byte of the
 	// request is written to it, and before another connection is tried. An error ends
-	// the call with nothing sent. nil: nobody is asked.
+	// the call with nothing sent. nil: not called.
 	Before func() error
 
-	// Watch is called right before Before, and then while the server is waited for:
-	// every 20 ms while it does not take a large request, every half second until its
-	// head is here and in the middle of its answer. An error ends the call, and
-	// Error.Sent says whether it was sent. nil: nobody is asked.
+	// Watch is called right before Before, and again while the call waits for the
+	// server: every 20 ms while the server does not read on in a large request, and
+	// every half second while the call waits for the answer's head or more of its body.
+	// An error ends the call; Error.Sent then says whether it was sent. nil: not called.
 	Watch func() error
 }
 
-// Error is why a call got no answer.
+// Error says why a call got no answer.
 type Error struct {
 	Err error
 
-	// Sent: a byte of the request may have reached the server. Where it is false,
-	// none has left.
+	// Sent is true if a byte of the request may have reached the server. If it is
+	// false, no byte has left.
 	Sent bool
 
-	// Connected: there was a connection.
+	// Connected is true if there was a connection.
 	Connected bool
 }
 
 // Error implements error.
 func (e *Error) Error() string { return e.Err.Error() }
 
-// Unwrap returns what happened.
+// Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Send sends a request and returns the answer's head; its Body reads on from the
-// connection, and must be closed. Informational answers are passed over, but for
-// 101. The error is of type *Error.
+// Send sends a request and returns the answer once its head is here. The Body reads on
+// from the connection, and must be closed. Informational answers except 101 are
+// skipped. The error is of type *Error.
 //
-// Where a kept connection turns out to have ended before a byte of the request
-// was written, another one is used.
+// If a kept connection turns out to have ended before a byte of the request was
+// written, Send uses another one.
 func (p *Pool) Send(call Call) (*http.Response, error) {
 	r := call.Request
 	out := head.Borrow()
@@ -137,9 +136,10 @@ func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
 	if writing != nil && (!sent || !errors.Is(writing, errStopReading) && c.look() != nil) {
 		return nil, &Error{Err: writing, Sent: sent, Connected: true}
 	}
-	// A server may answer before it has read the request, and close. Its answer
-	// is worth more than the error.
-	res, err := c.readHead(call.Request)
+	// A server may answer before it has read the request, and close. The answer is
+	// better than the error of writing.
+	skip := func(*http.Response) error { return nil }
+	res, err := c.readHead(call.Request, skip)
 	if err != nil {
 		if writing != nil && !errors.Is(writing, errStopReading) {
 			err = writing
@@ -160,8 +160,8 @@ func (c *conn) converse(call Call, request []byte) (*http.Response, *Error) {
 	return res, nil
 }
 
-// headUntil is when an answer's head must be here; until: when the whole answer
-// must be, zero for no limit.
+// headUntil returns when an answer's head must be here. until is when the whole answer
+// must be; zero: no limit.
 func (p *Pool) headUntil(until time.Time) time.Time {
 	if p.HeadTimeout <= 0 {
 		return until
@@ -172,13 +172,9 @@ func (p *Pool) headUntil(until time.Time) time.Time {
 	return until
 }
 
-// readHead reads the head of the final answer.
-func (c *conn) readHead(r *http.Request) (*http.Response, error) {
-	return c.readHeadOf(r, func(*http.Response) error { return nil })
-}
-
-// readHeadOf is readHead for one who is told of informational answers, too.
-func (c *conn) readHeadOf(r *http.Request, informed func(*http.Response) error) (*http.Response, error) {
+// readHead reads the head of the final answer. informed is called with each
+// informational answer before it, and its error ends the reading.
+func (c *conn) readHead(r *http.Request, informed func(*http.Response) error) (*http.Response, error) {
 	for range maxInformational + 1 {
 		res, err := head.ReadAnswer(c.r, r)
 		if c.ended != nil {
@@ -200,8 +196,8 @@ func (c *conn) readHeadOf(r *http.Request, informed func(*http.Response) error) 
 	return nil, fmt.Errorf("the server sent more than %d informational answers", maxInformational)
 }
 
-// IsEventStream reports whether an answer is one whose pieces come as things
-// happen, for as long as its server likes (text/event-stream).
+// IsEventStream reports whether h is the header of an event stream (text/event-stream),
+// which goes on for as long as its server likes.
 func IsEventStream(h http.Header) bool {
 	media, _, _ := strings.Cut(head.Get(h, "Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")

@@ -6,19 +6,19 @@
 //	res, err := pool.Send(conversation.Call{Request: request, Until: until})
 //
 // net/http's Transport does the same with two goroutines for each connection. It
-// cannot tell whether a byte of a request was sent, it learns that a server has
-// gone when a goroutine gets its turn, and it may take what a server sent unasked
-// for the next request's answer. Here nobody reads from a connection that is not in
-// use, and answers are read as [http.ReadResponse] reads them. So three things are known exactly:
+// cannot tell whether a byte of a request was sent, it notices late that a server has
+// gone, and it may take bytes that a server sent unasked for the next request's answer.
+// Here nothing reads from an unused connection, and answers are read as
+// [http.ReadResponse] reads them. So three things are known exactly:
 //
 //   - whether a byte of the request may have reached the server ([Error.Sent]),
 //   - whether the connection is quiet when a request is about to be written,
-//   - whether an answer was read to its exact end. Otherwise, its connection is
+//   - whether an answer was read to its exact end. If not, its connection is
 //     not used again.
 //
 // Waiting for a server can be stopped: see [Call.Watch].
 //
 // A request whose body comes from its caller piece by piece is a [Stream], on the
-// same connections: a goroutine writes it while its caller reads the answer, which
+// same connections: one goroutine writes it while another reads the answer, which
 // may come early, or be an upgrade.
 package conversation

@@ -1,7 +1,6 @@
 package conversation
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -9,7 +8,7 @@ import (
 	"powerjob-shim/proxy/upstream/connect"
 )
 
-// take returns a connection to the server that is fit for a request; nil: there
+// take returns a kept connection to the server that can be used for a request; nil: there
 // is none.
 func (p *Pool) take(server string) *conn {
 	for {
@@ -19,7 +18,7 @@ func (p *Pool) take(server string) *conn {
 			p.mu.Unlock()
 			return nil
 		}
-		c := list[len(list)-1] // the others get old, and are closed
+		c := list[len(list)-1] // the newest, so that unneeded ones get old and are closed
 		list[len(list)-1] = nil
 		p.idle[server] = list[:len(list)-1]
 		p.mu.Unlock()
@@ -33,7 +32,7 @@ func (p *Pool) take(server string) *conn {
 // put keeps a connection for the next request.
 func (p *Pool) put(c *conn) {
 	p.mu.Lock()
-	keep := len(p.idle[c.server]) < cmp.Or(p.MaxIdle, defaultMaxIdle)
+	keep := len(p.idle[c.server]) < maxIdle
 	if keep {
 		if p.idle == nil {
 			p.idle = map[string][]*conn{}
@@ -50,8 +49,8 @@ func (p *Pool) put(c *conn) {
 	}
 }
 
-// sweep closes what has been idle for too long, and comes again when the next
-// one is due.
+// sweep closes connections that have been idle for too long, and schedules itself for
+// when the next one is due.
 func (p *Pool) sweep() {
 	now, limit := time.Now(), p.idleTimeout()
 	next := time.Duration(-1)
@@ -81,12 +80,12 @@ func (p *Pool) sweep() {
 	}
 }
 
-// CloseIdle closes unused connections. Those in use are kept again when their
+// CloseIdle closes unused connections. Connections in use are still kept when their
 // calls end.
 func (p *Pool) CloseIdle() { p.closeIdle(func(*conn) bool { return true }) }
 
-// Retire closes unused connections to a server that lead to other addresses than
-// those that its name stands for now.
+// Retire closes unused connections to a server whose remote addresses are not among
+// named, the addresses that its name has now.
 func (p *Pool) Retire(server string, named []netip.Addr) {
 	p.closeIdle(func(c *conn) bool {
 		return c.server == server && !slices.Contains(named, connect.AddressOf(c.Conn).Addr())
@@ -116,15 +115,4 @@ func (p *Pool) closeIdle(stale func(*conn) bool) {
 	for _, c := range old {
 		_ = c.Close() // nobody uses it
 	}
-}
-
-// Idle returns how many connections are kept unused.
-func (p *Pool) Idle() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := 0
-	for _, list := range p.idle {
-		n += len(list)
-	}
-	return n
 }

@@ -89,3 +89,14 @@ func TestOnlyConnectionsToAddressesThatTheNameHasLeftAreRetired(t *testing.T) {
 		t.Errorf("told %v, want %s", told, want)
 	}
 }
+
+// Idle returns how many connections are kept unused.
+func (p *Pool) Idle() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, list := range p.idle {
+		n += len(list)
+	}
+	return n
+}

@@ -22,6 +22,14 @@ func direct(ctx context.Context, server string, wrap func(net.Conn) net.Conn) (n
 	return wrap(socket.New(c.(*net.TCPConn))), nil
 }
 
+// RoundTrip implements http.RoundTripper for requests whose body can be read
+// without waiting. It ends with the request's context.
+func (p *Pool) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx := r.Context()
+	until, _ := ctx.Deadline()
+	return p.Send(Call{Request: r, Until: until, Watch: func() error { return context.Cause(ctx) }})
+}
+
 // streams sends requests as streams.
 type streams struct{ *Pool }
 

@@ -11,8 +11,8 @@ import (
 	"powerjob-shim/proxy/head"
 )
 
-// write writes a request as net/http does, but for requests that are common here
-// with less work.
+// write writes the bytes that net/http's Request.Write would write, with less work for
+// the requests that are common here.
 func write(r *http.Request, to *bytes.Buffer) (err error) {
 	if r.GetBody != nil && r.Body != nil && r.Body != http.NoBody {
 		if r.Body, err = r.GetBody(); err != nil {
@@ -33,8 +33,8 @@ func write(r *http.Request, to *bytes.Buffer) (err error) {
 	return err
 }
 
-// isCommon reports whether net/http has nothing to decide about a request: it has a
-// target to be written as it is, a plain host, and a body of known length.
+// isCommon reports whether writeHead can write a request: a POST with a target that is
+// written unchanged, a plain host, and a body of known length.
 func isCommon(r *http.Request) bool {
 	if r.Method != http.MethodPost || len(r.TransferEncoding) > 0 || r.Close || r.Trailer != nil || r.Header == nil {
 		return false
@@ -45,8 +45,8 @@ func isCommon(r *http.Request) bool {
 	return plainTarget(r.URL.Opaque) && plainHost(r.Host) && *r.URL == (url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Opaque: r.URL.Opaque})
 }
 
-// plainTarget reports whether a target is in origin-form and has nothing in it that
-// net/http refuses.
+// plainTarget reports whether a target is in origin-form and has no byte that net/http
+// refuses.
 func plainTarget(s string) bool {
 	if s == "" || s[0] != '/' || strings.HasPrefix(s, "//") {
 		return false
@@ -59,8 +59,8 @@ func plainTarget(s string) bool {
 	return true
 }
 
-// plainHost reports whether a host is a name in lower-case or an IPv4 address, with
-// a port or without.
+// plainHost reports whether a host is a lowercase name or an IPv4 address, with or
+// without a port.
 func plainHost(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -80,7 +80,7 @@ func writeHead(r *http.Request, to *bytes.Buffer) {
 	agent, named := r.Header["User-Agent"]
 	switch {
 	case !named:
-		agent = []string{"Go-http-client/1.1"} // as net/http has it
+		agent = []string{"Go-http-client/1.1"} // as net/http does
 		fallthrough
 	case len(agent) > 0 && agent[0] != "":
 		head.Field(to, "User-Agent", agent[0])
@@ -92,7 +92,7 @@ func writeHead(r *http.Request, to *bytes.Buffer) {
 	to.WriteString("\r\n")
 }
 
-// writtenApart reports whether a field is not written from a request's header.
+// writtenApart reports whether a field of a request's header is not written from there.
 func writtenApart(name string) bool {
 	switch name {
 	case "Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer":

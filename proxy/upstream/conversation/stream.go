@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// maxStreamHead bounds the head of an answer that is streamed.
+	// maxStreamHead bounds the head of an answer to a Stream, in bytes; see maxHead.
 	maxStreamHead = 1 << 20
 
 	// ContinueWait is how long a body is held back for a server's 100 Continue
 	// (RFC 9110, 10.1.1: a client must not wait for ever).
 	ContinueWait = time.Second
 
-	// writerWait is how long an exchange that has failed waits for why its request's
-	// body ended.
+	// writerWait is how long an exchange that has failed waits for the reason why the
+	// request's body ended.
 	writerWait = 50 * time.Millisecond
 
-	// standstill is how long nothing may be sent of a request that has been answered
-	// in full, before the rest is given up.
+	// standstill is for how long a request that has been answered in full may make no
+	// progress before the rest of it is given up.
 	standstill = time.Second
 )
 
@@ -35,28 +35,28 @@ var errAnswered = errors.New("the server has answered before it asked for the re
 
 // Stream is a request whose body comes as its caller sends it.
 type Stream struct {
-	// Request's context ends the exchange, answer included. Stream does not close its
-	// Body, and may still read it for a moment after it has returned. Of an
+	// Request's context ends the exchange, including the answer. Stream does not close
+	// the Body, and may still read it for a moment after it has returned. Of an
 	// httptrace.ClientTrace in the context, only Got1xxResponse is called.
 	Request *http.Request
 
-	// Head is as Call.Head. nil: nobody asks.
+	// Head is like Call.Head. nil: not needed.
 	Head *bytes.Buffer
 
-	// HeadTimeout is how long the server may take until its answer's head, from when
-	// the request was written, and before that how long it may take nothing of it.
-	// 0: no limit.
+	// HeadTimeout is how long the server may take from the end of the request to its
+	// answer's head, and how long it may read nothing of the request before that. 0: no
+	// limit.
 	HeadTimeout time.Duration
 
 	// Ended is called when the server has ended the connection before it answered. It
 	// must end a Read of the request's body that waits for the caller, and must not
-	// block. nil: nobody needs to know.
+	// block. nil: not called.
 	Ended func()
 }
 
-// Stream sends a request and returns the answer's head, as Send does. The
-// request's body is written while the answer is waited for and read: a server may
-// answer early. The Body of a 101 is an io.ReadWriteCloser.
+// Stream sends a request and returns the answer once its head is here, as Send does. The
+// request's body is written meanwhile, and still while the answer's body is read: a
+// server may answer early. The Body of a 101 is an io.ReadWriteCloser.
 func (p *Pool) Stream(s Stream) (*http.Response, error) {
 	ctx := s.Request.Context()
 	for {
@@ -80,19 +80,19 @@ func (p *Pool) Stream(s Stream) (*http.Response, error) {
 	}
 }
 
-// streaming is a request on its way over one connection. One goroutine writes it,
-// its caller reads the answer.
+// streaming is a request on its way over one connection. One goroutine writes the
+// request, Stream's own reads the answer.
 type streaming struct {
 	Stream
 	conn    *conn
-	ctx     context.Context //nolint:containedctx // of the one request that it is
+	ctx     context.Context //nolint:containedctx // of this one request
 	hasBody bool
 	broken  atomic.Pointer[error] // why the request's body could not be read
 	headed  atomic.Bool           // the answer's head is here
-	proceed chan struct{}         // closed when the server asks for the body
-	refused atomic.Bool           // it answered without asking
+	proceed chan struct{}         // closed when the server asks for the body, or has answered
+	refused atomic.Bool           // the server has answered without asking for the body
 	over    chan struct{}         // closed when the writing has ended
-	failed  error                 // why it ended early; read it when over is closed
+	failed  error                 // why the writing ended early; read it when over is closed
 }
 
 func (x *streaming) run() (*http.Response, *Error) {
@@ -105,12 +105,12 @@ func (x *streaming) run() (*http.Response, *Error) {
 	}
 	release := context.AfterFunc(x.ctx, x.wake)
 	go x.write()
-	res, err := c.readHeadOf(x.Request, x.informed)
+	res, err := c.readHead(x.Request, x.informed)
 	x.headed.Store(true)
 	c.limit.Store(nil)
 	if err != nil {
 		release()
-		c.wire.shut.Store(true) // first: nothing is sent behind what is counted now
+		c.wire.shut.Store(true) // before sent is read: no byte leaves after that
 		failed := &Error{Err: err, Sent: c.wire.sent.Load() != before, Connected: true}
 		_ = c.Close() // nothing is left to be said
 		switch broken := x.broken.Load(); {
@@ -120,9 +120,9 @@ func (x *streaming) run() (*http.Response, *Error) {
 			x.Ended()
 			<-x.over
 		case x.hasBody && x.ctx.Err() != nil:
-			x.written(writerWait) // a body that breaks off ends ctx too, maybe before its Read returns: the reader says which it was
+			x.written(writerWait) // a broken body may end ctx before its Read returns: wait for the Read, whose error is the better one
 		case !x.hasBody:
-			<-x.over // it must not read a request that is sent once more
+			<-x.over // the writer must not use the request while it is sent again
 		}
 		return nil, failed
 	}
@@ -144,7 +144,7 @@ func (x *streaming) run() (*http.Response, *Error) {
 	return res, nil
 }
 
-// watch is what the conn asks while it waits.
+// watch is called by the conn while it waits, as Call.Watch.
 func (x *streaming) watch() error {
 	if x.ctx.Err() != nil {
 		return context.Cause(x.ctx)
@@ -155,10 +155,10 @@ func (x *streaming) watch() error {
 	return nil
 }
 
-// wake has whoever waits on the connection look around.
+// wake makes reads and writes that wait on the connection look whether they must still wait.
 func (x *streaming) wake() { _ = x.conn.SetDeadline(time.Unix(1, 0)) }
 
-// informed is told of informational answers.
+// informed is called with informational answers.
 func (x *streaming) informed(res *http.Response) error {
 	if res.StatusCode == http.StatusContinue {
 		x.answered()
@@ -169,7 +169,7 @@ func (x *streaming) informed(res *http.Response) error {
 	return nil
 }
 
-// answered lets a body go that is held back. It belongs to the reading goroutine.
+// answered releases a body that is held back. Only the reading goroutine calls it.
 func (x *streaming) answered() {
 	select {
 	case <-x.proceed:
@@ -178,9 +178,9 @@ func (x *streaming) answered() {
 	}
 }
 
-// settle waits for the end of a request whose answer has ended, for as long as more of
-// the request is sent, and reports whether the connection can be kept. A caller who
-// sends everything before he reads gets the answer; one who waits for it, too.
+// settle waits for the end of the writing when the answer has ended, as long as more of
+// the request is sent, and reports whether the connection can be kept. So a caller who
+// sends everything before he reads gets the answer, and so does one who waits for it.
 func (x *streaming) settle() bool {
 	for sent := int64(-1); x.conn.wire.sent.Load() != sent; {
 		sent = x.conn.wire.sent.Load()
@@ -239,13 +239,13 @@ func (x *streaming) write() {
 		if x.headed.Load() {
 			x.conn.limit.Store(nil)
 		} else if x.HeadTimeout < turn {
-			_ = x.conn.SetReadDeadline(at) // else the next look round is early enough
+			_ = x.conn.SetReadDeadline(at) // a longer timeout is noticed at the next look
 		}
 	}
 }
 
-// unbuffered writes each piece of a body as soon as it comes: it is a ReaderFrom, to
-// which a bufio.Writer leaves the whole body.
+// unbuffered writes each piece of a body as soon as it comes. A bufio.Writer on it leaves
+// the body to its ReadFrom.
 type unbuffered struct{ io.Writer }
 
 // ReadFrom implements io.ReaderFrom.
@@ -255,8 +255,8 @@ func (u unbuffered) ReadFrom(r io.Reader) (int64, error) { return io.Copy(u.Writ
 type sending struct {
 	io.Reader
 	x    *streaming
-	w    *bufio.Writer // what it is written to, by the same goroutine
-	held bool          // until the server asks for it
+	w    *bufio.Writer // the same goroutine writes the request to it
+	held bool          // held back until the server asks for it
 	err  error         // why it could not be read to its end
 }
 
@@ -276,10 +276,11 @@ func (s *sending) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements io.Closer. The body is its caller's to close.
+// Close implements io.Closer. It does nothing: Stream's caller closes the body.
 func (s *sending) Close() error { return nil }
 
-// wait sends the head, and waits until the server asks for the body, or does not say.
+// wait sends the head, and waits until the server asks for the body, but at most
+// ContinueWait.
 func (s *sending) wait() error {
 	if err := s.w.Flush(); err != nil {
 		return err
@@ -298,7 +299,7 @@ func (s *sending) wait() error {
 	return nil
 }
 
-// tunnel is a connection after a 101.
+// tunnel is a connection after a 101. It is the Body of the answer.
 type tunnel struct {
 	conn    *conn
 	release func() bool
@@ -310,7 +311,7 @@ func (t *tunnel) Read(p []byte) (int, error) { return t.conn.r.Read(p) }
 // Write implements io.Writer.
 func (t *tunnel) Write(p []byte) (int, error) { return t.conn.Conn.Write(p) }
 
-// CloseWrite ends one direction.
+// CloseWrite ends the direction to the server.
 func (t *tunnel) CloseWrite() error {
 	if half, ok := t.conn.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

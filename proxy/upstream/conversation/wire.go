@@ -10,15 +10,15 @@ import (
 	"powerjob-shim/internal/peer"
 )
 
-// wire is a connection as the network has it, below TLS. It counts what leaves.
+// wire is the TCP connection below TLS. It counts the bytes that leave.
 type wire struct {
 	net.Conn
 	raw  syscall.RawConn // nil: no socket
 	sent atomic.Int64    // bytes since the connection was made, counted before they can have left
-	shut atomic.Bool     // nothing is written any more
+	shut atomic.Bool     // nothing more is written
 
-	// waits is called when the server has taken nothing until the write deadline.
-	// An error ends the write. nil: the deadline ends it.
+	// waits is called when the write deadline has passed. An error ends the write. nil:
+	// the deadline ends it.
 	waits func() error
 }
 
@@ -60,10 +60,11 @@ func (w *wire) SyscallConn() (syscall.RawConn, error) {
 	return w.raw, nil
 }
 
-// state tells whether the server has sent something, or has gone.
+// state returns whether the server has sent something, or has gone. Without a socket it
+// is always peer.Quiet.
 func (w *wire) state() peer.State {
 	if w.raw == nil {
-		return peer.Quiet // not known
+		return peer.Quiet
 	}
 	return peer.Poll(w.raw)
 }

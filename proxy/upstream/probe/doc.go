@@ -1,5 +1,5 @@
-// Package probe asks servers whether they are PowerJob servers, and says what is
-// wrong where they are not: the address, TLS, the virtual host, the context path.
+// Package probe asks servers whether they are PowerJob servers. If one is not, it says
+// what is wrong: the address, TLS, the virtual host or the context path.
 //
 //	v := target.Ask(ctx) // one question
 //	p := probe.New(target, log)

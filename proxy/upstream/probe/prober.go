@@ -12,30 +12,31 @@ import (
 )
 
 const (
-	// every lies between two probes of a server. A server logs each of them,
-	// and asks its database.
+	// every is the interval between two probes of a server. The server logs each
+	// probe, and asks its database.
 	every = 5 * time.Second
-	// everyRefused is the same while nothing is sent, because the server refuses
+	// everyRefused is the interval while nothing is sent, because the server refuses
 	// connections or its name is not known.
 	everyRefused = time.Second
-	// within is how long a server may take to answer one.
+	// within is how long a server may take to answer a probe.
 	within = 5 * time.Second
 )
 
-// Prober asks a server, at the start and until it is ready. After that, connecting
-// and ordinary requests tell, until a connection fails. Make one with New. Nil: the
-// server is not probed; Doubt and Trust do nothing then. Safe for concurrent use.
+// Prober probes a server from the start until it is ready, and again after a connection
+// to it failed. Ordinary requests also show that it is ready. Make one with New. A nil
+// Prober means that the server is not probed; its Doubt and Trust do nothing. Safe for
+// concurrent use.
 type Prober struct {
 	target *Target
 	log    *zap.Logger
 
 	verdict atomic.Pointer[Verdict] // nil: nothing is known yet
-	first   chan struct{}           // closed when the first verdict is there
-	doubts  chan struct{}           // has room for one
-	told    Verdict                 // what the log has said; probing alone uses it
+	first   chan struct{}           // closed when there is a verdict
+	doubts  chan struct{}           // wakes Run; has room for one
+	told    Verdict                 // the last one logged; only Learn uses it
 }
 
-// New returns a Prober that tells log, once each, what it finds.
+// New returns a Prober that logs each change of the verdict once.
 func New(t *Target, log *zap.Logger) *Prober {
 	return &Prober{target: t, log: log, first: make(chan struct{}), doubts: make(chan struct{}, 1)}
 }
@@ -77,7 +78,8 @@ func (p *Prober) probe(ctx context.Context) Verdict {
 	return p.target.Ask(ctx)
 }
 
-// Learn takes a verdict, and logs it once.
+// Learn takes a verdict, and logs it if it differs from the last one that was logged.
+// Only one goroutine may call it, Run included.
 func (p *Prober) Learn(v Verdict) {
 	if p.verdict.Swap(&v) == nil {
 		close(p.first)
@@ -98,7 +100,7 @@ func (p *Prober) Learn(v Verdict) {
 	}
 }
 
-// Doubt has a server that was ready probed again: a connection failed.
+// Doubt makes Run probe a server that was ready again, because a connection failed with err.
 func (p *Prober) Doubt(err error) {
 	if p == nil { // servers are not probed
 		return

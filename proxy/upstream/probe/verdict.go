@@ -15,16 +15,16 @@ import (
 	"powerjob-shim/proxy/upstream/connect"
 )
 
-// checkedApp is what the servers are asked about. PowerJob answers 200 and says
-// that there is no such app; nothing is changed.
+// checkedApp is the body of the question. PowerJob answers 200 and says that there is no
+// such app; nothing is changed.
 const checkedApp = "appName=powerjob-shim-health-check&password="
 
-// Verdict is what a question to a server has shown.
+// Verdict is the result of asking a server.
 type Verdict struct {
 	Ready   bool
-	Problem string // why it is not ready, or, if it is, what does not fit; "": nothing
-	Advice  string // what to write instead
-	unsent  bool   // nobody was there to be asked
+	Problem string // why it is not ready, or a warning if it is; "": none
+	Advice  string // what to write into the configuration instead
+	unsent  bool   // the server could not be reached
 }
 
 // Err returns why the server is not ready, nil if it is.
@@ -35,14 +35,14 @@ func (v Verdict) Err() error {
 	return errors.New(v.Problem)
 }
 
-// Target is a server, and how it is asked: as a call would be sent to it. Safe for
-// concurrent use.
+// Target is a server that can be asked, in the same way as a call would be sent to it.
+// Safe for concurrent use.
 type Target struct {
-	Group  string        // whose server it is, for the advice
+	Group  string        // its group's name, for the advice
 	Scheme string        // http or https
 	Server string        // host:port
-	Prefix string        // where the calls are
-	Host   func() string // of the question; "": the server's address
+	Prefix string        // of the paths of calls
+	Host   func() string // the Host header; "": the server's address
 
 	// Dial makes a connection to the server, with TLS if it is an https server.
 	Dial func(context.Context) (net.Conn, error)
@@ -50,8 +50,8 @@ type Target struct {
 	Client http.RoundTripper
 }
 
-// NewClient returns what sends questions to the server that dial connects to: on a
-// new connection each, for that it can be had is part of the question. It adds
+// NewClient returns a client for Target.Client. It makes each connection with dial, and
+// a new one for each question, because connecting is part of the question. It adds
 // nothing to requests (no Accept-Encoding).
 func NewClient(dial func(context.Context) (net.Conn, error)) *http.Transport {
 	protocols := new(http.Protocols)
@@ -69,9 +69,10 @@ func NewClient(dial func(context.Context) (net.Conn, error)) *http.Transport {
 // Ask asks a server the harmless /openApi/assert, as a call would be sent: with
 // its TLS, its Host and its prefix.
 //
-// No connection, no TLS, a TLS port's 400, 508 (it leads back here) and 5xx mean
-// that it is not ready. Every other answer only gives a warning, unless it is
-// PowerJob's: a virtual host may know other names than the one that was asked for.
+// The server is not ready if connecting or TLS fails, or if it answers with a TLS port's
+// 400, with 508 (it leads back here) or with another 5xx. Any other answer that is not
+// PowerJob's only gives a warning: a virtual host may know other names than the one
+// that was asked for.
 func (t *Target) Ask(ctx context.Context) Verdict {
 	req, err := t.question(ctx)
 	if err != nil {
@@ -84,8 +85,8 @@ func (t *Target) Ask(ctx context.Context) Verdict {
 	// A 101's body is the connection itself, which knows nothing of ctx.
 	stop := context.AfterFunc(ctx, func() { _ = res.Body.Close() })
 	defer stop()
-	body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // what is there must do
-	_ = res.Body.Close()                                   // only that counts
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // a part is judged as it is
+	_ = res.Body.Close()                                   // the rest is not needed
 	switch {
 	case res.StatusCode == http.StatusBadRequest && t.Scheme == "http" && t.speaksTLS(ctx):
 		return t.wantsTLS()
@@ -106,7 +107,7 @@ func (t *Target) Ask(ctx context.Context) Verdict {
 	return Verdict{Ready: true}
 }
 
-// question is what a server is asked.
+// question returns the request that a server is asked with.
 func (t *Target) question(ctx context.Context) (*http.Request, error) {
 	url := t.Scheme + "://" + t.Server + t.Prefix + "/assert"
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(checkedApp))
@@ -119,7 +120,7 @@ func (t *Target) question(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
-// noAnswer says what an error of a question means.
+// noAnswer returns the verdict for an error of sending the question.
 func (t *Target) noAnswer(ctx context.Context, err error) Verdict {
 	var (
 		dial *connect.DialError
@@ -155,8 +156,8 @@ func (t *Target) wantsTLS() Verdict {
 
 func (t *Target) key(name string) string { return "upstreams." + t.Group + "." + name }
 
-// speaksTLS reports whether a server that is to be spoken to in plain text answers
-// a TLS handshake. Nothing but the handshake is sent.
+// speaksTLS reports whether a server that is configured without TLS answers a TLS
+// handshake. Nothing but the handshake is sent.
 func (t *Target) speaksTLS(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connect.Timeout)
 	defer cancel()
@@ -176,14 +177,14 @@ func (t *Target) speaksTLS(ctx context.Context) bool {
 	return err == nil || seen || strings.Contains(err.Error(), "remote error: tls:")
 }
 
-// notSent reports whether an error says that no server was there to be asked.
+// notSent reports whether an error means that the server could not be reached.
 func notSent(err error) bool {
 	var dial *connect.DialError
 	var dns *net.DNSError
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &dial) && len(dial.Attempts) == 0 || errors.As(err, &dns)
 }
 
-// isEnvelope reports whether a body is how PowerJob answers (ResultDTO).
+// isEnvelope reports whether a body is a PowerJob answer (ResultDTO).
 func isEnvelope(body []byte) bool {
 	var answer struct {
 		Success *bool `json:"success"`
