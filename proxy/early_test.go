@@ -135,3 +135,35 @@ func TestAnEarlyAnswerIsNotHeldBackForTheBody(t *testing.T) {
 		}
 	}
 }
+
+// The caller goes on sending, and reads meanwhile.
+func TestAnEarlyAnswerWithoutABodyIsNotHeldBack(t *testing.T) {
+	addr := tcpfaults.Serve(t, func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 0\r\n\r\n")
+			_, _ = io.Copy(io.Discard, c)
+		}
+	})
+	s := newShim(t, settingsFor(t, "http://"+addr))
+	c := dial(t, s.addr)
+	_ = c.SetDeadline(time.Now().Add(bodyTimeoutByDefault / 2))
+	answered, sent := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(sent)
+		_, _ = io.WriteString(c, "POST /job/save HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+		for {
+			select {
+			case <-answered:
+				return
+			case <-time.After(10 * time.Millisecond):
+				_, _ = io.WriteString(c, "x")
+			}
+		}
+	}()
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || res.StatusCode != 413 {
+		t.Errorf("the caller got %v, %v", res, err)
+	}
+	close(answered)
+	<-sent
+}

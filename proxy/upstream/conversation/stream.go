@@ -136,10 +136,6 @@ func (x *streaming) run() (*http.Response, *Error) {
 	b := &body{ReadCloser: res.Body, conn: c, reusable: !res.Close && !x.Request.Close, settle: func(whole bool) bool {
 		return release() && whole && x.settle()
 	}}
-	if res.Body == http.NoBody {
-		b.finish(true)
-		return res, nil
-	}
 	res.Body = b
 	return res, nil
 }
