@@ -124,7 +124,7 @@ func TestACallerWhoStaysIsNotSaidToBeGone(t *testing.T) {
 	if caller.Gone() {
 		t.Error("a caller with another request behind this one is said to be gone")
 	}
-	time.Sleep(2 * askEvery)
+	time.Sleep(200 * time.Millisecond) // it has been asked twice
 	if !stop() {
 		t.Error("stop says that somebody was told")
 	}

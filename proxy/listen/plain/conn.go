@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"powerjob-shim/internal/peer"
 	"powerjob-shim/proxy/head"
 )
 
@@ -46,7 +47,7 @@ type conn struct {
 
 	until  time.Time   // when the next request's first byte must be here; zero: no limit
 	one    [1]byte     // receives that byte while there is no buffer
-	hangUp hangUp      // unused without a Watcher
+	hangUp peer.HangUp // polls without a Watcher
 	served bool        // at least one request was served
 	timed  atomic.Bool // a handler set a write deadline
 
@@ -274,7 +275,7 @@ func (c *conn) rest() {
 
 // close closes the connection, from its own goroutine.
 func (c *conn) close() {
-	c.hangUp.unwatch()
+	c.hangUp.Unwatch()
 	c.state.Store(isClosed)
 	_ = c.Conn.Close() // also ends reads, so that reading becomes free
 	c.reading.Lock()

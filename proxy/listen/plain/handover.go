@@ -14,7 +14,7 @@ func (c *conn) handOver(by time.Time) {
 		by = c.headBy
 	}
 	read := bytes.Clone(c.buf)
-	c.hangUp.unwatch()
+	c.hangUp.Unwatch()
 	c.state.Store(isClosed)
 	c.giveBack()
 	if !c.server.handed.Give(handover.Conn(c.Conn, read, by, c.tls)) {
