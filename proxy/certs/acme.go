@@ -16,38 +16,38 @@ import (
 	"powerjob-shim/internal/tlsfile"
 )
 
-// acmeTLS is the protocol of TLS-ALPN-01 (RFC 8737).
+// acmeTLS is the ALPN protocol of the challenge TLS-ALPN-01 (RFC 8737).
 const acmeTLS = "acme-tls/1"
 
-// ACME says which certificates to obtain, from whom and how.
+// ACME says which certificates to obtain, from which authority and how.
 type ACME struct {
 	Domains []string // at least one
 	Email   string   // the account's contact; may be empty
 	CA      string   // the directory's URL; "": Let's Encrypt
-	CARoot  string   // PEM file with the root of the CA's own certificate; "": the system's
+	CARoot  string   // PEM file of the roots that vouch for the CA's own server; "": the system's
 	Profile string   // one of the CA's certificate profiles; "": its default
 
-	// The challenges that may be used; at least one. HTTP01 comes to port 80 of
-	// a domain, and from there to a plain listener; without one, port 80 is
-	// opened while a challenge lasts. TLSALPN01 comes to port 443, and from
-	// there to the https listener.
+	// The challenges that may be used; at least one. For HTTP01 the CA connects to
+	// port 80 of a domain, which must lead to a plain listener; if there is none,
+	// port 80 is opened while a challenge lasts. For TLSALPN01 it connects to port
+	// 443, which must lead to the https listener.
 	HTTP01, TLSALPN01 bool
 
-	// Storage is a directory in certmagic's layout. Instances that share it ask
-	// for each certificate once, and answer each other's challenges.
+	// Storage is a directory in certmagic's layout. Instances that share it obtain
+	// each certificate only once, and answer each other's challenges.
 	Storage string
-	// Shared is used instead of Storage, which may then be empty. Nil: it is not.
+	// Shared is used instead of Storage, which may then be empty. Nil: Storage is used.
 	Shared certmagic.Storage
 }
 
-// acme keeps certificates that a certificate authority has signed. One that is
-// not there yet is stood in for by a self-signed one.
+// acme is the keeper of certificates that a certificate authority has signed. While
+// a certificate is missing, a self-signed one takes its place.
 type acme struct {
 	domains []string
 	cache   *certmagic.Cache
 	magic   *certmagic.Config
 	issuer  *certmagic.ACMEIssuer
-	standIn *selfSigned
+	standIn *selfSigned // one certificate for all domains
 	log     *zap.Logger
 }
 
@@ -82,7 +82,7 @@ func newACME(s Settings) (*acme, error) {
 		Storage:            storage,
 		DefaultServerName:  o.Domains[0],
 		FallbackServerName: o.Domains[0],
-		// Fetching staples would let a slow responder hold up the start.
+		// Fetching OCSP staples would let a slow responder delay the start.
 		OCSP: certmagic.OCSPConfig{DisableStapling: true},
 		OnEvent: func(_ context.Context, event string, data map[string]any) error {
 			a.heard(event, data, s.Event)
@@ -97,21 +97,21 @@ func newACME(s Settings) (*acme, error) {
 	})
 	a.magic.Issuers = []certmagic.Issuer{a.issuer}
 	for _, domain := range o.Domains {
-		// What is stored serves from the first handshake on; the rest is run's.
+		// Stored certificates are used from the first handshake on. run obtains the others.
 		_, _ = a.magic.CacheManagedCertificate(context.Background(), domain)
 	}
 	return a, nil
 }
 
-// noEmail is how certmagic is told that there is no e-mail address. It cuts the
-// space off, but for an empty one it would go and look for an address: that of
-// another listener's account, or of an account in the storage. There it takes
-// the folder "default" of an account that is just being stored for an address.
-// So two names of one listener could get two accounts, the second over the
-// first one's files, and the authority would refuse to renew.
+// noEmail tells certmagic that there is no e-mail address. certmagic trims the space.
+// Given an empty address, it would look for one elsewhere: in another listener's
+// account, or in the accounts in the storage. In the storage it takes the folder
+// "default", of an account that is just being stored, for an address. So two names of
+// one listener could get two accounts, the second account would overwrite the files of
+// the first, and the authority would refuse to renew.
 const noEmail = " "
 
-// writable makes a directory and tries whether files can be made in it.
+// writable makes dir if it is missing, and checks that a file can be created in it.
 func writable(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -120,12 +120,12 @@ func writable(dir string) error {
 	if err != nil {
 		return err
 	}
-	_ = f.Close() // it is empty
+	_ = f.Close() // nothing was written that could get lost
 	return os.Remove(f.Name())
 }
 
-// heard counts and logs certmagic's events. Why an attempt failed certmagic
-// logs itself.
+// heard passes certmagic's events on to tell, and logs success. certmagic itself logs
+// why an attempt failed.
 func (a *acme) heard(event string, data map[string]any, tell func(Event)) {
 	switch event {
 	case "cert_obtained":
@@ -140,6 +140,7 @@ func (a *acme) heard(event string, data map[string]any, tell func(Event)) {
 	}
 }
 
+// certificate implements keeper. A CA's challenge never gets the stand-in.
 func (a *acme) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	cert, err := a.magic.GetCertificate(hello)
 	if err == nil || slices.Equal(hello.SupportedProtos, []string{acmeTLS}) {
@@ -148,6 +149,7 @@ func (a *acme) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	return a.standIn.certificate(hello)
 }
 
+// expiries implements keeper, with one entry for each domain.
 func (a *acme) expiries() []Expiry {
 	all := make([]Expiry, len(a.domains))
 	for i, domain := range a.domains {
@@ -161,9 +163,9 @@ func (a *acme) expiries() []Expiry {
 	return all
 }
 
-// run tells certmagic where the listeners are, so that it leaves challenges to
-// them, and lets it work. It tries again after a minute, then less and less
-// often, at least every 6 hours.
+// run implements keeper. It tells certmagic the listeners' ports, so that certmagic
+// leaves challenges to them, and starts it. After a failure, certmagic tries again
+// after a minute, then less and less often, but at least every 6 hours.
 func (a *acme) run(ctx context.Context, https, plain net.Addr) {
 	if tcp, ok := https.(*net.TCPAddr); ok {
 		a.issuer.AltTLSALPNPort = tcp.Port
@@ -175,16 +177,16 @@ func (a *acme) run(ctx context.Context, https, plain net.Addr) {
 	if err := a.magic.ManageAsync(ctx, a.domains); err != nil {
 		a.log.Error("obtaining certificates", zap.Error(err))
 	}
-	if err := a.cache.RenewManagedCertificates(ctx); err != nil { // those that expired while nobody ran
+	if err := a.cache.RenewManagedCertificates(ctx); err != nil { // those that expired while the shim was down
 		a.log.Error("renewing certificates", zap.Error(err))
 	}
 	<-ctx.Done()
 	a.cache.Stop()
-	// What is interrupted gives its locks back by itself; where the process ends
-	// before it does, other instances take them for stale within seconds.
+	// Interrupted attempts release their locks themselves. If the process ends before
+	// they do, other instances consider the locks stale within seconds.
 }
 
-// hostOf returns the address that a listener is bound to; "": all.
+// hostOf returns the IP address that a listener is bound to; "": all addresses.
 func hostOf(addr *net.TCPAddr) string {
 	if addr.IP.IsUnspecified() {
 		return ""

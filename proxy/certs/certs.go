@@ -1,5 +1,5 @@
-// Package certs is where an https listener's certificates come from: files, one
-// that is made here, or a certificate authority.
+// Package certs provides an https listener's certificates: from files, from a
+// certificate authority, or a self-signed one.
 //
 // The simple way, for files:
 //
@@ -7,16 +7,16 @@
 //	listener.TLS = source.TLSConfig()
 //	go source.Run(ctx, nil, nil)
 //
-// A certificate authority asks questions, so it has to be known where the
-// listeners are, and the plain one answers its part:
+// A certificate authority sends challenges to the listeners. So Run needs their
+// addresses, and the handler of the plain listener calls Challenge:
 //
 //	source, err := certs.Open(certs.Settings{ACME: &certs.ACME{Domains: domains, Storage: dir, TLSALPN01: true}})
 //	go source.Run(ctx, server.Addrs()[0], server.Addrs()[1])
 //	if source.Challenge(w, r) { return }
 //
-// Whoever shakes hands gets the newest certificate; connections that are open
-// keep theirs. A name that no certificate has gets the first one: PowerJob's
-// client verifies nothing, and a wrong certificate serves it better than none.
+// Each new handshake uses the newest certificate; open connections keep theirs. A
+// client that asks for a name without a certificate gets the first one: PowerJob's
+// client verifies nothing, so a wrong certificate serves it better than none.
 package certs
 
 import (
@@ -35,8 +35,8 @@ import (
 	"powerjob-shim/internal/tlsfile"
 )
 
-// http1 is the only protocol that is offered: HTTP/2 lowercases the header that
-// PowerJob's client looks for.
+// http1 is the only protocol that is offered for calls: HTTP/2 lowercases the header
+// that PowerJob's client looks for.
 const http1 = "http/1.1"
 
 // pollInterval is how often files are read again.
@@ -49,17 +49,18 @@ type Settings struct {
 	SelfSigned *SelfSigned
 	ACME       *ACME
 
-	// ClientCA is a PEM file; clients must then show a certificate that it
-	// has signed. It is read again when it changes. "": they need none.
+	// ClientCA is a PEM file of CA certificates. Clients must then present a
+	// certificate that one of them has signed. The file is read again when it
+	// changes. "": clients need no certificate.
 	ClientCA string
 
 	MinVersion uint16 // 0: TLS 1.2
 
 	Logger *zap.Logger   // nil: nothing is logged
-	Event  func(e Event) // is told of each Event of ACME, from any goroutine; nil: nobody is
+	Event  func(e Event) // called with each Event of ACME, by any goroutine; nil: not called
 
 	poll  time.Duration // 0: pollInterval
-	renew time.Duration // how often ACME looks for what expires; 0: certmagic's 10 min
+	renew time.Duration // how often ACME looks for certificates to renew; 0: certmagic's 10 min
 }
 
 // Event is something that ACME did. The values are metric labels.
@@ -68,36 +69,38 @@ type Event string
 // The events.
 const (
 	Obtained Event = "obtained" // a name's first certificate
-	Renewed  Event = "renewed"
-	Failed   Event = "failed" // an attempt at either; there will be another
+	Renewed  Event = "renewed"  // a newer certificate for a name that has one
+	Failed   Event = "failed"   // an attempt to obtain or renew; there will be another
 )
 
-// Expiry is until when a name's certificate is valid. A zero NotAfter: it has
-// none yet.
+// Expiry says until when a name's certificate is valid. NotAfter is zero while the name
+// has no certificate.
 type Expiry struct {
 	Name     string
 	NotAfter time.Time
 }
 
-// Source has the certificates of one listener. Safe for concurrent use. Make
+// Source provides the certificates of one listener. Safe for concurrent use. Make
 // one with Open.
 type Source struct {
 	settings Settings
 	keeper   keeper
 	clientCA tlsfile.Set
-	clients  atomic.Pointer[tls.Config] // with client certificates; nil: none are wanted
+	clients  atomic.Pointer[tls.Config] // the TLS configuration that asks for client certificates; nil: they are not wanted
 }
 
-// keeper is one way to have certificates.
+// keeper holds certificates that come from one kind of origin. Its methods are called
+// by several goroutines at once.
 type keeper interface {
+	// certificate chooses the certificate for a handshake.
 	certificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	expiries() []Expiry
-	// run keeps them fresh until ctx ends.
+	expiries() []Expiry // see Source.Expiries
+	// run keeps the certificates fresh until ctx ends; see Source.Run.
 	run(ctx context.Context, https, plain net.Addr)
 }
 
-// Open reads or makes the certificates that are at hand. It asks no
-// certificate authority: that is Run's part.
+// Open loads the certificates that exist already, or makes a self-signed one. It does
+// not contact a certificate authority; Run does.
 func Open(s Settings) (*Source, error) {
 	if s.Logger == nil {
 		s.Logger = zap.NewNop()
@@ -135,7 +138,7 @@ func Open(s Settings) (*Source, error) {
 	return src, nil
 }
 
-// TLSConfig returns what a listener needs. It must not be changed.
+// TLSConfig returns the configuration for the listener. The caller must not change it.
 func (s *Source) TLSConfig() *tls.Config {
 	cfg := s.base()
 	if s.settings.ClientCA != "" || s.settings.ACME != nil {
@@ -149,7 +152,7 @@ func (s *Source) TLSConfig() *tls.Config {
 	return cfg
 }
 
-// base is the listener's configuration without client certificates.
+// base returns the listener's configuration without the demand for client certificates.
 func (s *Source) base() *tls.Config {
 	cfg := &tls.Config{
 		MinVersion:     s.settings.MinVersion,
@@ -162,7 +165,8 @@ func (s *Source) base() *tls.Config {
 	return cfg
 }
 
-// trust makes clients show a certificate signed by one in the file.
+// trust makes new handshakes demand a certificate signed by a CA in contents[0], the
+// content of ClientCA.
 func (s *Source) trust(contents [][]byte) error {
 	pool, err := tlsfile.ParseRoots(s.settings.ClientCA, contents[0])
 	if err != nil {
@@ -174,8 +178,8 @@ func (s *Source) trust(contents [][]byte) error {
 	return nil
 }
 
-// Run keeps the certificates fresh until ctx ends. https is where the listener
-// is, plain where a plain one is; nil where the process has neither. Only ACME uses it.
+// Run keeps the certificates fresh until ctx ends. https is the address of the https
+// listener, plain that of a plain listener; nil: there is none. Only ACME uses them.
 func (s *Source) Run(ctx context.Context, https, plain net.Addr) {
 	done := make(chan struct{})
 	go func() {
@@ -188,13 +192,13 @@ func (s *Source) Run(ctx context.Context, https, plain net.Addr) {
 	<-done
 }
 
-// Challenge answers a request of HTTP-01 that this source, or another instance
-// with the same storage, has asked for. It returns false and has done nothing
-// if r is something else.
+// Challenge answers r if it belongs to an HTTP-01 challenge that this source, or another
+// instance with the same storage, has started. Otherwise it does nothing and returns
+// false.
 func (s *Source) Challenge(w http.ResponseWriter, r *http.Request) bool {
 	a, ok := s.keeper.(*acme)
 	return ok && a.issuer.HandleHTTPChallenge(w, r)
 }
 
-// Expiries tells until when the certificates are valid, by name.
+// Expiries returns until when the certificates are valid, by name.
 func (s *Source) Expiries() []Expiry { return s.keeper.expiries() }
