@@ -20,12 +20,13 @@ import (
 // KeyPair names the PEM files of a certificate chain and its key.
 type KeyPair struct{ Cert, Key string }
 
-// files keeps certificates from files, all of them or none.
+// files is the keeper of certificates from files. A change of the files takes effect
+// only if all of them can be loaded.
 type files struct {
 	set     tlsfile.Set // cert, key, cert, key, ...
 	every   time.Duration
 	log     *zap.Logger
-	current atomic.Pointer[[]tls.Certificate]
+	current atomic.Pointer[[]tls.Certificate] // in the order of Settings.Files; never nil after newFiles
 }
 
 func newFiles(s Settings) (*files, error) {
@@ -39,6 +40,7 @@ func newFiles(s Settings) (*files, error) {
 	return f, nil
 }
 
+// load puts the files' new contents to use. On an error, the current certificates stay.
 func (f *files) load(contents [][]byte) error {
 	var certs []tls.Certificate
 	var errs []error
@@ -57,8 +59,8 @@ func (f *files) load(contents [][]byte) error {
 	return nil
 }
 
-// certificate prefers the one with exactly the name that the client asks for
-// to one with a wildcard, then the one listed first.
+// certificate implements keeper. It prefers a certificate with exactly the name that the
+// client asks for to one with a wildcard; among equals, the one listed first.
 func (f *files) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	certs := *f.current.Load()
 	best := &certs[0]
@@ -78,6 +80,7 @@ func (f *files) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	return best, nil
 }
 
+// expiries implements keeper.
 func (f *files) expiries() []Expiry {
 	var all []Expiry
 	for _, cert := range *f.current.Load() {
@@ -86,9 +89,11 @@ func (f *files) expiries() []Expiry {
 	return all
 }
 
+// run implements keeper.
 func (f *files) run(ctx context.Context, _, _ net.Addr) { f.set.Poll(ctx, f.every, f.load, f.log) }
 
-// expiriesOf has one entry for each name of a certificate.
+// expiriesOf returns one entry for each name and address of a certificate; for its
+// common name if it has neither.
 func expiriesOf(leaf *x509.Certificate) []Expiry {
 	names := slices.Clone(leaf.DNSNames)
 	for _, ip := range leaf.IPAddresses {

@@ -26,34 +26,34 @@ import (
 )
 
 const (
-	// validity of a self-signed certificate. It is renewed when a third is left.
+	// validity is how long a self-signed certificate is valid. It is renewed when a
+	// third of that is left.
 	validity = 365 * 24 * time.Hour
-	// lookAgain is how often that is looked at, and whether another instance
-	// with the same storage has renewed it.
+	// lookAgain is how often the shim checks whether its certificate must be renewed,
+	// and whether another instance with the same storage has renewed it.
 	lookAgain = time.Hour
-	// skew is how far other machines' clocks may be behind.
+	// skew is how far clients' clocks may be behind without refusing a new certificate.
 	skew = time.Hour
 )
 
-// SelfSigned says what goes into a certificate that is made here.
+// SelfSigned says what goes into a self-signed certificate, and where it is kept.
 type SelfSigned struct {
-	// Names are host names, wildcards or addresses. Empty: localhost, its
+	// Names are host names, wildcards or IP addresses. Empty: localhost, its
 	// addresses, and the host's name.
 	Names []string
 
-	// Storage is the directory in which the certificate and its key are kept,
-	// so that they survive a restart. If it is "", or cannot be written, they
-	// are kept in memory only.
+	// Storage is the directory that keeps the certificate and its key across restarts.
+	// If it is "", or cannot be written to, they are kept in memory only.
 	Storage string
 }
 
-// selfSigned keeps a certificate that it makes itself.
+// selfSigned is the keeper of one certificate that it makes itself.
 type selfSigned struct {
 	names   []string
-	file    string // has certificate and key, so that one is never without the other; "": none
+	file    string // holds certificate and key, so that neither is ever without the other; "": no storage
 	log     *zap.Logger
 	now     func() time.Time
-	current atomic.Pointer[tls.Certificate]
+	current atomic.Pointer[tls.Certificate] // nil: none could be made
 }
 
 func newSelfSigned(s SelfSigned, log *zap.Logger) *selfSigned {
@@ -74,9 +74,9 @@ func newSelfSigned(s SelfSigned, log *zap.Logger) *selfSigned {
 	return k
 }
 
-// refresh makes the stored certificate the current one, and makes a new one
-// first when there is none that is good for long enough. Two instances that do
-// so at the same time end up with the one that was stored last.
+// refresh puts the stored certificate to use. If there is none, or too little of its
+// time is left, it makes and stores a new one first. If two instances do so at the same
+// time, both end up with the certificate that was stored last.
 func (k *selfSigned) refresh() {
 	cert, err := k.stored()
 	if err == nil && k.fresh(cert) {
@@ -87,7 +87,7 @@ func (k *selfSigned) refresh() {
 		k.log.Warn("the stored self-signed certificate cannot be read, making a new one", zap.String("file", k.file), zap.Error(err))
 	}
 	if now := k.current.Load(); now != nil && k.fresh(now) {
-		return // it could not be stored, but it is good
+		return // it could not be stored, but is still good
 	}
 	content, err := k.mint()
 	if err == nil {
@@ -108,6 +108,8 @@ func (k *selfSigned) refresh() {
 	k.use(cert)
 }
 
+// use makes cert the current certificate and logs it. It does nothing if cert is current
+// already.
 func (k *selfSigned) use(cert *tls.Certificate) {
 	if old := k.current.Load(); old != nil && bytes.Equal(old.Certificate[0], cert.Certificate[0]) {
 		return
@@ -122,6 +124,7 @@ func (k *selfSigned) fresh(cert *tls.Certificate) bool {
 	return cert.Leaf.NotAfter.Sub(k.now()) > validity/3
 }
 
+// stored reads the stored certificate. The error wraps fs.ErrNotExist if there is none.
 func (k *selfSigned) stored() (*tls.Certificate, error) {
 	if k.file == "" {
 		return nil, fs.ErrNotExist
@@ -133,13 +136,14 @@ func (k *selfSigned) stored() (*tls.Certificate, error) {
 	return parsePair(content)
 }
 
+// parsePair parses a certificate and its key from one PEM text.
 func parsePair(content []byte) (*tls.Certificate, error) {
 	cert, err := tls.X509KeyPair(content, content)
 	return &cert, err
 }
 
-// mint makes a key and a certificate that may stand in a client's list of
-// trusted ones.
+// mint makes a key and a certificate, and returns both as PEM. Clients may add the
+// certificate to those that they trust.
 func (k *selfSigned) mint() ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -173,7 +177,7 @@ func (k *selfSigned) mint() ([]byte, error) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})), nil
 }
 
-// store writes a file as a whole or not at all.
+// store writes content to file completely, or leaves the file as it was.
 func store(file string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
@@ -188,11 +192,12 @@ func store(file string, content []byte) error {
 		err = os.Rename(tmp.Name(), file)
 	}
 	if err != nil {
-		_ = os.Remove(tmp.Name()) // a leftover is named so that nobody reads it
+		_ = os.Remove(tmp.Name()) // if this fails, nobody reads a file with such a name
 	}
 	return err
 }
 
+// certificate implements keeper.
 func (k *selfSigned) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if cert := k.current.Load(); cert != nil {
 		return cert, nil
@@ -200,6 +205,7 @@ func (k *selfSigned) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	return nil, errors.New("no self-signed certificate could be made")
 }
 
+// expiries implements keeper.
 func (k *selfSigned) expiries() []Expiry {
 	cert := k.current.Load()
 	if cert == nil {
@@ -208,6 +214,7 @@ func (k *selfSigned) expiries() []Expiry {
 	return expiriesOf(cert.Leaf)
 }
 
+// run implements keeper.
 func (k *selfSigned) run(ctx context.Context, _, _ net.Addr) {
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
