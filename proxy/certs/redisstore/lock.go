@@ -12,14 +12,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// lock is a lock that this replica holds.
+// lock is a lock that this Storage has taken and not yet released.
 type lock struct {
-	owner string // nobody else's lock has it
-	stop  context.CancelFunc
-	ended chan struct{}
+	owner string             // the value in Redis; random, so that each lock has its own
+	stop  context.CancelFunc // ends keep
+	ended chan struct{}      // closed when keep has returned
 }
 
-// Both act on a lock only if it is still the owner's.
+// Both scripts act on a lock only while it still belongs to the owner, ARGV[1].
 var (
 	renewScript = redis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -65,14 +65,15 @@ func (s *Storage) Lock(ctx context.Context, name string) error {
 			return fmt.Errorf("locking %s: %w", name, err)
 		}
 		select {
-		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // to be apart from others
+		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // replicas should not ask at the same time
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// keep renews the lease until Unlock.
+// keep renews the lease until Unlock, or until the lock turns out to be lost. ctx ends
+// with Unlock.
 func (s *Storage) keep(ctx context.Context, name string, l *lock) {
 	defer close(l.ended)
 	every := time.NewTicker(s.o.Lease / 3)
@@ -92,6 +93,8 @@ func (s *Storage) keep(ctx context.Context, name string, l *lock) {
 	}
 }
 
+// renew makes the lock's lease end after lease from now. It returns errNotHeld if the
+// lock is lost.
 func (s *Storage) renew(ctx context.Context, name string, l *lock, lease time.Duration) error {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
@@ -113,8 +116,8 @@ func (s *Storage) RenewLockLease(ctx context.Context, name string, lease time.Du
 	return s.renew(ctx, name, l, lease)
 }
 
-// Unlock implements certmagic.Locker. A lock that somebody else has by now is
-// left alone.
+// Unlock implements certmagic.Locker. If the lock was lost and somebody else holds it
+// now, it stays theirs.
 func (s *Storage) Unlock(ctx context.Context, name string) error {
 	s.mu.Lock()
 	l := s.held[name]
@@ -125,7 +128,7 @@ func (s *Storage) Unlock(ctx context.Context, name string) error {
 	}
 	l.stop()
 	<-l.ended
-	ctx, cancel := s.within(context.WithoutCancel(ctx)) // to be released all the same
+	ctx, cancel := s.within(context.WithoutCancel(ctx)) // release it even if ctx has ended
 	defer cancel()
 	return unlockScript.Run(ctx, s.o.Client, []string{s.lockKey(name)}, l.owner).Err()
 }

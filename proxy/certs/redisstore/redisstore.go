@@ -1,12 +1,12 @@
-// Package redisstore keeps certmagic's files in Redis or Valkey, so that
-// replicas ask for each certificate once and each can answer the challenge.
+// Package redisstore keeps certmagic's files in Redis or Valkey. So replicas obtain each
+// certificate only once, and each replica can answer a challenge.
 //
 //	storage := redisstore.New(redisstore.Options{Client: client, Prefix: "powerjob-shim:"})
 //
-// All files are fields of one hash: they are few and small, and one key is
-// atomic, on a Cluster too. Locks are keys with a lease. What is in Redis must
-// last: an authority gives out a name's certificates only so often, so that a
-// Redis without persistence is no place for them.
+// All files are fields of one hash: they are few and small, and operations on one key
+// are atomic, on a Cluster too. Locks are keys with a lease. Redis needs persistence:
+// an authority limits how often it issues certificates for a name, so they must not get
+// lost.
 package redisstore
 
 import (
@@ -32,31 +32,32 @@ import (
 	"go.uber.org/zap"
 )
 
-// Options are what a Storage is made of.
+// Options configure a Storage.
 type Options struct {
 	Client redis.UniversalClient // not closed by the Storage
-	Prefix string                // begins every key
-	// Secrets returns what encrypts the files, private keys among them
-	// (AES-256-GCM): the first one, which must be the same on all replicas. What was
-	// stored with the others, older ones, is still read, and stored anew with the
-	// first. It is asked for each file. Nil, or none: files are stored as they are.
+	Prefix string                // of every key in Redis
+	// Secrets returns the secrets that encrypt the files (AES-256-GCM), private keys
+	// among them. The first one encrypts, and must be the same on all replicas. Files
+	// that were stored with one of the others, older secrets, can still be read, and
+	// are then stored anew with the first. Secrets is called for each file. Nil, or no
+	// secrets: files are stored unencrypted.
 	Secrets func() [][]byte
-	// Timeout bounds each exchange with Redis. Zero: 5 s. Nobody waits here for
-	// an answer to a call.
+	// Timeout bounds each exchange with Redis. No call waits for these exchanges.
+	// Zero: 5 s.
 	Timeout time.Duration
-	// Lease is how long a lock outlives a replica that died with it. Zero: 30 s.
+	// Lease is how long a lock outlives a replica that died holding it. Zero: 30 s.
 	Lease  time.Duration
 	Logger *zap.Logger // nil: nothing is logged
 }
 
-// Storage implements certmagic.Storage, TryLocker and LockLeaseRenewer. Make
-// one with New.
+// Storage implements certmagic.Storage, TryLocker and LockLeaseRenewer. Safe for
+// concurrent use. Make one with New.
 type Storage struct {
 	o     Options
 	files string // the hash's key
 
 	mu   sync.Mutex
-	held map[string]*lock // guarded by mu
+	held map[string]*lock // guarded by mu; by the lock's name
 }
 
 var (
@@ -65,7 +66,7 @@ var (
 	_ certmagic.LockLeaseRenewer = (*Storage)(nil)
 )
 
-// New returns a Storage, which connects when it is used.
+// New returns a Storage. It does not connect to Redis before it is used.
 func New(o Options) *Storage {
 	o.Timeout, o.Lease = cmp.Or(o.Timeout, 5*time.Second), cmp.Or(o.Lease, 30*time.Second)
 	if o.Logger == nil {
@@ -74,14 +75,15 @@ func New(o Options) *Storage {
 	return &Storage{o: o, files: o.Prefix + "{certificates}:files", held: map[string]*lock{}}
 }
 
-// seals returns what encrypts and decrypts, by secret.
+// seals returns a cipher for each secret, in the order of Options.Secrets. Nil: files
+// are not encrypted.
 func (s *Storage) seals() ([]cipher.AEAD, error) {
 	if s.o.Secrets == nil {
 		return nil, nil
 	}
 	var all []cipher.AEAD
 	for _, secret := range s.o.Secrets() {
-		// A key of its own: the same secret hashes the dedup store's keys.
+		// Derive a separate key: the same secret also hashes the dedup store's keys.
 		derive := hmac.New(sha256.New, secret)
 		_, _ = derive.Write([]byte("powerjob-shim certificates 1")) // a hash never fails
 		block, err := aes.NewCipher(derive.Sum(nil))
@@ -97,18 +99,21 @@ func (s *Storage) seals() ([]cipher.AEAD, error) {
 	return all, nil
 }
 
+// within returns a context for one exchange with Redis.
 func (s *Storage) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, s.o.Timeout)
 }
 
-// A stored file is its time of change in Unix milliseconds and its content,
-// sealed together with its key if there is a secret.
+// A stored file is one byte for its form, its time of change in Unix milliseconds
+// (8 bytes, big-endian), and its content. In the sealed form, the content is a nonce and
+// the ciphertext; form, time and the file's key are authenticated with it.
 const (
 	stampBytes = 8
 	plainForm  = 0
 	sealedForm = 1
 )
 
+// encode returns the stored form of a file.
 func (s *Storage) encode(key string, value []byte, changed time.Time) ([]byte, error) {
 	b := binary.BigEndian.AppendUint64([]byte{plainForm}, uint64(changed.UnixMilli()))
 	seals, err := s.seals()
@@ -124,11 +129,14 @@ func (s *Storage) encode(key string, value []byte, changed time.Time) ([]byte, e
 	return seals[0].Seal(append(b, nonce...), nonce, value, s.sealedWith(key, b)), nil
 }
 
+// sealedWith returns the additional data that a sealed file authenticates: the form and
+// time at the start of head, and the file's key.
 func (s *Storage) sealedWith(key string, head []byte) []byte {
 	return append(bytes.Clone(head[:1+stampBytes]), key...)
 }
 
-// decode returns what is stored; old: with another secret than the first.
+// decode returns a stored file's content and time of change. old: it was sealed with a
+// secret other than the first.
 func (s *Storage) decode(key string, b []byte) (value []byte, changed time.Time, old bool, err error) {
 	if len(b) < 1+stampBytes || b[0] > sealedForm {
 		return nil, changed, false, fmt.Errorf("reading %s: it is not a stored file", key)
@@ -160,6 +168,7 @@ func (s *Storage) Store(ctx context.Context, key string, value []byte) error {
 	return s.put(ctx, key, value, time.Now())
 }
 
+// put stores a file with a given time of change.
 func (s *Storage) put(ctx context.Context, key string, value []byte, changed time.Time) error {
 	content, err := s.encode(key, value, changed)
 	if err != nil {
@@ -170,6 +179,8 @@ func (s *Storage) put(ctx context.Context, key string, value []byte, changed tim
 	return s.o.Client.HSet(ctx, s.files, key, content).Err()
 }
 
+// load returns a file and its time of change. The error wraps fs.ErrNotExist if there is
+// no such file.
 func (s *Storage) load(ctx context.Context, key string) ([]byte, time.Time, error) {
 	asking, cancel := s.within(ctx)
 	defer cancel()
@@ -182,7 +193,7 @@ func (s *Storage) load(ctx context.Context, key string) ([]byte, time.Time, erro
 	}
 	value, changed, old, err := s.decode(key, b)
 	if old {
-		_ = s.put(ctx, key, value, changed) // else the next one who reads it does so
+		_ = s.put(ctx, key, value, changed) // if this fails, the next read tries again
 	}
 	return value, changed, err
 }
@@ -204,7 +215,7 @@ func (s *Storage) below(ctx context.Context, dir string) ([]string, error) {
 	return keys, err
 }
 
-// Delete implements certmagic.Storage.
+// Delete implements certmagic.Storage. With a directory it deletes all files in it.
 func (s *Storage) Delete(ctx context.Context, key string) error {
 	files, err := s.below(ctx, key)
 	if err != nil {
@@ -256,7 +267,7 @@ func keysOf(file string, start int) (keys []string) {
 	return append(keys, file)
 }
 
-// Stat implements certmagic.Storage. Of a directory it knows that it is one.
+// Stat implements certmagic.Storage. For a directory it returns only the key.
 func (s *Storage) Stat(ctx context.Context, key string) (certmagic.KeyInfo, error) {
 	value, changed, err := s.load(ctx, key)
 	if err == nil {
