@@ -15,23 +15,24 @@ import (
 	"powerjob-shim/rules"
 )
 
-// Snapshot is the compiled configuration. It never changes; a request takes it
-// once. Groups are shared between snapshots while their settings are equal.
+// Snapshot is the compiled configuration. It never changes: do not change its fields. A
+// request takes one and keeps it. Successive snapshots share a group as long as its
+// settings stay the same.
 type Snapshot struct {
 	Settings
-	Groups map[string]*Group
+	Groups map[string]*Group // by name
 	routes *routeTable
 	// prefixes are the groups' OpenAPI prefixes, each once.
 	prefixes []string
-	// fallbacks are asked where routes finds none.
+	// fallbacks are searched if routes has no match.
 	fallbacks *routeTable
-	// Lacking is which servers have no runJob2.
+	// Lacking knows which servers have no runJob2.
 	Lacking *Lacking
 }
 
-// Compile checks s and prepares it. Groups of old (nil: none) that s has
-// unchanged are taken over with their connections. process is random, and the same
-// for the life of the Proxy.
+// Compile checks s and makes a snapshot of it. It takes over the groups of old (nil:
+// none) whose settings are the same in s, with their connections. process is a random
+// text that is the same for the life of the Proxy. All problems are reported, joined.
 func Compile(s Settings, old *Snapshot, process string, o up.Options) (*Snapshot, error) {
 	if s.Rules == nil {
 		s.Rules = &rules.Set{}
@@ -47,7 +48,7 @@ func Compile(s Settings, old *Snapshot, process string, o up.Options) (*Snapshot
 		if old != nil {
 			before = old.Groups[name]
 		}
-		u.Policy = nil // routes compile it; a change of it keeps the connections
+		u.Policy = nil // compileRoutes uses it; a change of it must not cost the group's connections
 		if before != nil && reflect.DeepEqual(before.Settings, u) {
 			next.Groups[name] = before
 			continue
@@ -71,7 +72,7 @@ func Compile(s Settings, old *Snapshot, process string, o up.Options) (*Snapshot
 	return next, nil
 }
 
-// compileRoutes makes the tables of routes.
+// compileRoutes fills routes and fallbacks.
 func (s *Snapshot) compileRoutes() (errs []error) {
 	s.routes, s.fallbacks = newRouteTable(s.OneLabelWildcards), newRouteTable(s.OneLabelWildcards)
 	if len(s.Routes) == 0 {
@@ -97,8 +98,9 @@ func (s *Snapshot) compileRoutes() (errs []error) {
 	return errs
 }
 
-// compileRoute adds a route to its table. One whose upstream could not be made is
-// left out: the upstream has told its own error.
+// compileRoute adds a route to its table. policy is the snapshot with the policy of the
+// route's upstream, or nil. A route whose upstream could not be made is left out without
+// an error: the upstream's own error is reported already.
 func (s *Snapshot) compileRoute(r *Route, policy *Snapshot) error {
 	c := &CompiledRoute{Name: r.Name, Refuse: r.Refuse}
 	if r.Refuse == "" {
@@ -118,7 +120,7 @@ func (s *Snapshot) compileRoute(r *Route, policy *Snapshot) error {
 	return nil
 }
 
-// under returns a copy of s with p's settings, or nil if p is nil.
+// under returns a copy of s in which p is in force, or nil if p is nil.
 func (s *Snapshot) under(p *Policy) *Snapshot {
 	if p == nil {
 		return nil
@@ -131,8 +133,8 @@ func (s *Snapshot) under(p *Policy) *Snapshot {
 	return &own
 }
 
-// Start starts the groups that old (nil: none) does not have. What they do on
-// their own ends with life; running counts it.
+// Start starts the groups that old (nil: none) does not have. Their background work ends
+// with life, and running counts its goroutines.
 func (s *Snapshot) Start(life context.Context, running *sync.WaitGroup, old *Snapshot) {
 	for name, g := range s.Groups {
 		g.routedHost.Store(s.firstHost(name))
@@ -142,7 +144,8 @@ func (s *Snapshot) Start(life context.Context, running *sync.WaitGroup, old *Sna
 	}
 }
 
-// firstHost returns the first exact host of a group's routes, nil where no route has one.
+// firstHost returns the first exact host of a group's routes, in lower case; nil: none
+// has one.
 func (s *Snapshot) firstHost(name string) *string {
 	for _, r := range s.Routes {
 		for _, host := range r.Hosts {
@@ -155,12 +158,12 @@ func (s *Snapshot) firstHost(name string) *string {
 	return nil
 }
 
-// Routed reports whether requests can get to a group.
+// Routed reports whether some route leads to a group.
 func (s *Snapshot) Routed(name string) bool {
 	return len(s.Routes) == 0 || slices.ContainsFunc(s.Routes, func(r Route) bool { return r.Upstream == name })
 }
 
-// Retire closes the groups that next does not have.
+// Retire closes the groups that next has not taken over.
 func (s *Snapshot) Retire(next *Snapshot) {
 	for name, g := range s.Groups {
 		if next.Groups[name] != g {
@@ -169,7 +172,7 @@ func (s *Snapshot) Retire(next *Snapshot) {
 	}
 }
 
-// MayBeCall reports whether a request target is under some group's OpenAPI prefix.
+// MayBeCall reports whether a request target is under the OpenAPI prefix of any group.
 func (s *Snapshot) MayBeCall(target string) bool {
 	return slices.ContainsFunc(s.prefixes, func(prefix string) bool {
 		rest, ok := strings.CutPrefix(target, prefix)
@@ -177,7 +180,7 @@ func (s *Snapshot) MayBeCall(target string) bool {
 	})
 }
 
-// RoutesTo returns the routes to a group, as "host/path" or "/path".
+// RoutesTo returns the routes to a group, each as "host/path", or "/path" for any host.
 func (s *Snapshot) RoutesTo(group string) []string {
 	var all []string
 	for _, r := range s.Routes {
@@ -200,7 +203,7 @@ func (s *Snapshot) RoutesTo(group string) []string {
 	return all
 }
 
-// PresetSeries makes the series of routes and groups, at 0.
+// PresetSeries creates the metric series of all routes and groups, with the value 0.
 func (s *Snapshot) PresetSeries(m *metrics.Metrics) {
 	for name := range s.Groups {
 		m.PresetUpstream(name)
@@ -208,7 +211,7 @@ func (s *Snapshot) PresetSeries(m *metrics.Metrics) {
 	for _, r := range s.Routes {
 		m.PresetUnanswered(r.Name)
 	}
-	if len(s.Routes) == 0 { // the only group's name is the route's
+	if len(s.Routes) == 0 { // the only route has the name of the only group
 		for name := range s.Groups {
 			m.PresetUnanswered(name)
 		}
