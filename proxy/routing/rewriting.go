@@ -6,15 +6,14 @@ import (
 	"strings"
 )
 
-// Rewriting says how the path of a route's requests becomes the path that its
-// servers know: strip is cut off, add is put in front of what is left, and so is
-// the servers' context path, unless the path is under it already. Each is "" or
-// whole segments ("/x/y"). All else of a request's target stays as it came.
+// Rewriting turns the path of a route's requests into the path that its servers know.
+// It cuts strip off, and puts add in front of the rest. Then it puts the servers'
+// context path in front, unless the path is under it already. Each of the three is "" or
+// whole segments ("/x/y"). The rest of a request's target is not changed.
 type Rewriting struct{ strip, add, context string }
 
-// Path returns the server's path for raw, which is the path as it came. ok is
-// false where raw begins with strip in a form that only some readers take for
-// it.
+// Path returns the server's path for raw, the path as the caller wrote it. ok is false
+// if raw begins with strip in a form that only some programs read as strip.
 func (rw Rewriting) Path(raw string) (path string, ok bool) {
 	if rw.strip != "" {
 		if rest, under := cutSegments(raw, rw.strip); under {
@@ -30,7 +29,8 @@ func (rw Rewriting) Path(raw string) (path string, ok bool) {
 	return raw, true
 }
 
-// cutSegments cuts whole segments off the front of a path.
+// cutSegments cuts prefix off the front of path, if it ends there at the end of a
+// segment. Otherwise it returns path and false.
 func cutSegments(path, prefix string) (rest string, under bool) {
 	rest, under = strings.CutPrefix(path, prefix)
 	switch {
@@ -42,8 +42,8 @@ func cutSegments(path, prefix string) (rest string, under bool) {
 	return rest, true
 }
 
-// readsUnder reports whether some server reads raw as a path under prefix:
-// encoded letters, encoded slashes and path parameters do not matter.
+// readsUnder reports whether some server may read raw as a path under prefix. It looks
+// through encoded letters, encoded slashes and path parameters.
 func readsUnder(raw, prefix string) bool {
 	if _, under := cutSegments(raw, prefix); under {
 		return true

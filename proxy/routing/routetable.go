@@ -8,33 +8,33 @@ import (
 	"powerjob-shim/rules/hosts"
 )
 
-// routeTable finds a request's route: one look-up for each name that its host
-// may be known by, then that name's paths in order. It never changes.
+// routeTable finds a request's route: it looks up each pattern that may match the host,
+// then tries the paths of that pattern in order. It does not change after sort.
 type routeTable struct{ paths hosts.Table[pathList] }
 
-// pathList are the paths of one host, the most specific one first; of equals,
-// the first of the settings first.
+// pathList holds the paths of one host pattern, the most specific one first. Equally
+// specific ones are in the order of the settings.
 type pathList []pathRoute
 
 type pathRoute struct {
 	path   string // without the star of a prefix
-	prefix bool
-	slash  bool // exact path whose trailing slash counts
+	prefix bool   // matches every path that begins with path; false: only path itself
+	slash  bool   // exact path whose trailing slash counts
 	route  *CompiledRoute
 }
 
-// CompiledRoute is a Route with its group.
+// CompiledRoute is a Route with its group. It must not be changed.
 type CompiledRoute struct {
 	Name  string
-	Group *Group // nil with refuse
-	// Refuse is what callers are told instead; empty: they are served.
+	Group *Group // nil if Refuse is set
+	// Refuse is the text that all requests are refused with; empty: they are served.
 	Refuse string
-	// Snap is the snapshot under the group's own policy; nil: it has none.
+	// Snap is the snapshot with the group's own policy in force; nil: it has none.
 	Snap      *Snapshot
 	Rewriting Rewriting
 }
 
-// newRewriting compiles what r does to paths before they go to g.
+// newRewriting returns what r and g do to the paths of requests.
 func newRewriting(r Route, g *Group) Rewriting {
 	return Rewriting{
 		strip: strings.TrimSuffix(r.StripPrefix, "/"), add: strings.TrimSuffix(r.AddPrefix, "/"), context: g.Settings.ContextPath,
@@ -45,7 +45,7 @@ func newRouteTable(oneLabel bool) *routeTable {
 	return &routeTable{hosts.Table[pathList]{OneLabel: oneLabel}}
 }
 
-// add adds a route for the hosts and paths of r. sort must follow the last one.
+// add adds c for the hosts and paths of r. After the last add, call sort.
 func (t *routeTable) add(r *Route, c *CompiledRoute) {
 	paths := r.Paths
 	if len(paths) == 0 {
@@ -65,7 +65,7 @@ func (t *routeTable) add(r *Route, c *CompiledRoute) {
 	}
 }
 
-// sort orders the paths of each host.
+// sort orders the paths of each host as pathList says.
 func (t *routeTable) sort() {
 	t.paths.All(func(l pathList) {
 		slices.SortStableFunc(l, func(a, b pathRoute) int {
@@ -83,10 +83,11 @@ func (t *routeTable) sort() {
 	})
 }
 
-// find returns the most specific route: an exact host before a wildcard, a
-// longer wildcard before a shorter, any host last; of these the first that has
-// a route for the path: an exact path before a prefix, a longer prefix before a
-// shorter. nil where no route matches.
+// find returns the most specific route, or nil if none matches. It goes through the
+// matching hosts: an exact host comes before a wildcard, a longer wildcard before a
+// shorter one, and the pattern for any host last. The first host with a route for the
+// path decides; there, an exact path comes before a prefix, and a longer prefix before a
+// shorter one.
 func (t *routeTable) find(at Destination) *CompiledRoute {
 	var found *CompiledRoute
 	t.paths.Each(at.Host, func(l pathList) bool {
@@ -96,12 +97,12 @@ func (t *routeTable) find(at Destination) *CompiledRoute {
 	return found
 }
 
-// byPath reports whether the route of a request to host depends on its path.
+// byPath reports whether the route of a request to host depends on the request's path.
 func (t *routeTable) byPath(host string) bool {
 	depends := false
 	t.paths.Each(host, func(l pathList) bool {
 		depends = !l[0].prefix || len(l[0].path) > 1
-		return false // the first list has what decides: a route for every path, or none
+		return false // the first list decides: either its first route takes every path, or the path matters
 	})
 	return depends
 }
@@ -109,10 +110,11 @@ func (t *routeTable) byPath(host string) bool {
 // Destination is where a request goes.
 type Destination struct {
 	Host  string // see hosts.Bare
-	Path  string // as a server routes it: without a slash at its end
-	Slash bool   // there was one
+	Path  string // as a server routes it: without a trailing slash
+	Slash bool   // the request's path had a trailing slash
 }
 
+// find returns the route of the first path that matches, or nil.
 func (l pathList) find(at Destination) *CompiledRoute {
 	for i := range l {
 		p := &l[i]
@@ -134,9 +136,8 @@ func (l pathList) find(at Destination) *CompiledRoute {
 	return nil
 }
 
-// RouteFor returns a request's route: a normal route, else a fallback, else nil.
-// byPath says that the path matters for the route, so that it must have only one
-// reading.
+// RouteFor returns a request's route: a normal route, else a fallback, else nil. byPath
+// is true if the route depends on the path: then the path must have only one reading.
 func (s *Snapshot) RouteFor(at Destination) (route *CompiledRoute, byPath bool) {
 	if route = s.routes.find(at); route == nil {
 		route = s.fallbacks.find(at)
@@ -144,8 +145,8 @@ func (s *Snapshot) RouteFor(at Destination) (route *CompiledRoute, byPath bool) 
 	return route, s.routes.byPath(at.Host)
 }
 
-// Observing reports whether requests of this route, which may be nil, are only
-// observed; s is the snapshot that it was found in.
+// Observing reports whether requests of this route are only observed. s is the snapshot
+// in which RouteFor found c; c may be nil.
 func (c *CompiledRoute) Observing(s *Snapshot) bool {
 	if c != nil && c.Snap != nil {
 		return c.Snap.Observing
