@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// Asserted remembers the ids of the apps that a server's assert accepted. The
-// zero value is ready to use, by several goroutines at once.
+// Asserted remembers the ids that a server's assert returned for apps. The zero value
+// is ready to use; safe for concurrent use.
 type Asserted struct {
 	mu  sync.Mutex
-	ids map[string]assertedID // guarded by mu; by app name, those of the configuration only
+	ids map[string]assertedID // guarded by mu; by app name; only apps of the configuration
 }
 
 type assertedID struct {
 	id int64
-	at time.Time
+	at time.Time // when the server told the id
 }
 
-// Get returns an app's id, and when it was told; 0: it is not known.
+// Get returns an app's id, and when a server told it. id 0: not known.
 func (a *Asserted) Get(app string) (id int64, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -25,7 +25,7 @@ func (a *Asserted) Get(app string) (id int64, at time.Time) {
 	return known.id, known.at
 }
 
-// Set notes the id of an app that was told at a time.
+// Set notes an app's id, which a server told at the time at.
 func (a *Asserted) Set(app string, id int64, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

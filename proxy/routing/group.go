@@ -8,25 +8,26 @@ import (
 	"powerjob-shim/rules/access"
 )
 
-// Group is a group of servers with what the proxy itself keeps for it.
+// Group is a group of servers, and the proxy's own state for it. Safe for concurrent use.
 type Group struct {
 	Name     string
 	Settings Upstream
 	Upstream *up.Group
-	Hop      []string // what it adds to LoopHeader
+	Hop      []string // what the group adds to LoopHeader; one element
 
-	// routedHost is the first exact host of the group's routes, for questions to
-	// servers that get the callers' Host; nil where no route has an exact host. Reloads change it.
+	// routedHost is the first exact host of the group's routes; nil: none of them has
+	// one. The shim's own requests use it for servers that get the callers' Host. A
+	// reload may change it.
 	routedHost atomic.Pointer[string]
 
-	OutsideSeen atomic.Bool // a call outside the prefix was logged
+	OutsideSeen atomic.Bool // a call outside the group's OpenAPI prefix was logged already
 
-	Issuer   *access.Issuer // of the login bridge; nil: the servers log in themselves
+	Issuer   *access.Issuer // of the login bridge; nil: the servers handle logins themselves
 	Asserted Asserted
 }
 
-// newGroup makes a group of this process. old is the group of that name before,
-// nil if there was none.
+// newGroup makes a group. process identifies this process, see Compile. old is the
+// previous group of that name; nil: there was none.
 func newGroup(name, process string, u Upstream, old *Group, o up.Options) (*Group, error) {
 	g := &Group{Name: name, Settings: u, Hop: newHop(process, name)}
 	o.Host = g.askedHost
@@ -44,8 +45,8 @@ func newGroup(name, process string, u Upstream, old *Group, o up.Options) (*Grou
 	return g, nil
 }
 
-// askedHost is the Host of our own questions to servers that get the callers' Host;
-// "": no route has an exact host.
+// askedHost returns the Host of the shim's own requests to servers that get the callers'
+// Host; "": no route has an exact host.
 func (g *Group) askedHost() string {
 	if host := g.routedHost.Load(); host != nil {
 		return *host

@@ -7,24 +7,25 @@ import (
 	"strings"
 )
 
-// LoopHeader lists what a request has passed (RFC 8586), for two purposes: a
-// request that comes back to the same group ends here, and a shim knows a
-// request that another shim sends on. Not Via: nginx and others stop compressing
-// for it.
+// LoopHeader lists the proxies that a request has passed (RFC 8586). It serves two
+// purposes: the shim refuses a request that comes back to the same group, and it
+// recognizes a request that another shim has forwarded. Via would not do: nginx and
+// others do not compress answers to requests that have it.
 const (
 	LoopHeader = "Cdn-Loop"
 	loopName   = "powerjob-shim"
 	loopParam  = "id="
 )
 
-// newHop returns what a group of this process adds to LoopHeader: random for the
-// process, the same after a reload.
+// newHop returns what a group of this process adds to LoopHeader. It differs between
+// processes, and is the same after a reload.
 func newHop(process, group string) []string {
 	sum := sha256.Sum256([]byte(process + "\x00" + group))
 	return []string{loopName + "; " + loopParam + hex.EncodeToString(sum[:8])}
 }
 
-// hops calls yield with the parameters of each shim that a request has passed.
+// hops calls yield with the parameters of each shim that a request has passed, until
+// yield returns false.
 func hops(h http.Header, yield func(params string) bool) {
 	for _, line := range h[LoopHeader] {
 		for hop := range strings.SplitSeq(line, ",") {
@@ -45,7 +46,7 @@ func ThroughShim(h http.Header) (through bool) {
 	return through
 }
 
-// Passed reports whether a request has passed this group of this process.
+// Passed reports whether a request has already passed this group in this process.
 func (g *Group) Passed(h http.Header) (before bool) {
 	_, own, _ := strings.Cut(g.Hop[0], "; ")
 	hops(h, func(params string) bool {

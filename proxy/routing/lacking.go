@@ -7,26 +7,26 @@ import (
 	up "powerjob-shim/proxy/upstream"
 )
 
-// RunJob2 is the call that servers before 5.1.2 lack.
+// RunJob2 is the name of the call that servers before 5.1.2 do not have.
 const RunJob2 = "runJob2"
 
-// warnAgain is the time between two warnings about one server's calls that cannot
-// be translated.
+// warnAgain is the shortest time between two warnings about calls that one server lacks
+// and that cannot be translated.
 const warnAgain = time.Hour
 
-// lackingFor is how long a server is not asked again for a call that it lacks.
+// lackingFor is how long a server is believed to lack the call before it is tried again.
 const lackingFor = time.Hour
 
 // Lacking remembers which servers have no runJob2. Each snapshot has its own, so
 // that a reload asks anew. The zero value knows of none; safe for concurrent use.
 type Lacking struct {
 	mu     sync.Mutex
-	until  map[*up.Server]time.Time // guarded by mu
-	warned map[*up.Server]time.Time // guarded by mu; of a call that could not be translated
+	until  map[*up.Server]time.Time // guarded by mu; when the finding expires
+	warned map[*up.Server]time.Time // guarded by mu; when Warns last returned true
 }
 
-// Warns reports whether to warn of a call that s lacks and that cannot be
-// translated, and notes it: once in warnAgain for each server.
+// Warns reports whether to log a warning about a call that s lacks and that cannot be
+// translated. It returns true at most once in warnAgain for each server.
 func (l *Lacking) Warns(s *up.Server, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,7 +59,7 @@ func (l *Lacking) Learn(s *up.Server, now time.Time) bool {
 	return !known
 }
 
-// Forget notes that s has the call, as far as its answer tells.
+// Forget notes that s seems to have the call, judging by its answer.
 func (l *Lacking) Forget(s *up.Server) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
