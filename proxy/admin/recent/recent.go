@@ -1,5 +1,5 @@
-// Package recent remembers what the status page shows of the last hour. Whoever decides
-// on calls tells it; package admin shows it.
+// Package recent remembers what the status page shows about the last hour. The code that
+// decides on calls reports to it; package admin shows the result.
 package recent
 
 import (
@@ -18,77 +18,78 @@ import (
 const (
 	minutes    = 60
 	maxDrops   = 50
-	maxClients = 100 // addresses; the longest silent one makes room
-	ledSlots   = 4096
-	maxApp     = 64 // bytes that are kept of an app id; a caller may send any text
+	maxClients = 100  // addresses; beyond, the client that was silent for longest is forgotten
+	ledSlots   = 4096 // see Calls.led
+	maxApp     = 64   // bytes that are kept of an app id, which may be any text
 )
 
-// Calls remembers what was decided on the calls of the last hour, in at most 100 KiB. It
-// is forgotten when the process ends. Make one with New; safe for
-// concurrent use. Telling it of a call costs one atomic addition.
+// Calls remembers what was decided on the calls of the last hour, in at most 100 KiB of
+// memory, until the process ends. Make one with New; safe for concurrent use. Decided
+// and Led normally cost one atomic write each.
 type Calls struct {
 	start   time.Time
-	minutes [minutes]minute // by Unix minute, modulo
+	minutes [minutes]minute // a minute is at its Unix time in minutes, modulo 60
 
-	// led tells when a call with some key was sent to a server: the upper half of
-	// each number is a part of the key, the lower half milliseconds since start.
-	// Keys that share a slot replace each other.
+	// led says when a call with some key was sent to a server. The upper half of each
+	// number is a part of the key, and the lower half is milliseconds since start; 0:
+	// empty. A key replaces another one that has the same slot.
 	led [ledSlots]atomic.Uint64
 
 	mu      sync.Mutex
-	drops   [maxDrops]Drop // guarded by mu; a ring
-	dropped int            // guarded by mu; how many there ever were
-	clients map[netip.Addr]*Client
+	drops   [maxDrops]Drop         // guarded by mu; a ring
+	dropped int                    // guarded by mu; how many calls were ever dropped
+	clients map[netip.Addr]*Client // guarded by mu; at most maxClients
 }
 
-// minute counts the decisions of one minute. Where a minute begins, a count may
-// still go to the one an hour before, and be lost.
+// minute counts the decisions of one minute. When a new minute begins, a count may still
+// be added to the minute of an hour ago, and get lost.
 type minute struct {
-	at     atomic.Int64 // Unix time in minutes
-	counts [len(shown)]atomic.Uint64
+	at     atomic.Int64              // Unix time in minutes
+	counts [len(shown)]atomic.Uint64 // in the order of shown
 }
 
-// shown is what Shown returns.
+// shown are the decisions that are counted, in the order of Shown.
 var shown = [...]rules.Decision{rules.Forwarded, rules.Replayed, rules.Coalesced, rules.Observed, rules.Bypassed, rules.Unknown}
 
 // Shown returns the decisions in the order in which the page shows them.
 func Shown() []rules.Decision { return slices.Clone(shown[:]) }
 
-// Drop is a call that was not sent to a server because an equal one had been,
-// or, with the decision observed, one that would not have been.
+// Drop is a call that was not sent to a server because an equal call had been sent
+// before. If the decision is observed, it was sent, but would have been dropped.
 type Drop struct {
 	At       time.Time
 	Call     string
 	App      string // its id, as the caller wrote it; the first 64 bytes are kept
-	Subject  string // "job 3"; empty where a new thing is made
+	Subject  string // "job 3"; empty if the call creates something new
 	Decision rules.Decision
 	Reason   string
-	// After is how long after the first call it came. Zero: this process did not
-	// send the first one, or sent too many since.
+	// After is how long after the first call this one came. Zero: not known, because
+	// another process sent the first call, or this one has sent too many since.
 	After  time.Duration
 	Client netip.Addr
 }
 
-// Client is a caller that re-sends its calls: it does not see the header.
+// Client is a caller that re-sends its calls, which means that it does not see the
+// header.
 type Client struct {
 	Addr    netip.Addr
-	Resends int // in the hour before Last
-	Last    time.Time
-	Call    string // the last one's
+	Resends int       // counted since its last pause of more than an hour
+	Last    time.Time // of the last re-send
+	Call    string    // that was re-sent last
 }
 
-// Minute is what was decided in one minute.
+// Minute says how often each decision was made in one minute.
 type Minute struct {
-	At     time.Time
+	At     time.Time // its start
 	Counts map[rules.Decision]uint64
 }
 
-// New returns an empty memory.
+// New returns an empty Calls.
 func New() *Calls {
 	return &Calls{start: time.Now(), clients: map[netip.Addr]*Client{}}
 }
 
-// Decided counts what became of a call under a dedup rule.
+// Decided counts the decision on a call under a dedup rule.
 func (r *Calls) Decided(now time.Time, d rules.Decision) {
 	i := slices.Index(shown[:], d)
 	if i < 0 {
@@ -102,7 +103,7 @@ func (r *Calls) Decided(now time.Time, d rules.Decision) {
 	m.counts[i].Add(1)
 }
 
-// turn makes an old minute the new one.
+// turn empties m and makes it the minute at, unless it is that or a later one already.
 func (r *Calls) turn(m *minute, at int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -121,8 +122,8 @@ func (r *Calls) Led(now time.Time, key [32]byte) {
 	slot.Store(tag<<32 | uint64(r.clock(now)))
 }
 
-// After is how long before now a call with this key was sent, at least 1 ms; 0:
-// not known.
+// After returns how long before now a call with this key was sent, at least 1 ms; 0: not
+// known.
 func (r *Calls) After(now time.Time, key [32]byte) time.Duration {
 	slot, tag := r.slot(key)
 	v := slot.Load()
@@ -132,16 +133,17 @@ func (r *Calls) After(now time.Time, key [32]byte) time.Duration {
 	return max(1, time.Duration(r.clock(now)-uint32(v))) * time.Millisecond
 }
 
+// slot returns the place in led for a key, and the part of the key that is kept there.
 func (r *Calls) slot(key [32]byte) (*atomic.Uint64, uint64) {
 	return &r.led[binary.LittleEndian.Uint16(key[:])%ledSlots], uint64(binary.LittleEndian.Uint32(key[2:]))
 }
 
-// clock counts milliseconds since the start; it begins again after 49 days.
+// clock returns the milliseconds since start; it starts again from 0 after 49 days.
 func (r *Calls) clock(now time.Time) uint32 {
 	return uint32(now.Sub(r.start).Milliseconds())
 }
 
-// Dropped notes a call that was not sent.
+// Dropped notes a dropped call; see Drop.
 func (r *Calls) Dropped(d Drop) {
 	d.App = shorten(d.App)
 	r.mu.Lock()
@@ -150,9 +152,9 @@ func (r *Calls) Dropped(d Drop) {
 	r.dropped++
 }
 
-// shorten returns a copy of an app id of at most maxApp bytes, and a mark where it
-// was longer. A copy, because the id is a part of its request's whole header, which
-// would be kept with it.
+// shorten returns a copy of an app id: at most maxApp bytes, with an ellipsis if it was
+// longer. It copies because the id is a part of its request's header: without a copy,
+// the whole header would stay in memory.
 func shorten(app string) string {
 	if len(app) <= maxApp {
 		return strings.Clone(app)
@@ -160,7 +162,8 @@ func shorten(app string) string {
 	return strings.ToValidUTF8(app[:maxApp], "") + "…"
 }
 
-// Resent notes a re-send of a client that made several.
+// Resent notes a re-send. Call it only for a client that has made several within a short
+// time.
 func (r *Calls) Resent(now time.Time, client netip.Addr, call string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -179,7 +182,7 @@ func (r *Calls) Resent(now time.Time, client netip.Addr, call string) {
 	c.Last, c.Call = now, call
 }
 
-// makeRoom forgets the client that has been silent for longest. It needs mu.
+// makeRoom forgets the client that has been silent for longest. The caller holds mu.
 func (r *Calls) makeRoom() {
 	var oldest *Client
 	for _, c := range r.clients {
