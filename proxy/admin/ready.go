@@ -11,33 +11,33 @@ import (
 )
 
 const (
-	// lookAge is how long a finding is reused. Kubelet and people ask more rarely
-	// than this.
+	// lookAge is how long a finding is reused. Kubelet and people ask less often.
 	lookAge = 2 * time.Second
-	// lookTimeout is for connecting to all servers. Kubelet waits 1 s by default.
+	// lookTimeout is the limit for connecting to all servers. By default, kubelet waits
+	// 1 s for an answer.
 	lookTimeout = 900 * time.Millisecond
 )
 
-// reachability knows which servers take connections. It has the view connect when it
-// is asked and what it knows is old, so there is nothing to start or stop, and it
-// recovers by itself. The zero value knows nothing; safe for concurrent use.
+// reachability knows which servers accept connections. When it is asked and its finding
+// is old, it has the view connect to them. So nothing needs to be started or stopped,
+// and it recovers by itself. The zero value knows nothing; safe for concurrent use.
 type reachability struct {
-	mu     sync.Mutex // held while looking: others wait for the same result
-	at     time.Time
-	of     View
-	groups []Group
+	mu     sync.Mutex // held while looking, so that others wait for the same result
+	at     time.Time  // guarded by mu; when groups was found
+	of     View       // guarded by mu; whose groups they are
+	groups []Group    // guarded by mu
 }
 
-// look returns the groups of v with the state of their servers. The result is shared:
-// read it only.
+// look returns the groups of v with the state of their servers, at most lookAge old. The
+// result is shared: do not change it.
 func (r *reachability) look(ctx context.Context, v View) []Group {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.of == v && time.Since(r.at) < lookAge {
 		return r.groups
 	}
-	// What is found serves all who wait here: it must not depend on the first
-	// of them staying.
+	// The result is for all callers that wait here, so it must not depend on whether
+	// the first of them stays.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
 	defer cancel()
 	groups := v.Look(ctx)
@@ -50,7 +50,7 @@ func (g Group) ready() bool {
 	return slices.ContainsFunc(g.Servers, func(s Server) bool { return s.Ready })
 }
 
-// lines are what is to be said of the group's servers; none while all is well.
+// lines returns a line for each server that has a problem; none if all is well.
 func (g Group) lines() []string {
 	var lines []string
 	for _, s := range g.Servers {
@@ -71,7 +71,8 @@ func (g Group) lines() []string {
 
 const errDraining = "draining: the shim is stopping"
 
-// readiness returns 200 or 503, whether requests should be sent here, and why, in lines.
+// readiness says whether requests should be sent to this shim: code is 200 or 503, and
+// lines explain it.
 func (r *reachability) readiness(ctx context.Context, v View) (code int, lines []string) {
 	about := v.About()
 	if about.Draining {
@@ -88,7 +89,7 @@ func (r *reachability) readiness(ctx context.Context, v View) (code int, lines [
 	for _, g := range r.look(ctx, v) {
 		lines = append(lines, g.lines()...)
 		switch {
-		case !g.Routed: // no request needs it
+		case !g.Routed: // no request goes to it
 		case g.ready():
 			ready = true
 		default:
@@ -105,8 +106,8 @@ func (r *reachability) readiness(ctx context.Context, v View) (code int, lines [
 	return code, append(append([]string{head}, lines...), about.Dedup.Problems...)
 }
 
-// groupReadiness is readiness for the requests of one group; 404: there is none of
-// this name.
+// groupReadiness is like readiness, for the requests of one group; code is 404 if no
+// group has this name.
 func (r *reachability) groupReadiness(ctx context.Context, v View, name string) (code int, lines []string) {
 	about := v.About()
 	if !slices.Contains(about.GroupNames, name) {

@@ -8,45 +8,44 @@ import (
 	"powerjob-shim/rules"
 )
 
-// View is the proxy under one configuration, as an answer describes it. The
-// configuration may be replaced meanwhile. Two views of one configuration are equal (==). Its methods are
-// called by several goroutines at once.
+// View is the proxy with one configuration, as one answer describes it. It stays valid
+// when the configuration is replaced. Two views with the same configuration are equal
+// (==). Its methods are called by several goroutines at once.
 type View interface {
-	// About returns what the proxy knows of itself, without asking anybody.
+	// About returns what the proxy knows about itself. It asks no server.
 	About() About
 
-	// Look connects to the servers of all groups, and returns what it finds, sorted by
-	// the groups' names. It returns soon after ctx ends.
+	// Look connects to the servers of all groups, and returns the groups with its
+	// findings, sorted by name. It returns soon after ctx ends.
 	Look(ctx context.Context) []Group
 
-	// Complete adds to what Look found, perhaps a while ago, what else is known of each
-	// server now: calls that it lacks, and what doctor says. It returns whether the shim
-	// is needed; nil: that is not known of all servers. It does not change the groups
-	// that it is given.
+	// Complete returns a copy of found, an earlier result of Look, and adds what else is
+	// known about each server now: calls that it lacks, and the verdict of doctor. It
+	// also returns whether the shim is needed; nil: not known for all servers.
 	Complete(ctx context.Context, found []Group) ([]Group, *Need)
 }
 
-// About is what the proxy knows of itself.
+// About is what the proxy knows about itself.
 type About struct {
 	Version   string
 	Started   time.Time
 	Draining  bool
-	Observing bool // mode: observe
-	InFlight  int64
+	Observing bool  // mode: observe
+	InFlight  int64 // requests being served
 
 	Hash          string // of the configuration
-	Configuration string // in force, as YAML, with secrets masked; "": not told
+	Configuration string // in force, as YAML, with secrets masked; "": not shown
 
 	GroupNames []string // of the upstream groups, sorted
-	ReadyAll   bool     // each group that requests can get to must be ready; else one is enough
-	// Ready decides in place of the servers whether requests should be sent here, and
-	// returns why not; see proxy.Options. nil: the servers decide.
+	ReadyAll   bool     // each routed group must be ready; false: one is enough
+	// Ready decides, instead of the servers, whether requests should be sent here. It
+	// returns why not, or nil; see proxy.Options. A nil Ready: the servers decide.
 	Ready func() error
 
 	Dedup Dedup
 }
 
-// Dedup is what /status tells of the record of calls.
+// Dedup is what /status says about the record of calls.
 type Dedup struct {
 	Store     string                    `json:"store"` // memory or redis
 	Problems  []string                  `json:"problems,omitempty"`
@@ -62,29 +61,29 @@ type Group struct {
 	Name    string   `json:"name"`
 	Servers []Server `json:"servers"`
 
-	Routed bool     `json:"-"` // requests can get to it
-	Routes []string `json:"-"` // that lead to it, each as "host/path"
+	Routed bool     `json:"-"` // some route leads to it
+	Routes []string `json:"-"` // the routes that lead to it, each as "host/path"
 }
 
 // Server is one server of a group.
 type Server struct {
 	Server    string `json:"server"`    // its address
 	State     string `json:"state"`     // up, refusing, ejected or down: whether it gets requests
-	Reachable bool   `json:"reachable"` // it takes connections, tried just now, and answered as it should when it was asked
+	Reachable bool   `json:"reachable"` // it has just accepted a connection, and answered correctly if it was asked
 	Problem   string `json:"problem,omitempty"`
-	Advice    string `json:"advice,omitempty"` // what to write instead
+	Advice    string `json:"advice,omitempty"` // what to configure instead
 	InFlight  int64  `json:"in_flight"`
 
-	Lacks []string `json:"lacks,omitempty"` // calls of newer clients that it has not, as far as they were tried
+	Lacks []string `json:"lacks,omitempty"` // calls of newer clients that it does not have, as far as they were tried
 
-	// Doctor is what the doctor command would say; nil: not known yet.
+	// Doctor is what the doctor command would find; nil: not known yet.
 	Doctor *doctor.Finding `json:"doctor,omitempty"`
 
 	Healthy bool `json:"-"` // requests are sent to it
-	Ready   bool `json:"-"` // it should get requests when no other server is better
+	Ready   bool `json:"-"` // it may get requests, if only because no other server is better
 }
 
-// Verdict is doctor's; "": not known yet.
+// Verdict returns doctor's verdict; "": not known yet.
 func (s Server) Verdict() string {
 	if s.Doctor == nil {
 		return ""
@@ -92,7 +91,7 @@ func (s Server) Verdict() string {
 	return string(s.Doctor.Verdict)
 }
 
-// Summary is that of the verdict.
+// Summary returns the summary of doctor's finding; "": not known yet.
 func (s Server) Summary() string {
 	if s.Doctor == nil {
 		return ""
@@ -100,8 +99,8 @@ func (s Server) Summary() string {
 	return s.Doctor.Summary
 }
 
-// Need tells whether the shim has done its work.
+// Need says whether the shim is still needed.
 type Need struct {
-	Header  bool   `json:"header"` // a server does not send the auth header itself
+	Header  bool   `json:"header"` // some server does not send the auth header itself
 	Summary string `json:"summary"`
 }
