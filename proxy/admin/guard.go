@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// Guard lets only those in who show the token in tokenFile: as a bearer token,
-// as Prometheus sends it, or as the password of HTTP basic authentication with
-// any user name, as a browser asks for it. The file is read at each request, so
-// that a new token counts at once; while it cannot be read or is empty, nobody
-// gets in. An empty tokenFile lets everyone in.
+// Guard passes only requests that carry the token in tokenFile to next. The token comes
+// as a bearer token, as Prometheus sends it, or as the password of HTTP basic
+// authentication with any user name, for which a browser asks. The file is read at each
+// request, so a new token takes effect at once. While it cannot be read or is empty, all
+// requests are refused. If tokenFile is "", all requests pass.
 func Guard(next http.Handler, tokenFile string) http.Handler {
 	if tokenFile == "" {
 		return next
@@ -33,6 +33,7 @@ func Guard(next http.Handler, tokenFile string) http.Handler {
 	})
 }
 
+// shownToken returns the token that r carries; "": none.
 func shownToken(r *http.Request) string {
 	if _, password, ok := r.BasicAuth(); ok {
 		return password
@@ -44,7 +45,8 @@ func shownToken(r *http.Request) string {
 	return strings.TrimSpace(token)
 }
 
-// equal compares in a time that does not tell how much of the two is equal.
+// equal reports whether a and b are equal. The time it takes does not reveal how much of
+// them is.
 func equal(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1

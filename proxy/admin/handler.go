@@ -15,18 +15,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Options say what the admin listener serves, and to whom.
+// Options say what the admin listener serves and to whom.
 type Options struct {
-	View   func() View   // the current one; must be set
+	View   func() View   // returns the current view; must be set
 	Recent *recent.Calls // for the status page; must be set
 
-	Gatherer prometheus.Gatherer // for /metrics; nil: none
-	Pprof    bool
-	// TokenFile holds the token that all but /healthz and /readyz ask for; "":
-	// they ask for none.
+	Gatherer prometheus.Gatherer // for /metrics; nil: no /metrics
+	Pprof    bool                // serve /debug/pprof/
+	// TokenFile is the file with the token that every path except /healthz and /readyz
+	// asks for. "": no token is needed.
 	TokenFile string
-	// Local: only this machine reaches the listener (see IsLocal). False: the status
-	// page is served only if there is a TokenFile.
+	// Local says that only this machine reaches the listener (see IsLocal). False: the
+	// status page is served only if there is a TokenFile.
 	Local bool
 }
 
@@ -50,11 +50,11 @@ type handler struct {
 	reach reachability
 }
 
-// Handler returns the handler of the admin listener. Clients must not be able to reach
-// it: it shows what goes on inside the shim.
+// Handler returns the handler of the admin listener. PowerJob's clients must not be able
+// to reach it: it shows what goes on inside the shim.
 //
 //	/             the status page
-//	/metrics      what Gatherer has; 404 without one
+//	/metrics      the metrics of Gatherer; 404 without one
 //	/healthz      200 while the process serves; says nothing about upstreams
 //	/readyz       200, or 503 while no upstream group is ready (with ReadyAll: one
 //	              is not), or the shim drains; ?group=NAME asks for that group alone
@@ -97,7 +97,7 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	_ = enc.Encode(Status{ // the asker is gone if this fails
+	_ = enc.Encode(Status{ // if this fails, the client is gone
 		Version:       about.Version,
 		Configuration: about.Hash,
 		Observing:     about.Observing,
@@ -111,7 +111,7 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// pageState is what the status page shows besides what Recent remembers.
+// pageState returns what the status page shows besides the content of Recent.
 func (h *handler) pageState(ctx context.Context) State {
 	v := h.view()
 	s := State{About: v.About()}
@@ -132,8 +132,9 @@ func (h *handler) readyz(w http.ResponseWriter, r *http.Request) {
 	plain(w, code, lines...)
 }
 
+// plain answers with lines as text.
 func plain(w http.ResponseWriter, code int, lines ...string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(code)
-	_, _ = io.WriteString(w, strings.Join(lines, "\n")+"\n") // the asker is gone if this fails
+	_, _ = io.WriteString(w, strings.Join(lines, "\n")+"\n") // if this fails, the client is gone
 }

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// IsLocal reports whether an address to listen on is this machine's own.
+// IsLocal reports whether only this machine can reach a listener on address: its host is
+// localhost or a loopback IP address.
 func IsLocal(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -17,8 +18,8 @@ func IsLocal(address string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// ownName lets only requests through whose Host is an address or localhost: a
-// page of some web site whose name was pointed at this machine gets nothing.
+// ownName passes only requests whose Host is an IP address or localhost. So a web site
+// whose name was made to resolve to this machine (DNS rebinding) can read nothing.
 func ownName(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
@@ -33,7 +34,8 @@ func ownName(next http.Handler) http.Handler {
 	})
 }
 
-// noPage answers in place of a page that would show calls and clients to everyone.
+// noPage refuses requests for the status page where everyone could see calls and clients
+// on it.
 func noPage(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "the status page shows calls, clients and the configuration: it is served on a loopback address (admin.address), or to those who send the token of admin.token_file", http.StatusForbidden)
 }

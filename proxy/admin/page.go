@@ -21,23 +21,24 @@ import (
 	"powerjob-shim/rules"
 )
 
-// State is what the page shows besides what Recent remembers.
+// State is what the page shows besides the content of recent.Calls.
 type State struct {
 	About
 	Groups    []Group
-	NotNeeded bool // all servers send the header themselves
+	NotNeeded bool // all servers send the auth header themselves
 }
 
-// GoVersion is that of the running program.
+// GoVersion returns the Go version of the running program.
 func (State) GoVersion() string { return runtime.Version() }
 
 //go:embed page.html
 var pageText string
 
-// Page returns the status page. It is one document without external resources,
-// readable without JavaScript; with it, it is fetched again every 5 s.
+// Page returns the handler of the status page. The page is one document without external
+// resources. It is readable without JavaScript; with JavaScript, it is fetched again
+// every 5 s.
 //
-// Its language is the query's lang, en or zh, else the one that Accept-Language
+// Its language is lang in the query, en or zh, else the one that Accept-Language
 // prefers, else English.
 func Page(calls *recent.Calls, state func(context.Context) State) http.Handler {
 	page := template.Must(template.New("page").Funcs(template.FuncMap{"join": strings.Join}).Parse(pageText))
@@ -59,11 +60,12 @@ func Page(calls *recent.Calls, state func(context.Context) State) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "+
 			"style-src 'nonce-"+v.Nonce+"'; script-src 'nonce-"+v.Nonce+"'")
-		_, _ = w.Write(b.Bytes()) // the asker is gone if this fails
+		_, _ = w.Write(b.Bytes()) // if this fails, the client is gone
 	})
 }
 
-// languages are those of the page; the first one is for everybody else.
+// languages are the page's languages; the first one is the default. matcher has the same
+// ones in the same order.
 var (
 	languages = []string{"en", "zh"}
 	matcher   = language.NewMatcher([]language.Tag{language.English, language.Chinese})
@@ -81,10 +83,10 @@ func languageOf(r *http.Request) string {
 	return languages[i]
 }
 
-// view is what the template gets.
+// view is the data of the template.
 type view struct {
 	Lang, Nonce string
-	T           map[string]string
+	T           map[string]string // the texts in the page's language
 	Now         time.Time
 	State
 	Charts  []chart
@@ -92,18 +94,19 @@ type view struct {
 	Clients []recent.Client
 }
 
-// chart is one decision's last hour.
+// chart shows how often one decision was made in each minute of the last hour.
 type chart struct {
 	Name, Label string
-	Sum, Most   uint64 // of the hour; of one minute
-	Path        string // bars in a field of 60 by 24
+	Sum, Most   uint64 // calls in the hour; in its busiest minute
+	Path        string // the bars as an SVG path, 60 wide and 24 high
 }
 
 type dropRow struct {
 	recent.Drop
-	Why, Late string
+	Why, Late string // the reason in words; Drop.After as text
 }
 
+// fill adds the content of calls.
 func (v *view) fill(calls *recent.Calls) {
 	hour := calls.Minutes(v.Now)
 	for _, d := range recent.Shown() {
@@ -115,12 +118,13 @@ func (v *view) fill(calls *recent.Calls) {
 	v.Clients = calls.Clients(v.Now)
 }
 
-// Verdict is a verdict in the reader's language.
+// Verdict returns a verdict of doctor in the page's language.
 func (v *view) Verdict(word string) string {
 	return cmp.Or(v.T["verdict "+word], word)
 }
 
-// Uptime is how long the shim has run, to the minute once it is one.
+// Uptime returns how long the shim has run: in seconds during the first minute, then in
+// minutes.
 func (v *view) Uptime() string {
 	d := v.Now.Sub(v.Started)
 	if d < time.Minute {
@@ -129,11 +133,12 @@ func (v *view) Uptime() string {
 	return strings.TrimSuffix(d.Truncate(time.Minute).String(), "0s")
 }
 
-// Time is a point in time as the page shows it.
+// Time returns a point in time as the page shows it.
 func (v *view) Time(t time.Time) string { return t.UTC().Format("15:04:05") }
 
 const chartHeight = 24
 
+// draw makes the chart of d.
 func draw(d rules.Decision, words map[string]string, hour []recent.Minute) chart {
 	c := chart{Name: string(d), Label: words["decision "+string(d)]}
 	for _, m := range hour {
@@ -151,7 +156,7 @@ func draw(d rules.Decision, words map[string]string, hour []recent.Minute) chart
 	return c
 }
 
-// late is a duration in two or three digits.
+// late returns a duration as text, rounded to what matters; "–" if it is not known.
 func late(d time.Duration) string {
 	switch {
 	case d <= 0:

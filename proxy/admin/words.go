@@ -1,6 +1,6 @@
 package admin
 
-// words are the page's texts by language. A test holds both to the same keys.
+// words are the page's texts by language. A test checks that all have the same keys.
 var words = map[string]map[string]string{
 	"en": {
 		"title":              "powerjob-shim status",
