@@ -11,30 +11,30 @@ import (
 
 // chain composes the handlers, from the outside in:
 //
-//	account    first, so that whatever happens further in, a refusal or a panic
-//	           included, has a request id, one log line and its metrics
+//	account    first, so that every request gets a request id, one log line and its
+//	           metrics, even if it is refused or a handler panics
 //	framing    before anything trusts where this request ends
 //	challenge  before route, which may not know the name that is to be proved
-//	route      before all that depends on the call, the group and the rules
-//	loops      right after route: a request that comes back must use nothing up
+//	route      before everything that depends on the call, the group or the rules
+//	loops      right after route: a request that comes back must not use up anything
 //	limit      before anything reads a body, and after route, so that a refusal
 //	           is counted for its call
 //	redirect   after route, which knows what is a call
-//	block      before anything is read of a path that nobody may call
-//	allow      before a body is read for somebody who may not call anyway
-//	hold       before all that looks into a body: it is read once
-//	gate       before all that acts on a call: a refused call has no effect
+//	block      before the body of a request to a path that nobody may call is read
+//	allow      before the body of a caller who may not call anyway is read
+//	hold       before everything that looks into a body: it is read once
+//	gate       before everything that acts on a call: a refused call has no effect
 //	login      before the links that answer logins, so that it sees every token that
 //	           is given out
-//	bridge     before replay, which remembers answers of servers only
-//	replay     after all that refuses or answers by itself, so that nothing is
-//	           remembered of a call that was refused, and every answer passes it once
-//	translate  behind replay, whose key and record are those of the call as it came
-//	forward    sends it on
+//	bridge     before replay, which remembers only answers of servers
+//	replay     after everything that refuses calls or answers them itself, so that no
+//	           refused call is remembered, and every answer passes it once
+//	translate  after replay, which makes its key and record from the original call
+//	forward    sends the request to a server
 //
 // The header rules are not a link of the chain: they act when an answer's header is
 // written to the caller (exchange.AnswerWriter). They do not change the shim's own
-// answers: one that needs the header writes it itself. These are the gate's refusal,
+// answers; those that need the header write it themselves. These are the gate's refusal,
 // with false (link/gate/refusal.go), and the bridge's login, with true (link/bridge.go).
 func (p *Proxy) chain() http.Handler {
 	sender := forward.New(p.life, p.log, p.metrics)
