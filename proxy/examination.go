@@ -16,31 +16,31 @@ import (
 )
 
 const (
-	// examineEvery is how long a finding is reused: each examination writes six
-	// lines to a server's log.
+	// examineEvery is how long a finding is reused. Not less, because each examination
+	// makes a server write six lines to its log.
 	examineEvery = time.Minute
 	// examineWithin is how long /status waits for a first finding.
 	examineWithin = 500 * time.Millisecond
 )
 
-// examinations has what doctor says of the shim's own servers, for /status. A
-// server is examined when somebody asks and the last finding is old. The zero
-// value has none; safe for concurrent use.
+// examinations holds doctor's findings about the shim's own servers, for /status. A
+// server is examined when somebody asks and its last finding is old. The zero value has
+// no findings; safe for concurrent use.
 type examinations struct {
 	mu sync.Mutex
 	of map[*up.Server]*examination // guarded by mu
 }
 
-// examination is one server's.
+// examination is one examination of one server.
 type examination struct {
 	began   time.Time
-	done    chan struct{} // closed when finding is there
-	finding doctor.Finding
-	last    *doctor.Finding // the one before, told meanwhile; nil: none
+	done    chan struct{}   // closed when finding is set
+	finding doctor.Finding  // not to be read before done is closed
+	last    *doctor.Finding // the previous finding, used until done; nil: none
 }
 
-// addFindings adds to groups what doctor says of each server that takes connections,
-// and returns what all that comes to; nil: it is not known of all servers.
+// addFindings adds doctor's finding about each server to groups, and returns what follows
+// from all of them; nil: not all servers have one yet, or the shim does not probe.
 func (p *Proxy) addFindings(ctx context.Context, groups []admin.Group, snap *routing.Snapshot) *admin.Need {
 	if !p.probing {
 		return nil
@@ -67,6 +67,7 @@ func (p *Proxy) addFindings(ctx context.Context, groups []admin.Group, snap *rou
 	return needOf(all)
 }
 
+// needOf returns whether findings, one for each server, mean that the shim is needed.
 func needOf(findings []doctor.Finding) *admin.Need {
 	r := doctor.NewReport(findings)
 	if !r.Needed {
@@ -75,12 +76,12 @@ func needOf(findings []doctor.Finding) *admin.Need {
 	return &admin.Need{Header: true, Summary: "needed: not every server sends the header itself, in exact case"}
 }
 
-// begin examines each server of snap whose finding is old, and returns the
-// examination of each. Those of servers that are gone are forgotten.
+// begin starts to examine each server of snap whose finding is old, and returns the
+// latest examination of each server. It forgets those of servers that snap does not have.
 func (es *examinations) begin(p *Proxy, snap *routing.Snapshot) map[*up.Server]*examination {
 	es.mu.Lock()
 	defer es.mu.Unlock()
-	if p.life.Err() != nil { // nothing new begins
+	if p.life.Err() != nil { // no new examination may start
 		return es.of
 	}
 	next := make(map[*up.Server]*examination)
@@ -101,7 +102,8 @@ func (es *examinations) begin(p *Proxy, snap *routing.Snapshot) map[*up.Server]*
 	return next
 }
 
-// targetOf is how a group's server is examined: as calls are sent to it.
+// targetOf returns how to examine a group's server: in the same way as calls are sent to
+// it.
 func targetOf(g *routing.Group, s *up.Server) doctor.Target {
 	prefix := strings.TrimSuffix(g.Settings.Prefix(), "/openApi")
 	return doctor.Target{
@@ -112,6 +114,7 @@ func targetOf(g *routing.Group, s *up.Server) doctor.Target {
 	}
 }
 
+// over reports whether finding is set.
 func (e *examination) over() bool {
 	select {
 	case <-e.done:
@@ -121,7 +124,7 @@ func (e *examination) over() bool {
 	}
 }
 
-// told returns what is known of a server now; nil: nothing. e may be nil.
+// told returns the latest finding; nil: there is none yet. e may be nil.
 func (e *examination) told() *doctor.Finding {
 	switch {
 	case e == nil:
@@ -132,8 +135,8 @@ func (e *examination) told() *doctor.Finding {
 	return e.last
 }
 
-// wait returns what is known of a server. If nothing is known yet, it waits for the
-// first finding or the end of ctx. e may be nil.
+// wait returns the latest finding. If there is none yet, it first waits for one, or for
+// the end of ctx. e may be nil.
 func (e *examination) wait(ctx context.Context) *doctor.Finding {
 	if e != nil && e.last == nil {
 		select {

@@ -9,31 +9,32 @@ import (
 	"powerjob-shim/rules/access"
 )
 
-// Options are what a Proxy is given once, for its whole life.
+// Options are set once, for a Proxy's whole life.
 type Options struct {
 	Logger  *zap.Logger      // nil: nothing is logged
-	Metrics *metrics.Metrics // nil: counted, but not collected by anyone
+	Metrics *metrics.Metrics // nil: metrics are counted but cannot be collected
 
-	// Store remembers calls. Nil: one in memory, with Settings.Dedup.Limits. It
-	// outlives every reload; whoever made it closes it after the Proxy's end.
+	// Store remembers calls. It stays the same across reloads. The Proxy does not close
+	// it: its maker does, after the Proxy has ended. Nil: one in memory, with
+	// Settings.Dedup.Limits.
 	Store store.Store
-	// Tokens are where the gate looks for tokens that it does not know. Nil:
-	// nowhere, so that each replica wants a login of its own.
+	// Tokens is where the gate looks for tokens that it does not know. Nil: nowhere,
+	// so a client must log in at each replica.
 	Tokens access.SharedTokens
 
-	// Probe has each server asked whether it is a PowerJob server, at the start
-	// and until it is ready. Else /readyz only connects.
+	// Probe makes the shim ask each server whether it is a PowerJob server, at the
+	// start and until the server is ready. False: /readyz only connects.
 	Probe bool
 
-	// Dialer connects to servers. Nil: the system's resolver and network.
+	// Dialer connects to servers. Nil: it uses the system's resolver and network.
 	Dialer *connect.Dialer
 
-	// Version is told by /status.
+	// Version is the shim's version, for /status.
 	Version string
 
-	// Ready decides /readyz in place of the servers, until the shim drains: for a
-	// proxy whose groups belong to many owners. It returns why the proxy is not
-	// ready, or nil if it is, and is called by several goroutines at once. Nil: a
-	// server must be reachable.
+	// Ready decides on /readyz instead of the servers, until the shim drains. It is for
+	// a proxy whose groups belong to many owners. It returns why the proxy is not
+	// ready, or nil if it is. Several goroutines call it at once. A nil Ready: the
+	// servers decide.
 	Ready func() error
 }

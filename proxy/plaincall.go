@@ -4,9 +4,9 @@ package proxy
 // tests switch it off.
 var servesPlainCalls = true
 
-// plainCalls returns what tells a listener which plain requests it may serve
-// without net/http's server (see listen.Config.Plain): the calls whose bodies are
-// held here anyway. nil: none.
+// plainCalls returns a function that tells a listener which plain requests it may serve
+// without net/http's server (see listen.Config.Plain). These are the calls whose bodies
+// the shim holds anyway. nil: none.
 func (p *Proxy) plainCalls() func(target string, length int64) bool {
 	if !servesPlainCalls {
 		return nil

@@ -22,7 +22,7 @@ import (
 	"powerjob-shim/rules/access"
 )
 
-// maxBodiesAtOnce bounds the memory of all bodies being held at once.
+// maxBodiesAtOnce bounds the total bytes of all request bodies that are held at one time.
 const maxBodiesAtOnce = 32 << 20
 
 // Proxy forwards requests. It is an http.Handler, safe for concurrent use.
@@ -37,7 +37,7 @@ type Proxy struct {
 	process string // random; see routing.Compile
 
 	snap    atomic.Pointer[routing.Snapshot]
-	swap    sync.Mutex // one Swap at a time
+	swap    sync.Mutex // held by Swap
 	handler http.Handler
 	bodies  body.Holder
 
@@ -47,23 +47,23 @@ type Proxy struct {
 	// sharedTokens are the tokens of other replicas; nil without a shared store.
 	sharedTokens access.SharedTokens
 	examinations examinations
-	ready        func() error // see Options; nil: the servers decide
+	ready        func() error // see Options.Ready; nil: the servers decide
 	recent       *recent.Calls
 
-	draining atomic.Bool  // /readyz fails
+	draining atomic.Bool  // makes /readyz fail
 	active   atomic.Int64 // requests being served, hijacked ones included
 
 	// life ends, with exchange.ErrStopping as its cause, when requests still in flight
-	// must be answered at once. A call that is detached from its caller has to
-	// watch it.
+	// must be answered at once. A call that is detached from its caller must watch
+	// life.
 	life context.Context
 	end  context.CancelCauseFunc
 
-	running sync.WaitGroup // what groups do on their own; ends with life
+	running sync.WaitGroup // background work of groups and examinations; it ends with life
 }
 
-// New makes a Proxy. It opens no listener; health checks begin, if there are
-// any. All problems of the settings are reported, joined.
+// New makes a Proxy. It starts the health checks, if there are any, but opens no
+// listener. All problems of the settings are reported, joined.
 func New(o Options, s Settings) (*Proxy, error) {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
@@ -95,9 +95,9 @@ func New(o Options, s Settings) (*Proxy, error) {
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
 
-// Swap replaces the settings. Requests in flight end with those they began
-// with; upstream groups that did not change keep their connections. On an
-// error nothing changes.
+// Swap replaces the settings. Requests in flight keep the settings with which they began,
+// and upstream groups that did not change keep their connections. On an error, nothing
+// changes.
 func (p *Proxy) Swap(s Settings) error {
 	p.swap.Lock()
 	defer p.swap.Unlock()
@@ -116,7 +116,8 @@ func (p *Proxy) Swap(s Settings) error {
 	return nil
 }
 
-// noteMode tells metrics and log which mode is on.
+// noteMode sets the metric of the mode, and logs that observing began. before is the
+// previous mode.
 func (p *Proxy) noteMode(observing, before bool) {
 	value := 0.0
 	if observing {

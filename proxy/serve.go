@@ -17,27 +17,27 @@ import (
 	"powerjob-shim/rules/access"
 )
 
-// Listeners says where to listen.
+// Listeners says where to listen, and what the admin listener serves.
 type Listeners struct {
 	Clients []listen.Listener
-	Admin   string // host:port; "" : no admin listener
+	Admin   string // host:port; "": no admin listener
 
-	// Challenge answers what a certificate authority asks on plain listeners
-	// to see who holds a name (RFC 8555, 8.3), and reports whether it did.
-	// nil: every request goes upstream.
+	// Challenge answers the HTTP challenges by which a certificate authority checks who
+	// controls a name (RFC 8555, 8.3), on plain listeners. It returns false, and does
+	// nothing, for other requests. nil: every request goes upstream.
 	Challenge func(http.ResponseWriter, *http.Request) bool
 
-	// AdminTokenFile holds the token that the admin listener asks for, but for
-	// /healthz and /readyz. "": it asks for none, and, unless Admin is a loopback
-	// address, shows neither the status page nor lists of calls and clients.
+	// AdminTokenFile is the file with the token that the admin listener asks for,
+	// except for /healthz and /readyz. "": it asks for none. Then, unless Admin is a
+	// loopback address, it does not serve the status page, which lists calls and
+	// clients.
 	AdminTokenFile string
 
-	Gatherer prometheus.Gatherer // for /metrics; nil: none
-	Pprof    bool
+	Gatherer prometheus.Gatherer // for /metrics; nil: no /metrics
+	Pprof    bool                // serve /debug/pprof/
 }
 
-// Listen opens all listeners and serves none of them yet. On an error it
-// leaves none open.
+// Listen opens all listeners, but does not serve them yet. On an error, none stays open.
 func (p *Proxy) Listen(l Listeners) (*listen.Server, error) {
 	errorLog, err := zap.NewStdLogAt(p.log, zap.WarnLevel)
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *Proxy) Listen(l Listeners) (*listen.Server, error) {
 	})
 }
 
-// lifecycle is what listeners know of a Proxy.
+// lifecycle implements listen.Lifecycle for a Proxy.
 type lifecycle struct{ *Proxy }
 
 // Life implements listen.Lifecycle.
@@ -70,8 +70,8 @@ func (l lifecycle) InFlight() int64 { return l.active.Load() }
 // End implements listen.Lifecycle.
 func (l lifecycle) End() { l.end(exchange.ErrStopping) }
 
-// Close implements listen.Lifecycle: it closes the groups' idle connections, and
-// waits for what they do on their own.
+// Close implements listen.Lifecycle: it closes the groups' idle connections, and waits
+// for their background work to end.
 func (l lifecycle) Close() {
 	l.retire()
 	l.running.Wait()

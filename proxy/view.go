@@ -14,8 +14,8 @@ import (
 	up "powerjob-shim/proxy/upstream"
 )
 
-// Admin returns the handler of the admin listener: see [admin.Handler]. Of o, View and
-// Recent are the Proxy's own, whatever they are set to.
+// Admin returns the handler of the admin listener: see [admin.Handler]. It ignores View
+// and Recent of o, and uses the Proxy's own.
 func (p *Proxy) Admin(o admin.Options) http.Handler {
 	o.View, o.Recent = func() admin.View { return view{p, p.snap.Load()} }, p.recent
 	return admin.Handler(o)
@@ -37,7 +37,7 @@ func (v view) About() admin.About {
 	}
 }
 
-// dedupStatus is what /status tells under "dedup".
+// dedupStatus returns what /status shows under "dedup".
 func (p *Proxy) dedupStatus() admin.Dedup {
 	stats, status := p.store.Stats(), p.store.Status()
 	return admin.Dedup{
@@ -62,6 +62,7 @@ func (v view) Look(ctx context.Context) []admin.Group {
 	return groups
 }
 
+// look returns the state of s, after trying to connect to it.
 func look(ctx context.Context, g *up.Group, s *up.Server) admin.Server {
 	standing, inFlight := s.Standing(time.Now()), s.InFlight()
 	found := g.Look(ctx, s)
@@ -87,7 +88,7 @@ func (v view) Complete(ctx context.Context, found []admin.Group) ([]admin.Group,
 	return groups, v.p.addFindings(ctx, groups, v.snap)
 }
 
-// upstreamStats is what the metrics tell of the servers.
+// upstreamStats returns the state of all servers, for the metrics.
 func (p *Proxy) upstreamStats() []metrics.UpstreamStats {
 	snap := p.snap.Load()
 	if snap == nil { // New is not done yet
