@@ -123,8 +123,8 @@ func (v *view) Verdict(word string) string {
 	return cmp.Or(v.T["verdict "+word], word)
 }
 
-// Uptime returns how long the shim has run: in seconds during the first minute, then in
-// minutes.
+// Uptime returns how long the shim has run, in whole seconds during the first minute and
+// in whole minutes after it.
 func (v *view) Uptime() string {
 	d := v.Now.Sub(v.Started)
 	if d < time.Minute {
@@ -156,7 +156,8 @@ func draw(d rules.Decision, words map[string]string, hour []recent.Minute) chart
 	return c
 }
 
-// late returns a duration as text, rounded to what matters; "–" if it is not known.
+// late returns a duration as text, rounded to milliseconds below a second, else to 10 ms;
+// "–" if it is not known.
 func late(d time.Duration) string {
 	switch {
 	case d <= 0:
