@@ -122,10 +122,12 @@ func TestAnOutputThatTakesNothingHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := &writes{hold: make(chan error)}
 		l := Open(Options{Out: out})
+		l.Logger.Info("the first")
+		time.Sleep(time.Second) // it is being written
 		begin := time.Now()
 		long := strings.Repeat("x", MaxValue)
-		const lines = 4 * MaxQueued / MaxValue
-		for range lines {
+		const lines = 1 + 4*MaxQueued/MaxValue
+		for range lines - 1 {
 			l.Logger.Info(long)
 		}
 		if d := time.Since(begin); d != 0 {
