@@ -14,13 +14,13 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// lead forwards a call whose answer others may get. It runs on the caller's
-// goroutine but, from the first byte that is sent on, does not end with the caller:
-// the client gives up after 2 s, and its retry must find the answer. The order is:
+// lead forwards a call whose answer other callers may get. It runs on the caller's
+// goroutine. Once a byte is sent on, it continues even if the caller hangs up: the
+// client gives up after 2 s, and its retry must find the answer. The order is:
 //
-//  1. the call is forwarded, its answer collected;
+//  1. the call is forwarded, and its answer collected;
 //  2. the store learns of the answer, and the callers that wait for it wake;
-//  3. the caller gets it; that it hung up meanwhile, the store learns too.
+//  3. the caller gets the answer; if it hung up meanwhile, the store learns that too.
 func (p *passage) lead(w http.ResponseWriter, r *http.Request, next exchange.Handler, reason string) {
 	ex := p.ex
 	p.reason, p.makes = reason, ex.Call != nil && ex.Call.Makes(p.call.Subjects)
@@ -34,15 +34,15 @@ func (p *passage) lead(w http.ResponseWriter, r *http.Request, next exchange.Han
 	defer p.underway.close()
 	stay := func() bool { return true }
 	if ex.Watched() || p.shared {
-		// Whoever hangs up is noted at once: another replica, to which the retry may
-		// come, cannot ask.
+		// Note a hang-up at once: the retry may reach another replica, which cannot
+		// ask this caller.
 		stay = ex.Caller.OnGone(p.leave)
 	}
 	defer func() { stay() }()
 
 	if whole := p.forward(r, next); p.rec.Streaming() {
 		if !whole {
-			panic(http.ErrAbortHandler) // the caller must see that it is cut off
+			panic(http.ErrAbortHandler) // the caller must see that the answer is cut off
 		}
 		return
 	}
@@ -60,12 +60,12 @@ func (p *passage) lead(w http.ResponseWriter, r *http.Request, next exchange.Han
 	}
 }
 
-// forward does what next does, tells the store, and reports whether the answer
-// came to its end.
+// forward calls next, tells the store how the call ended, and reports whether the
+// answer is complete.
 func (p *passage) forward(r *http.Request, next exchange.Handler) (whole bool) {
 	finished := false
 	defer func() {
-		if !finished { // a panic: whatever it was, the call may have been executed
+		if !finished { // next panicked: the call may have been executed
 			p.finish(dedup.Outcome{Kind: dedup.Lost})
 		}
 	}()
@@ -74,7 +74,7 @@ func (p *passage) forward(r *http.Request, next exchange.Handler) (whole bool) {
 	if p.rec.Streaming() {
 		return whole
 	}
-	p.underway.ask() // what comes from here on is known by the answer
+	p.underway.ask() // the last look before the store has the answer
 	out := p.outcome(whole)
 	if out.Kind == dedup.Kept && p.makes {
 		out.Created = p.ex.Call.Created(out.Answer.Body)
@@ -83,7 +83,7 @@ func (p *passage) forward(r *http.Request, next exchange.Handler) (whole bool) {
 	if out.Kind == dedup.Lost {
 		p.decide(p.ex, rules.Unknown, p.reason)
 		if !p.rec.BreaksOff() {
-			// 504 for the leader as for those who wait.
+			// The leader gets 504, as the callers that wait for it do.
 			p.rec.Fail(http.StatusGatewayTimeout, "the PowerJob server broke its answer off; the call may have been executed: look before you call again")
 		}
 	} else {
@@ -92,7 +92,8 @@ func (p *passage) forward(r *http.Request, next exchange.Handler) (whole bool) {
 	return whole
 }
 
-// outcome judges the collected answer.
+// outcome returns what the collected answer means for the store. whole: the answer is
+// complete.
 func (p *passage) outcome(whole bool) dedup.Outcome {
 	switch {
 	case !whole || p.ex.Reached == up.Unknown:
@@ -135,7 +136,7 @@ func (p *passage) KeepHeader(h http.Header) (size int) {
 	return len(p.kept)
 }
 
-// Take implements Keeper. All answers together have HeldAnswersBound bytes.
+// Take implements Keeper. All answers together may have HeldAnswersBound bytes.
 func (p *passage) Take(n int64) bool {
 	if p.answers.Add(n) > p.ex.Snap.Dedup.HeldAnswersBound() {
 		p.answers.Add(-n)
@@ -161,12 +162,15 @@ func (p *passage) Overflow(crowded bool) {
 	p.finish(dedup.Outcome{Kind: answeredKind(p.ex), Status: p.rec.Status()})
 }
 
-// EventStream implements Keeper: the answer ends with the server or the caller.
+// EventStream implements Keeper. From now on the answer ends when the server ends it
+// or the caller hangs up.
 func (p *passage) EventStream() {
 	p.ex.Detached, p.ex.Until = false, time.Time{}
 	p.Overflow(false)
 }
 
+// answeredKind is the kind of outcome of a call that was answered: Denied if the
+// upstream's auth header says false, else Answered.
 func answeredKind(ex *exchange.Exchange) dedup.OutcomeKind {
 	if ex.Denied {
 		return dedup.Denied

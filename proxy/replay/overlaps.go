@@ -12,36 +12,37 @@ import (
 	"powerjob-shim/rules/dedup"
 )
 
-// hangUpNotice is how long a call waits whose equal is in flight for the same
-// caller, where that one seems to be there still. A client that gives a call up
-// closes its connection and sends the call again on another: the two reach this
-// process together, and the retry is known as one only once the hang-up has been
-// noticed.
+// hangUpNotice is how long a call waits if an equal call of the same caller is in
+// flight and that caller still seems to be connected. A client that gives up a call
+// closes its connection and sends the call again on another. Both reach this process
+// at about the same time, and the second call is known to be a retry only once the
+// hang-up has been noticed.
 //
-// It is spent in turns: where the machine stalls, one long wait would be over
-// before anything else has run.
+// The wait is split into noticeTurns short ones: on a machine that stalls, one long
+// wait could end before any other goroutine has run.
 const (
 	hangUpNotice = 10 * time.Millisecond
 	noticeTurns  = 10
 
-	// mostAsked is how many earlier calls are asked, the newest first: what a call
-	// costs must not grow with how many equal ones are in flight.
+	// mostAsked is how many earlier calls are asked, the newest first. It bounds the
+	// cost of a call, however many equal ones are in flight.
 	mostAsked = 64
 )
 
-// overlaps knows the calls in flight under a dedup rule. Nobody watches their
-// callers: when a call comes that may be the retry of another one, the caller of
-// that one is asked whether he has hung up. The zero value is ready to use.
+// overlaps knows the calls in flight under a dedup rule. It does not watch their
+// callers: only when a call arrives that may be a retry of an earlier one, it asks
+// whether the earlier one's caller has hung up. The zero value is ready to use. Safe
+// for concurrent use.
 type overlaps struct {
 	mu    sync.Mutex
-	calls map[overlap]*underway // guarded by mu; the newest of each
+	calls map[overlap]*underway // guarded by mu; the newest call of each overlap
 }
 
-// overlap is what a call and its caller's retry have in common.
+// overlap is what a call and its retry by the same caller have in common.
 type overlap struct {
 	key   dedup.Key
 	token access.Token
-	addr  netip.Addr // of a call without a token
+	addr  netip.Addr // set only for a call without a token
 }
 
 func overlapOf(c dedup.Call) overlap {
@@ -56,18 +57,18 @@ func overlapOf(c dedup.Call) overlap {
 type underway struct {
 	of      overlap
 	caller  exchange.Caller
-	earlier []*underway // those in flight when it came, the newest first, at most mostAsked
-	newer   *underway   // guarded by overlaps.mu, as older
+	earlier []*underway // equal calls in flight when this one came, the newest first, at most mostAsked
+	newer   *underway   // newer and older are guarded by overlaps.mu
 	older   *underway
 
 	mu     sync.Mutex
-	store  store.Store // to be told of a hang-up; nil: the call has not arrived, or is only passed on
+	store  store.Store // is told of a hang-up; nil: the call has not arrived there, or is only passed on
 	id     dedup.ID
-	over   bool // the caller is not asked any more
-	hungUp bool // he had hung up before that
+	over   bool // the caller must not be asked any more
+	hungUp bool // the caller had hung up by then
 }
 
-// enter notes a call. leave must follow.
+// enter adds a call, and notes the equal ones before it. leave must follow.
 func (s *overlaps) enter(o overlap, u *underway) {
 	u.of = o
 	s.mu.Lock()
@@ -84,7 +85,7 @@ func (s *overlaps) enter(o overlap, u *underway) {
 	s.calls[o] = u
 }
 
-// leave forgets a call. Its caller is not asked after that.
+// leave removes a call. Its caller is not asked after that.
 func (s *overlaps) leave(u *underway) {
 	u.close()
 	s.mu.Lock()
@@ -102,9 +103,9 @@ func (s *overlaps) leave(u *underway) {
 	}
 }
 
-// awaitHangUp asks the callers of the calls that u may be the retry of. Where one
-// seems to be there still, and wait is set, the hang-up gets some time to arrive:
-// it may come through a proxy.
+// awaitHangUp asks the callers of the earlier calls of which u may be a retry. If one
+// still seems to be connected, and wait is set, it waits for hangUpNotice and asks
+// again: a hang-up that comes through a proxy may arrive late.
 func (u *underway) awaitHangUp(ctx context.Context, wait bool) {
 	if u.askEarlier() && wait {
 		for range noticeTurns {
@@ -118,7 +119,8 @@ func (u *underway) awaitHangUp(ctx context.Context, wait bool) {
 	u.earlier = nil
 }
 
-// askEarlier reports whether one of them may still want his answer.
+// askEarlier asks the callers of all earlier calls, and reports whether any of them
+// may still want the answer.
 func (u *underway) askEarlier() (there bool) {
 	for _, e := range u.earlier {
 		there = e.ask() || there
@@ -129,7 +131,7 @@ func (u *underway) askEarlier() (there bool) {
 // arrive takes the call to the store. From then on its caller can be asked, unless
 // the call is only passed on.
 func (u *underway) arrive(store store.Store, call dedup.Call) dedup.Ruling {
-	u.mu.Lock() // somebody who asks meanwhile waits for the decision
+	u.mu.Lock() // whoever asks meanwhile waits for the decision
 	defer u.mu.Unlock()
 	d := store.Arrive(call)
 	switch d.Verdict {
@@ -140,8 +142,8 @@ func (u *underway) arrive(store store.Store, call dedup.Call) dedup.Ruling {
 	return d
 }
 
-// ask reports whether the caller may still want his answer. If he has hung up, the
-// store learns of it.
+// ask reports whether the caller may still want the answer. If the caller has hung
+// up, it tells the store.
 func (u *underway) ask() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -156,9 +158,9 @@ func (u *underway) ask() bool {
 	return false
 }
 
-// settle ends the asking, and reports whether the caller had hung up by then. It
-// comes before the answer is written: a caller that closes the connection after
-// that has not hung up, as many do so when they have their answer.
+// settle ends the asking, and reports whether the caller had hung up by then. Call it
+// before the answer is written: to close the connection after that is no hang-up, as
+// many callers do so once they have their answer.
 func (u *underway) settle() (hungUp bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -168,7 +170,7 @@ func (u *underway) settle() (hungUp bool) {
 	return u.hungUp
 }
 
-// close ends the asking of a call that is over.
+// close ends the asking, without asking the caller once more.
 func (u *underway) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
