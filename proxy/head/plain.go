@@ -13,28 +13,29 @@ const (
 	// MaxPlain bounds a plain request's head, in bytes.
 	MaxPlain = 16 << 10
 
-	// Method is how plain requests begin.
+	// Method is what every plain request begins with.
 	Method = "POST "
 	proto  = " HTTP/1.1"
 )
 
-// Plain is a plain request's head. Its texts are parts of one: whoever keeps one for
-// long must clone it.
+// Plain is a plain request's head. Its strings share the memory of the whole head:
+// clone one to keep it for long.
 type Plain struct {
-	Target string // as it came
+	Target string // as received
 	host   string
-	header http.Header // nil of a head that is not whole
-	Length int64       // of the body; 0: there is none
+	header http.Header // nil if the head is not complete
+	Length int64       // of the body, in bytes; 0: there is none
 	Closes bool        // the caller wants the connection closed after the answer
-	Size   int         // of the whole head, in bytes
+	Size   int         // of the complete head, in bytes; 0: it is not complete
 }
 
-// ReadPlain reads a whole head, with the empty line that ends it, or the lines of it
-// that have come. It is strict: ok is false for whatever real clients do not write,
-// even if it were valid.
+// ReadPlain reads a request's head. If whole is true, head is a complete one, with the
+// empty line that ends it; else it is the complete lines that have arrived so far. It
+// is strict: ok is false for everything that real clients do not write, even if it is
+// valid.
 //
-// The head ends there, and nowhere else: each line ends with CRLF, no line goes on
-// in the next one, and no byte is a control character but for tabs in values.
+// A plain head can end in one place only: each line ends with CRLF, no line continues
+// the one before, and the only control characters are tabs in values.
 func ReadPlain(head []byte, whole bool) (h Plain, ok bool) {
 	line, rest, _ := strings.Cut(string(head), "\r\n")
 	if !strings.HasPrefix(line, Method) || !strings.HasSuffix(line, proto) || len(line) <= len(Method)+len(proto) {
@@ -66,27 +67,27 @@ func ReadPlain(head []byte, whole bool) (h Plain, ok bool) {
 	}
 }
 
-// Where a line of a head ends, and all of it. Read them only.
+// CRLF ends a line of a head, and End the whole head. Do not change them.
 var (
 	CRLF = []byte("\r\n")
 	End  = []byte("\r\n\r\n")
 )
 
-// Fill fills r in with what http.ReadRequest makes of a whole head, but for the body.
-// It may be called once: the header is r's then.
+// Fill sets the fields of r as http.ReadRequest does for a complete head, except for
+// the body. Call it once only: r owns the header after that.
 func (h Plain) Fill(r *http.Request) {
 	r.Method, r.Proto, r.ProtoMajor, r.ProtoMinor = http.MethodPost, "HTTP/1.1", 1, 1
 	r.RequestURI, r.ContentLength, r.Close = h.Target, h.Length, h.Closes
 	path, query, found := strings.Cut(h.Target, "?")
 	r.URL = &url.URL{Path: path, RawQuery: query, ForceQuery: found && query == ""}
 	r.Host, r.Header = h.host, h.header
-	if v := r.Header["Pragma"]; len(v) > 0 && v[0] == "no-cache" && r.Header["Cache-Control"] == nil { // as net/http has it (RFC 9111, 5.4)
+	if v := r.Header["Pragma"]; len(v) > 0 && v[0] == "no-cache" && r.Header["Cache-Control"] == nil { // as net/http does (RFC 9111, 5.4)
 		r.Header["Cache-Control"] = []string{"no-cache"}
 	}
 }
 
-// plainTarget reports whether a target is in origin-form, with a path that has
-// only one reading.
+// plainTarget reports whether a target is in origin-form, with a path that can be
+// read in one way only.
 func plainTarget(target string) bool {
 	path, query, _ := strings.Cut(target, "?")
 	if path == "" || path[0] != '/' {
@@ -106,14 +107,14 @@ func plainTarget(target string) bool {
 	return true
 }
 
-// fields is what was seen of a head's fields.
+// fields reads a head's fields one by one.
 type fields struct {
 	head         *Plain
 	host, length bool
 	keeper
 }
 
-// add takes a line, and reports whether the head is plain so far.
+// add reads a field's line, and reports whether the head is still plain.
 func (f *fields) add(line string) bool {
 	name, value, ok := cutField(line)
 	if !ok || !f.judge(name, value) {
@@ -130,7 +131,8 @@ func (f *fields) add(line string) bool {
 	return true
 }
 
-// judge reports whether a field is one that plain requests have.
+// judge reports whether a plain request may have this field, and notes in head what it
+// says of the body and the connection. name is canonical.
 func (f *fields) judge(name, v string) (ok bool) {
 	switch name {
 	case "Te", "Expect", "Upgrade", "Trailer", "Transfer-Encoding", "Http2-Settings":

@@ -22,21 +22,22 @@ import (
 	"powerjob-shim/rules/openapi"
 )
 
-// assertedFor is how long an app id from the server is used without asking again.
-// For that long, a password that was changed on the server still logs in here.
+// assertedFor is how long an app id from the server is used before the server is asked
+// again. For as long, an old password still logs in after a change on the server.
 const assertedFor = 10 * time.Minute
 
-// Bridge is the link that logs clients in for servers that cannot.
+// Bridge is the link that logs clients in on behalf of servers that cannot. All its
+// fields are needed.
 type Bridge struct {
 	Log     *zap.Logger
 	Metrics *metrics.Metrics
-	Life    context.Context // of what is asked of servers
+	Life    context.Context // parent context of the requests to servers
 }
 
-// Link answers authApp for groups whose servers do not have it, so that
-// clients of 5.1 and later can start. It checks the client's password itself,
-// since it gets no more than the MD5 of it, and has the app's id told by
-// assert, the login of 4.x clients, which wants the password itself.
+// Link answers authApp for groups whose servers do not have it, so that clients of
+// 5.1 and later can start. It gets the app's id from assert, the login of 4.x clients.
+// assert needs the password itself, but a client sends only its MD5: Link compares
+// that with the configured password, and sends the configured one to assert.
 func (b Bridge) Link(next exchange.Handler) exchange.Handler {
 	return func(w http.ResponseWriter, r *http.Request, ex *exchange.Exchange) {
 		if ex.Group.Issuer == nil || ex.Call == nil || ex.Call.Name != "authApp" || r.Method != http.MethodPost {
@@ -58,7 +59,7 @@ func (b Bridge) Link(next exchange.Handler) exchange.Handler {
 	}
 }
 
-// authAnswer is how a real server answers authApp (PowerResultDTO).
+// authAnswer is the body of a real server's answer to authApp (PowerResultDTO).
 type authAnswer struct {
 	Success bool      `json:"success"`
 	Data    *authData `json:"data"`
@@ -73,8 +74,8 @@ type authData struct {
 	Extra *string `json:"extra"`
 }
 
-// answerLogin writes a login's answer with the auth header, as 5.1.1 servers
-// do: without it the client would log in once more.
+// answerLogin writes the answer to a login. It sets the auth header, as 5.1.1 servers
+// do: without that the client would log in once more.
 func answerLogin(w http.ResponseWriter, a authAnswer) {
 	body, _ := json.Marshal(a) // strings and numbers always marshal
 	h := w.Header()
@@ -84,8 +85,8 @@ func answerLogin(w http.ResponseWriter, a authAnswer) {
 	_, _ = w.Write(body) // into login's recorder
 }
 
-// logIn logs a client in. The error is an *access.LoginError for what a
-// real server would refuse, else why the server could not be asked.
+// logIn logs a client in. The error is an *access.LoginError if a real server would
+// refuse the login; any other error says why the server could not be asked.
 func (b Bridge) logIn(r *http.Request, ex *exchange.Exchange) (*authData, error) {
 	in, err := openapi.LoginOf(r.Header["Content-Type"], ex.Body)
 	if ex.Unheld != "" || err != nil {
@@ -107,19 +108,20 @@ func (b Bridge) logIn(r *http.Request, ex *exchange.Exchange) (*authData, error)
 	return &authData{AppID: id, Token: token}, nil
 }
 
-// Why assert has no answer: it was not sent, or sent and not answered in full.
+// Why there is no answer of assert: errNotAsked: it was not sent; errNotTold: it was
+// sent, but not answered in full.
 var (
 	errNotAsked = errors.New("nothing was sent")
 	errNotTold  = errors.New("no whole answer came")
 )
 
-// assertRefused says that the server does not take the configured password.
+// assertRefused is the error of assert when the server rejects the configured password.
 type assertRefused struct{ message string }
 
 func (e *assertRefused) Error() string { return "the server's assert refuses: " + e.message }
 
-// appID returns an app's id: a recent one from memory, else the server's, else,
-// where the server cannot be asked, an old one.
+// appID returns an app's id: from memory if it is younger than assertedFor, else from
+// the server, else, if that cannot be asked, from memory whatever its age.
 func (b Bridge) appID(r *http.Request, ex *exchange.Exchange, app, password string) (int64, error) {
 	known, at := ex.Group.Asserted.Get(app)
 	if known != 0 && time.Since(at) < assertedFor {
@@ -137,8 +139,8 @@ func (b Bridge) appID(r *http.Request, ex *exchange.Exchange, app, password stri
 	return 0, err
 }
 
-// assert asks a server of the group for an app's id. It goes on when the caller
-// hangs up, so that its next try finds the answer.
+// assert asks a server of the group for an app's id. It continues when the caller
+// hangs up, so that the caller's next login finds the id in memory.
 func (b Bridge) assert(r *http.Request, ex *exchange.Exchange, app, password string) (int64, error) {
 	form := url.Values{"appName": {app}, "password": {password}}.Encode()
 	out, err := http.NewRequestWithContext(b.Life, http.MethodPost,
@@ -166,7 +168,7 @@ func (b Bridge) assert(r *http.Request, ex *exchange.Exchange, app, password str
 		return 0, fmt.Errorf("asking for an app id: %w: %w", errNotTold, err)
 	}
 	res := sent.Response
-	defer func() { _ = res.Body.Close() }() // it has been read
+	defer func() { _ = res.Body.Close() }() // the answer has been read
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxLoginAnswer))
 	if err != nil {
 		return 0, fmt.Errorf("reading the answer of assert: %w: %w", errNotTold, err)
