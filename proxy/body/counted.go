@@ -21,9 +21,8 @@ type Counted struct {
 	cut   atomic.Bool           // nothing more is read
 	err   atomic.Pointer[error] // the first error of Read other than io.EOF
 
-	reading  sync.Mutex // held by a Read
-	mu       sync.Mutex
-	released bool // guarded by mu
+	reading sync.Mutex // held by a Read
+	mu      sync.Mutex // held while a deadline is set, so that Cut comes before or after
 
 	// from and to pass trailers on: net/http fills from when the body has
 	// been read. to has the names that were announced.
@@ -68,18 +67,19 @@ func (b *Counted) N() int64 { return b.n.Load() }
 // Ended reports whether the body has been read to its end.
 func (b *Counted) Ended() bool { return b.ended.Load() }
 
-// Cut makes each later Read fail, because the server has gone. The caller of Cut must
-// also end a Read that is waiting.
-func (b *Counted) Cut() { b.cut.Store(true) }
+// Cut makes each later Read fail, and keeps it from setting a deadline. The caller of Cut
+// must also end a Read that is waiting.
+func (b *Counted) Cut() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cut.Store(true)
+}
 
 // Release ends the reading when the request's handler has ended: when it returns, no
 // Read is in progress, and no later one sets a deadline, which would be the next
 // request's. It reports whether a Read was waiting for the caller; interrupt has ended it.
 func (b *Counted) Release(interrupt func()) (waited bool) {
 	b.Cut()
-	b.mu.Lock()
-	b.released = true
-	b.mu.Unlock()
 	if waited = !b.reading.TryLock(); waited {
 		interrupt()
 		b.reading.Lock()
@@ -88,11 +88,11 @@ func (b *Counted) Release(interrupt func()) (waited bool) {
 	return waited
 }
 
-// setDeadline sets the deadline for reading the body, unless it was released.
+// setDeadline sets the deadline for reading the body, unless nothing more is read.
 func (b *Counted) setDeadline(answer http.ResponseWriter, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.released {
+	if !b.cut.Load() {
 		_ = http.NewResponseController(answer).SetReadDeadline(at) // if that fails, the body may pause
 	}
 }

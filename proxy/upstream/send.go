@@ -157,8 +157,8 @@ func streamedBody(out *http.Request) io.ReadCloser {
 	body := io.Reader(out.Body)
 	if out.ContentLength > 0 {
 		// Request.Write reads on after the last byte, to check that there is no
-		// more. By then the server may have answered, and the shim closed the body:
-		// that read would fail, and the answer be cut off.
+		// more. If the body was closed after that byte, the read would fail, and an
+		// answer that has come be cut off.
 		body = io.LimitReader(body, out.ContentLength)
 	}
 	return io.NopCloser(body) // an attempt that could not connect must not close it
